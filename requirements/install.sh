@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Create .venv and install exactly one of the hashed locks: install.sh EXTRA
+# (server, pipeline or dev). A second call with nothing changed does nothing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+extra=${1:?usage: requirements/install.sh server|pipeline|dev}
+lock=requirements/$extra.txt
+[ -f "$lock" ] || { echo "error: no lock $lock; expected one of: $(ls requirements/*.txt | xargs -n1 basename | tr '\n' ' ')" >&2; exit 2; }
+
+stamp=.venv/.installed
+digest() {
+  cat "requirements/$1.txt" pyproject.toml requirements/install.sh requirements/uv.txt \
+    requirements/tfx_bsl_sql_util/pyproject.toml requirements/tfx_bsl_sql_util/tfx_bsl/arrow/sql_util.py |
+    sha256sum | cut -d' ' -f1
+}
+# dev holds everything that pipeline does, at the same versions.
+grep -qsx "$extra $(digest "$extra")" "$stamp" && exit 0
+
+if [ "$(uname -s)-$(uname -m)" != Linux-x86_64 ]; then
+  echo "error: this is $(uname -s) on $(uname -m); the ScaNN and TFX wheels exist for Linux on x86_64 only. Use a Linux machine, WSL 2 or a container." >&2
+  exit 2
+fi
+libc=$(getconf GNU_LIBC_VERSION 2>/dev/null | cut -d' ' -f2 || true)
+if [ -z "$libc" ] || [ "$(printf '%s\n' 2.28 "$libc" | sort -V | head -n1)" != 2.28 ]; then
+  echo "error: the C library is ${libc:-not glibc}; the wheels need glibc 2.28 or newer (Debian 10, Ubuntu 20.04, RHEL 8 or later)." >&2
+  exit 2
+fi
+
+find_python() {
+  for candidate in "${PYTHON:-}" python3.11 python3 python; do
+    [ -n "$candidate" ] && command -v "$candidate" >/dev/null 2>&1 || continue
+    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' >/dev/null 2>&1; then
+      command -v "$candidate"
+      return
+    fi
+  done
+  return 1
+}
+if ! [ -x .venv/bin/python ] || ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then
+  python=$(find_python) || {
+    cat >&2 <<'TEXT'
+error: no Python 3.11 with the venv module was found (looked for $PYTHON, python3.11, python3, python).
+  Debian 12:            apt-get install python3.11-venv
+  Ubuntu (deadsnakes):  apt-get install python3.11 python3.11-venv
+  Fedora, RHEL:         dnf install python3.11
+  anywhere:             uv python install 3.11, or pyenv install 3.11
+then call make again, or name it: make run PYTHON=/path/to/python3.11
+TEXT
+    exit 2
+  }
+  echo "set-up: creating .venv with $python"
+  rm -rf .venv
+  "$python" -m venv .venv
+fi
+
+# Company mirrors are usually told to pip; uv reads its own names.
+[ -n "${PIP_INDEX_URL:-}" ] && export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$PIP_INDEX_URL}"
+export UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-180} UV_LINK_MODE=${UV_LINK_MODE:-copy} UV_NO_CONFIG=1 VIRTUAL_ENV="$PWD/.venv"
+echo "set-up: installing $(grep -c '==' "$lock") pinned packages from $lock (about 3 GB, some minutes the first time)"
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/uv.txt
+.venv/bin/uv pip install --quiet --no-deps --require-hashes --compile-bytecode -r "$lock"
+if [ "$extra" != server ]; then
+  .venv/bin/uv pip install --quiet --no-deps --no-build-isolation ./requirements/tfx_bsl_sql_util
+  .venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
+fi
+rm -rf requirements/tfx_bsl_sql_util/build requirements/tfx_bsl_sql_util/*.egg-info
+
+rm -f "$stamp"
+for installed in "$extra" $([ "$extra" = dev ] && echo pipeline); do
+  echo "$installed $(digest "$installed")" >> "$stamp"
+done
