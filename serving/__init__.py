@@ -1,0 +1,1 @@
+"""What answers requests. Runs where TFX and Beam are not installed."""

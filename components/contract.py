@@ -1,0 +1,259 @@
+"""Every name that crosses a boundary: features, splits, signatures, artifacts.
+
+Nowhere else is such a string written. This module imports nothing beyond the
+standard library, because the model server and its client read it too, on
+machines that have neither TFX nor Beam.
+
+Shapes: B requests in a batch, H history events, K results, N movies in the
+catalogue, M movies asked about, D embedding dimensions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Final, Literal
+
+# --- splits -----------------------------------------------------------------
+# Per user, by time: n ratings, t = max(1, n // 10); a user with n < 3 is in
+# train alone. What "history" means in each split:
+#   train  the first n - 2t events; targets are empty lists (the trainer cuts
+#          (prefix, next) pairs inside the history).
+#   eval   the first n - 2t events; targets are the next t.
+#   test   the first n - t events; targets are the last t.
+# Ties in time keep the file's order.
+TRAIN: Final = "train"
+EVAL: Final = "eval"
+TEST: Final = "test"
+SPLITS: Final = (TRAIN, EVAL, TEST)
+
+# A target counts as relevant from this many stars on.
+RELEVANT_RATING: Final = 4.0
+# MovieLens's scale, in stars.
+MIN_RATING: Final = 0.5
+MAX_RATING: Final = 5.0
+
+# --- timelines: one tf.Example per user and split ---------------------------
+USER_ID: Final = "user_id"
+HISTORY_MOVIE_IDS: Final = "history_movie_ids"  # bytes list, oldest first
+HISTORY_RATINGS: Final = "history_ratings"  # float list, stars
+HISTORY_TIMESTAMPS: Final = "history_timestamps"  # int64 list, Unix seconds
+TARGET_MOVIE_IDS: Final = "target_movie_ids"
+TARGET_RATINGS: Final = "target_ratings"
+TARGET_TIMESTAMPS: Final = "target_timestamps"
+SLICE_HISTORY: Final = "slice_history"  # bucket of history length ("" in train)
+SLICE_COLD: Final = "slice_cold"  # COLD or WARM ("" in train)
+
+HISTORY_FEATURES: Final = (HISTORY_MOVIE_IDS, HISTORY_RATINGS, HISTORY_TIMESTAMPS)
+TARGET_FEATURES: Final = (TARGET_MOVIE_IDS, TARGET_RATINGS, TARGET_TIMESTAMPS)
+TIMELINE_FEATURES: Final = (USER_ID, *HISTORY_FEATURES, *TARGET_FEATURES, SLICE_HISTORY, SLICE_COLD)
+
+# slice_history: the first bucket whose upper bound (inclusive) holds.
+HISTORY_BUCKETS: Final = ((9, "001-009"), (29, "010-029"), (99, "030-099"), (299, "100-299"), (None, "300-"))
+# slice_cold: whether a relevant target has no rating at all in train.
+COLD: Final = "cold"
+WARM: Final = "warm"
+
+# --- movies: one tf.Example per movie, one split named train ----------------
+MOVIE_ID: Final = "movie_id"  # bytes
+TITLE: Final = "title"  # bytes, without the year
+YEAR: Final = "year"  # int64, 0 if none
+GENRES: Final = "genres"  # bytes list, empty for "(no genres listed)"
+TAGS: Final = "tags"  # bytes list, lower case
+RATING_COUNT: Final = "rating_count"  # int64, train ratings
+RATING_MEAN: Final = "rating_mean"  # float, mean of the train ratings in stars, 0 if none
+MOVIE_FEATURES: Final = (MOVIE_ID, TITLE, YEAR, GENRES, TAGS, RATING_COUNT, RATING_MEAN)
+
+# --- what Transform makes of a movie ----------------------------------------
+MOVIE_INDEX: Final = "movie_index"  # int64[1]: row in the movie vocabulary, its size if out of vocabulary
+GENRE_INDICES: Final = "genre_indices"  # int64 list, out of vocabulary -> vocabulary size
+TAG_INDICES: Final = "tag_indices"  # int64 list: rows of the tag vocabulary, unknown tags dropped
+TAG_WEIGHTS: Final = "tag_weights"  # float list: TF-IDF, same length as tag_indices
+YEAR_SCALED: Final = "year_scaled"  # float[1]: z-score over the movies that have a year, 0 if none
+YEAR_KNOWN: Final = "year_known"  # float[1]: 1 if the movie has a year
+POPULARITY_SCALED: Final = "popularity_scaled"  # float[1]: z-score of log(1 + rating_count)
+
+# Vocabulary files inside the transform graph.
+MOVIE_VOCABULARY: Final = "movies"  # by descending rating_count
+GENRE_VOCABULARY: Final = "genres"
+TAG_VOCABULARY: Final = "tags"
+
+# --- signatures ---------------------------------------------------------------
+DType = Literal["string", "float32", "int32", "int64"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Input:
+    """One input tensor of a signature.
+
+    Attributes:
+      name: key in the request.
+      dtype: TensorFlow dtype name.
+      columns: name of the second dimension (`H`, `E` ...), or None for [B].
+      neutral: the value that changes nothing: it pads short rows, and a client
+        sends it for an input it has no use for.
+    """
+
+    name: str
+    dtype: DType
+    columns: str | None
+    neutral: bytes | float | int
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """One output tensor of a signature; `columns` as in `Input`."""
+
+    name: str
+    dtype: DType
+    columns: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    name: str
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
+
+
+NOW: Final = "now"
+TASTE_GENRES: Final = "taste_genres"
+TASTE_WEIGHTS: Final = "taste_weights"
+K: Final = "k"
+EXCLUDE: Final = "exclude"
+FILTER_GENRES: Final = "genres"
+YEAR_MIN: Final = "year_min"
+YEAR_MAX: Final = "year_max"
+DIVERSITY: Final = "diversity"
+MOVIE_IDS: Final = "movie_ids"
+SCORES: Final = "scores"
+RATINGS: Final = "ratings"
+WEIGHTS: Final = "weights"
+EMBEDDING: Final = "embedding"
+EXAMPLES: Final = "examples"
+
+PAD_ID: Final = b""  # pads ids in and out
+PAD_SCORE: Final = 0.0  # beside a padded id; strict JSON parsers refuse NaN
+
+_HISTORY = (
+    Input(HISTORY_MOVIE_IDS, "string", "H", PAD_ID),
+    Input(HISTORY_RATINGS, "float32", "H", 0.0),  # 0 = rated, stars unknown
+    Input(HISTORY_TIMESTAMPS, "int64", "H", 0),  # 0 = unknown
+)
+# What the query tower reads.
+_QUERY = (
+    *_HISTORY,
+    Input(USER_ID, "string", None, PAD_ID),
+    Input(NOW, "int64", None, 0),  # Unix seconds; 0 = the last event's
+    Input(TASTE_GENRES, "string", "T", PAD_ID),
+    Input(TASTE_WEIGHTS, "float32", "T", 0.0),
+)
+_K = Input(K, "int32", None, 0)  # 0 = default_k of the config
+_RESULT = (Output(MOVIE_IDS, "string", "K"), Output(SCORES, "float32", "K"))
+_RECOMMEND = (
+    *_QUERY,
+    _K,
+    Input(EXCLUDE, "string", "E", PAD_ID),
+    Input(FILTER_GENRES, "string", "G", PAD_ID),  # any of; none = no filter
+    Input(YEAR_MIN, "int32", None, 0),  # inclusive; 0 = no bound
+    Input(YEAR_MAX, "int32", None, 0),  # inclusive; 0 = no bound
+    Input(DIVERSITY, "float32", None, 0.0),  # 0 = relevance only, 1 = diversity only (MMR)
+)
+_ASKED = Input(MOVIE_IDS, "string", "M", PAD_ID)
+
+SERVING_DEFAULT: Final = "serving_default"
+RECOMMEND: Final = "recommend"
+RECOMMEND_EXACT: Final = "recommend_exact"
+RECOMMEND_USER: Final = "recommend_user"
+SIMILAR: Final = "similar"
+RATE: Final = "rate"
+EXPLAIN: Final = "explain"
+EMBED_QUERY: Final = "embed_query"
+EMBED_MOVIE: Final = "embed_movie"
+EVALUATE: Final = "evaluate"
+
+# Outputs of `evaluate` beyond MOVIE_IDS, SCORES, TARGET_MOVIE_IDS, TARGET_RATINGS.
+EXACT_MOVIE_IDS: Final = "exact_movie_ids"  # string[B, K]: exact search on the same query
+POPULAR_MOVIE_IDS: Final = "popular_movie_ids"  # string[B, K]: popularity's ranking, history excluded
+PREDICTED_RATINGS: Final = "predicted_ratings"  # float[B, M]: stars, NaN past the end
+MOVIE_NOVELTY: Final = "movie_novelty"  # float[B, K]: -log2 of the movie's share of train ratings
+TARGET_COLD: Final = "target_cold"  # float[B, M]: 1 where the target has no train rating, NaN past the end
+CATALOGUE_SIZE: Final = "catalogue_size"  # int64[B]: N, for coverage
+
+SIGNATURES: Final[dict[str, Signature]] = {
+    signature.name: signature
+    for signature in (
+        Signature(SERVING_DEFAULT, _HISTORY, _RESULT),
+        Signature(RECOMMEND, _RECOMMEND, _RESULT),
+        Signature(RECOMMEND_EXACT, _RECOMMEND, _RESULT),
+        Signature(RECOMMEND_USER, (Input(USER_ID, "string", None, PAD_ID), _K), _RESULT),
+        Signature(SIMILAR, (Input(MOVIE_ID, "string", None, PAD_ID), _K), _RESULT),
+        # Stars; 0 for a padded or unknown movie.
+        Signature(RATE, (*_QUERY, _ASKED), (Output(RATINGS, "float32", "M"),)),
+        # For each movie asked about: how much of its score each history movie
+        # carries (score with the whole history minus score without that movie).
+        # Both outputs are [B, M, EXPLAIN_WIDTH], heaviest first, padded.
+        Signature(
+            EXPLAIN,
+            (*_QUERY, _ASKED),
+            (Output(HISTORY_MOVIE_IDS, "string", "M"), Output(WEIGHTS, "float32", "M")),
+        ),
+        Signature(EMBED_QUERY, _QUERY, (Output(EMBEDDING, "float32", "D"),)),
+        # A movie by its content, known or not; an id the model has learnt adds its own row.
+        Signature(
+            EMBED_MOVIE,
+            (
+                Input(MOVIE_ID, "string", None, PAD_ID),
+                Input(YEAR, "int64", None, 0),
+                Input(GENRES, "string", "G", PAD_ID),
+                Input(TAGS, "string", "T", PAD_ID),
+                Input(RATING_COUNT, "int64", None, 0),
+            ),
+            (Output(EMBEDDING, "float32", "D"),),
+        ),
+        Signature(
+            EVALUATE,
+            (Input(EXAMPLES, "string", None, PAD_ID),),  # serialized timelines
+            (
+                *_RESULT,
+                Output(EXACT_MOVIE_IDS, "string", "K"),
+                Output(POPULAR_MOVIE_IDS, "string", "K"),
+                Output(TARGET_MOVIE_IDS, "string", "M"),
+                Output(TARGET_RATINGS, "float32", "M"),
+                Output(PREDICTED_RATINGS, "float32", "M"),
+                Output(MOVIE_NOVELTY, "float32", "K"),
+                Output(TARGET_COLD, "float32", "M"),
+                Output(CATALOGUE_SIZE, "int64", None),
+            ),
+        ),
+    )
+}
+# How many history movies `explain` names for each movie.
+EXPLAIN_WIDTH: Final = 5
+# Width of the result of `evaluate`: the largest k of the metrics.
+EVALUATE_K: Final = 100
+
+# Functions of the SavedModel that the trainer writes (same inputs as the
+# signatures, plus `rate`'s stars); the index wraps them.
+TOWER_FUNCTIONS: Final = (EMBED_QUERY, EMBED_MOVIE, RATE)
+
+# --- models and what each carries in assets.extra ------------------------------
+MODEL: Final = "marquee"  # ScaNN and exact search
+MODEL_EXACT: Final = "marquee-exact"  # stock ops only: loads into a stock TensorFlow Serving
+MODELS: Final = (MODEL, MODEL_EXACT)
+
+ASSETS_EXTRA: Final = "assets.extra"
+WARMUP_REQUESTS: Final = "tf_serving_warmup_requests"  # TFRecord of PredictionLog, at most 1,000
+CATALOGUE: Final = "catalogue.parquet"  # the movies the model knows, MOVIE_FEATURES
+POPULARITY: Final = "popularity.parquet"  # movie_id, score; most popular first
+INDEX_INFO: Final = "index.json"  # sizes, limits and ScaNN parameters of this model
+
+# --- what a run leaves behind ----------------------------------------------------
+PUSHED: Final = "PUSHED.json"  # written last, in the version folder of MODEL
+PINNED: Final = "PINNED"  # a file of this name keeps a version from retention
+GATES: Final = "gates.json"  # verdicts, in the blessing artifact
+METRICS: Final = "metrics.json"  # overall and by slice, in the evaluation artifact
+
+# Custom properties of artifacts and execution properties.
+CODE_HASH: Final = "marquee_code"  # hash of the sources a component runs on
+DATA_FINGERPRINT: Final = "data_fingerprint"  # hash of the input files
+PARAMS: Final = "params"  # a room's config section as JSON
