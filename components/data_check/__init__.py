@@ -1,0 +1,1 @@
+"""The gate on data: any anomaly stops the run."""

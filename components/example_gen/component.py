@@ -1,0 +1,53 @@
+"""The TFX component."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ExecutionParameter
+
+from components import contract
+from components.example_gen import executor
+
+
+class ExampleGenSpec(types.ComponentSpec):
+    PARAMETERS: ClassVar[dict[str, Any]] = {
+        executor.DATA_PATH: ExecutionParameter(type=str),
+        contract.DATA_FINGERPRINT: ExecutionParameter(type=str),
+        contract.PARAMS: ExecutionParameter(type=str),
+    }
+    INPUTS: ClassVar[dict[str, Any]] = {}
+    OUTPUTS: ClassVar[dict[str, Any]] = {
+        executor.TIMELINES: ChannelParameter(type=standard_artifacts.Examples),
+        executor.MOVIES: ChannelParameter(type=standard_artifacts.Examples),
+    }
+
+
+class ExampleGen(base_component.BaseComponent):
+    """Reads a MovieLens folder; emits `timelines` (train, eval, test) and `movies`.
+
+    Args:
+      data_path: local folder in the MovieLens CSV layout.
+      fingerprint: `fingerprint.fingerprint(data_path)`. Not read: it makes the
+        cache miss when the files change under the same path.
+      params: ExampleGenParams as JSON.
+    """
+
+    SPEC_CLASS = ExampleGenSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+
+    def __init__(self, data_path: str, fingerprint: str, params: str):
+        super().__init__(
+            spec=ExampleGenSpec(
+                **{
+                    executor.DATA_PATH: data_path,
+                    contract.DATA_FINGERPRINT: fingerprint,
+                    contract.PARAMS: params,
+                    executor.TIMELINES: types.Channel(type=standard_artifacts.Examples),
+                    executor.MOVIES: types.Channel(type=standard_artifacts.Examples),
+                }
+            )
+        )

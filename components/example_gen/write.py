@@ -1,0 +1,60 @@
+"""Arrow tables -> gzipped TFRecord shards of tf.Examples."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+from tfx_bsl.coders import example_coder
+
+
+def shards(sizes: np.ndarray, shard_size: int) -> list[slice]:
+    """Cuts records into consecutive shards of about `shard_size`, none of them empty.
+
+    Args:
+      sizes: int64[records], the size of each.
+      shard_size: in the same unit. A larger record has a shard of its own.
+    """
+    starts = np.cumsum(sizes) - sizes
+    first = np.unique(starts // shard_size, return_index=True)[1]
+    return [slice(a, b) for a, b in zip(first, [*first[1:], len(sizes)], strict=True)]
+
+
+def write_shard(folder: str, index: int, count: int, table: pa.Table) -> None:
+    """Writes one shard, whole, under the name that TFX's own ExampleGens use."""
+    path = os.path.join(folder, f"data_tfrecord-{index:05d}-of-{count:05d}.gz")  # noqa: PTH118 (may be a URL)
+    with tf.io.TFRecordWriter(path, "GZIP") as writer:
+        for example in encode(table):
+            writer.write(example)
+
+
+def encode(table: pa.Table) -> list[bytes]:
+    """One serialized tf.Example per row; the same table gives the same bytes.
+
+    A scalar becomes a list of one; an empty list stays an empty list of its type
+    (a null one would lose it).
+    """
+    batch = table.combine_chunks().to_batches()
+    if not batch:
+        return []
+    # The C++ encoder writes the features, a protobuf map, in an order that
+    # changes from call to call. One feature alone has no order, and protobuf
+    # defines the concatenation of two messages as their union: so features are
+    # encoded one by one and joined, at the cost of a few bytes per record.
+    encoder = example_coder.RecordBatchToExamplesEncoder()
+    columns = [
+        encoder.encode(pa.RecordBatch.from_arrays([_as_lists(column)], [name]))
+        for name, column in zip(table.column_names, batch[0].columns, strict=True)
+    ]
+    return list(map(b"".join, zip(*columns, strict=True)))
+
+
+def _as_lists(column: pa.Array) -> pa.LargeListArray:
+    """Lists of bytes, float32 or int64, which is what the encoder takes."""
+    if not pa.types.is_large_list(column.type):
+        column = pa.LargeListArray.from_arrays(pa.array(range(len(column) + 1), pa.int64()), column)
+    if pa.types.is_large_string(column.type.value_type):
+        return column.cast(pa.large_list(pa.large_binary()))
+    return column

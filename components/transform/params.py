@@ -1,0 +1,20 @@
+"""Knobs of Transform."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from components.params import Section
+
+
+class TransformParams(Section):
+    """Which ids, genres and tags the model gets a row for."""
+
+    min_ratings: int = Field(
+        1,
+        ge=1,
+        description="Train ratings a movie needs for a row of its own in the movie vocabulary. Below it, "
+        "a movie is embedded from its content with the out-of-vocabulary row.",
+    )
+    max_tags: int = Field(1000, ge=1, description="Tags kept in the vocabulary: those of the most movies.")
+    min_tag_movies: int = Field(2, ge=1, description="Movies a tag must be on to enter the vocabulary.")
