@@ -1,0 +1,1 @@
+"""Towers, losses, rating head, user features: TensorFlow and TFRS only."""

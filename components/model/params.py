@@ -1,0 +1,44 @@
+"""Knobs of the model itself; how it is fitted is in components/trainer/params.py."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from components.params import Section
+
+
+class ModelParams(Section):
+    embedding_dim: int = Field(
+        64, ge=2, le=1024, description="D, width of the shared movie embedding and of both towers' output"
+    )
+    history_window: int = Field(
+        100, ge=1, le=2048, description="events of a history that the query tower reads, newest last"
+    )
+    hidden: tuple[int, ...] = Field((128,), description="widths of the hidden layers in each tower")
+    half_lives: tuple[float, ...] = Field(
+        (1.0, 5.0, 20.0, 100.0),
+        min_length=1,
+        description="recency views of the history: after this many events a weight halves",
+    )
+    dropout: float = Field(0.2, ge=0, lt=1, description="share of a tower's hidden units dropped in training")
+    id_dropout: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="share of movie ids replaced by the out-of-vocabulary row in training, "
+        "so that a movie without ratings is placed by its content",
+    )
+    history_dropout: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="share of training queries whose history is replaced by the genre tastes "
+        "it shows, so that tastes alone work",
+    )
+    temperature: float = Field(
+        0.1, gt=0, le=10, description="cosine similarities are divided by this before the softmax"
+    )
+    rating_hidden: tuple[int, ...] = Field((64,), description="widths of the rating head's hidden layers")
+    rating_shrinkage: float = Field(
+        5.0, ge=0, description="pseudo-ratings that pull a user's or a movie's mean to the global one"
+    )

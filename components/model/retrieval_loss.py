@@ -1,0 +1,65 @@
+"""In-batch softmax with logQ correction, shared uniform negatives beside it."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+
+
+class RetrievalLoss(tf.Module):
+    """Mean softmax cross-entropy of each query's positive against shared candidates.
+
+    Candidates are the batch's own positives, drawn in proportion to how often a
+    movie is watched, and `uniform` movies drawn evenly from the catalogue
+    (Yang et al., "Mixed Negative Sampling", WWW 2020). Logits are corrected by
+    subtracting log Q, the candidate's expected share among the candidates (Yi
+    et al., "Sampling-Bias-Corrected Neural Modeling", RecSys 2019), so that
+    popular movies are not punished for being sampled often. A candidate equal
+    to the query's positive is masked (an accidental hit).
+    """
+
+    def __init__(self, temperature: float) -> None:
+        super().__init__(name="retrieval_loss")
+        # TFRS relies on AutoGraph (it takes `len` of a tensor), which the training
+        # step switches off because converting all of Keras takes 14 seconds.
+        self._task = tf.function(tfrs.tasks.Retrieval(temperature=temperature, remove_accidental_hits=True))
+
+    def __call__(
+        self,
+        queries: tf.Tensor,
+        candidates: tf.Tensor,
+        candidate_rows: tf.Tensor,
+        candidate_share: tf.Tensor,
+        weights: tf.Tensor,
+    ) -> tf.Tensor:
+        """Scalar loss.
+
+        Args:
+          queries: float32[B, D].
+          candidates: float32[B + S, D]; row i < B is query i's positive.
+          candidate_rows: int32[B + S], catalogue rows, to find accidental hits.
+          candidate_share: float32[B + S], Q: see `sampling_share`.
+          weights: float32[B], weight of each query's loss.
+        """
+        total = self._task(
+            queries,
+            candidates,
+            sample_weight=weights,
+            candidate_sampling_probability=candidate_share,
+            candidate_ids=candidate_rows,
+            compute_metrics=False,
+        )
+        return tf.math.divide_no_nan(total, tf.reduce_sum(weights))
+
+
+def sampling_share(
+    frequency: tf.Tensor, batch: tf.Tensor, uniform: tf.Tensor, catalogue: tf.Tensor
+) -> tf.Tensor:
+    """float32[n], Q: a movie's expected share among the B + S candidates.
+
+    Args:
+      frequency: float32[n], share of the positives that are this movie.
+      batch: B; uniform: S; catalogue: number of movies drawn from evenly.
+    """
+    b, s, n = (tf.cast(x, tf.float32) for x in (batch, uniform, catalogue))
+    return (b * frequency + s / n) / (b + s)

@@ -1,0 +1,181 @@
+"""The trained towers as a SavedModel: strings in, unit vectors and stars out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from components import contract
+from components.model import rating_head
+from components.model.features import MovieFeatures
+from components.model.history import History, window
+from components.model.two_tower import TwoTower
+
+# (movie_id, year, genres, tags, rating_count) -> features, as Transform makes them.
+TransformMovies = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], MovieFeatures]
+
+_DTYPES = {"string": tf.string, "float32": tf.float32, "int32": tf.int32, "int64": tf.int64}
+
+
+def input_specs(signature: str) -> list[tf.TensorSpec]:
+    """The contract's inputs of `signature` as TensorSpecs, in the contract's order."""
+    return [
+        tf.TensorSpec([None] if x.columns is None else [None, None], _DTYPES[x.dtype], x.name)
+        for x in contract.SIGNATURES[signature].inputs
+    ]
+
+
+def vocabulary_table(words: Sequence[bytes], default: int) -> tf.lookup.StaticHashTable:
+    """word -> position, `default` for an unknown one."""
+    keys = tf.constant(list(words), tf.string, shape=[len(words)])
+    values = tf.range(len(words), dtype=tf.int64)
+    return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), default)
+
+
+def _buffer(values: Any, name: str) -> tf.Variable:
+    """A constant of the model kept among the variables: a GraphDef may not exceed 2 GB."""
+    return tf.Variable(values, trainable=False, name=name)
+
+
+class Towers(tf.Module):
+    """`embed_query`, `embed_movie` and `rate` over strings, as the contract lists them.
+
+    Args:
+      model: the fitted towers.
+      movie_ids: catalogue ids in row order.
+      genre_vocabulary: genres in the order of their indices.
+      transform: Transform's graph over raw movies.
+      resources: whatever `transform` needs to be tracked when saving.
+    """
+
+    def __init__(
+        self,
+        model: TwoTower,
+        movie_ids: Sequence[bytes],
+        genre_vocabulary: Sequence[bytes],
+        transform: TransformMovies,
+        resources: Any,
+    ) -> None:
+        super().__init__(name="towers")
+        self._resources = resources
+        self._transform = transform
+        self._window = model.params.history_window
+        self._user_features = model.user_features
+        self._parts = (
+            model.encoder,
+            model.candidate_tower,
+            model.query_tower,
+            model.rating_head,
+            model.standardise,
+        )
+        self._encoder, self._candidate_tower, self._query_tower, self._rating_head, _ = self._parts
+        self._rows = vocabulary_table(movie_ids, -1)
+        self._num_genres = model.catalogue.genres.shape[1]
+        self._genre_rows = vocabulary_table(genre_vocabulary, self._num_genres - 1)
+        self._encoded = _buffer(model.encode_catalogue(), "encoded_movies")
+        self._vectors = _buffer(model.embed_catalogue(), "movie_vectors")
+        count = model.catalogue.rating_count
+        self._bias = _buffer(model.rating_head.movie_bias(count, model.catalogue.rating_sum), "movie_bias")
+        self._log_count = _buffer(np.log1p(count), "movie_log_count")
+        # AutoGraph is not needed (there is no Python control flow over tensors)
+        # and would convert all of Keras.
+        self.embed_query = tf.function(
+            self._embed_query, input_signature=input_specs(contract.EMBED_QUERY), autograph=False
+        )
+        self.embed_movie = tf.function(
+            self._embed_movie, input_signature=input_specs(contract.EMBED_MOVIE), autograph=False
+        )
+        self.rate = tf.function(self._rate, input_signature=input_specs(contract.RATE), autograph=False)
+
+    def save(self, path: str) -> None:
+        """Write the SavedModel; its signatures name their outputs as the contract does."""
+        tf.saved_model.save(
+            self,
+            path,
+            signatures={
+                contract.EMBED_QUERY: _named(self.embed_query, contract.EMBEDDING),
+                contract.EMBED_MOVIE: _named(self.embed_movie, contract.EMBEDDING),
+                contract.RATE: _named(self.rate, contract.RATINGS),
+            },
+        )
+
+    def _history(self, movie_ids: tf.Tensor, ratings: tf.Tensor, timestamps: tf.Tensor) -> History:
+        rows = tf.cast(self._rows.lookup(movie_ids), tf.int32)
+        known = (rows >= 0) & (movie_ids != contract.PAD_ID)
+        return window(tf.maximum(rows, 0), ratings, timestamps, known, self._window)
+
+    def _taste(self, genres: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """float32[B, G]: given tastes, magnitudes scaled to sum to 1; unknown genres are ignored."""
+        index = tf.cast(self._genre_rows.lookup(genres), tf.int32)
+        known = index < self._num_genres - 1
+        weights = tf.where(known, weights, 0.0)
+        taste = tf.einsum("bt,btg->bg", weights, tf.one_hot(index, self._num_genres))
+        return tf.math.divide_no_nan(taste, tf.reduce_sum(tf.abs(taste), axis=1, keepdims=True))
+
+    def _query(
+        self, movie_ids: tf.Tensor, ratings: tf.Tensor, timestamps: tf.Tensor, now: tf.Tensor,
+        taste_genres: tf.Tensor, taste_weights: tf.Tensor,
+    ) -> tuple[History, tf.Tensor, tf.Tensor]:  # fmt: skip
+        history = self._history(movie_ids, ratings, timestamps)
+        features = self._user_features(history, now)
+        taste = self._taste(taste_genres, taste_weights)
+        encoded = tf.gather(self._encoded, history.rows)
+        return history, features, self._query_tower(history, encoded, features, taste)
+
+    def _embed_query(
+        self, history_movie_ids: tf.Tensor, history_ratings: tf.Tensor, history_timestamps: tf.Tensor,
+        user_id: tf.Tensor, now: tf.Tensor, taste_genres: tf.Tensor, taste_weights: tf.Tensor,
+    ) -> tf.Tensor:  # fmt: skip
+        """float32[B, D] unit vectors. `user_id` is part of the contract; this model has no user embedding."""
+        del user_id
+        return self._query(
+            history_movie_ids, history_ratings, history_timestamps, now, taste_genres, taste_weights
+        )[2]
+
+    def _embed_movie(
+        self,
+        movie_id: tf.Tensor,
+        year: tf.Tensor,
+        genres: tf.Tensor,
+        tags: tf.Tensor,
+        rating_count: tf.Tensor,
+    ) -> tf.Tensor:
+        """float32[B, D] unit vectors from content; a learnt id adds its own row."""
+        features = self._transform(movie_id, year, genres, tags, rating_count)
+        return self._candidate_tower(self._encoder(features), features.popularity_scaled)
+
+    def _rate(
+        self, history_movie_ids: tf.Tensor, history_ratings: tf.Tensor, history_timestamps: tf.Tensor,
+        user_id: tf.Tensor, now: tf.Tensor, taste_genres: tf.Tensor, taste_weights: tf.Tensor,
+        movie_ids: tf.Tensor,
+    ) -> tf.Tensor:  # fmt: skip
+        """float32[B, M] stars within the scale; 0 for a padded or unknown movie."""
+        del user_id
+        history, features, query = self._query(
+            history_movie_ids, history_ratings, history_timestamps, now, taste_genres, taste_weights
+        )
+        user_bias = self._rating_head.user_bias(history, tf.gather(self._bias, history.rows))
+        shape = tf.shape(movie_ids)
+        looked_up = tf.reshape(tf.cast(self._rows.lookup(movie_ids), tf.int32), [-1])
+        rows = tf.maximum(looked_up, 0)
+        person = tf.repeat(tf.range(shape[0]), shape[1])
+        stars = self._rating_head(
+            tf.gather(query, person), tf.gather(self._vectors, rows), tf.gather(user_bias, person),
+            tf.gather(self._bias, rows), tf.gather(self._log_count, rows), tf.gather(features, person),
+        )  # fmt: skip
+        stars = tf.where(looked_up >= 0, rating_head.clip_stars(stars), 0.0)
+        return tf.reshape(stars, shape)
+
+
+def _named(function: Any, output: str) -> Any:
+    """The same function with its result under the contract's name."""
+    signature = function.input_signature
+    names = [spec.name for spec in signature]
+
+    def call(*args: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {output: function(**dict(zip(names, args, strict=True)))}
+
+    return tf.function(call, input_signature=signature, autograph=False)

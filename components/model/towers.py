@@ -1,0 +1,172 @@
+"""The shared movie encoder and the two towers."""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+import tf_keras as keras
+
+from components.model.features import MovieFeatures
+from components.model.history import History
+from components.model.params import ModelParams
+from components.model.user_features import NUM_FEATURES, scale_rating
+
+
+class Sizes:
+    """Vocabulary sizes; each embedding has one more row, out of vocabulary."""
+
+    def __init__(self, movies: int, genres: int, tags: int) -> None:
+        self.movies, self.genres, self.tags = movies, genres, tags
+
+
+def _embedding(rows: int, dim: int, name: str) -> keras.layers.Embedding:
+    # Small enough that the dot products of a fresh model hardly differ.
+    return keras.layers.Embedding(
+        rows,
+        dim,
+        embeddings_initializer=keras.initializers.RandomNormal(stddev=1 / math.sqrt(dim)),
+        name=name,
+    )
+
+
+def _bag(table: keras.layers.Embedding, indices: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """float32[n, D]: weighted sum of embeddings over the second axis; index -1 counts nothing.
+
+    Only the filled places are looked up: most movies have few tags, some have many.
+    """
+    place = tf.where(indices >= 0)
+    rows = table(tf.gather_nd(indices, place)) * tf.gather_nd(weights, place)[:, tf.newaxis]
+    return tf.math.unsorted_segment_sum(rows, place[:, 0], tf.shape(indices)[0])
+
+
+class MovieEncoder(keras.layers.Layer):
+    """What both towers know of a movie: its id's embedding plus its content's.
+
+    Shared by the candidate tower and by the history of the query tower ("layer
+    sharing": Covington et al., "Deep Neural Networks for YouTube
+    Recommendations", RecSys 2016, section 4.1). In training a share of the ids
+    is replaced by the out-of-vocabulary row, so that a movie without ratings is
+    placed by its content (as in DropoutNet: Volkovs et al., NIPS 2017).
+    """
+
+    def __init__(self, sizes: Sizes, params: ModelParams) -> None:
+        super().__init__(name="movie_encoder")
+        self._unknown = sizes.movies
+        self._id_dropout = params.id_dropout
+        dim = params.embedding_dim
+        self.ids = _embedding(sizes.movies + 1, dim, "movie_ids")
+        self.genres = _embedding(sizes.genres + 1, dim, "genres")
+        # A data set without tags still has one (never used) row.
+        self.tags = _embedding(max(sizes.tags, 1), dim, "tags")
+        self.year = keras.layers.Dense(dim, name="year")
+
+    def call(self, movies: MovieFeatures, training: bool = False) -> tf.Tensor:
+        """float32[n, D]."""
+        index = movies.movie_index
+        if training and self._id_dropout > 0:
+            drop = tf.random.uniform(tf.shape(index)) < self._id_dropout
+            index = tf.where(drop, self._unknown, index)
+        has_genre = tf.cast(movies.genre_indices >= 0, tf.float32)
+        genre_share = tf.math.divide_no_nan(has_genre, tf.reduce_sum(has_genre, axis=1, keepdims=True))
+        # Decade-wide bumps let taste prefer an era without being monotone in the year.
+        year = movies.year_scaled[:, tf.newaxis]
+        bumps = tf.exp(-tf.square(year - tf.linspace(-2.5, 1.5, 9)[tf.newaxis, :]) / 0.25)
+        year = movies.year_known[:, tf.newaxis] * tf.concat([year, bumps, tf.ones_like(year)], axis=1)
+        # TF-IDF rows differ in length by orders of magnitude: L2-normalise them.
+        tag_weights = tf.math.l2_normalize(tf.where(movies.tag_indices >= 0, movies.tag_weights, 0.0), axis=1)
+        return (
+            self.ids(index)
+            + _bag(self.genres, movies.genre_indices, genre_share)
+            + _bag(self.tags, movies.tag_indices, tag_weights)
+            + self.year(year)
+        )
+
+
+class Mlp(keras.layers.Layer):
+    """Dense ReLU layers with dropout and a linear last one, started near zero."""
+
+    def __init__(self, hidden: tuple[int, ...], out: int, dropout: float, name: str) -> None:
+        super().__init__(name=name)
+        self._hidden = [keras.layers.Dense(width, activation="relu") for width in hidden]
+        self._dropout = keras.layers.Dropout(dropout)
+        # The tower starts as its residual input and learns what to add to it.
+        self._out = keras.layers.Dense(out, kernel_initializer=keras.initializers.RandomNormal(stddev=0.01))
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        for layer in self._hidden:
+            x = self._dropout(layer(x), training=training)
+        return self._out(x)
+
+
+class CandidateTower(keras.layers.Layer):
+    """A movie's encoding and popularity to a unit vector."""
+
+    def __init__(self, params: ModelParams) -> None:
+        super().__init__(name="candidate_tower")
+        self._mlp = Mlp(params.hidden, params.embedding_dim, params.dropout, "candidate_mlp")
+
+    def call(self, encoded: tf.Tensor, popularity_scaled: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """float32[n, D] of length 1, from float32[n, D] and float32[n]."""
+        popularity = popularity_scaled[:, tf.newaxis]
+        x = tf.concat([encoded, popularity, tf.square(popularity)], axis=1)
+        return tf.math.l2_normalize(encoded + self._mlp(x, training=training), axis=1)
+
+
+class QueryTower(keras.layers.Layer):
+    """A history to a unit vector, by recency-weighted views of what was watched.
+
+    View v weighs the event `age` events ago by 2^(-age / half_life_v), times a
+    learnt gate of its stars; views are averaged with learnt shares and refined
+    by an MLP that also sees the user features and the genre tastes.
+    """
+
+    def __init__(self, sizes: Sizes, params: ModelParams) -> None:
+        super().__init__(name="query_tower")
+        self._half_lives = tf.constant(params.half_lives, tf.float32)
+        self._mix = self.add_weight(name="view_mix", shape=[len(params.half_lives)], initializer="zeros")
+        self._stars = self.add_weight(
+            name="star_gate", shape=[2], initializer=keras.initializers.Constant([1.0, 0.0])
+        )
+        self._taste = self.add_weight(
+            name="genre_taste",
+            shape=[sizes.genres + 1, params.embedding_dim],
+            initializer=keras.initializers.RandomNormal(stddev=1 / math.sqrt(params.embedding_dim)),
+        )
+        self._default = self.add_weight(
+            name="empty_history",
+            shape=[params.embedding_dim],
+            initializer=keras.initializers.RandomNormal(stddev=0.1),
+        )
+        self._mlp = Mlp(params.hidden, params.embedding_dim, params.dropout, "query_mlp")
+
+    def call(
+        self,
+        history: History,
+        encoded: tf.Tensor,
+        user_features: tf.Tensor,
+        genre_taste: tf.Tensor,
+        training: bool = False,
+    ) -> tf.Tensor:
+        """float32[B, D] of length 1.
+
+        Args:
+          history: windowed events.
+          encoded: float32[B, W, D], the shared encoder's output for each event.
+          user_features: float32[B, NUM_FEATURES], standardised.
+          genre_taste: float32[B, G]: given tastes, all 0 when none are given.
+        """
+        user_features = tf.ensure_shape(user_features, [None, NUM_FEATURES])
+        present = tf.cast(history.mask, tf.float32)
+        gate = tf.nn.softplus(self._stars[0] * scale_rating(history.ratings) + self._stars[1])
+        decay = tf.pow(2.0, -history.ages[:, tf.newaxis, :] / self._half_lives[tf.newaxis, :, tf.newaxis])
+        weights = decay * (gate * present)[:, tf.newaxis, :]
+        weights = tf.math.divide_no_nan(weights, tf.reduce_sum(weights, axis=2, keepdims=True))
+        views = tf.einsum("bvw,bwd->bvd", weights, encoded)
+        base = tf.einsum("v,bvd->bd", tf.nn.softmax(self._mix), views)
+        empty = 1.0 - tf.reduce_max(present, axis=1, keepdims=True)
+        taste = tf.linalg.matmul(genre_taste, self._taste)
+        base += taste + empty * self._default
+        flat = tf.reshape(views, [-1, views.shape[1] * views.shape[2]])
+        x = tf.concat([flat, user_features, genre_taste, empty], axis=1)
+        return tf.math.l2_normalize(base + self._mlp(x, training=training), axis=1)

@@ -1,0 +1,216 @@
+"""The whole model: towers, loss and rating head over one catalogue."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+import tf_keras as keras
+
+from components import contract
+from components.model import user_features
+from components.model.features import MovieFeatures, Popularity
+from components.model.history import History
+from components.model.params import ModelParams
+from components.model.rating_head import RatingHead
+from components.model.retrieval_loss import RetrievalLoss, sampling_share
+from components.model.towers import CandidateTower, MovieEncoder, QueryTower, Sizes
+
+
+@dataclasses.dataclass(frozen=True)
+class Catalogue:
+    """All N movies, as arrays in one order ("rows").
+
+    Attributes:
+      features: transformed features, N rows each.
+      genres: float32[N, G + 1], multi-hot (the last column: unknown genre).
+      rating_count: float32[N], train ratings.
+      rating_sum: float32[N], stars.
+      popularity: how popularity_scaled follows from a count.
+    """
+
+    features: MovieFeatures
+    genres: np.ndarray
+    rating_count: np.ndarray
+    rating_sum: np.ndarray
+    popularity: Popularity
+
+    @property
+    def size(self) -> int:
+        return len(self.rating_count)
+
+
+class Pairs(tf.experimental.ExtensionType):
+    """A batch of (prefix, next) pairs.
+
+    Attributes:
+      rows, ratings, timestamps, mask: the prefix's window, as in `History`.
+      target: int32[B], catalogue row of the next movie.
+      target_rating: float32[B], stars.
+      now: int64[B], time of the next event.
+    """
+
+    rows: tf.Tensor
+    ratings: tf.Tensor
+    timestamps: tf.Tensor
+    mask: tf.Tensor
+    target: tf.Tensor
+    target_rating: tf.Tensor
+    now: tf.Tensor
+
+    @property
+    def history(self) -> History:
+        return History(self.rows, self.ratings, self.timestamps, self.mask)
+
+
+class TwoTower(tfrs.Model):
+    """Query tower over histories, candidate tower over movies, rating head.
+
+    Args:
+      params: widths and rates.
+      sizes: vocabulary sizes.
+      catalogue: every movie; its arrays are constants of the graph.
+      global_mean: mean of the train ratings, stars.
+      uniform_negatives: S, movies drawn evenly for each batch beside its own.
+      rating_weight: weight of the rating head's squared error in the loss.
+      low_rating_weight: weight in the retrieval loss of a positive rated below
+        the relevance threshold (1 = as much as a relevant one).
+    """
+
+    def __init__(
+        self,
+        params: ModelParams,
+        sizes: Sizes,
+        catalogue: Catalogue,
+        global_mean: float,
+        *,
+        uniform_negatives: int = 0,
+        rating_weight: float = 1.0,
+        low_rating_weight: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.params = params
+        self.encoder = MovieEncoder(sizes, params)
+        self.query_tower = QueryTower(sizes, params)
+        self.candidate_tower = CandidateTower(params)
+        self.rating_head = RatingHead(params, global_mean)
+        self.standardise = keras.layers.Normalization(name="user_features")
+        self._retrieval_loss = RetrievalLoss(params.temperature)
+        self._uniform = uniform_negatives
+        self._rating_weight = rating_weight
+        self._low_rating_weight = low_rating_weight
+        self.catalogue = catalogue
+        self._features = MovieFeatures(*(tf.constant(x) for x in catalogue.features))
+        self._genres = tf.constant(catalogue.genres)
+        self._count = tf.constant(catalogue.rating_count)
+        self._sum = tf.constant(catalogue.rating_sum)
+        total = float(np.sum(catalogue.rating_count))
+        self._frequency = tf.constant(catalogue.rating_count / max(total, 1.0))
+
+    # --- parts -------------------------------------------------------------------
+    def encode_rows(self, *rows: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
+        """float32[..., D] for each of `rows`: the shared encoding, each movie of the batch encoded once."""
+        flat = [tf.reshape(part, [-1]) for part in rows]
+        unique, index = tf.unique(tf.concat(flat, axis=0))
+        encoded = self.encoder(self._features.gather(unique), training=training)
+        places = tf.split(index, [tf.size(part) for part in flat])
+        return [
+            tf.gather(encoded, tf.reshape(place, tf.shape(part)))
+            for place, part in zip(places, rows, strict=True)
+        ]
+
+    def user_features(self, history: History, now: tf.Tensor) -> tf.Tensor:
+        return self.standardise(user_features.summary(history, now))
+
+    def query(
+        self,
+        history: History,
+        encoded: tf.Tensor,
+        features: tf.Tensor,
+        taste: tf.Tensor,
+        training: bool = False,
+    ) -> tf.Tensor:
+        return self.query_tower(history, encoded, features, taste, training=training)
+
+    def embed_catalogue(self) -> tf.Tensor:
+        """float32[N, D]: every movie's unit vector."""
+        return self._in_blocks(
+            lambda movies: self.candidate_tower(self.encoder(movies), movies.popularity_scaled)
+        )
+
+    def encode_catalogue(self) -> tf.Tensor:
+        """float32[N, D]: every movie's shared encoding."""
+        return self._in_blocks(self.encoder)
+
+    def _in_blocks(self, embed: Callable[[MovieFeatures], tf.Tensor], block: int = 16_384) -> tf.Tensor:
+        starts = range(0, self.catalogue.size, block)
+        blocks = (tf.range(start, min(start + block, self.catalogue.size)) for start in starts)
+        return tf.concat([embed(self._features.gather(rows)) for rows in blocks], axis=0)
+
+    # --- training ------------------------------------------------------------------
+    def compute_loss(self, inputs: Pairs, training: bool = False) -> tf.Tensor:
+        """Retrieval loss + rating_weight x squared error (stars) of the rating head."""
+        losses = self.losses_of(inputs, training)
+        return losses["retrieval"] + self._rating_weight * losses["rating"]
+
+    def losses_of(self, pairs: Pairs, training: bool) -> dict[str, tf.Tensor]:
+        history, target = pairs.history, pairs.target
+        batch = tf.shape(target)[0]
+        taste = tf.zeros([batch, self._genres.shape[1]])
+        if training and self.params.history_dropout > 0:
+            history, taste = self._drop_histories(history, taste)
+        extra = tf.random.uniform([self._uniform], maxval=self.catalogue.size, dtype=tf.int32)
+        rows = tf.concat([target, extra], axis=0)
+        in_history, encoded = self.encode_rows(history.rows, rows, training=training)
+        features = self.user_features(history, pairs.now)
+        query = self.query(history, in_history, features, taste, training=training)
+        # A target's own rating is taken out of its movie's count and mean.
+        own = tf.concat([tf.ones([batch]), tf.zeros([self._uniform])], axis=0)
+        popularity = self.catalogue.popularity.scale(tf.gather(self._count, rows) - own)
+        candidates = self.candidate_tower(encoded, popularity, training=training)
+        share = sampling_share(tf.gather(self._frequency, rows), batch, self._uniform, self.catalogue.size)
+        weights = tf.where(pairs.target_rating >= contract.RELEVANT_RATING, 1.0, self._low_rating_weight)
+        retrieval = self._retrieval_loss(query, candidates, rows, share, weights)
+        stars = self._rate_pairs(
+            history, query, candidates[:batch], features, target, pairs.target_rating, training
+        )
+        return {"retrieval": retrieval, "rating": tf.reduce_mean(tf.square(stars - pairs.target_rating))}
+
+    def _drop_histories(self, history: History, taste: tf.Tensor) -> tuple[History, tf.Tensor]:
+        """Replace a share of the histories by the genre tastes that they show."""
+        drop = tf.random.uniform([tf.shape(history.mask)[0], 1]) < self.params.history_dropout
+        shown = user_features.genre_taste(history, self._genres)
+        # People name a few genres: keep the strongest three.
+        third = tf.math.top_k(shown, k=min(3, shown.shape[1])).values[:, -1:]
+        shown = tf.where(shown >= third, shown, 0.0)
+        shown = tf.math.divide_no_nan(shown, tf.reduce_sum(shown, axis=1, keepdims=True))
+        mask = history.mask & ~drop
+        return history._replace(mask=mask), tf.where(drop, shown, taste)
+
+    def _rate_pairs(
+        self,
+        history: History,
+        query: tf.Tensor,
+        movies: tf.Tensor,
+        features: tf.Tensor,
+        target: tf.Tensor,
+        own_rating: tf.Tensor,
+        training: bool,
+    ) -> tf.Tensor:
+        count = tf.gather(self._count, target) - 1.0
+        total = tf.gather(self._sum, target) - own_rating
+        movie_bias = self.rating_head.movie_bias(count, total)
+        user_bias = self.rating_head.user_bias(history, self._history_movie_bias(history))
+        # The retrieval towers are shaped by retrieval; stars read them as they are.
+        return self.rating_head(
+            tf.stop_gradient(query), tf.stop_gradient(movies), user_bias, movie_bias,
+            tf.math.log1p(count), features, training=training,
+        )  # fmt: skip
+
+    def _history_movie_bias(self, history: History) -> tf.Tensor:
+        return self.rating_head.movie_bias(
+            tf.gather(self._count, history.rows), tf.gather(self._sum, history.rows)
+        )

@@ -1,0 +1,68 @@
+"""Everything known about a user, as one pure function of the history.
+
+The same code runs in training and in the serving graph, so they cannot differ.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from components import contract
+from components.model.history import History
+
+_DAY = 86_400.0
+# count, mean, spread, days the window spans, days since the last event
+NUM_FEATURES = 5
+
+
+def scale_rating(stars: tf.Tensor) -> tf.Tensor:
+    """Stars in [0.5, 5] to [-1, 1]."""
+    middle = (contract.MAX_RATING + contract.MIN_RATING) / 2
+    return (stars - middle) / (contract.MAX_RATING - middle)
+
+
+def summary(history: History, now: tf.Tensor) -> tf.Tensor:
+    """float32[B, NUM_FEATURES] before standardisation; zeros for an empty history.
+
+    Args:
+      history: windowed events.
+      now: int64[B], Unix seconds; 0 stands for the last event's time.
+    """
+    present = tf.cast(history.mask, tf.float32)
+    count = tf.reduce_sum(present, axis=1)
+    safe = tf.maximum(count, 1.0)
+    stars = scale_rating(history.ratings) * present
+    mean = tf.reduce_sum(stars, axis=1) / safe
+    spread = tf.sqrt(tf.reduce_sum(tf.square(stars - mean[:, tf.newaxis]) * present, axis=1) / safe)
+    dated = history.mask & (history.timestamps > 0)
+    latest = tf.reduce_max(tf.where(dated, history.timestamps, 0), axis=1)
+    earliest = tf.reduce_min(tf.where(dated, history.timestamps, tf.int64.max), axis=1)
+    has_date = tf.reduce_any(dated, axis=1)
+    span = tf.where(has_date, latest - earliest, 0)
+    idle = tf.where(has_date & (now > 0), tf.maximum(now - latest, 0), 0)
+    return tf.stack(
+        [
+            tf.math.log1p(count),
+            mean,
+            spread,
+            tf.math.log1p(tf.cast(span, tf.float32) / _DAY),
+            tf.math.log1p(tf.cast(idle, tf.float32) / _DAY),
+        ],
+        axis=1,
+    )
+
+
+def genre_taste(history: History, genres: tf.Tensor) -> tf.Tensor:
+    """float32[B, G]: how far a user's ratings of each genre lie above their own mean.
+
+    Sum over the history of (scaled rating - mean + 1) shares, so that a genre
+    watched often and one rated highly both count; L1-normalised per user.
+
+    Args:
+      history: windowed events.
+      genres: float32[N, G], multi-hot genres of the catalogue.
+    """
+    present = tf.cast(history.mask, tf.float32)
+    weight = (scale_rating(history.ratings) + 1.0) * present
+    taste = tf.einsum("bw,bwg->bg", weight, tf.gather(genres, history.rows))
+    return tf.math.divide_no_nan(taste, tf.reduce_sum(tf.abs(taste), axis=1, keepdims=True))

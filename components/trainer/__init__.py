@@ -1,0 +1,1 @@
+"""Reads timelines and movies, fits the two towers, exports them."""

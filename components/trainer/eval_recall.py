@@ -1,0 +1,69 @@
+"""Recall@k on the eval split against the whole catalogue: what early stopping watches."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from components import contract
+from components.model.two_tower import Pairs, TwoTower
+from components.trainer.events import Events, Windows
+
+# Scores held at once: a block of queries times the catalogue, float32.
+_SCORES_PER_BLOCK = 32 * 1024 * 1024
+
+
+class EvalRecall:
+    """Recall@k, mean over the records that have a relevant target.
+
+    Recall@k = |relevant in the top k| / |relevant|, relevant = rated at least
+    contract.RELEVANT_RATING; every movie competes but those of the history.
+
+    Args:
+      model: the towers.
+      histories: of the eval split, one record a user.
+      targets: of the same records.
+      ks: the k's, e.g. (10, 20, 100).
+    """
+
+    def __init__(self, model: TwoTower, histories: Events, targets: Events, ks: tuple[int, ...]) -> None:
+        self._model = model
+        self._ks = ks
+        self._histories = histories
+        relevant = targets.ratings >= contract.RELEVANT_RATING
+        owner = np.repeat(np.arange(len(targets.offsets) - 1), np.diff(targets.offsets))
+        self._relevant = [
+            targets.rows[low:high][relevant[low:high]]
+            for low, high in zip(targets.offsets[:-1], targets.offsets[1:], strict=True)
+        ]
+        self.users = np.unique(owner[relevant])
+        self._windows = Windows(histories, model.params.history_window)
+        self._query = tf.function(self._embed_queries, autograph=False, reduce_retracing=True)
+
+    def _embed_queries(self, pairs: Pairs) -> tf.Tensor:
+        model, history = self._model, pairs.history
+        taste = tf.zeros([tf.shape(pairs.now)[0], model.catalogue.genres.shape[1]])
+        (encoded,) = model.encode_rows(history.rows)
+        return model.query(history, encoded, model.user_features(history, pairs.now), taste)
+
+    def __call__(self) -> dict[int, float]:
+        """k -> Recall@k; empty when no eval user has a relevant target."""
+        if not len(self.users):
+            return {}
+        movies = self._model.embed_catalogue()
+        block = max(1, _SCORES_PER_BLOCK // self._model.catalogue.size)
+        depth = min(max(self._ks), self._model.catalogue.size)
+        recalls = []
+        for start in range(0, len(self.users), block):
+            users = self.users[start : start + block]
+            low, high = self._histories.offsets[users], self._histories.offsets[users + 1]
+            queries = self._query(self._windows.whole(tf.constant(low), tf.constant(high)))
+            scores = tf.linalg.matmul(queries, movies, transpose_b=True).numpy()
+            for i, (first, last) in enumerate(zip(low, high, strict=True)):
+                scores[i, self._histories.rows[first:last]] = -np.inf
+            top = tf.math.top_k(scores, depth).indices.numpy()
+            for user, ranked in zip(users, top, strict=True):
+                relevant = self._relevant[user]
+                hits = np.isin(ranked, relevant)
+                recalls.append([hits[:k].sum() / len(np.unique(relevant)) for k in self._ks])
+        return dict(zip(self._ks, np.mean(recalls, axis=0).tolist(), strict=True))

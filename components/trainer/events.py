@@ -1,0 +1,138 @@
+"""Timelines as flat arrays, and the batches that training and eval read from them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import tensorflow as tf
+
+from components import contract
+from components.model.two_tower import Pairs
+
+
+@dataclasses.dataclass(frozen=True)
+class Events:
+    """Lists of one record after another ("flat").
+
+    Attributes:
+      rows: int32[E], catalogue rows.
+      ratings: float32[E], stars.
+      timestamps: int64[E], Unix seconds.
+      offsets: int64[U + 1]: record u's events are offsets[u] to offsets[u + 1].
+    """
+
+    rows: np.ndarray
+    ratings: np.ndarray
+    timestamps: np.ndarray
+    offsets: np.ndarray
+
+
+def flatten(timelines: pa.Table, ids: list[bytes], features: tuple[str, str, str]) -> Events:
+    """The lists of `features` (ids, ratings, timestamps) of every record.
+
+    Raises:
+      ValueError: an event names a movie that is not among `ids`.
+    """
+    movie_ids, ratings, timestamps = (timelines[name].combine_chunks() for name in features)
+    names = movie_ids.flatten()
+    rows = pc.index_in(names, pa.array([x.decode() for x in ids], names.type))
+    if rows.null_count:
+        stranger = names.filter(rows.is_null())[0].as_py()
+        raise ValueError(
+            f"{features[0]} holds movie {stranger!r}, which is not in the movies artifact; "
+            "both must come from the same ExampleGen run"
+        )
+    lengths = movie_ids.value_lengths().to_numpy()
+    return Events(
+        rows=rows.to_numpy().astype(np.int32),
+        ratings=ratings.flatten().to_numpy().astype(np.float32),
+        timestamps=timestamps.flatten().to_numpy().astype(np.int64),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+    )
+
+
+def pair_positions(events: Events) -> np.ndarray:
+    """int64[P]: flat positions of the events that can be a "next": all but each record's first."""
+    first = np.zeros(len(events.rows) + 1, bool)
+    first[events.offsets[:-1]] = True
+    return np.flatnonzero(~first[:-1])
+
+
+class Windows:
+    """Gathers windows of the flat events inside the graph.
+
+    Args:
+      events: histories.
+      size: W, events of a window.
+    """
+
+    def __init__(self, events: Events, size: int) -> None:
+        self._size = size
+        self._rows = tf.constant(events.rows)
+        self._ratings = tf.constant(events.ratings)
+        self._timestamps = tf.constant(events.timestamps)
+        lengths = np.diff(events.offsets)
+        self._start = tf.constant(np.repeat(events.offsets[:-1], lengths))
+
+    def pairs(self, positions: tf.Tensor) -> Pairs:
+        """The prefix's last W events and the next one, for each flat position (int64[B])."""
+        history = self._window(positions, tf.gather(self._start, positions))
+        return Pairs(
+            **history,
+            target=tf.gather(self._rows, positions),
+            target_rating=tf.gather(self._ratings, positions),
+            now=tf.gather(self._timestamps, positions),
+        )
+
+    def whole(self, starts: tf.Tensor, ends: tf.Tensor) -> Pairs:
+        """The last W events of whole records; the target fields are their last event (unused)."""
+        last = tf.maximum(ends - 1, 0)
+        return Pairs(
+            **self._window(ends, starts),
+            target=tf.gather(self._rows, last),
+            target_rating=tf.gather(self._ratings, last),
+            now=tf.zeros_like(starts),
+        )
+
+    def _window(self, ends: tf.Tensor, starts: tf.Tensor) -> dict[str, tf.Tensor]:
+        index = ends[:, tf.newaxis] + tf.range(-self._size, 0, dtype=tf.int64)[tf.newaxis, :]
+        mask = index >= starts[:, tf.newaxis]
+        index = tf.maximum(index, 0)
+
+        def take(values: tf.Tensor) -> tf.Tensor:
+            taken = tf.gather(values, index)
+            return tf.where(mask, taken, tf.zeros_like(taken))
+
+        return {
+            "rows": take(self._rows),
+            "ratings": take(self._ratings),
+            "timestamps": take(self._timestamps),
+            "mask": mask,
+        }
+
+
+def training_batches(windows: Windows, positions: np.ndarray, batch_size: int, seed: int) -> tf.data.Dataset:
+    """One pass over all pairs in a new seeded order, in batches of exactly `batch_size`.
+
+    The last, short batch is left out: logQ's shares hold for full batches. With
+    fewer pairs than `batch_size` there is one batch of all pairs.
+    """
+    batch_size = min(batch_size, len(positions))
+    return (
+        tf.data.Dataset.from_tensor_slices(positions)
+        .shuffle(len(positions), seed=seed, reshuffle_each_iteration=True)
+        .batch(batch_size, drop_remainder=True)
+        .map(windows.pairs, num_parallel_calls=1, deterministic=True)
+        .prefetch(4)
+    )
+
+
+def history_events(timelines: pa.Table, ids: list[bytes]) -> Events:
+    return flatten(timelines, ids, contract.HISTORY_FEATURES)
+
+
+def target_events(timelines: pa.Table, ids: list[bytes]) -> Events:
+    return flatten(timelines, ids, contract.TARGET_FEATURES)

@@ -1,0 +1,42 @@
+"""Knobs of the fit; the model's own are in components/model/params.py."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from components.params import Section
+
+
+class TrainerParams(Section):
+    seed: int = Field(1, ge=0, description="seed of weights, shuffling, dropout and drawn negatives")
+    epochs: int = Field(12, ge=1, description="passes over the (prefix, next) pairs, at most")
+    batch_size: int = Field(
+        1024, ge=2, description="B, pairs in a step; each is the others' in-batch negative"
+    )
+    uniform_negatives: int = Field(
+        1024, ge=0, description="S, candidates drawn evenly from the catalogue beside the batch's own"
+    )
+    learning_rate: float = Field(
+        2e-3, gt=0, le=1, description="of Adam, at its peak; it warms up and then decays to 0"
+    )
+    rating_weight: float = Field(
+        0.3, ge=0, description="weight of the rating head's squared error in the loss"
+    )
+    low_rating_weight: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="weight of a next movie rated below the relevance threshold as a positive",
+    )
+    monitor_k: int = Field(
+        20,
+        ge=1,
+        le=1000,
+        description="k of the eval Recall@k that early stopping watches and whose best weights are kept",
+    )
+    patience: int = Field(3, ge=1, description="epochs without a better eval Recall@k before training stops")
+    warm_start: str = Field(
+        "",
+        description="start from the weights of an earlier model: a pushed version's folder, or "
+        "`latest` for the last pushed one; empty starts afresh. Rows are matched by vocabulary string",
+    )

@@ -1,0 +1,111 @@
+"""run_fn: what TFX's Trainer calls."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+from tfx.components.trainer.fn_args_utils import FnArgs
+
+from components import contract
+from components.example_gen import read
+from components.model import user_features
+from components.model.params import ModelParams
+from components.model.servable import Towers
+from components.model.two_tower import TwoTower
+from components.trainer import catalogue, events, fit, warm_start
+from components.trainer.eval_recall import EvalRecall
+from components.trainer.params import TrainerParams
+
+_log = logging.getLogger(__name__)
+
+# Prefixes on which the user features are standardised.
+_ADAPT_SAMPLE = 65_536
+
+MODEL_PARAMS = "model"
+TRAINER_PARAMS = "trainer"
+TIMELINES = "timelines_uri"
+MOVIES = "movies_uri"
+
+
+def run_fn(fn_args: FnArgs) -> None:
+    """Reads timelines and movies, fits the two towers, exports them.
+
+    Args:
+      fn_args: `transform_graph_path`, `serving_model_dir`, `model_run_dir`, and in
+        `custom_config` the URIs of the two artifacts and the two params as JSON.
+
+    Raises:
+      ValueError: nothing to train on.
+    """
+    config = fn_args.custom_config
+    model_params = ModelParams.from_json(config[MODEL_PARAMS])
+    params = TrainerParams.from_json(config[TRAINER_PARAMS])
+    keras.utils.set_random_seed(params.seed)
+
+    transform = catalogue.MovieTransform(fn_args.transform_graph_path)
+    movies = catalogue.load(read.read_movies(config[MOVIES]), transform)
+    train = events.history_events(read.read_timelines(config[TIMELINES], contract.TRAIN), movies.ids)
+    held_out = read.read_timelines(config[TIMELINES], contract.EVAL)
+    positions = events.pair_positions(train)
+    if len(positions) < 2:
+        raise ValueError(
+            f"train has {len(positions)} (prefix, next) pairs from {len(train.rows)} ratings; "
+            "training needs users with at least two train ratings (four in all)"
+        )
+    _log.info(
+        "training on %d pairs of %d users, %d movies", len(positions), len(train.offsets) - 1, len(movies.ids)
+    )
+
+    windows = events.Windows(train, model_params.history_window)
+    model = build(model_params, params, transform, movies, train, windows, positions)
+    eval_recall = EvalRecall(
+        model,
+        events.history_events(held_out, movies.ids),
+        events.target_events(held_out, movies.ids),
+        ks=tuple(sorted({10, 100, params.monitor_k})),
+    )
+    vocabularies = {"movies": transform.movies, "genres": transform.genres, "tags": transform.tags}
+    if params.warm_start:
+        source = os.path.join(params.warm_start, contract.ASSETS_EXTRA, contract.WARM_START)  # noqa: PTH118 (a URL)
+        warm_start.load(model, vocabularies, source)
+    result = fit.fit(model, windows, positions, eval_recall, params, fn_args.model_run_dir)
+    _log.info("kept epoch %d of %d: %s", result.best_epoch, result.epochs, result.recall)
+
+    Towers(model, movies.ids, transform.genres, transform, transform.layer).save(fn_args.serving_model_dir)
+    warm_start.save(
+        model,
+        vocabularies,
+        os.path.join(fn_args.serving_model_dir, contract.ASSETS_EXTRA, contract.WARM_START),  # noqa: PTH118
+    )
+
+
+def build(
+    model_params: ModelParams,
+    params: TrainerParams,
+    transform: catalogue.MovieTransform,
+    movies: catalogue.Movies,
+    train: events.Events,
+    windows: events.Windows,
+    positions: np.ndarray,
+) -> TwoTower:
+    """A fresh model with every weight created and the user features standardised."""
+    model = TwoTower(
+        model_params,
+        transform.sizes,
+        movies.catalogue,
+        global_mean=float(train.ratings.mean()),
+        uniform_negatives=params.uniform_negatives,
+        rating_weight=params.rating_weight,
+        low_rating_weight=params.low_rating_weight,
+    )
+    rng = np.random.default_rng(params.seed)
+    sample = rng.choice(positions, min(_ADAPT_SAMPLE, len(positions)), replace=False)
+    pairs = windows.pairs(tf.constant(np.sort(sample)))
+    model.standardise.adapt(user_features.summary(pairs.history, pairs.now))
+    # One step's forward pass creates the weights, for a warm start and for saving.
+    model.losses_of(windows.pairs(tf.constant(positions[:2])), training=False)
+    return model

@@ -1,0 +1,91 @@
+"""Weights by name and vocabulary string, so that a later model can start from them."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from components.model.two_tower import TwoTower
+
+_log = logging.getLogger(__name__)
+
+# Weights with one row a vocabulary entry, the out-of-vocabulary row last.
+_VOCABULARY_OF = {
+    "movie_encoder/movie_ids/embeddings": "movies",
+    "movie_encoder/genres/embeddings": "genres",
+    "movie_encoder/tags/embeddings": "tags",
+    "query_tower/genre_taste": "genres",
+}
+
+
+def _by_name(model: TwoTower) -> dict[str, tf.Variable]:
+    names = [variable.name.split(":")[0] for variable in model.variables]
+    short = [name.removeprefix(f"{model.name}/") for name in names]
+    if len(set(short)) != len(short):
+        raise AssertionError(f"two weights share a name: {sorted(short)}")
+    return dict(zip(short, model.variables, strict=True))
+
+
+def save(model: TwoTower, vocabularies: Mapping[str, Sequence[bytes]], path: str) -> None:
+    """Write all weights and the vocabularies that their rows follow as .npz."""
+    arrays = {f"weight:{name}": variable.numpy() for name, variable in _by_name(model).items()}
+    arrays |= {f"vocabulary:{name}": np.array(list(words), np.bytes_) for name, words in vocabularies.items()}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    tf.io.gfile.makedirs(path.rsplit("/", 1)[0])
+    with tf.io.gfile.GFile(path, "wb") as file:
+        file.write(buffer.getvalue())
+
+
+def load(model: TwoTower, vocabularies: Mapping[str, Sequence[bytes]], path: str) -> int:
+    """Start `model` from the weights at `path`; rows are matched by vocabulary string.
+
+    New words keep their fresh rows. Returns how many movies were recognised.
+
+    Raises:
+      ValueError: `path` does not exist, or a weight has another shape (another
+        embedding_dim, hidden ...), which a warm start cannot bridge.
+    """
+    if not tf.io.gfile.exists(path):
+        raise ValueError(
+            f"trainer.warm_start: there are no weights at {path}; expected a version folder that "
+            "Marquee pushed, `latest`, or an empty value to start afresh"
+        )
+    with tf.io.gfile.GFile(path, "rb") as file:
+        saved = dict(np.load(io.BytesIO(file.read())))
+    recognised = 0
+    for name, variable in _by_name(model).items():
+        if f"weight:{name}" not in saved:
+            raise ValueError(
+                f"trainer.warm_start: {path} has no weight {name}; it is of another kind of model"
+            )
+        old, new = saved[f"weight:{name}"], variable.numpy()
+        vocabulary = _VOCABULARY_OF.get(name)
+        if vocabulary is None:
+            if old.shape != new.shape:
+                raise ValueError(
+                    f"trainer.warm_start: weight {name} is {old.shape} in {path} and {new.shape} here; "
+                    "use the same model section, or start afresh"
+                )
+            variable.assign(old)
+            continue
+        if old.shape[1:] != new.shape[1:]:
+            raise ValueError(
+                f"trainer.warm_start: {name} has {old.shape[1:]} columns in {path} and {new.shape[1:]} here; "
+                "use the same model.embedding_dim, or start afresh"
+            )
+        before = {word: row for row, word in enumerate(saved[f"vocabulary:{vocabulary}"].tolist())}
+        pairs = [(row, before[word]) for row, word in enumerate(vocabularies[vocabulary]) if word in before]
+        if pairs:
+            here, there = (list(x) for x in zip(*pairs, strict=True))
+            new[here] = old[there]
+        new[-1] = old[-1]
+        variable.assign(new)
+        if vocabulary == "movies":
+            recognised = len(pairs)
+    _log.info("warm start from %s: %d of %d movies recognised", path, recognised, len(vocabularies["movies"]))
+    return recognised
