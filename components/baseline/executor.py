@@ -1,0 +1,72 @@
+"""Puts the last pushed model into an artifact, or nothing if there is none."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+from components import contract, storage
+from components.pusher import versions
+
+_log = logging.getLogger(__name__)
+
+
+class Executor(base_executor.BaseExecutor):
+    """Emits one Model artifact, whatever was pushed.
+
+    Always one, because an output list that is empty works on a laptop and fails
+    on Kubeflow. An empty folder stands for "nothing pushed yet".
+    """
+
+    def Do(  # noqa: N802 (TFX's name)
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Finds the newest complete version of `model_name` below `push_destination`."""
+        # The candidate is an input only so that a new one is compared afresh.
+        del input_dict
+        baseline = artifact_utils.get_single_instance(output_dict["baseline"])
+        model_name = exec_properties["model_name"]
+        find = versions.latest_exact if model_name == contract.MODEL_EXACT else versions.latest
+        version = find(exec_properties["push_destination"])
+        target = path_utils.serving_model_dir(baseline.uri)
+        if version is None:
+            _make_folder(baseline.uri)
+            _log.info("Nothing was pushed to %s yet: no baseline.", exec_properties["push_destination"])
+            return
+        source = versions.folder(exec_properties["push_destination"], model_name, version.number)
+        link_tree(source, target)
+        baseline.set_string_custom_property(versions.VERSION_PROPERTY, str(version.number))
+        _log.info("The baseline is %s.", source)
+
+
+def link_tree(source: str, target: str) -> None:
+    """Copies a SavedModel; on one file system by hard links, which take no space.
+
+    A link keeps the content when retention deletes the version, and nobody
+    writes into a pushed model, so the copy cannot change either.
+    """
+    for name in storage.list_files(source):
+        from_path, to_path = storage.join(source, name), storage.join(target, name)
+        if storage.is_local(source) and storage.is_local(target):
+            Path(to_path).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(from_path, to_path)
+                continue
+            except OSError as error:
+                _log.debug("No hard link (%s): copying.", error)
+        storage.copy_file(from_path, to_path)
+
+
+def _make_folder(uri: str) -> None:
+    if storage.is_local(uri):
+        Path(uri).mkdir(parents=True, exist_ok=True)

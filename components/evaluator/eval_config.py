@@ -1,0 +1,39 @@
+"""What TensorFlow Model Analysis is asked to do.
+
+The metric class is named, not imported: compiling the pipeline must not load
+ScaNN's op.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import tensorflow_model_analysis as tfma
+
+from components import contract
+
+_METRIC_MODULE: Final = "components.evaluator.tfma_metrics"
+_METRIC_CLASS: Final = "RetrievalMetrics"
+
+
+def eval_config() -> tfma.EvalConfig:
+    """All metrics for both models, overall and by slice.
+
+    The stock Evaluator takes the baseline out again when it has none. It sets no
+    threshold: the gates are ours (`gates.judge`), because TFMA cannot hold a
+    metric against an interval.
+    """
+    return tfma.EvalConfig(
+        model_specs=[
+            tfma.ModelSpec(name=tfma.CANDIDATE_KEY, signature_name=contract.EVALUATE),
+            tfma.ModelSpec(name=tfma.BASELINE_KEY, signature_name=contract.EVALUATE, is_baseline=True),
+        ],
+        slicing_specs=[
+            tfma.SlicingSpec(),
+            tfma.SlicingSpec(feature_keys=[contract.SLICE_HISTORY]),
+            tfma.SlicingSpec(feature_keys=[contract.SLICE_COLD]),
+        ],
+        metrics_specs=[
+            tfma.MetricsSpec(metrics=[tfma.MetricConfig(class_name=_METRIC_CLASS, module=_METRIC_MODULE)])
+        ],
+    )

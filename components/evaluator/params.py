@@ -1,0 +1,53 @@
+"""Knobs of the evaluator: what a model must reach before it is pushed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from components.evaluator import names
+from components.params import Section
+
+Bound = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class EvaluatorParams(Section):
+    floors: dict[str, Bound] = Field(
+        {names.RECALL_10: 0.02, names.RECALL_100: 0.10},
+        description="Lowest value accepted for each metric named, on the whole test split. "
+        "The defaults only catch a model that learnt nothing.",
+    )
+    ceilings: dict[str, Bound] = Field(
+        {},
+        description="Highest value accepted for each metric named, such as rmse: 1.0 (stars).",
+    )
+    popularity_ratio: float = Field(
+        1.1,
+        ge=0,
+        allow_inf_nan=False,
+        description="Recall@10 must be at least this many times that of recommending the most popular "
+        "movies to everybody, on the same users. 0 accepts anything.",
+    )
+    max_regression_percent: float = Field(
+        5.0,
+        ge=0,
+        le=100,
+        description="A model is refused if its Recall@10 is worse than the last pushed model's by more than "
+        "this many percent even at the upper end of the 95 % interval over users: a difference inside the "
+        "noise refuses nobody. 100 accepts anything.",
+    )
+    ann_recall: float = Field(
+        0.95,
+        ge=0,
+        le=1,
+        description="Lowest share of the exact search's first 10 that the index must return.",
+    )
+
+    @field_validator("floors", "ceilings")
+    @classmethod
+    def _known(cls, bounds: dict[str, float]) -> dict[str, float]:
+        unknown = sorted(set(bounds) - set(names.METRICS))
+        if unknown:
+            raise ValueError(f"unknown metric {', '.join(unknown)}; known: {', '.join(names.METRICS)}")
+        return bounds

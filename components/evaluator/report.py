@@ -1,0 +1,131 @@
+"""metrics.json and gates.json: what the evaluator leaves behind, and its readers.
+
+Light enough for the command line: no TFX, no TensorFlow unless the artifact
+lies on an object store. JSON has no NaN: a value that is not finite is written
+as null and read back as NaN.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from components import contract, storage
+from components.evaluator.gates import Gate
+from components.evaluator.paired import PairedInterval
+
+Slices = dict[str, dict[str, dict[str, float]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelMetrics:
+    """One model's metrics.
+
+    Attributes:
+      overall: value by metric (`names.METRICS`), over the whole test split.
+      slices: the same by slice feature and its value: slices["slice_cold"]["warm"]["mrr"].
+    """
+
+    overall: dict[str, float]
+    slices: Slices
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What an evaluation found.
+
+    Attributes:
+      candidate: the model under test.
+      baseline: the last pushed model on the same split, None if there was none
+        to compare with.
+      baseline_version: its version number, "" if there was none.
+      paired: candidate minus baseline over the same users, None without baseline.
+    """
+
+    candidate: ModelMetrics
+    baseline: ModelMetrics | None = None
+    baseline_version: str = ""
+    paired: PairedInterval | None = None
+
+
+def write_metrics(uri: str, report: Report) -> None:
+    """Writes metrics.json into the evaluation artifact at `uri`."""
+    text = json.dumps(_finite(dataclasses.asdict(report)), indent=1, allow_nan=False)
+    storage.write_text(storage.join(uri, contract.METRICS), text)
+
+
+def read_metrics(uri: str) -> Report:
+    """Reads an evaluation artifact.
+
+    Raises:
+      FileNotFoundError: the artifact holds no metrics.json.
+    """
+    data = json.loads(storage.read_text(storage.join(uri, contract.METRICS)))
+    paired = data["paired"]
+    candidate = _model(data["candidate"])
+    if candidate is None:
+        raise ValueError(f"{uri}: {contract.METRICS} holds no candidate; run the evaluator again.")
+    return Report(
+        candidate=candidate,
+        baseline=_model(data["baseline"]),
+        baseline_version=data["baseline_version"],
+        paired=PairedInterval(**{name: _number(value) for name, value in paired.items()}) if paired else None,
+    )
+
+
+def write_gates(uri: str, gates: Sequence[Gate]) -> None:
+    """Writes gates.json into the blessing artifact at `uri`."""
+    rows = [_finite(dataclasses.asdict(gate)) for gate in gates]
+    storage.write_text(storage.join(uri, contract.GATES), json.dumps(rows, indent=1, allow_nan=False))
+
+
+def read_gates(uri: str) -> list[Gate]:
+    """Reads a blessing artifact; `all(gate.ok for gate in ...)` is its verdict.
+
+    A value that was not finite comes back as None; `why` says so.
+
+    Raises:
+      FileNotFoundError: the artifact holds no gates.json.
+    """
+    return [Gate(**row) for row in json.loads(storage.read_text(storage.join(uri, contract.GATES)))]
+
+
+def rows(gates: Sequence[Gate]) -> list[tuple[str, str, str, str, str]]:
+    """Gates as the cells of a table: gate, value, bound, verdict, why."""
+    return [
+        (
+            gate.name,
+            "-" if gate.value is None or not math.isfinite(gate.value) else f"{gate.value:.4g}",
+            f"{gate.bound:.4g}",
+            "ok" if gate.ok else "refused",
+            gate.why,
+        )
+        for gate in gates
+    ]
+
+
+def _model(data: dict[str, Any] | None) -> ModelMetrics | None:
+    if data is None:
+        return None
+    slices = {
+        feature: {value: _numbers(metrics) for value, metrics in values.items()}
+        for feature, values in data["slices"].items()
+    }
+    return ModelMetrics(overall=_numbers(data["overall"]), slices=slices)
+
+
+def _numbers(values: dict[str, float | None]) -> dict[str, float]:
+    return {name: _number(value) for name, value in values.items()}
+
+
+def _number(value: Any) -> Any:
+    return math.nan if value is None else value
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

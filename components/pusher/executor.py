@@ -1,0 +1,93 @@
+"""Pushes a model that every check accepted."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import Any
+
+from tfx import types
+from tfx.components.util import model_utils
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+from components import contract, storage
+from components.pusher import retention
+from components.pusher.params import PusherParams
+from components.pusher.publish import publish
+from components.pusher.versions import DESTINATION_PROPERTY, PUSHED_PROPERTY, VERSION_PROPERTY
+
+_log = logging.getLogger(__name__)
+
+# Custom property of an output that was not pushed: which check refused.
+REFUSED_PROPERTY = "refused_by"
+
+
+class Executor(base_executor.BaseExecutor):
+    """Publishes both models if both blessings are good; see `publish`.
+
+    The output says what happened: custom properties `pushed` (1 or 0),
+    `pushed_destination`, `pushed_version`, or `refused_by`; and a copy of
+    PUSHED.json. A refused model is a result, not an error.
+    """
+
+    def Do(  # noqa: N802 (TFX's name)
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Pushes `model` and `model_exact`.
+
+        Raises:
+          ValueError: an accepted model artifact holds no SavedModel.
+        """
+        params = PusherParams.from_json(exec_properties[contract.PARAMS])
+        destination = exec_properties["destination"]
+        inputs = {name: artifact_utils.get_single_instance(items) for name, items in input_dict.items()}
+        pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
+
+        refused_by = [
+            name
+            for name, accepts in (
+                ("blessing", model_utils.is_model_blessed),
+                ("infra_blessing", model_utils.is_infra_validated),
+            )
+            if not accepts(inputs[name])
+        ]
+        if refused_by:
+            _log.warning("Not pushed: refused by %s.", " and ".join(refused_by))
+            pushed.set_int_custom_property(PUSHED_PROPERTY, 0)
+            pushed.set_string_custom_property(REFUSED_PROPERTY, ", ".join(refused_by))
+            return
+
+        retention.sweep(destination, time.time())
+        version = publish(
+            sources={
+                contract.MODEL: path_utils.serving_model_path(inputs["model"].uri),
+                contract.MODEL_EXACT: path_utils.serving_model_path(inputs["model_exact"].uri),
+            },
+            destination=destination,
+            record=self._record(inputs),
+            now=time.time(),
+        )
+        retention.apply(destination, params.keep_versions)
+        pushed.set_int_custom_property(PUSHED_PROPERTY, 1)
+        pushed.set_string_custom_property(DESTINATION_PROPERTY, version.path)
+        pushed.set_string_custom_property(VERSION_PROPERTY, str(version.number))
+        storage.write_text(storage.join(pushed.uri, contract.PUSHED), json.dumps(version.record, indent=1))
+        _log.info("Pushed %s", version.path)
+
+    def _record(self, inputs: dict[str, types.Artifact]) -> dict[str, Any]:
+        """Where the model comes from and why it was accepted."""
+        metrics = json.loads(storage.read_text(storage.join(inputs["evaluation"].uri, contract.METRICS)))
+        run = self._context.pipeline_run_id if self._context else None
+        return {
+            "run": run or "",
+            "model": inputs["model"].uri,
+            "model_exact": inputs["model_exact"].uri,
+            "metrics": metrics["candidate"]["overall"],
+            "gates": json.loads(storage.read_text(storage.join(inputs["blessing"].uri, contract.GATES))),
+        }

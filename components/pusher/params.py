@@ -1,0 +1,16 @@
+"""Knobs of the pusher."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from components.params import Section
+
+
+class PusherParams(Section):
+    keep_versions: int = Field(
+        5,
+        ge=1,
+        description="How many of the newest versions to keep. Older ones are deleted, except those whose "
+        "folder holds a file named PINNED.",
+    )

@@ -1,0 +1,99 @@
+"""Makes a new version visible to model servers, whole or not at all.
+
+On a file system both models are staged in hidden folders beside the versions
+(servers read numeric names only), then renamed: contract.MODEL_EXACT first, then
+contract.MODEL, which carries PUSHED.json. On an object store, where nothing can
+be renamed in one step, the files are copied with saved_model.pb last, the
+ready signal of TensorFlow Serving, and PUSHED.json after everything else.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from components import contract, storage
+from components.pusher import claim as claims
+from components.pusher import versions
+from components.pusher.versions import SAVED_MODEL
+
+INCOMING: Final = ".incoming-"
+
+# Models in the order in which they become visible: the record comes with the last.
+ORDER: Final = (contract.MODEL_EXACT, contract.MODEL)
+
+
+def publish(
+    sources: Mapping[str, str], destination: str, record: Mapping[str, Any], now: float
+) -> versions.Version:
+    """Publishes both models under one new number.
+
+    Args:
+      sources: folder of the SavedModel by model name (contract.MODELS).
+      destination: root of the served models, a path or an object store's URI.
+      record: what PUSHED.json says beyond version, time and hashes.
+      now: Unix time in seconds.
+
+    Returns:
+      The new version.
+
+    Raises:
+      ValueError: a source holds no SavedModel.
+    """
+    for model in ORDER:
+        if not storage.exists(storage.join(sources[model], SAVED_MODEL)):
+            raise ValueError(f"{sources[model]} holds no {SAVED_MODEL}: nothing to push as {model}.")
+    claim = claims.acquire(destination, now)
+    place = _publish_local if storage.is_local(destination) else _publish_remote
+    full = place(sources, destination, claim, {**record, **_stamp(claim.number, now)})
+    claim.release()
+    return versions.Version(
+        number=claim.number,
+        path=versions.folder(destination, contract.MODEL, claim.number),
+        path_exact=versions.folder(destination, contract.MODEL_EXACT, claim.number),
+        pinned=False,
+        record=full,
+    )
+
+
+def _stamp(number: int, now: float) -> dict[str, Any]:
+    time = datetime.datetime.fromtimestamp(now, datetime.UTC).isoformat(timespec="seconds")
+    return {"version": number, "time": time}
+
+
+def _publish_local(
+    sources: Mapping[str, str], destination: str, claim: claims.Claim, record: dict[str, Any]
+) -> dict[str, Any]:
+    staged = {model: storage.join(destination, model, f"{INCOMING}{claim.number}") for model in ORDER}
+    hashes = {model: _copy(sources[model], staged[model], claim) for model in ORDER}
+    record = {**record, "sha256": hashes}
+    storage.write_text(storage.join(staged[contract.MODEL], contract.PUSHED), json.dumps(record, indent=1))
+    for model in ORDER:
+        storage.sync_folder(staged[model])
+        claim.keep()
+        storage.rename_folder(staged[model], versions.folder(destination, model, claim.number))
+    return record
+
+
+def _publish_remote(
+    sources: Mapping[str, str], destination: str, claim: claims.Claim, record: dict[str, Any]
+) -> dict[str, Any]:
+    hashes = {
+        model: _copy(sources[model], versions.folder(destination, model, claim.number), claim)
+        for model in ORDER
+    }
+    record = {**record, "sha256": hashes}
+    path = storage.join(versions.folder(destination, contract.MODEL, claim.number), contract.PUSHED)
+    storage.write_text(path, json.dumps(record, indent=1))
+    return record
+
+
+def _copy(source: str, target: str, claim: claims.Claim) -> dict[str, str]:
+    """Copies a SavedModel, saved_model.pb last; returns {relative path: SHA-256}."""
+    hashes = {}
+    for name in sorted(storage.list_files(source), key=lambda name: (name == SAVED_MODEL, name)):
+        hashes[name] = storage.copy_file(storage.join(source, name), storage.join(target, name))
+        claim.keep()
+    return hashes

@@ -1,0 +1,86 @@
+"""Which versions go, and how: a server never sees half of one."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from components import contract, storage
+from components.pusher import claim as claims
+from components.pusher import versions
+from components.pusher.publish import INCOMING, ORDER
+from components.pusher.versions import SAVED_MODEL
+
+OUTGOING: Final = ".outgoing-"
+
+_log = logging.getLogger(__name__)
+
+
+def to_delete(numbers: list[int], pinned: set[int], keep: int) -> list[int]:
+    """All but the newest `keep`, and none that is pinned; oldest first."""
+    return [number for number in sorted(numbers)[:-keep] if number not in pinned]
+
+
+def apply(destination: str, keep: int) -> list[int]:
+    """Deletes old versions of both models and returns their numbers.
+
+    Only what a push completed is counted and deleted: a folder that somebody
+    else put there is not ours.
+    """
+    numbers = [n for n in versions.numbers(destination, contract.MODEL) if _is_pushed(destination, n)]
+    pinned = {number for number in numbers if versions.is_pinned(destination, number)}
+    old = to_delete(numbers, pinned, keep)
+    for number in old:
+        _log.info("Retention deletes version %d (keeping the newest %d and pinned ones).", number, keep)
+        delete(destination, number)
+    return old
+
+
+def _is_pushed(destination: str, number: int) -> bool:
+    # Not `versions.is_complete`: a deletion that was interrupted on an object
+    # store has taken saved_model.pb already and must be found again.
+    return storage.exists(storage.join(versions.folder(destination, contract.MODEL, number), contract.PUSHED))
+
+
+def delete(destination: str, number: int) -> None:
+    """Deletes one version of both models, the one with the record last.
+
+    A deletion that is interrupted leaves the record, so that the next one ends it.
+    """
+    for model in ORDER:
+        path = versions.folder(destination, model, number)
+        if not storage.is_local(destination):
+            _delete_remote(path)
+        elif storage.exists(path):
+            hidden = storage.join(destination, model, f"{OUTGOING}{number}")
+            try:
+                storage.rename_folder(path, hidden)
+            except FileNotFoundError:
+                continue  # another run deletes it at this moment
+            storage.remove_tree(hidden)
+
+
+def _delete_remote(path: str) -> None:
+    # Without saved_model.pb servers do not take the folder for a version.
+    order = {SAVED_MODEL: 0, contract.PUSHED: 2}
+    for name in sorted(storage.list_files(path), key=lambda name: (order.get(name, 1), name)):
+        storage.remove_file(storage.join(path, name))
+    storage.remove_tree(path)
+
+
+def sweep(destination: str, now: float) -> None:
+    """Clears what killed runs left: their claims, hidden folders and unrecorded versions."""
+    for claim in claims.abandoned(destination, now):
+        if not versions.is_complete(destination, claim.number):
+            _log.warning("The push of version %d was interrupted; its remains are deleted.", claim.number)
+            delete(destination, claim.number)
+        claim.release()
+    for model in ORDER:
+        root = storage.join(destination, model)
+        for name in storage.list_names(root):
+            left_over = name.startswith(OUTGOING) or (
+                # Staged under a claim, which outlives the staging: none, and its run is dead.
+                name.startswith(INCOMING) and not claims.is_claimed(destination, name.removeprefix(INCOMING))
+            )
+            if left_over:
+                storage.remove_tree(storage.join(root, name))

@@ -1,0 +1,113 @@
+"""What has been pushed: the folders that model servers read.
+
+    <destination>/marquee/<version>/        SavedModel and PUSHED.json
+    <destination>/marquee-exact/<version>/  SavedModel
+
+A version counts once PUSHED.json lies beside saved_model.pb in the first
+folder: it is the last thing that a push makes visible. Light enough for the
+command line: local destinations need the standard library alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from typing import Any, Final
+
+from components import contract, storage
+
+SAVED_MODEL: Final = "saved_model.pb"
+# Properties of artifacts; the first two as TFX's own pusher names them.
+PUSHED_PROPERTY: Final = "pushed"
+DESTINATION_PROPERTY: Final = "pushed_destination"
+VERSION_PROPERTY: Final = "pushed_version"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Version:
+    """One complete pushed version.
+
+    Attributes:
+      number: the version, seconds since 1970 unless two pushes met.
+      path: folder of contract.MODEL.
+      path_exact: folder of contract.MODEL_EXACT, None if it is gone.
+      pinned: retention leaves it alone.
+      record: content of PUSHED.json (`publish.Record`).
+    """
+
+    number: int
+    path: str
+    path_exact: str | None
+    pinned: bool
+    record: dict[str, Any]
+
+
+def folder(destination: str, model: str, number: int) -> str:
+    return storage.join(destination, model, str(number))
+
+
+def numbers(destination: str, model: str) -> list[int]:
+    """Every version folder of a model, complete or not, ascending."""
+    names = storage.list_names(storage.join(destination, model))
+    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+
+
+def is_complete(destination: str, number: int) -> bool:
+    path = folder(destination, contract.MODEL, number)
+    return all(storage.exists(storage.join(path, name)) for name in (contract.PUSHED, SAVED_MODEL))
+
+
+def is_pinned(destination: str, number: int) -> bool:
+    """Pinned in either model's folder."""
+    return any(
+        storage.exists(storage.join(folder(destination, model, number), contract.PINNED))
+        for model in contract.MODELS
+    )
+
+
+def list_versions(destination: str) -> list[Version]:
+    """Complete versions, oldest first. An incomplete one is left out and logged.
+
+    Raises:
+      ValueError: a PUSHED.json is not JSON.
+    """
+    versions = []
+    for number in numbers(destination, contract.MODEL):
+        path = folder(destination, contract.MODEL, number)
+        if not is_complete(destination, number):
+            _log.warning("%s is skipped: it lacks %s or %s.", path, contract.PUSHED, SAVED_MODEL)
+            continue
+        exact = folder(destination, contract.MODEL_EXACT, number)
+        versions.append(
+            Version(
+                number=number,
+                path=path,
+                path_exact=exact if storage.exists(storage.join(exact, SAVED_MODEL)) else None,
+                pinned=is_pinned(destination, number),
+                record=_record(storage.join(path, contract.PUSHED)),
+            )
+        )
+    return versions
+
+
+def latest(destination: str) -> Version | None:
+    """The newest complete version, None if nothing was pushed."""
+    versions = list_versions(destination)
+    return versions[-1] if versions else None
+
+
+def latest_exact(destination: str) -> Version | None:
+    """The newest complete version that has contract.MODEL_EXACT too."""
+    versions = [version for version in list_versions(destination) if version.path_exact]
+    return versions[-1] if versions else None
+
+
+def _record(path: str) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads(storage.read_text(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON ({error}); remove this version's folder.") from error
+    return record

@@ -1,0 +1,136 @@
+"""Each gate refuses what it guards against, and only that."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from pydantic import ValidationError
+
+from components.evaluator import names, report
+from components.evaluator.gates import Gate, judge
+from components.evaluator.paired import PairedInterval
+from components.evaluator.params import EvaluatorParams
+
+GOOD = dict.fromkeys(names.METRICS, 0.5) | {
+    names.RECALL_10: 0.10,
+    names.RECALL_100: 0.40,
+    names.POPULARITY_RECALL_10: 0.05,
+    names.ANN_RECALL_10: 0.99,
+    names.RMSE: 0.9,
+}
+PARAMS = EvaluatorParams(ceilings={names.RMSE: 1.0})
+
+
+def interval(percent: float, error_percent: float, baseline: float = 0.1, users: int = 500) -> PairedInterval:
+    return PairedInterval(
+        names.RECALL_10, users, baseline * percent / 100, baseline * error_percent / 100, baseline
+    )
+
+
+def refused(
+    metrics: dict[str, float], paired: PairedInterval | None = None, params: EvaluatorParams = PARAMS
+) -> list[str]:
+    return [gate.name for gate in judge(metrics, paired, params) if not gate.ok]
+
+
+def test_a_good_model_passes_every_gate() -> None:
+    gates = judge(GOOD, interval(10, 3), PARAMS)
+    assert all(gate.ok for gate in gates)
+    assert [gate.name for gate in gates] == [
+        "recall@10 floor",
+        "recall@100 floor",
+        "rmse ceiling",
+        "popularity",
+        "regression",
+        "ann_recall@10 floor",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "gate"),
+    [
+        ({names.RECALL_100: 0.09}, "recall@100 floor"),
+        ({names.RMSE: 1.01}, "rmse ceiling"),
+        ({names.POPULARITY_RECALL_10: 0.095}, "popularity"),
+        ({names.ANN_RECALL_10: 0.94}, "ann_recall@10 floor"),
+    ],
+)
+def test_each_bound_refuses_alone(change: dict[str, float], gate: str) -> None:
+    assert refused(GOOD | change) == [gate]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize(
+    ("metric", "gates"),
+    [
+        (names.RECALL_10, {"recall@10 floor", "popularity"}),
+        (names.RMSE, {"rmse ceiling"}),
+        (names.POPULARITY_RECALL_10, {"popularity"}),
+        (names.ANN_RECALL_10, {"ann_recall@10 floor"}),
+    ],
+)
+def test_a_value_that_is_no_number_refuses(metric: str, gates: set[str], value: float) -> None:
+    assert set(refused(GOOD | {metric: value})) == gates
+
+
+def test_exactly_at_the_bound_is_accepted() -> None:
+    at = GOOD | {names.RECALL_100: 0.10, names.RMSE: 1.0, names.ANN_RECALL_10: 0.95}
+    assert refused(at) == []
+
+
+def test_popularity_that_finds_nothing_refuses_nobody() -> None:
+    assert refused(GOOD | {names.POPULARITY_RECALL_10: 0.0}) == []
+
+
+@pytest.mark.parametrize(
+    ("paired", "ok"),
+    [
+        (None, True),  # nothing pushed yet
+        (interval(-20, 5), False),  # [-29.8, -10.2]: wholly below -5
+        (interval(-20, 8), True),  # [-35.7, -4.3]: reaches into what is allowed
+        (interval(-4, 0.1), True),  # surely worse, by less than 5 %
+        (interval(-6, 0.1), False),  # surely worse by more
+        (interval(20, 5), True),
+        (interval(0, 0, baseline=0.0), True),  # a baseline that finds nothing cannot be worsened
+        (interval(0, math.nan, users=1), True),
+        (interval(0, 0, users=0), False),  # two models that share no user were not compared
+    ],
+)
+def test_regression(paired: PairedInterval | None, ok: bool) -> None:
+    gate = next(gate for gate in judge(GOOD, paired, PARAMS) if gate.name == "regression")
+    assert gate.ok is ok
+    assert gate.bound == -5
+
+
+def test_bounds_come_from_the_config() -> None:
+    loose = EvaluatorParams(floors={}, popularity_ratio=0, max_regression_percent=100, ann_recall=0)
+    bad = GOOD | {names.RECALL_10: 0.0, names.RECALL_100: 0.0, names.ANN_RECALL_10: 0.0}
+    assert refused(bad, interval(-50, 1), loose) == []
+    assert refused(GOOD, interval(-3, 0.1), EvaluatorParams(max_regression_percent=2)) == ["regression"]
+    assert refused(GOOD, None, EvaluatorParams(popularity_ratio=2.5)) == ["popularity"]
+
+
+def test_an_unknown_metric_is_an_error_that_names_the_known_ones() -> None:
+    for key in ("floors", "ceilings"):
+        with pytest.raises(ValidationError, match=r"unknown metric recal@10; known: recall@10, recall@20"):
+            EvaluatorParams.model_validate({key: {"recal@10": 0.1}})
+    with pytest.raises(ValidationError, match="finite"):
+        EvaluatorParams(floors={names.RECALL_10: math.nan})
+
+
+def test_params_survive_json() -> None:
+    assert EvaluatorParams.from_json(PARAMS.to_json()) == PARAMS
+
+
+def test_rows_for_a_table() -> None:
+    gates = [
+        Gate("a", 0.123456, 0.1, True, "x"),
+        Gate("b", None, 0.1, True, "y"),
+        Gate("c", math.nan, 1, False, "z"),
+    ]
+    assert report.rows(gates) == [
+        ("a", "0.1235", "0.1", "ok", "x"),
+        ("b", "-", "0.1", "ok", "y"),
+        ("c", "-", "1", "refused", "z"),
+    ]
