@@ -1,0 +1,67 @@
+"""The `marquee` command: parse, call, turn errors into a message and an exit code.
+
+Each subcommand is a module of `pipeline.commands`. They import what is heavy
+(TensorFlow, TFX, Beam) inside their functions, so that `marquee --help`
+answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from types import TracebackType
+
+from pipeline.errors import FAILED, INTERRUPTED, MarqueeError
+
+COMMANDS = ("run", "status", "gates", "recommend", "similar", "rate", "data", "config")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="marquee",
+        description="A recommender from a ratings log to production: train, judge, push, ask.",
+        epilog="example:\n  marquee run --data data/ml-latest-small\n\n"
+        "marquee COMMAND --help shows a command's own arguments.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        importlib.import_module(f"pipeline.commands.{name}").add_parser(subparsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code (argparse itself exits with 2)."""
+    args = build_parser().parse_args(argv)
+    sys.excepthook = _unexpected
+    try:
+        code = args.run(args)
+        assert isinstance(code, int)
+        sys.stdout.flush()
+    except MarqueeError as error:
+        print(f"marquee: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\nmarquee: interrupted; `marquee run` goes on from what was finished", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # `marquee status | head`: the reader has enough. Python would complain
+        # again when it flushes stdout at exit.
+        sys.stdout = None
+        return FAILED
+    return code
+
+
+def _unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A bug: one line here, the traceback in a file to report."""
+    with tempfile.NamedTemporaryFile("w", prefix="marquee-", suffix=".log", delete=False) as log:
+        traceback.print_exception(kind, error, trace, file=log)
+    print(f"marquee: unexpected {kind.__name__}: {error}\ntraceback: {log.name}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

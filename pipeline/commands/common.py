@@ -1,0 +1,78 @@
+"""Arguments and output that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ml_metadata.metadata_store import MetadataStore
+
+    from pipeline.config import Config
+
+Subparsers = argparse._SubParsersAction
+
+
+def add_command(subparsers: Subparsers, name: str, summary: str, example: str) -> argparse.ArgumentParser:
+    """A subcommand whose --help ends with an example and which takes --json."""
+    parser = subparsers.add_parser(
+        name,
+        help=summary,
+        description=summary,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    assert isinstance(parser, argparse.ArgumentParser)
+    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+    return parser
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="YAML file, or the name of one in pipeline/configs (default: movielens-small)",
+    )
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        dest="overrides",
+        action="append",
+        default=[],
+        help="override one key, such as trainer.epochs=5; may be repeated",
+    )
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    from pipeline import config_file
+
+    return config_file.load(args.config, args.overrides)
+
+
+def open_store(config: Config) -> MetadataStore | None:
+    """The metadata store, or None where no run has made it yet."""
+    from pathlib import Path
+
+    from ml_metadata.metadata_store import MetadataStore
+
+    from pipeline.metadata_store import connection_config
+
+    connection = connection_config(config.metadata_url)
+    if connection.HasField("sqlite") and not Path(connection.sqlite.filename_uri).exists():
+        return None  # looking must not create it
+    return MetadataStore(connection)
+
+
+def print_json(value: Any) -> None:
+    """Strict JSON: a number that is not finite becomes null."""
+    print(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

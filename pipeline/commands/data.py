@@ -1,0 +1,48 @@
+"""`marquee data sample`: a MovieLens-shaped set of any size."""
+
+from __future__ import annotations
+
+import argparse
+
+from pipeline.commands.common import Subparsers, add_command, print_json
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "data", help="Make data to try things on.", description="Make data to try things on."
+    )
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    sample = add_command(
+        actions,
+        "sample",
+        "Generate ratings, movies and tags in MovieLens's layout, with structure that can be learnt.",
+        "marquee data sample data/sample --users 600 --movies 3000 --ratings 60000 --seed 7",
+    )
+    sample.add_argument("path", help="folder to write")
+    sample.add_argument("--users", type=int, default=600, metavar="N", help="default %(default)s")
+    sample.add_argument("--movies", type=int, default=3000, metavar="N", help="default %(default)s")
+    sample.add_argument("--ratings", type=int, default=60_000, metavar="N", help="default %(default)s")
+    sample.add_argument(
+        "--seed", type=int, default=7, metavar="N", help="same seed, same bytes; default %(default)s"
+    )
+    sample.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    import dataclasses
+
+    from components.example_gen.sample import generate
+    from pipeline.errors import InputError
+
+    try:
+        made = generate(args.path, users=args.users, movies=args.movies, ratings=args.ratings, seed=args.seed)
+    except (ValueError, OSError) as error:
+        raise InputError(str(error)) from error
+    if args.json:
+        print_json({**dataclasses.asdict(made), "path": str(made.path)})
+    else:
+        print(
+            f"{made.path}: {made.users} users, {made.movies} movies, {made.ratings} ratings, {made.tags} tags"
+        )
+        print(f"next  marquee run --data {made.path}")
+    return 0

@@ -1,0 +1,97 @@
+"""`marquee run`: from the data to a pushed model."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from pipeline.commands.common import (
+    Subparsers,
+    add_command,
+    add_config_arguments,
+    load_config,
+    open_store,
+    print_json,
+)
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    parser = add_command(
+        subparsers,
+        "run",
+        "Run the pipeline: read, check, train, index, evaluate, push. Exit code 0 pushed, 1 failed, "
+        "2 bad config or data, 3 the model was refused.",
+        "marquee run --data data/ml-latest-small --set trainer.epochs=5",
+    )
+    add_config_arguments(parser)
+    parser.add_argument(
+        "--data", metavar="PATH", help="folder with ratings.csv, movies.csv, tags.csv (--set data=PATH)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from pipeline import data, interrupt, lock, runs
+    from pipeline.terminal import logs_to_file
+
+    config = load_config(args)
+    if args.data is not None:
+        config = config.model_copy(update={"data": args.data})
+    run_id = runs.new_run_id()
+    log = Path(config.logs_dir) / f"run-{run_id}.log"
+    with interrupt.ctrl_c_ends_the_process(), lock.run_lock(lock.lock_path(config), run_id):
+        source = data.resolve(config)
+        config = config.model_copy(update={"data": str(source.path)})
+        # With --json the document has stdout to itself.
+        with logs_to_file(log, terminal_descriptor=2 if args.json else 1) as terminal:
+            print(f"data  {source.path} ({source.origin})", file=terminal)
+            print(f"log   {log}", file=terminal)
+            summary, code = _run(config, run_id, terminal)
+    if args.json:
+        print_json({"run": run_id, "data": str(source.path), "log": str(log), **summary})
+    return code
+
+
+def _run(config: Any, run_id: str, terminal: Any) -> tuple[dict[str, Any], int]:
+    """Runs the DAG and shows how it went; returns the JSON summary and the exit code."""
+    import logging
+
+    from components import progress
+    from pipeline.display import Display
+    from pipeline.errors import FAILED, OK, REFUSED, ComponentFailedError
+    from pipeline.pushed import forget_removed
+    from pipeline.verdict import as_json, gates_table, verdict
+
+    logging.getLogger(__name__).info("config %s", config.resolved_line())
+    with Display(terminal) as display:
+        progress.set_listener(display.progress)
+        try:
+            from pipeline.dag import create_pipeline
+            from pipeline.runners import local
+
+            if (store := open_store(config)) is not None:
+                forget_removed(store)
+            outcomes = local.run(create_pipeline(config), run_id, display)
+        except ComponentFailedError as error:
+            display.line(f"\n{error}", "bold red")
+            display.line(f"log   {Path(config.logs_dir) / f'run-{run_id}.log'}")
+            return {"state": "failed", "failed": error.node_id, "error": error.reason}, FAILED
+        finally:
+            progress.set_listener(None)
+
+        found = verdict(outcomes)
+        nodes = [
+            {"node": node.node, "state": node.state, "cached": node.cached, "seconds": node.seconds}
+            for node in outcomes
+        ]
+        display.line("\n" + gates_table(found) + "\n")
+        if found.refused:
+            display.line("refused: the model was not pushed", "bold yellow")
+            display.line("next  marquee gates")
+        else:
+            already = " (already there)" if all(node.cached for node in outcomes) else ""
+            display.line(f"pushed  {found.pushed}{already}", "bold green")
+            display.line("next    marquee recommend --user 1")
+    summary = {"state": "refused" if found.refused else "pushed", "components": nodes, **as_json(found)}
+    return summary, REFUSED if found.refused else OK

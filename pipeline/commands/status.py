@@ -1,0 +1,147 @@
+"""`marquee status`: runs, their states and metrics, pushed versions."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime
+from typing import TYPE_CHECKING, Any
+
+from pipeline.commands.common import (
+    Subparsers,
+    add_command,
+    add_config_arguments,
+    load_config,
+    open_store,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from components.pusher.versions import Version
+    from pipeline.runs import Run
+    from pipeline.verdict import Verdict
+
+# Metrics shown as columns, where a run has them.
+_COLUMNS = ("recall@10", "recall@100", "ndcg@10", "rmse")
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    parser = add_command(
+        subparsers,
+        "status",
+        "List runs with state and metrics, the last run's components and the pushed versions.",
+        "marquee status --last 5",
+    )
+    add_config_arguments(parser)
+    parser.add_argument(
+        "--last", type=int, default=10, metavar="N", help="how many runs (default %(default)s)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from components.pusher.versions import list_versions
+    from pipeline import lock, runs
+    from pipeline.verdict import verdict
+
+    config = load_config(args)
+    store = open_store(config)
+    known = runs.runs(store, config.name) if store else []
+    active = lock.is_locked(lock.lock_path(config))
+    rows = [(run, verdict(run.nodes), active and run is known[-1]) for run in known[-max(args.last, 1) :]]
+    versions = list_versions(config.serving_dir)
+    if args.json:
+        print_json(
+            {
+                "runs": [_as_json(*row) for row in rows],
+                "pushed": [dataclasses.asdict(version) for version in versions],
+                "serving_dir": config.serving_dir,
+            }
+        )
+    else:
+        _show(rows, versions, config.artifacts_dir, config.serving_dir)
+    return 0
+
+
+def _state(run: Run, found: Verdict, running: bool) -> str:
+    from pipeline.runs import State
+
+    states = {node.state for node in run.nodes}
+    if running:
+        return "running"
+    if State.FAILED in states:
+        return "failed"
+    if found.refused:
+        return "refused"
+    if State.UNFINISHED in states or not found.pushed:
+        return "unfinished"  # killed or interrupted; the next run goes on from what it finished
+    return "unchanged" if all(node.cached for node in run.nodes) else "pushed"
+
+
+def _as_json(run: Run, found: Verdict, running: bool) -> dict[str, Any]:
+    from pipeline.verdict import as_json
+
+    nodes = [
+        {"node": node.node, "state": node.state, "cached": node.cached, "seconds": node.seconds}
+        for node in run.nodes
+    ]
+    return {
+        "run": run.run_id,
+        "started": datetime.datetime.fromtimestamp(run.started, datetime.UTC).isoformat(),
+        "state": _state(run, found, running),
+        "components": nodes,
+        **as_json(found),
+    }
+
+
+def _show(
+    rows: list[tuple[Run, Verdict, bool]], versions: list[Version], artifacts: str, serving: str
+) -> None:
+    from pipeline.table import table
+
+    if not rows:
+        print(f"no run in {artifacts} yet\nnext  marquee run")
+        return
+    print(
+        table(
+            ("run", "state", "seconds", "ran", "cached", *_COLUMNS),
+            [
+                (
+                    run.run_id,
+                    _state(run, found, running),
+                    f"{sum(node.seconds for node in run.nodes):.1f}",
+                    str(sum(not node.cached for node in run.nodes)),
+                    str(sum(node.cached for node in run.nodes)),
+                    *(f"{found.metrics[name]:.4f}" if name in found.metrics else "-" for name in _COLUMNS),
+                )
+                for run, found, running in rows
+            ],
+        )
+    )
+    last = rows[-1][0]
+    print(f"\ncomponents of {last.run_id}")
+    print(
+        table(("component", "state", "seconds"), [(n.node, n.state, f"{n.seconds:.1f}") for n in last.nodes])
+    )
+    print(f"\npushed to {serving}")
+    if not versions:
+        print("nothing yet")
+        return
+    print(
+        table(
+            ("version", "pushed", "run", ""),
+            [
+                (
+                    str(version.number),
+                    str(version.record.get("time", "")),
+                    str(version.record.get("run", "")),
+                    ", ".join(
+                        note
+                        for note, holds in (("newest", version is versions[-1]), ("pinned", version.pinned))
+                        if holds
+                    ),
+                )
+                for version in versions
+            ],
+        )
+    )

@@ -1,0 +1,163 @@
+"""The pipeline's graph: which component reads what. Wiring only.
+
+Every component carries the hash of the sources it runs on (contract.CODE_HASH)
+and the JSON of its own section alone, so a change reruns that component and
+what comes after it, nothing else.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tfx.components.example_validator.component import ExampleValidator
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.components.statistics_gen.component import StatisticsGen
+from tfx.components.transform.component import Transform
+from tfx.dsl.components.base.base_component import BaseComponent
+from tfx.orchestration.pipeline import Pipeline
+
+import components
+from components import contract
+from components.baseline.component import Baseline
+from components.data_check.component import DataCheck
+from components.evaluator.component import Evaluator
+from components.example_gen.component import ExampleGen
+from components.example_gen.fingerprint import fingerprint
+from components.index.component import Index
+from components.pusher import versions
+from components.pusher.component import Pusher
+from components.serving_check.component import ServingCheck
+from components.trainer.component import Trainer
+from components.trainer.params import TrainerParams
+from components.transform import preprocessing
+from pipeline.code_hash import code_hash
+from pipeline.config import Config
+from pipeline.metadata_store import connection_config
+
+_SCHEMAS = Path(components.__file__).parent / "transform" / "schemas"
+_LATEST = "latest"  # value of trainer.warm_start: the version that was pushed last
+
+
+def create_pipeline(config: Config) -> Pipeline:
+    """The whole graph.
+
+    Args:
+      config: `data` must be set, to a local folder (see pipeline.data.resolve).
+
+    Raises:
+      ValueError: `data` is not set.
+    """
+    if config.data is None:
+        raise ValueError("config.data is not set; pipeline.data.resolve finds the data")
+    example_gen = ExampleGen(
+        data_path=config.data, fingerprint=fingerprint(config.data), params=config.example_gen.to_json()
+    )
+    timelines, movies = example_gen.outputs["timelines"], example_gen.outputs["movies"]
+
+    statistics_timelines = StatisticsGen(examples=timelines).with_id("statistics_timelines")
+    statistics_movies = StatisticsGen(examples=movies).with_id("statistics_movies")
+    schema_timelines = ImportSchemaGen(schema_file=str(_SCHEMAS / "timelines.pbtxt")).with_id(
+        "schema_timelines"
+    )
+    schema_movies = ImportSchemaGen(schema_file=str(_SCHEMAS / "movies.pbtxt")).with_id("schema_movies")
+    validate_timelines = ExampleValidator(
+        statistics=statistics_timelines.outputs["statistics"], schema=schema_timelines.outputs["schema"]
+    ).with_id("validate_timelines")
+    validate_movies = ExampleValidator(
+        statistics=statistics_movies.outputs["statistics"], schema=schema_movies.outputs["schema"]
+    ).with_id("validate_movies")
+    data_check = DataCheck(
+        timelines_anomalies=validate_timelines.outputs["anomalies"],
+        movies_anomalies=validate_movies.outputs["anomalies"],
+    )
+
+    transform = Transform(
+        examples=movies,
+        schema=schema_movies.outputs["schema"],
+        preprocessing_fn=f"{preprocessing.__name__}.{preprocessing.preprocessing_fn.__name__}",
+        custom_config=preprocessing.custom_config(config.transform),
+        splits_config=None,
+    )
+    trainer = Trainer(
+        timelines=timelines,
+        movies=movies,
+        transform_graph=transform.outputs["transform_graph"],
+        model_params=config.model,
+        params=_warm_start(config),
+    )
+    # Nothing is computed from data that was found wrong.
+    transform.add_upstream_node(data_check)
+    trainer.add_upstream_node(data_check)
+    index = Index(towers=trainer.outputs["model"], movies=movies, timelines=timelines, params=config.index)
+    model, model_exact = index.outputs["model"], index.outputs["model_exact"]
+
+    baseline = Baseline(model=model, push_destination=config.serving_dir)
+    evaluator = Evaluator(
+        examples=timelines,
+        model=model,
+        baseline_model=baseline.outputs["baseline"],
+        params=config.evaluator,
+    )
+    serving_check = ServingCheck(
+        model=model,
+        model_exact=model_exact,
+        blessing=evaluator.outputs["blessing"],
+        params=config.serving_check,
+    )
+    pusher = Pusher(
+        model=model,
+        model_exact=model_exact,
+        blessing=evaluator.outputs["blessing"],
+        infra_blessing=serving_check.outputs["infra_blessing"],
+        evaluation=evaluator.outputs["evaluation"],
+        destination=config.serving_dir,
+        params=config.pusher,
+    )
+
+    return Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=config.artifacts_dir,
+        metadata_connection_config=connection_config(config.metadata_url),
+        enable_cache=config.cache,
+        beam_pipeline_args=list(config.beam_pipeline_args),
+        components=[
+            _on_sources(example_gen, "example_gen"),
+            # Stock components: of the project they run nothing, or what is named.
+            _on_sources(statistics_timelines),
+            _on_sources(statistics_movies),
+            _on_sources(schema_timelines, "transform/schemas"),
+            _on_sources(schema_movies, "transform/schemas"),
+            _on_sources(validate_timelines),
+            _on_sources(validate_movies),
+            _on_sources(data_check, "data_check"),
+            _on_sources(transform, "transform"),
+            _on_sources(trainer, "trainer"),
+            _on_sources(index, "index"),
+            _on_sources(baseline, "baseline"),
+            _on_sources(evaluator, "evaluator"),
+            _on_sources(serving_check, "serving_check"),
+            _on_sources(pusher, "pusher"),
+        ],
+    )
+
+
+def _on_sources(component: BaseComponent, *rooms: str) -> BaseComponent:
+    """The component with the hash of its sources, named after its room if it has one.
+
+    The executors do not read the property; it is there for the cache key.
+    """
+    component.spec.exec_properties[contract.CODE_HASH] = code_hash(*rooms)
+    if type(component).__module__.startswith(components.__name__) and len(rooms) == 1:
+        component.with_id(rooms[0])
+    return component
+
+
+def _warm_start(config: Config) -> TrainerParams:
+    """The trainer's section with `latest` replaced by the folder it means now.
+
+    A run after a push therefore trains again: it has another model to start from.
+    """
+    if config.trainer.warm_start != _LATEST:
+        return config.trainer
+    version = versions.latest(config.serving_dir)
+    return config.trainer.model_copy(update={"warm_start": version.path if version else ""})

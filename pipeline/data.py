@@ -1,0 +1,66 @@
+"""Which data a run reads when nobody says: a local copy, GroupLens, or the sample."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from components.example_gen import fetch, sample
+from pipeline.config import Config
+from pipeline.errors import InputError
+
+ENVIRONMENT = "DATA"
+LOCAL_COPY = Path("data") / "ml-latest-small"
+_RATINGS = "ratings.csv"
+_DOWNLOAD_SECONDS = 5.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """A folder with the log, and a sentence on where it comes from."""
+
+    path: Path
+    origin: str
+
+
+def resolve(config: Config, environment: Mapping[str, str] = os.environ) -> Data:
+    """The first of: the config's `data`, DATA, a local copy, GroupLens, the generated sample.
+
+    A path that is given must exist: nothing is put in its place.
+
+    Raises:
+      InputError: if a given path holds no ratings.
+    """
+    if config.data is not None:
+        return Data(_checked(config.data, "data"), "as given")
+    if environment.get(ENVIRONMENT):
+        return Data(_checked(environment[ENVIRONMENT], ENVIRONMENT), f"from {ENVIRONMENT}")
+    local = LOCAL_COPY.absolute()
+    if (local / _RATINGS).is_file():
+        return Data(local, "local copy")
+    try:
+        fetched = fetch.fetch(local, _DOWNLOAD_SECONDS)
+    except fetch.FetchError as error:
+        return Data(_sample(config), f"generated sample, because {error}")
+    return Data(Path(fetched), f"downloaded from GroupLens; {fetch.LICENCE_NOTE}")
+
+
+def _checked(given: str, name: str) -> Path:
+    path = Path(given).expanduser().absolute()
+    if not (path / _RATINGS).is_file():
+        what = "has no ratings.csv" if path.is_dir() else "is not a folder"
+        raise InputError(
+            f"{name} = {given}: {path} {what}; expected a folder in MovieLens's layout "
+            "(ratings.csv, movies.csv, tags.csv), or leave it out for ml-latest-small or the sample"
+        )
+    return path
+
+
+def _sample(config: Config) -> Path:
+    """The sample of the default sizes, made once: the same arguments give the same bytes."""
+    path = Path(config.local_dir) / "sample"
+    if not (path / _RATINGS).is_file():
+        sample.generate(path)
+    return path

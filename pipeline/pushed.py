@@ -1,0 +1,33 @@
+"""Records of pushed versions whose folders are gone."""
+
+from __future__ import annotations
+
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from components import storage
+from components.pusher.versions import DESTINATION_PROPERTY
+
+_PUSHED_MODEL = "PushedModel"  # TFX's artifact type
+
+
+def forget_removed(store: MetadataStore) -> None:
+    """Mark the record of each pushed version that somebody has removed as deleted.
+
+    TFX's cache looks whether the Pusher's own artifact is there, not whether
+    the version that it published is. A record that is not live is no cache
+    hit, so the next run pushes again.
+    """
+    if _PUSHED_MODEL not in {kind.name for kind in store.get_artifact_types()}:
+        return
+    gone = []
+    for artifact in store.get_artifacts_by_type(_PUSHED_MODEL):
+        properties = {**artifact.properties, **artifact.custom_properties}
+        destination = (
+            properties[DESTINATION_PROPERTY].string_value if DESTINATION_PROPERTY in properties else ""
+        )
+        if artifact.state == mlmd.Artifact.LIVE and destination and not storage.exists(destination):
+            artifact.state = mlmd.Artifact.DELETED
+            gone.append(artifact)
+    if gone:
+        store.put_artifacts(gone)

@@ -1,0 +1,1 @@
+"""Where the DAG runs: in this process, or compiled for a cluster."""

@@ -1,0 +1,58 @@
+"""The terminal belongs to the run's own lines; everything else goes to a log file."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+@contextlib.contextmanager
+def logs_to_file(path: Path, terminal_descriptor: int = 1) -> Iterator[TextIO]:
+    """Send file descriptors 1 and 2 and Python's logging to `path`; yield the terminal.
+
+    At the level of descriptors, because TensorFlow's and Beam's C++ code and
+    child processes write there, not to `sys.stderr`. What the block prints on
+    purpose, it writes to the stream it is given: what `terminal_descriptor` was.
+    An exception that leaves the block leaves its traceback in the file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = {number: os.dup(number) for number in (1, 2)}
+    # Line buffered: the terminal shows a line the moment it is written.
+    terminal = os.fdopen(
+        os.dup(saved[terminal_descriptor]), "w", buffering=1, encoding="utf-8", errors="replace"
+    )
+    log = path.open("a", buffering=1, encoding="utf-8")
+    for number in saved:
+        os.dup2(log.fileno(), number)
+
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    handler = logging.StreamHandler(log)
+    handler.setFormatter(logging.Formatter(_FORMAT))
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    try:
+        yield terminal
+    except BaseException:
+        traceback.print_exc(file=log)
+        raise
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, copy in saved.items():
+            os.dup2(copy, number)
+            os.close(copy)
+        terminal.close()
+        log.close()

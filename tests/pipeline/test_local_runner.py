@@ -1,0 +1,118 @@
+"""Order, caching, refusal, failure and resumption of the local runner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from ml_metadata.metadata_store import MetadataStore
+from tiny_pipeline import create_pipeline, ran
+
+from pipeline import pushed, runs
+from pipeline.errors import ComponentFailedError
+from pipeline.metadata_store import connection_config
+from pipeline.runners import local
+from pipeline.runs import NodeRun, State
+
+ALL = ["make", "talk", "judge", "push"]
+
+
+class Recorder:
+    """A listener that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, ...]] = []
+
+    def planned(self, node_ids: Sequence[str]) -> None:
+        self.heard.append(("planned", *node_ids))
+
+    def started(self, node_id: str) -> None:
+        self.heard.append(("started", node_id))
+
+    def finished(self, outcome: NodeRun) -> None:
+        self.heard.append(("finished", outcome.node, str(outcome.state)))
+
+    def failed(self, node_id: str, seconds: float) -> None:
+        self.heard.append(("failed", node_id))
+
+
+def store(root: Path) -> MetadataStore:
+    return MetadataStore(connection_config(f"sqlite:///{root}/metadata.sqlite"))
+
+
+def test_runs_in_order_then_from_cache_then_only_what_changed(tmp_path: Path) -> None:
+    first = local.run(create_pipeline(tmp_path), "run-1", Recorder())
+    assert ran(tmp_path) == ALL
+    assert [(node.node, node.state) for node in first] == [(name, State.RAN) for name in ALL]
+
+    second = local.run(create_pipeline(tmp_path), "run-2", Recorder())
+    assert ran(tmp_path) == []
+    assert [(node.state, node.cached) for node in second] == [(State.CACHED, True)] * 4
+    assert [node.outputs["pushed"][0].uri for node in second[-1:]] == [first[-1].outputs["pushed"][0].uri]
+
+    local.run(create_pipeline(tmp_path, value=0.8), "run-3", Recorder())
+    assert ran(tmp_path) == ["judge", "push"]
+
+
+def test_the_listener_hears_everything(tmp_path: Path) -> None:
+    recorder = Recorder()
+    local.run(create_pipeline(tmp_path), "run-1", recorder)
+    assert recorder.heard[0] == ("planned", *ALL)
+    assert recorder.heard[1:] == [
+        heard for name in ALL for heard in (("started", name), ("finished", name, "ran"))
+    ]
+
+
+def test_a_refusal_is_a_state_and_not_an_error(tmp_path: Path) -> None:
+    outcomes = local.run(create_pipeline(tmp_path, value=0.1), "run-1", Recorder())
+    assert {node.node: node.state for node in outcomes} == {
+        "make": State.RAN,
+        "talk": State.RAN,
+        "judge": State.REFUSED,
+        "push": State.REFUSED,
+    }
+    again = local.run(create_pipeline(tmp_path, value=0.1), "run-2", Recorder())
+    assert [(node.state, node.cached) for node in again[2:]] == [(State.REFUSED, True)] * 2
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        ("own error", "feature year of split train: 12 movies have year 3000\nfix movies.csv"),
+        ("foreign error", "KeyError: 'towers'"),
+    ],
+)
+def test_a_failure_stops_the_run_and_says_why(tmp_path: Path, mode: str, reason: str) -> None:
+    recorder = Recorder()
+    with pytest.raises(ComponentFailedError) as caught:
+        local.run(create_pipeline(tmp_path, mode=mode), "run-1", recorder)
+    assert (caught.value.node_id, caught.value.reason) == ("talk", reason)
+    assert recorder.heard[-1] == ("failed", "talk")
+    assert ran(tmp_path) == ["make", "talk"]
+
+    # What had finished is reused once the cause is gone.
+    local.run(create_pipeline(tmp_path), "run-2", Recorder())
+    assert ran(tmp_path) == ["talk", "judge", "push"]
+    known = runs.runs(store(tmp_path), "marquee")
+    assert [run.run_id for run in known] == ["run-1", "run-2"]
+    assert [node.state for node in known[0].nodes] == [State.RAN, State.FAILED]
+
+
+def test_a_pushed_version_that_was_removed_is_pushed_again(tmp_path: Path) -> None:
+    local.run(create_pipeline(tmp_path), "run-1", Recorder())
+    ran(tmp_path)
+    pushed.forget_removed(store(tmp_path))
+    local.run(create_pipeline(tmp_path), "run-2", Recorder())
+    assert ran(tmp_path) == []
+
+    (tmp_path / "serving_model" / "1").rmdir()
+    pushed.forget_removed(store(tmp_path))
+    local.run(create_pipeline(tmp_path), "run-3", Recorder())
+    assert ran(tmp_path) == ["push"]
+    local.run(create_pipeline(tmp_path), "run-4", Recorder())
+    assert ran(tmp_path) == []
+
+
+def test_nothing_is_forgotten_before_the_first_push(tmp_path: Path) -> None:
+    pushed.forget_removed(store(tmp_path))
