@@ -1,0 +1,200 @@
+"""Approximate search by ScaNN, made safe: a row it cannot answer well is searched exactly."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+
+import numpy as np
+import tensorflow as tf
+from scann import scann_ops
+from scann.scann_ops.py import scann_ops as scann_kernels
+
+from components.index.candidates import NOTHING, Candidates, Seen
+from components.index.exact import ExactSearch
+from components.index.filters import MovieFilters, Wanted
+from components.index.scann_config import ScannConfig, leaves_to_try, scann_config
+
+
+class ScannIndex(tf.Module):
+    """Nearest rows by dot product, from ScaNN's TensorFlow operations.
+
+    The library's operations are used rather than `tfrs.layers.ScaNN`: that
+    layer fixes the number of leaves and of rescored neighbours when it is
+    built, and hands on what this one takes care of. Measured with 1.4.2: where
+    the searched leaves hold fewer points than asked for, places are filled
+    with row 0 and score NaN; an empty batch is an internal error; neighbours
+    beyond the rescored ones are silently dropped.
+
+    The library takes no seed: its k-means starts from a fixed state, and with
+    one training thread the same vectors give the same index (a test builds
+    twice).
+    """
+
+    def __init__(self, embeddings: np.ndarray, config: ScannConfig) -> None:
+        super().__init__(name="scann")
+        self.config = config
+        searcher = (
+            scann_ops.builder(tf.constant(embeddings), config.min_reordering, "dot_product")
+            .set_n_training_threads(config.training_threads)
+            .tree(
+                config.num_leaves,
+                config.num_leaves_to_search,
+                training_sample_size=config.movies,
+                training_iterations=config.training_iterations,
+            )
+            .score_ah(
+                config.dimensions_per_block,
+                anisotropic_quantization_threshold=config.anisotropic_quantization_threshold,
+                training_sample_size=config.movies,
+                training_iterations=config.training_iterations,
+            )
+            .reorder(config.min_reordering)
+            .build()
+        )
+        self._state = searcher.serialize_to_module()
+        # Every signature's graph rebuilds the searcher from the variables when
+        # it first runs. Under one name they share one copy in memory; the name
+        # comes from the vectors, so no other model's can be met by mistake.
+        digest = hashlib.sha256(embeddings.tobytes() + repr(config).encode()).hexdigest()
+        self._shared_name = f"scann-{digest[:32]}"
+
+    def __call__(self, queries: tf.Tensor, neighbours: tf.Tensor) -> Candidates:
+        """Up to `neighbours` (int32[], positive) rows for queries float32[B, D], lowest row first."""
+        batch = tf.shape(queries)[0]
+        rows, scores = tf.cond(
+            batch > 0,
+            lambda: self._search(queries, neighbours),
+            lambda: (tf.zeros([0, 0], tf.int32), tf.zeros([0, 0], tf.float32)),
+        )
+        found = tf.math.is_finite(scores)
+        return Candidates(tf.where(found, rows, 0), tf.where(found, scores, NOTHING)).by_row()
+
+    def _search(self, queries: tf.Tensor, neighbours: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        state = self._state
+        handle = scann_kernels.tensors_to_scann(
+            state.dataset,
+            state.scann_config,
+            state.serialized_partitioner,
+            state.datapoint_to_token,
+            state.ah_codebook,
+            state.hashed_dataset,
+            state.int8_dataset,
+            state.int8_multipliers,
+            state.dp_norms,
+            shared_name=self._shared_name,
+        )
+        found = scann_kernels.ScannSearcher(handle).search_batched(
+            queries,
+            final_num_neighbors=neighbours,
+            pre_reorder_num_neighbors=tf.maximum(
+                self.config.min_reordering, self.config.reordering_factor * neighbours
+            ),
+            leaves_to_search=self.config.num_leaves_to_search,
+        )
+        return found.indices, found.distances
+
+
+class ApproximateSearch(tf.Module):
+    """ScaNN first; exact search for the rows it leaves short.
+
+    A row is short when fewer movies than it needs survive its history,
+    exclusions and filters: a narrow filter, a history as long as the part of
+    the catalogue that ScaNN looked into.
+
+    Args:
+      index: ScaNN over the catalogue.
+      exact: exact search over the same rows.
+      filters: the same movies' genres and years.
+      filter_oversample: times more neighbours asked for when a row filters.
+    """
+
+    def __init__(
+        self, index: ScannIndex, exact: ExactSearch, filters: MovieFilters, filter_oversample: int
+    ) -> None:
+        super().__init__(name="approximate_search")
+        self._index = index
+        self._exact = exact
+        self._filters = filters
+        self._filter_oversample = filter_oversample
+
+    def __call__(
+        self, queries: tf.Tensor, wanted: Wanted, seen: Seen, needed: tf.Tensor, width: tf.Tensor
+    ) -> Candidates:
+        """As `ExactSearch`; `needed`, int32[B], is how many results make a row complete."""
+        found = self._survivors(queries, wanted, seen, width).best(width)
+        filled = tf.reduce_sum(tf.cast(found.present, tf.int32), axis=1)
+        short = tf.where(filled < needed)[:, 0]
+
+        def search_exactly() -> Candidates:
+            asked, wants = tf.gather(queries, short), tf.gather(needed, short)
+            better = self._exact(asked, wanted.take(short), seen.take(short), wants, width)
+            at = short[:, tf.newaxis]
+            return Candidates(
+                tf.tensor_scatter_nd_update(found.rows, at, better.rows),
+                tf.tensor_scatter_nd_update(found.scores, at, better.scores),
+            )
+
+        return Candidates(*tf.cond(tf.shape(short)[0] > 0, search_exactly, lambda: found))
+
+    def _survivors(self, queries: tf.Tensor, wanted: Wanted, seen: Seen, width: tf.Tensor) -> Candidates:
+        filtered = wanted.any()
+        ask = width * tf.where(filtered, self._filter_oversample, 1)
+        # Those seen are likely to be among the nearest: ask for as many more.
+        ask += tf.maximum(tf.reduce_max(seen.distinct()), 0)
+        found = self._index(queries, tf.clip_by_value(ask, 1, self._index.config.max_neighbours))
+        found = found.keep(~seen.holds(found.rows))
+        return Candidates(
+            *tf.cond(
+                filtered, lambda: found.keep(self._filters.allow_rows(wanted, found.rows)), lambda: found
+            )
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Tuned:
+    """An index and the recall it was measured to have against exact search."""
+
+    index: ScannIndex
+    recall: float
+
+
+def build_scann(embeddings: np.ndarray, queries: np.ndarray, recall_at: int, target_recall: float) -> Tuned:
+    """Builds the index and searches as many leaves as the wanted recall takes.
+
+    Leaves to search are an input of ScaNN's search, so trying a number costs a
+    search, not a build.
+
+    Args:
+      embeddings: float32[N, D].
+      queries: float32[Q, D], the kind of vector that will be asked.
+      recall_at: how many of the exact top rows to look for.
+      target_recall: the share of them to find. Where even all leaves find
+        fewer, all leaves are searched; the evaluator's gate has the last word.
+    """
+    index = ScannIndex(embeddings, scann_config(len(embeddings)))
+    recall_at = min(recall_at, len(embeddings))
+    best = exact_top(embeddings, queries, recall_at)
+    recall = 0.0
+    for leaves in leaves_to_try(index.config.num_leaves):
+        index.config = dataclasses.replace(index.config, num_leaves_to_search=leaves)
+        recall = _recall(index(tf.constant(queries), tf.constant(recall_at)), best)
+        if recall >= target_recall:
+            break
+    return Tuned(index, recall)
+
+
+def exact_top(embeddings: np.ndarray, queries: np.ndarray, width: int, block: int = 64) -> np.ndarray:
+    """int[Q, width]: rows of the highest dot products, in no order."""
+    last = min(width, len(embeddings) - 1)
+    return np.concatenate(
+        [
+            np.argpartition(-(queries[start : start + block] @ embeddings.T), last, axis=1)[:, :width]
+            for start in range(0, len(queries), block)
+        ]
+    )
+
+
+def _recall(found: Candidates, best: np.ndarray) -> float:
+    rows = np.where(found.present.numpy(), found.rows.numpy(), -1)
+    return float(np.mean([np.isin(wanted, got).mean() for wanted, got in zip(best, rows, strict=True)]))

@@ -1,0 +1,134 @@
+"""Towers, movies and timelines into the two SavedModels."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+
+from components import contract, progress
+from components.index import catalogue as catalogues
+from components.index.approximate import ApproximateSearch, build_scann
+from components.index.exact import ExactSearch
+from components.index.extra_assets import write_extra_assets
+from components.index.filters import MovieFilters
+from components.index.histories import Histories, dense, known_histories
+from components.index.known_users import KnownUsers
+from components.index.params import IndexParams
+from components.index.retrieval import Retrieval, Search
+from components.index.scann_config import MIN_MOVIES
+from components.index.warmup_requests import warmup_requests
+
+_log = logging.getLogger(__name__)
+
+# The custom operations' namespace, which SavedModel wants to be told of.
+_SCANN_NAMESPACE = "Scann"
+
+
+def build_models(
+    towers: Any,
+    movies: pa.Table,
+    timelines: Mapping[str, pa.Table],
+    params: IndexParams,
+    model_dirs: Mapping[str, str],
+) -> dict[str, dict[str, Any]]:
+    """Builds and saves the retrieval models.
+
+    Args:
+      towers: loaded SavedModel with contract.TOWER_FUNCTIONS.
+      movies: contract.MOVIE_FEATURES, in any order.
+      timelines: by split, contract.TIMELINE_FEATURES; any of the splits.
+      params: limits and search.
+      model_dirs: where to save each of contract.MODELS that is wanted.
+
+    Returns:
+      What contract.INDEX_INFO of each model holds.
+
+    Raises:
+      catalogue.CatalogueError: the movies or their embeddings make no index.
+    """
+    catalogue = catalogues.from_movies(movies)
+    embeddings = catalogues.embed(
+        catalogue,
+        towers.embed_movie,
+        params.embed_block,
+        lambda done: progress.report(done, len(catalogue), "movies embedded"),
+    )
+    histories = known_histories(timelines, catalogue)
+    with_users = 0 < len(histories) <= params.max_known_users
+    users = KnownUsers(histories) if with_users else None
+    filters = MovieFilters(catalogue)
+    vectors = tf.Variable(embeddings, trainable=False, name="embeddings")
+    exact = ExactSearch(vectors, filters, params.block_scores)
+    infos = {}
+    for name, model_dir in model_dirs.items():
+        started = time.monotonic()
+        search: Search = exact
+        search_info: dict[str, Any] = {"kind": "exact"}
+        if name == contract.MODEL and len(catalogue) >= max(params.exact_below, MIN_MOVIES):
+            queries = _sample_queries(towers, catalogue, histories, embeddings, params)
+            tuned = build_scann(embeddings, queries, params.recall_at, params.target_recall)
+            search = ApproximateSearch(tuned.index, exact, filters, params.filter_oversample)
+            search_info = {
+                "kind": "scann",
+                "recall": tuned.recall,
+                "recall_at": min(params.recall_at, len(catalogue)),
+                **dataclasses.asdict(tuned.index.config),
+            }
+        module = Retrieval(towers, catalogue, vectors, filters, search, exact, users, params)
+        _save(module, model_dir)
+        infos[name] = {
+            "model": name,
+            "movies": len(catalogue),
+            "dimension": int(embeddings.shape[1]),
+            "known_users": len(histories) if with_users else 0,
+            "search": search_info,
+            "params": params.model_dump(),
+        }
+        requests = warmup_requests(catalogue, histories, timelines, name)
+        write_extra_assets(model_dir, catalogue, infos[name], requests)
+        seconds = time.monotonic() - started
+        _log.info("%s: %d movies, %s search, %.1f s", name, len(catalogue), search_info["kind"], seconds)
+    return infos
+
+
+def _save(module: Retrieval, model_dir: str) -> None:
+    tf.saved_model.save(
+        module,
+        model_dir,
+        signatures=module.functions(),
+        options=tf.saved_model.SaveOptions(namespace_whitelist=[_SCANN_NAMESPACE]),
+    )
+
+
+def _sample_queries(
+    towers: Any,
+    catalogue: catalogues.Catalogue,
+    histories: Histories,
+    embeddings: np.ndarray,
+    params: IndexParams,
+) -> np.ndarray:
+    """float32[Q, D]: queries of users spread over all; without users, the movies' own vectors."""
+    count = min(params.recall_queries, len(histories))
+    if not count:
+        return embeddings[:: max(1, len(embeddings) // params.recall_queries)]
+    users = np.linspace(0, len(histories) - 1, count).astype(np.int64)
+    inputs: dict[str, np.ndarray] = {}
+    for item in contract.SIGNATURES[contract.EMBED_QUERY].inputs:
+        shape = (count,) if item.columns is None else (count, 1)
+        inputs[item.name] = np.full(
+            shape, item.neutral, dtype=object if item.dtype == "string" else item.dtype
+        )
+    inputs.update(dense(histories, users, catalogue.ids, params.max_history))
+    inputs[contract.USER_ID] = histories.user_ids[users]
+    tensors = {
+        item.name: tf.constant(inputs[item.name], item.dtype)
+        for item in contract.SIGNATURES[contract.EMBED_QUERY].inputs
+    }
+    return np.asarray(towers.embed_query(**tensors))

@@ -1,0 +1,54 @@
+"""Reads the artifacts, builds the two models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+from components import contract
+from components.example_gen.read import read_movies, read_timelines
+from components.index.build import build_models
+from components.index.params import IndexParams
+
+TOWERS = "towers"
+MOVIES = "movies"
+TIMELINES = "timelines"
+MODEL = "model"
+MODEL_EXACT = "model_exact"
+
+
+class Executor(base_executor.BaseExecutor):
+    """Thin: everything that can be tested without TFX is in `build`."""
+
+    def Do(  # noqa: N802 (TFX's name)
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        self._log_startup(input_dict, output_dict, exec_properties)
+        towers = artifact_utils.get_single_instance(input_dict[TOWERS])
+        timelines = artifact_utils.get_single_instance(input_dict[TIMELINES])
+        build_models(
+            tf.saved_model.load(path_utils.serving_model_path(towers.uri)),
+            read_movies(artifact_utils.get_single_uri(input_dict[MOVIES])),
+            {
+                split: read_timelines(timelines.uri, split)
+                for split in artifact_utils.decode_split_names(timelines.split_names)
+            },
+            IndexParams.from_json(exec_properties[contract.PARAMS]),
+            {
+                contract.MODEL: _model_dir(output_dict[MODEL]),
+                contract.MODEL_EXACT: _model_dir(output_dict[MODEL_EXACT]),
+            },
+        )
+
+
+def _model_dir(artifacts: list[types.Artifact]) -> str:
+    path: str = path_utils.serving_model_dir(artifact_utils.get_single_uri(artifacts))
+    return path

@@ -1,0 +1,70 @@
+"""Knobs of the index: what a request may ask for, and how the search is built."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import pydantic
+from pydantic import Field
+
+from components.params import Section
+
+
+class IndexParams(Section):
+    """The `index` section of the config.
+
+    The limits are checked inside the model's graph, so they hold whichever
+    server runs it; a request beyond one is INVALID_ARGUMENT.
+    """
+
+    default_k: int = Field(10, ge=1, description="results when a request asks for k = 0")
+    max_k: int = Field(
+        100, ge=1, description="most results a request may ask for; also the width of every result"
+    )
+    max_history: int = Field(4096, ge=1, description="most history events in a request")
+    max_exclude: int = Field(1000, ge=0, description="most movies in a request's `exclude`")
+    max_genres: int = Field(64, ge=1, description="most genres in a request's filter, and in its tastes")
+    max_movies: int = Field(1000, ge=1, description="most movies that one `rate` or `explain` may ask about")
+
+    max_known_users: int = Field(
+        100_000,
+        ge=0,
+        description="users whose history is kept in the model for `recommend_user`; with more, none is kept",
+    )
+    explain_history: int = Field(
+        100, ge=1, description="newest known history events that `explain` weighs one by one"
+    )
+    diversity_pool: int = Field(
+        200, ge=1, description="best movies among which maximal marginal relevance chooses"
+    )
+
+    exact_below: int = Field(
+        1000,
+        ge=16,
+        description="catalogues smaller than this (movies) are searched exactly: ScaNN gains nothing there",
+    )
+    target_recall: float = Field(
+        0.99,
+        gt=0.0,
+        le=1.0,
+        description="share of the exact top movies that ScaNN has to find; leaves are added until it does",
+    )
+    recall_at: int = Field(100, ge=1, description="how many of the exact top movies `target_recall` looks at")
+    recall_queries: int = Field(512, ge=1, description="users whose queries measure that recall")
+    filter_oversample: int = Field(
+        5, ge=1, description="times more neighbours are asked of ScaNN when a filter may drop some"
+    )
+    block_scores: int = Field(
+        1 << 24,
+        ge=1024,
+        description="scores that exact search holds at once (4 bytes each), which bounds memory",
+    )
+    embed_block: int = Field(4096, ge=1, description="movies embedded at once while the index is built")
+
+    @pydantic.model_validator(mode="after")
+    def _default_within_limit(self) -> Self:
+        if self.default_k > self.max_k:
+            raise ValueError(
+                f"default_k is {self.default_k}, above max_k {self.max_k}; raise max_k or lower default_k"
+            )
+        return self

@@ -1,0 +1,306 @@
+"""Every signature of a retrieval model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from components import contract
+from components.index import timelines
+from components.index.candidates import NOTHING, Candidates, Seen
+from components.index.catalogue import Catalogue
+from components.index.diversity import diversify
+from components.index.explain import leave_one_out
+from components.index.filters import MovieFilters, Wanted
+from components.index.known_users import KnownUsers
+from components.index.limits import checked
+from components.index.params import IndexParams
+
+Tensors = Mapping[str, tf.Tensor]
+# (queries, wanted, seen, needed, width) -> Candidates, as ExactSearch and ApproximateSearch.
+Search = Callable[[tf.Tensor, Wanted, Seen, tf.Tensor, tf.Tensor], Candidates]
+
+_QUERY_INPUTS = tuple(item.name for item in contract.SIGNATURES[contract.EMBED_QUERY].inputs)
+
+
+class Retrieval(tf.Module):
+    """Towers, catalogue and search behind the signatures of the contract.
+
+    A public method answers the signature of its name: it takes the signature's
+    inputs as a mapping, already checked, and returns its outputs. `functions`
+    makes them into what a SavedModel holds.
+
+    Args:
+      towers: a loaded SavedModel with contract.TOWER_FUNCTIONS.
+      catalogue: N movies.
+      embeddings: float32[N, D] in the catalogue's order.
+      filters: the catalogue's genres and years.
+      search: for everything but `recommend_exact`.
+      exact: exact search.
+      users: histories known at training, or None: then every user is unknown.
+      params: limits and pools.
+    """
+
+    def __init__(
+        self,
+        towers: Any,
+        catalogue: Catalogue,
+        embeddings: tf.Variable,
+        filters: MovieFilters,
+        search: Search,
+        exact: Search,
+        users: KnownUsers | None,
+        params: IndexParams,
+    ) -> None:
+        super().__init__(name="retrieval")
+        self._towers = towers
+        self._embeddings = embeddings
+        self._filters = filters
+        self._search = search
+        self._exact = exact
+        self._users = users
+        self._params = params
+        self._ids = tf.Variable(tf.constant(catalogue.ids, tf.string), trainable=False, name="movie_ids")
+        self._shares = tf.Variable(catalogue.shares.astype(np.float32), trainable=False, name="shares")
+        self._cold = tf.Variable(catalogue.rating_counts == 0, trainable=False, name="cold")
+        self._rows = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(
+                tf.constant(catalogue.ids, tf.string), tf.range(len(catalogue), dtype=tf.int32)
+            ),
+            default_value=-1,
+        )
+
+    # --- signatures --------------------------------------------------------------
+    def serving_default(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        return self._recommend(inputs, self._search, self._params.default_k)
+
+    def recommend(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        return self._recommend(inputs, self._search, self._params.max_k)
+
+    def recommend_exact(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        return self._recommend(inputs, self._exact, self._params.max_k)
+
+    def recommend_user(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        """As `recommend` with the history known at training; the popular list for anyone else."""
+        users, width = inputs[contract.USER_ID], self._params.max_k
+        k = self._k(inputs[contract.K])
+        popular = self._result(self._popular(_none_seen(tf.shape(users)[0]), tf.constant(width)), k, width)
+        if self._users is None:
+            return popular
+        known, history = self._users.lookup(users, self._ids.read_value())
+        personal = self._recommend({**history, **inputs}, self._search, width)
+        return {
+            name: tf.where(known[:, tf.newaxis], personal[name], popular[name])
+            for name in (contract.MOVIE_IDS, contract.SCORES)
+        }
+
+    def similar(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        row = self._rows.lookup(inputs[contract.MOVIE_ID])
+        k = tf.where(row >= 0, self._k(inputs[contract.K]), 0)
+        queries = tf.gather(self._embeddings, tf.maximum(row, 0))
+        wanted = MovieFilters.everything(tf.shape(row)[0], self._filters.words)
+        found = self._search(queries, wanted, Seen.of(row[:, tf.newaxis]), k, self._width(k))
+        return self._result(found, k, self._params.max_k)
+
+    def rate(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        return {contract.RATINGS: self._towers.rate(**inputs)}
+
+    def explain(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        """See `explain.leave_one_out`; one request after the other, each being a batch of its own."""
+        history = {name: inputs[name] for name in contract.HISTORY_FEATURES}
+        others = {name: inputs[name] for name in _QUERY_INPUTS if name not in history}
+        asked = self._rows.lookup(inputs[contract.MOVIE_IDS])
+        known = self._rows.lookup(inputs[contract.HISTORY_MOVIE_IDS])
+
+        def one(request: tuple[dict[str, tf.Tensor], ...]) -> tuple[tf.Tensor, tf.Tensor]:
+            history, others, rows, asked = request
+
+            def embed(versions: dict[str, tf.Tensor]) -> tf.Tensor:
+                count = tf.shape(versions[contract.HISTORY_MOVIE_IDS])[0]
+                repeated = {
+                    name: tf.repeat(value[tf.newaxis], count, axis=0) for name, value in others.items()
+                }
+                return self._towers.embed_query(**versions, **repeated)
+
+            movies = tf.gather(self._embeddings, tf.maximum(asked, 0))
+            return leave_one_out(history, rows, embed, movies, self._params.explain_history)
+
+        shape = [tf.shape(asked)[0], tf.shape(asked)[1], contract.EXPLAIN_WIDTH]
+        rows, weights = tf.cond(
+            # A loop over no requests would not know the shape of its results.
+            shape[0] > 0,
+            lambda: tf.map_fn(
+                one,
+                (history, others, known, asked),
+                fn_output_signature=(
+                    tf.TensorSpec([None, contract.EXPLAIN_WIDTH], tf.int32),
+                    tf.TensorSpec([None, contract.EXPLAIN_WIDTH], tf.float32),
+                ),
+                parallel_iterations=1,
+            ),
+            lambda: (tf.zeros(shape, tf.int32), tf.zeros(shape, tf.float32)),
+        )
+        shown = (rows >= 0) & (asked >= 0)[:, :, tf.newaxis]
+        return {
+            contract.HISTORY_MOVIE_IDS: tf.where(shown, self._names(rows), contract.PAD_ID),
+            contract.WEIGHTS: tf.where(shown, weights, contract.PAD_SCORE),
+        }
+
+    def embed_query(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        return {contract.EMBEDDING: self._towers.embed_query(**inputs)}
+
+    def embed_movie(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        return {contract.EMBEDDING: self._towers.embed_movie(**inputs)}
+
+    def evaluate(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        """Answers timelines as `recommend` would, beside what the metrics compare with.
+
+        No limit on the history: whoever was asked to serve may send less, a
+        metric leaves no user out.
+        """
+        parsed = timelines.parse(inputs[contract.EXAMPLES])
+        batch = tf.shape(parsed[contract.USER_ID])[0]
+        request = _completed(parsed, contract.RECOMMEND)
+        seen = self._seen(request)
+        queries = self._queries(request)
+        width = contract.EVALUATE_K
+        k = tf.fill([batch], width)
+        wanted = MovieFilters.everything(batch, self._filters.words)
+        found = self._search(queries, wanted, seen, k, self._width(k))
+        result = self._result(found, k, width)
+        best = self._result(self._exact(queries, wanted, seen, k, self._width(k)), k, width)
+        popular = self._result(self._popular(seen, tf.constant(width)), k, width)
+        targets = parsed[contract.TARGET_MOVIE_IDS]
+        asked = {name: request[name] for name in _QUERY_INPUTS}
+        return {
+            **result,
+            contract.EXACT_MOVIE_IDS: best[contract.MOVIE_IDS],
+            contract.POPULAR_MOVIE_IDS: popular[contract.MOVIE_IDS],
+            contract.TARGET_MOVIE_IDS: targets,
+            contract.TARGET_RATINGS: _nan_past_end(targets, parsed[contract.TARGET_RATINGS]),
+            contract.PREDICTED_RATINGS: _nan_past_end(
+                targets, self._towers.rate(**asked, **{contract.MOVIE_IDS: targets})
+            ),
+            contract.MOVIE_NOVELTY: self._novelty(result[contract.MOVIE_IDS]),
+            contract.TARGET_COLD: _nan_past_end(targets, self._is_cold(targets)),
+            contract.CATALOGUE_SIZE: tf.fill([batch], tf.constant(self._ids.shape[0], tf.int64)),
+        }
+
+    def functions(self) -> dict[str, Any]:
+        """Concrete functions by signature name, with exactly the contract's inputs and outputs."""
+        return {name: self._function(signature) for name, signature in contract.SIGNATURES.items()}
+
+    # --- parts ---------------------------------------------------------------------
+    def _function(self, signature: contract.Signature) -> Any:
+        answer = getattr(self, signature.name)
+
+        def call(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+            outputs = answer(checked(signature, inputs, self._params))
+            return {item.name: tf.identity(outputs[item.name], item.name) for item in signature.outputs}
+
+        specs = {
+            item.name: tf.TensorSpec(
+                [None] if item.columns is None else [None, None], tf.dtypes.as_dtype(item.dtype), item.name
+            )
+            for item in signature.inputs
+        }
+        # AutoGraph has nothing to convert here, and would take seconds to say so.
+        return tf.function(call, autograph=False).get_concrete_function(**specs)
+
+    def _recommend(self, inputs: Tensors, search: Search, columns: int) -> dict[str, tf.Tensor]:
+        """The best movies for a query that are not in its history and meet its filters."""
+        request = _completed(inputs, contract.RECOMMEND)
+        k = self._k(request[contract.K])
+        diversity = request[contract.DIVERSITY]
+        mixed = diversity > 0
+        needed = tf.where(mixed, tf.maximum(k, self._params.diversity_pool), k)
+        wanted = self._filters.wanted(
+            request[contract.FILTER_GENRES], request[contract.YEAR_MIN], request[contract.YEAR_MAX]
+        )
+        pool = search(self._queries(request), wanted, self._seen(request), needed, self._width(needed))
+        width = self._width(k)
+
+        def mix() -> Candidates:
+            # A row's own pool ends where its need does: its answer must not
+            # depend on what else is in the batch.
+            inside = tf.range(tf.shape(pool.rows)[1]) < needed[:, tf.newaxis]
+            return diversify(pool.keep(inside), tf.gather(self._embeddings, pool.rows), diversity, width)
+
+        found = Candidates(*tf.cond(tf.reduce_any(mixed), mix, lambda: pool.best(width)))
+        return self._result(found, k, columns)
+
+    def _queries(self, request: Tensors) -> tf.Tensor:
+        """float32[B, D]."""
+        queries = self._towers.embed_query(**{name: request[name] for name in _QUERY_INPUTS})
+        return tf.debugging.assert_all_finite(queries, "the query tower's vector is not finite")
+
+    def _seen(self, request: Tensors) -> Seen:
+        ids = [request[contract.HISTORY_MOVIE_IDS], request[contract.EXCLUDE]]
+        return Seen.of(self._rows.lookup(tf.concat(ids, axis=1)))
+
+    def _k(self, k: tf.Tensor) -> tf.Tensor:
+        return tf.where(k == 0, self._params.default_k, k)
+
+    def _width(self, needed: tf.Tensor) -> tf.Tensor:
+        """int32[]: the most that any row needs, at least 1 and at most the catalogue."""
+        return tf.clip_by_value(tf.reduce_max(needed), 1, self._ids.shape[0])
+
+    def _popular(self, seen: Seen, width: tf.Tensor) -> Candidates:
+        """The most rated movies, scored by their share of the train ratings.
+
+        Rows are in that order already, so it takes only as many as may be seen
+        on top of those wanted.
+        """
+        reach = tf.minimum(width + tf.maximum(tf.reduce_max(seen.distinct()), 0), self._ids.shape[0])
+        batch = tf.shape(seen.rows)[0]
+        rows = tf.broadcast_to(tf.range(reach)[tf.newaxis], [batch, reach])
+        ranked = Candidates(rows, tf.gather(self._shares, rows))
+        return ranked.keep(~seen.holds(rows)).best(width)
+
+    def _result(self, found: Candidates, k: tf.Tensor, columns: int) -> dict[str, tf.Tensor]:
+        """The first k of each row, padded to `columns`."""
+        found = found.keep(tf.range(tf.shape(found.rows)[1]) < k[:, tf.newaxis])
+        short = [[0, 0], [0, tf.maximum(columns - tf.shape(found.rows)[1], 0)]]
+        rows = tf.pad(found.rows, short)[:, :columns]
+        scores = tf.pad(found.scores, short, constant_values=NOTHING)[:, :columns]
+        present = tf.math.is_finite(scores)
+        return {
+            contract.MOVIE_IDS: tf.where(present, self._names(rows), contract.PAD_ID),
+            contract.SCORES: tf.where(present, scores, contract.PAD_SCORE),
+        }
+
+    def _names(self, rows: tf.Tensor) -> tf.Tensor:
+        return tf.gather(self._ids, tf.maximum(rows, 0))
+
+    def _novelty(self, ids: tf.Tensor) -> tf.Tensor:
+        """float32: -log2 of each movie's share of train ratings (Vargas & Castells 2011), NaN at pads."""
+        share = tf.gather(self._shares, tf.maximum(self._rows.lookup(ids), 0))
+        return _nan_past_end(ids, -tf.math.log(share) / np.float32(np.log(2.0)))
+
+    def _is_cold(self, ids: tf.Tensor) -> tf.Tensor:
+        """float32: 1 where the movie has no train rating or is unknown."""
+        rows = self._rows.lookup(ids)
+        return tf.cast((rows < 0) | tf.gather(self._cold, tf.maximum(rows, 0)), tf.float32)
+
+
+def _completed(inputs: Tensors, signature: str) -> dict[str, tf.Tensor]:
+    """The inputs of `signature`, neutral where `inputs` has none."""
+    batch = tf.shape(inputs[contract.HISTORY_MOVIE_IDS])[0]
+
+    def neutral(item: contract.Input) -> tf.Tensor:
+        shape = [batch] if item.columns is None else [batch, 1]
+        return tf.fill(shape, tf.constant(item.neutral, tf.dtypes.as_dtype(item.dtype)))
+
+    expected = contract.SIGNATURES[signature].inputs
+    return {item.name: inputs[item.name] if item.name in inputs else neutral(item) for item in expected}
+
+
+def _none_seen(batch: tf.Tensor) -> Seen:
+    return Seen(tf.fill([batch, 1], -1))
+
+
+def _nan_past_end(ids: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    return tf.where(ids == contract.PAD_ID, float("nan"), values)

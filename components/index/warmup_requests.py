@@ -1,0 +1,127 @@
+"""Requests that a server replays before a model takes traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
+
+from components import contract
+from components.index.catalogue import Catalogue, dense_strings
+from components.index.histories import Histories, dense
+
+# A graph's first run in each shape is the slow one; servers batch up to some size.
+_BATCH_SIZES = (1, 2, 8)
+_NEWEST = 20  # events of a real history that a request holds
+_ASKED = 3  # movies in a request of `rate` and `explain`
+
+Arrays = dict[str, np.ndarray]
+
+
+def warmup_requests(
+    catalogue: Catalogue, histories: Histories, timelines: Mapping[str, pa.Table], model: str
+) -> Iterator[prediction_log_pb2.PredictionLog]:
+    """Yields about 40 requests: every signature, in several batch sizes, each search's branches.
+
+    Args:
+      catalogue: what to ask for.
+      histories: whose histories to ask with; may be empty.
+      timelines: records for `evaluate`; may be empty.
+      model: name in the requests, one of contract.MODELS.
+    """
+    for signature in contract.SIGNATURES.values():
+        for batch in _BATCH_SIZES:
+            inputs = _neutral(signature, batch)
+            _fill(inputs, signature, catalogue, histories, timelines)
+            yield _log(model, signature, inputs)
+            if contract.DIVERSITY in inputs:
+                yield _log(model, signature, {**inputs, **_filtered(catalogue, batch)})
+
+
+def _neutral(signature: contract.Signature, batch: int) -> Arrays:
+    """Inputs that say nothing: one column where there are columns."""
+    return {
+        item.name: np.full(
+            (batch,) if item.columns is None else (batch, 1),
+            item.neutral,
+            dtype=object if item.dtype == "string" else item.dtype,
+        )
+        for item in signature.inputs
+    }
+
+
+def _fill(
+    inputs: Arrays,
+    signature: contract.Signature,
+    catalogue: Catalogue,
+    histories: Histories,
+    timelines: Mapping[str, pa.Table],
+) -> None:
+    """Puts real histories, users, movies and timelines in place of the neutral values."""
+    batch = len(next(iter(inputs.values())))
+    movies = catalogue.ids[np.arange(batch) % len(catalogue)]
+    if len(histories):
+        users = np.arange(batch) % len(histories)
+        if contract.HISTORY_MOVIE_IDS in inputs:
+            inputs.update(dense(histories, users, catalogue.ids, _NEWEST))
+        if contract.USER_ID in inputs:
+            inputs[contract.USER_ID] = histories.user_ids[users]
+    if contract.MOVIE_IDS in inputs:
+        inputs[contract.MOVIE_IDS] = np.tile(catalogue.ids[:_ASKED], (batch, 1))
+    if contract.MOVIE_ID in inputs:
+        inputs[contract.MOVIE_ID] = movies
+    if signature.name == contract.EVALUATE:
+        inputs[contract.EXAMPLES] = _examples(timelines, batch)
+
+
+def _filtered(catalogue: Catalogue, batch: int) -> Arrays:
+    """A filter that few movies pass (exact search), an exclusion and some diversity."""
+    genres = dense_strings(catalogue.table.column(contract.GENRES))
+    genre = next(iter(genres[genres != contract.PAD_ID]), contract.PAD_ID)
+    return {
+        contract.FILTER_GENRES: np.full((batch, 1), genre, dtype=object),
+        contract.EXCLUDE: np.full((batch, 1), catalogue.ids[0], dtype=object),
+        contract.YEAR_MIN: np.full(batch, 1900, np.int32),
+        contract.DIVERSITY: np.full(batch, 0.3, np.float32),
+    }
+
+
+def _examples(timelines: Mapping[str, pa.Table], batch: int) -> np.ndarray:
+    """object[batch] of serialized timelines: of the latest split that has any, else one of nobody."""
+    for split in reversed(contract.SPLITS):
+        if split in timelines and timelines[split].num_rows:
+            rows = timelines[split].slice(0, batch).to_pylist()
+            break
+    else:
+        rows = [{contract.USER_ID: b""}]
+    return np.array([_example(rows[i % len(rows)]) for i in range(batch)], dtype=object)
+
+
+def _example(row: Mapping[str, object]) -> bytes:
+    feature = {}
+    for name in contract.TIMELINE_FEATURES:
+        value = row.get(name)
+        values = value if isinstance(value, list) else [] if value is None else [value]
+        if name in (contract.HISTORY_RATINGS, contract.TARGET_RATINGS):
+            feature[name] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
+        elif name in (contract.HISTORY_TIMESTAMPS, contract.TARGET_TIMESTAMPS):
+            feature[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+        else:
+            encoded = [item.encode() if isinstance(item, str) else item for item in values]
+            feature[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=encoded))
+    serialized: bytes = tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(
+        deterministic=True
+    )
+    return serialized
+
+
+def _log(model: str, signature: contract.Signature, inputs: Arrays) -> prediction_log_pb2.PredictionLog:
+    request = predict_pb2.PredictRequest(
+        model_spec=model_pb2.ModelSpec(name=model, signature_name=signature.name)
+    )
+    for item in signature.inputs:
+        request.inputs[item.name].CopyFrom(tf.make_tensor_proto(inputs[item.name], dtype=item.dtype))
+    return prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))

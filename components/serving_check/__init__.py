@@ -1,0 +1,1 @@
+"""Starts what serves a model, on a candidate, before it may be pushed."""

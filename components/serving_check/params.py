@@ -1,0 +1,15 @@
+"""Knobs of the serving check."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from components.params import Section
+
+
+class ServingCheckParams(Section):
+    """The `serving_check` section of the config."""
+
+    timeout_s: float = Field(
+        300.0, gt=0, description="seconds that one model may take to load and to answer its warm-up requests"
+    )
