@@ -1,0 +1,146 @@
+"""What is deleted, and what never is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from components import contract, storage
+from components.pusher import claim, retention, versions
+from components.pusher.params import PusherParams
+from components.pusher.publish import publish
+
+Sources = Callable[[str], dict[str, str]]
+
+
+def pushed(served: str, make_sources: Sources, count: int) -> list[int]:
+    return [publish(make_sources("a"), served, {}, now=100 * (i + 1)).number for i in range(count)]
+
+
+@given(
+    numbers=st.sets(st.integers(1, 50), max_size=20).map(sorted),
+    pinned=st.sets(st.integers(1, 50)),
+    keep=st.integers(1, 25),
+)
+def test_rule(numbers: list[int], pinned: set[int], keep: int) -> None:
+    gone = retention.to_delete(numbers, pinned, keep)
+    assert not set(gone) & pinned
+    assert not set(gone) & set(numbers[-keep:])
+    assert set(numbers[:-keep]) - pinned == set(gone)
+
+
+def test_oldest_of_both_models_go_and_pins_stay(make_sources: Sources, tmp_path: Path) -> None:
+    served = tmp_path / "served"
+    pushed(str(served), make_sources, 6)
+    (served / contract.MODEL / "100" / contract.PINNED).touch()
+    (served / contract.MODEL_EXACT / "300" / contract.PINNED).touch()
+    assert retention.apply(str(served), 2) == [200, 400]
+    for model in contract.MODELS:
+        assert versions.numbers(str(served), model) == [100, 300, 500, 600]
+        assert sorted(p.name for p in (served / model).iterdir()) == ["100", "300", "500", "600"]
+    assert [v.pinned for v in versions.list_versions(str(served))] == [True, True, False, False]
+    assert retention.apply(str(served), 2) == []
+
+
+def test_the_newest_stays(make_sources: Sources, tmp_path: Path) -> None:
+    served = str(tmp_path / "served")
+    pushed(served, make_sources, 3)
+    retention.apply(served, 1)
+    assert versions.numbers(served, contract.MODEL) == versions.numbers(served, contract.MODEL_EXACT) == [300]
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        PusherParams(keep_versions=0)
+
+
+def test_a_folder_that_no_push_made_is_left_alone(make_sources: Sources, tmp_path: Path) -> None:
+    served = tmp_path / "served"
+    by_hand = served / contract.MODEL / "1"
+    by_hand.mkdir(parents=True)
+    (by_hand / "saved_model.pb").touch()
+    pushed(str(served), make_sources, 3)
+    retention.sweep(str(served), now=1e12)
+    assert retention.apply(str(served), 1) == [100, 200]
+    assert versions.numbers(str(served), contract.MODEL) == [1, 300]
+    # And it is no version of ours: nothing vouches for it.
+    assert [v.number for v in versions.list_versions(str(served))] == [300]
+
+
+def test_a_version_is_renamed_away_before_it_is_deleted(
+    make_sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = str(tmp_path / "served")
+    pushed(served, make_sources, 2)
+    removed: list[str] = []
+    monkeypatch.setattr(storage, "remove_tree", removed.append)
+    retention.apply(served, 1)
+    assert removed == [
+        storage.join(served, contract.MODEL_EXACT, ".outgoing-100"),
+        storage.join(served, contract.MODEL, ".outgoing-100"),
+    ]
+    assert versions.numbers(served, contract.MODEL) == [200]
+
+
+def test_a_running_push_is_not_swept(make_sources: Sources, tmp_path: Path) -> None:
+    served = str(tmp_path / "served")
+    mine = claim.acquire(served, 100)
+    staged = tmp_path / "served" / contract.MODEL / f".incoming-{mine.number}"
+    staged.mkdir(parents=True)
+    now = (tmp_path / "served" / claim.CLAIMS / "100").stat().st_mtime
+    retention.sweep(served, now + claim.ABANDONED_AFTER - 1)
+    assert staged.exists()
+    assert claim.is_claimed(served, "100")
+    retention.sweep(served, now + claim.ABANDONED_AFTER + 1)
+    assert not staged.exists()
+    assert not claim.is_claimed(served, "100")
+
+
+def test_object_store(make_sources: Sources, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = "ram://retention/served"
+    pushed(served, make_sources, 3)
+    # A push that was killed before its last files.
+    unfinished = claim.acquire(served, 400)
+    for model in contract.MODELS:
+        storage.write_text(storage.join(versions.folder(served, model, 400), "variables/x"), "")
+    retention.sweep(served, now=1e12)
+    assert versions.numbers(served, contract.MODEL) == [100, 200, 300, 400]  # ages unknown: left alone
+    monkeypatch.setattr(storage, "seconds_since_change", lambda path, now: claim.ABANDONED_AFTER + 1)
+    retention.sweep(served, now=1e12)
+    assert not claim.is_claimed(served, str(unfinished.number))
+    assert retention.apply(served, 2) == [100]
+    for model in contract.MODELS:
+        assert versions.numbers(served, model) == [200, 300]
+
+
+def test_object_store_deletion_that_was_interrupted_is_ended(
+    make_sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = "ram://interrupted/served"
+    pushed(served, make_sources, 2)
+    remove, gone = storage.remove_file, []
+
+    def dies(path: str) -> None:
+        gone.append(path)
+        if len(gone) == 5:
+            raise KeyboardInterrupt
+        remove(path)
+
+    monkeypatch.setattr(storage, "remove_file", dies)
+    with pytest.raises(KeyboardInterrupt):
+        retention.apply(served, 1)
+    assert [v.number for v in versions.list_versions(served)] == [200]
+    monkeypatch.setattr(storage, "remove_file", remove)
+    assert retention.apply(served, 1) == [100]
+    for model in contract.MODELS:
+        assert versions.numbers(served, model) == [200]
+
+
+def test_a_broken_record_is_named(make_sources: Sources, tmp_path: Path) -> None:
+    served = tmp_path / "served"
+    pushed(str(served), make_sources, 1)
+    (served / contract.MODEL / "100" / contract.PUSHED).write_text("{")
+    with pytest.raises(ValueError, match=r"100/PUSHED\.json is not JSON .*remove this version's folder"):
+        versions.latest(str(served))
