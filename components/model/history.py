@@ -72,14 +72,11 @@ def window(
     position = tf.range(width)[tf.newaxis, :]
     # Kept events sort behind dropped ones and stay in their order.
     order = tf.argsort(tf.where(keep, position + width, position), axis=1)[:, -size:]
-    mask = tf.gather(keep, order, batch_dims=1)
     ratings = tf.where(ratings == 0, UNSTARRED_RATING, ratings)
 
     def take(values: tf.Tensor) -> tf.Tensor:
-        values = tf.gather(values, order, batch_dims=1)
-        values = tf.where(mask, values, tf.zeros_like(values))
+        values = tf.gather(tf.where(keep, values, tf.zeros_like(values)), order, batch_dims=1)
         short = tf.maximum(size - tf.shape(values)[1], 0)
-        values = tf.pad(values, [[0, 0], [short, 0]])
-        return tf.ensure_shape(values, [None, size])
+        return tf.ensure_shape(tf.pad(values, [[0, 0], [short, 0]]), [None, size])
 
-    return History(take(rows), take(ratings), take(timestamps), take(mask))
+    return History(take(rows), take(ratings), take(timestamps), take(keep))

@@ -12,7 +12,7 @@ class ModelParams(Section):
         64, ge=2, le=1024, description="D, width of the shared movie embedding and of both towers' output"
     )
     history_window: int = Field(
-        100, ge=1, le=2048, description="events of a history that the query tower reads, newest last"
+        50, ge=1, le=2048, description="events of a history that the query tower reads, newest last"
     )
     hidden: tuple[int, ...] = Field((128,), description="widths of the hidden layers in each tower")
     half_lives: tuple[float, ...] = Field(

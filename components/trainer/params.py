@@ -9,7 +9,7 @@ from components.params import Section
 
 class TrainerParams(Section):
     seed: int = Field(1, ge=0, description="seed of weights, shuffling, dropout and drawn negatives")
-    epochs: int = Field(12, ge=1, description="passes over the (prefix, next) pairs, at most")
+    epochs: int = Field(6, ge=1, description="passes over the (prefix, next) pairs, at most")
     batch_size: int = Field(
         1024, ge=2, description="B, pairs in a step; each is the others' in-batch negative"
     )
@@ -17,7 +17,7 @@ class TrainerParams(Section):
         1024, ge=0, description="S, candidates drawn evenly from the catalogue beside the batch's own"
     )
     learning_rate: float = Field(
-        2e-3, gt=0, le=1, description="of Adam, at its peak; it warms up and then decays to 0"
+        4e-3, gt=0, le=1, description="of Adam, at its peak; it warms up and then decays to 0"
     )
     rating_weight: float = Field(
         0.3, ge=0, description="weight of the rating head's squared error in the loss"
