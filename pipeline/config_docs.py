@@ -23,7 +23,7 @@ _HEAD = """\
 
 def documented_defaults() -> str:
     """YAML with every key, its default, meaning, unit and allowed values."""
-    return "\n".join([_HEAD, *_lines(Config, "")])
+    return "\n".join([_HEAD, *_lines(Config, ""), ""])
 
 
 def _lines(section: type[Section], indent: str) -> list[str]:

@@ -176,7 +176,7 @@ def _explain(detail: Mapping[str, Any]) -> str:
         return f"{'.'.join(location)} = {_show(detail['input'])}: {message}"
     depth, field = found
     key = ".".join(location[:depth])
-    if len(location) > depth and location[depth].isdigit():
+    if len(location) > depth:  # an item of a list, an entry of a mapping
         key += f"[{location[depth]}]"
     # A validator's own words say more than the schema does.
     allowed = message if detail["type"] == "value_error" else f"must be {_allowed(location[:depth])}"

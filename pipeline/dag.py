@@ -51,7 +51,7 @@ def create_pipeline(config: Config) -> Pipeline:
         raise ValueError("config.data is not set; pipeline.data.resolve finds the data")
     example_gen = ExampleGen(
         data_path=config.data, fingerprint=fingerprint(config.data), params=config.example_gen.to_json()
-    )
+    ).with_id("example_gen")
     timelines, movies = example_gen.outputs["timelines"], example_gen.outputs["movies"]
 
     statistics_timelines = StatisticsGen(examples=timelines).with_id("statistics_timelines")
@@ -69,41 +69,42 @@ def create_pipeline(config: Config) -> Pipeline:
     data_check = DataCheck(
         timelines_anomalies=validate_timelines.outputs["anomalies"],
         movies_anomalies=validate_movies.outputs["anomalies"],
-    )
+    ).with_id("data_check")
 
     transform = Transform(
         examples=movies,
         schema=schema_movies.outputs["schema"],
         preprocessing_fn=f"{preprocessing.__name__}.{preprocessing.preprocessing_fn.__name__}",
         custom_config=preprocessing.custom_config(config.transform),
-        splits_config=None,
-    )
+    ).with_id("transform")
     trainer = Trainer(
         timelines=timelines,
         movies=movies,
         transform_graph=transform.outputs["transform_graph"],
         model_params=config.model,
         params=_warm_start(config),
-    )
+    ).with_id("trainer")
     # Nothing is computed from data that was found wrong.
     transform.add_upstream_node(data_check)
     trainer.add_upstream_node(data_check)
-    index = Index(towers=trainer.outputs["model"], movies=movies, timelines=timelines, params=config.index)
+    index = Index(
+        towers=trainer.outputs["model"], movies=movies, timelines=timelines, params=config.index
+    ).with_id("index")
     model, model_exact = index.outputs["model"], index.outputs["model_exact"]
 
-    baseline = Baseline(model=model, push_destination=config.serving_dir)
+    baseline = Baseline(model=model, push_destination=config.serving_dir).with_id("baseline")
     evaluator = Evaluator(
         examples=timelines,
         model=model,
         baseline_model=baseline.outputs["baseline"],
         params=config.evaluator,
-    )
+    ).with_id("evaluator")
     serving_check = ServingCheck(
         model=model,
         model_exact=model_exact,
         blessing=evaluator.outputs["blessing"],
         params=config.serving_check,
-    )
+    ).with_id("serving_check")
     pusher = Pusher(
         model=model,
         model_exact=model_exact,
@@ -112,7 +113,7 @@ def create_pipeline(config: Config) -> Pipeline:
         evaluation=evaluator.outputs["evaluation"],
         destination=config.serving_dir,
         params=config.pusher,
-    )
+    ).with_id("pusher")
 
     return Pipeline(
         pipeline_name=config.name,
@@ -142,13 +143,11 @@ def create_pipeline(config: Config) -> Pipeline:
 
 
 def _on_sources(component: BaseComponent, *rooms: str) -> BaseComponent:
-    """The component with the hash of its sources, named after its room if it has one.
+    """The component with the hash of its sources among its properties.
 
     The executors do not read the property; it is there for the cache key.
     """
     component.spec.exec_properties[contract.CODE_HASH] = code_hash(*rooms)
-    if type(component).__module__.startswith(components.__name__) and len(rooms) == 1:
-        component.with_id(rooms[0])
     return component
 
 

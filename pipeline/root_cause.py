@@ -9,6 +9,8 @@ _FOREIGN_LINES = 2
 _OWN_LINES = 20
 # Apache Beam appends the step to the message of what a step raised.
 _BEAM_STEP = re.compile(r"\s*\[while running '[^']*'\]")
+# Lines of TensorFlow's messages that stand before the one that matters.
+_NOISE = re.compile(r"^\s*(Graph execution error|Detected at node|<stack traces|File \"|\(\d+\) )")
 _EXCEPTION_LINE = re.compile(r"^(?P<type>[\w.]+(?:Error|Exception|Exit|Interrupt)): ?(?P<text>.*)", re.DOTALL)
 
 
@@ -25,7 +27,7 @@ def root_cause(error: BaseException) -> str:
     if type(error).__module__.startswith(_OWN_PACKAGES):
         return _head(text or type(error).__name__, _OWN_LINES)
     name = type(error).__name__
-    return _head(f"{name}: {text}" if text else name, _FOREIGN_LINES)
+    return f"{name}: {head}" if (head := _head(text, _FOREIGN_LINES)) else name
 
 
 def _after_last_frame(text: str) -> str:
@@ -40,6 +42,6 @@ def _after_last_frame(text: str) -> str:
 
 
 def _head(text: str, lines: int) -> str:
-    kept = [line for line in text.splitlines() if line.strip()]
+    kept = [line for line in text.splitlines() if line.strip() and not _NOISE.match(line)]
     more = len(kept) - lines
     return "\n".join(kept[:lines] + ([f"... {more} more lines in the log"] if more > 0 else []))

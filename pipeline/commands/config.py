@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     if args.defaults:
         from pipeline.config_docs import documented_defaults
 
-        print(documented_defaults())
+        print(documented_defaults(), end="")
         return 0
     values = load_config(args).resolved()
     if args.json:

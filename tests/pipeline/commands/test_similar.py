@@ -1,0 +1,52 @@
+"""`marquee similar` against the vectors behind the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+HEAT = "13"
+
+
+def test_neighbours_are_the_nearest_vectors(
+    marquee_json: Callable[..., dict[str, Any]], vectors: dict[str, np.ndarray]
+) -> None:
+    answer = marquee_json("similar", "heat", "1995", "--k", "6")
+    assert answer["movie"]["movie_id"] == HEAT
+    assert answer["movie"]["year"] == 1995
+    scores = {
+        movie_id: float(vector @ vectors[HEAT]) for movie_id, vector in vectors.items() if movie_id != HEAT
+    }
+    expected = sorted(scores, key=lambda movie_id: -scores[movie_id])[:6]
+    found = [result["movie_id"] for result in answer["results"]]
+    # The model's towers answer for the one movie they do not know by its year.
+    unknown = [movie_id for movie_id in found if movie_id not in vectors]
+    assert [movie_id for movie_id in found if movie_id in vectors] == expected[: 6 - len(unknown)]
+    np.testing.assert_allclose(
+        [result["score"] for result in answer["results"] if result["movie_id"] in vectors],
+        [scores[movie_id] for movie_id in expected[: 6 - len(unknown)]],
+        atol=1e-5,
+    )
+
+
+def test_the_table(marquee: Callable[..., tuple[int, str, str]]) -> None:
+    code, out, err = marquee("similar", "The Matrix", "--k", "3")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].startswith("similar to Matrix, The (1999)")
+    assert lines[2].split() == ["#", "title", "year", "genres", "score"]
+    assert len(lines) == 6
+
+
+def test_ambiguous_and_unknown_titles_exit_with_2(marquee: Callable[..., tuple[int, str, str]]) -> None:
+    code, out, err = marquee("similar", "Sabrina")
+    assert (code, out) == (2, "")
+    assert "Sabrina (1954)" in err
+    code, _, err = marquee("similar", "Toy Stroy")
+    assert code == 2
+    assert 'did you mean "Toy Story (1995)"?' in err
+    code, _, err = marquee("similar", "Heat", "--k", "0")
+    assert code == 2
+    assert "--k must be at least 1" in err

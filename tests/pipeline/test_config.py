@@ -1,0 +1,174 @@
+"""The config says what is wrong with it, key by key."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.model.params import ModelParams
+from components.params import Section
+from pipeline.config import Config
+from pipeline.config_docs import documented_defaults
+from pipeline.config_file import CONFIGS, DEFAULT_FILE, key_paths, load
+from pipeline.errors import ConfigError
+
+
+def message(*overrides: str, text: str | None = None, folder: Path | None = None) -> str:
+    file = None
+    if text is not None:
+        assert folder is not None
+        file = folder / "config.yaml"
+        file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(file, overrides)
+    return str(caught.value)
+
+
+def test_the_default_file_documents_every_key_with_its_default() -> None:
+    assert DEFAULT_FILE.read_text() == documented_defaults(), (
+        "a default changed: marquee config --defaults > pipeline/configs/movielens-small.yaml"
+    )
+    values = yaml.safe_load(DEFAULT_FILE.read_text())
+    lines = DEFAULT_FILE.read_text().splitlines()
+    for path, field in key_paths():
+        at = values
+        for key in path.split("."):
+            at = at[key]
+        default = field.get_default(call_default_factory=True)
+        assert at == (list(default) if isinstance(default, tuple) else default)
+        assert field.description, f"{path} has no description"
+        indent = "  " * path.count(".")
+        line = next(
+            n for n, text in enumerate(lines) if text.startswith(f"{indent}{path.rpartition('.')[2]}: ")
+        )
+        assert lines[line - 1].strip().startswith("# [")
+
+
+def test_the_default_file_is_the_defaults() -> None:
+    assert load() == Config()
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_file_loads_by_name(file: Path) -> None:
+    assert load(file.stem) == load(file)
+
+
+def test_overrides_are_yaml_and_the_last_wins() -> None:
+    config = load(
+        None,
+        [
+            "trainer.epochs=3",
+            "trainer.epochs=4",
+            "model.hidden=[8, 4]",
+            "cache=false",
+            "trainer.learning_rate=1e-3",
+        ],
+    )
+    assert (config.trainer.epochs, config.model.hidden, config.cache) == (4, (8, 4), False)
+    assert config.trainer.learning_rate == 1e-3
+
+
+def test_one_entry_of_a_mapping_leaves_the_others(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("name: mine\nevaluator:\n")
+    defaults = Config().evaluator.floors
+    assert load(file, ["evaluator.floors.recall@10=0.5"]).evaluator.floors == {**defaults, "recall@10": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("trainer.epcohs=3", ["trainer.epcohs: no such key", "did you mean trainer.epochs?"]),
+        ("trianer.epochs=3", ["trianer: no such key", "did you mean trainer?"]),
+        ("epochs=3", ["epochs: no such key", "did you mean trainer.epochs?"]),
+        ("pusher.zzz=1", ["pusher.zzz: no such key", "keys of pusher: keep_versions"]),
+        (
+            "trainer.epochs=abc",
+            ["trainer.epochs = 'abc' (text): must be a whole number, at least 1; default "],
+        ),
+        ("trainer.epochs=0", ["trainer.epochs = 0 (a whole number): must be a whole number, at least 1"]),
+        ("trainer.epochs=1.5", ["trainer.epochs = 1.5 (a number): must be a whole number"]),
+        ("model.dropout=1", ["model.dropout = 1", "a number, at least 0 and below 1; default "]),
+        ("model.hidden=[8, x]", ["model.hidden[1] = 'x' (text): must be a list, each item a whole number"]),
+        ("cache=perhaps", ["cache = 'perhaps' (text): must be true or false; default true"]),
+        ("trainer=3", ["trainer = 3 (a whole number): is a section; allowed: seed, epochs"]),
+        ("trainer.epochs.x=3", ["trainer.epochs is a value", "not a section"]),
+        ("index.default_k=200", ["index: default_k is 200, above max_k 100"]),
+        ("evaluator.floors.recall=0.1", ["evaluator.floors", "unknown metric recall", "recall@10"]),
+        ("evaluator.floors.recall@10=x", ["evaluator.floors[recall@10] = 'x'", "a number"]),
+        ("metadata=redis://x", ["metadata = 'redis://x' (text): must be sqlite:///PATH, mysql://"]),
+        ("name=My Run", ["name = 'My Run'", "lower case letters, digits and hyphens"]),
+        ("artifacts=gs://bucket/a", ["metadata: artifacts is a URL (gs://bucket/a)", "give metadata as"]),
+        ("trainer.epochs", ["--set trainer.epochs: expected key.path=value"]),
+        ("=3", ["--set =3: expected key.path=value"]),
+        ("model.hidden=[8", ["--set model.hidden=[8: the value is not valid YAML: line 1"]),
+    ],
+)
+def test_a_wrong_override_is_explained(override: str, parts: list[str]) -> None:
+    text = message(override)
+    for part in parts:
+        assert part in text
+
+
+def test_every_error_is_told_at_once() -> None:
+    assert message("trainer.epochs=0", "model.embedding_dim=x", "nmae=a").count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("trainer: {epochs: 1\n", "is not valid YAML: line 2"),
+        ("trainer:\n  epochs: 1\n  epochs: 2\n", "epochs is given twice"),
+        ("- a\n- b\n", "holds ['a', 'b'] (a list); expected keys and values"),
+        ("trainer: [1]\n", "trainer = [1] (a list): is a section"),
+        ("trainer:\n  epochs: null\n", "trainer.epochs = None: must be a whole number"),
+    ],
+)
+def test_a_wrong_file_is_explained(tmp_path: Path, text: str, part: str) -> None:
+    assert part in message(text=text, folder=tmp_path)
+
+
+def test_a_missing_file_names_the_shipped_ones() -> None:
+    with pytest.raises(ConfigError, match=r"no config file movielens; .*movielens-small, sample"):
+        load("movielens")
+
+
+def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("# nothing\ntrainer:\n  # epochs: 5\n")
+    assert load(file) == Config()
+
+
+def test_places_follow_the_artifacts_root(tmp_path: Path) -> None:
+    config = load(None, [f"artifacts={tmp_path}"])
+    resolved = config.resolved()
+    assert resolved["logs"] == f"{tmp_path}/logs"
+    assert resolved["push_to"] == f"{tmp_path}/serving_model"
+    assert resolved["metadata"] == f"sqlite:///{tmp_path}/metadata.sqlite"
+    assert Path(load(None, ["artifacts=here"]).artifacts_dir) == Path.cwd() / "here"
+
+
+def test_places_on_an_object_store() -> None:
+    config = load(None, ["artifacts=gs://bucket/a/", "metadata=mysql://u:secret@db/m"])
+    assert (config.artifacts_dir, config.serving_dir) == ("gs://bucket/a", "gs://bucket/a/serving_model")
+    assert Path(config.logs_dir) == Path.cwd() / "artifacts" / "logs"
+
+
+def test_the_log_line_is_complete_and_keeps_the_password_out() -> None:
+    line = load(None, ["metadata=mysql://u:secret@db/m"]).resolved_line()
+    assert "\n" not in line
+    assert "secret" not in line
+    values = json.loads(line)
+    assert set(values) == set(Config.model_fields)
+    assert values["model"] == json.loads(ModelParams().to_json())
+
+
+def test_every_section_survives_json() -> None:
+    config = load("sample")
+    for name in Config.model_fields:
+        section = getattr(config, name)
+        if isinstance(section, Section):
+            assert type(section).from_json(section.to_json()) == section
