@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import types
@@ -108,9 +109,25 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 Marquee = Callable[..., tuple[int, str, str]]
 
 
+@pytest.fixture(scope="session")
+def load_once() -> Callable[[str], Any]:
+    """A command loads its model in a process of its own; here one load serves them all."""
+    import tensorflow as tf
+
+    return functools.cache(tf.saved_model.load)
+
+
 @pytest.fixture
-def marquee(world: dict[str, Any], capfd: pytest.CaptureFixture[str]) -> Marquee:
+def marquee(
+    world: dict[str, Any],
+    load_once: Callable[[str], Any],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Marquee:
     """Runs a command in this process: (exit code, stdout, stderr) at the level of descriptors."""
+    import tensorflow as tf
+
+    monkeypatch.setattr(tf.saved_model, "load", load_once)
 
     def run(*arguments: str, artifacts: Path | None = None) -> tuple[int, str, str]:
         root = artifacts or world["artifacts"]

@@ -1,0 +1,61 @@
+"""Genres by what people type: "Action=5, comedy=3"."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Sequence
+
+from pipeline.errors import InputError
+
+
+def parse(texts: Iterable[str], known: Sequence[str]) -> list[str]:
+    """The genres of comma-separated lists, spelt as the catalogue has them, each once.
+
+    Raises:
+      InputError: a genre that no movie has; suggests the nearest.
+    """
+    return list(dict.fromkeys(_find(part, known) for part in _parts(texts)))
+
+
+def parse_tastes(texts: Iterable[str], known: Sequence[str]) -> dict[str, float]:
+    """Genre -> weight of lists such as "Action=5,Comedy=3"; only their proportions count.
+
+    Raises:
+      InputError: as `parse`, or a weight that is no positive number.
+    """
+    tastes = {}
+    for part in _parts(texts):
+        name, equals, weight = part.partition("=")
+        if not equals:
+            raise InputError(f'taste "{part}" lacks a weight; write it as "{part}=5"')
+        tastes[_find(name, known)] = _positive(weight, part)
+    return tastes
+
+
+def _parts(texts: Iterable[str]) -> list[str]:
+    return [part.strip() for text in texts for part in text.split(",") if part.strip()]
+
+
+def _find(name: str, known: Sequence[str]) -> str:
+    folded = {genre.casefold(): genre for genre in known}
+    wanted = name.strip().casefold()
+    if wanted in folded:
+        return folded[wanted]
+    near = difflib.get_close_matches(wanted, folded, n=3, cutoff=0.5)
+    hint = (
+        f"did you mean {' or '.join(folded[key] for key in near)}?"
+        if near
+        else f"there are {', '.join(known)}"
+    )
+    raise InputError(f'no movie has the genre "{name.strip()}"; {hint}')
+
+
+def _positive(text: str, part: str) -> float:
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = math.nan
+    if not (math.isfinite(weight) and weight > 0):
+        raise InputError(f'taste "{part}": the weight must be a number above 0, such as 5')
+    return weight

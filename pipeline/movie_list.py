@@ -1,0 +1,50 @@
+"""Movies as rows: of a table on the terminal, of a JSON document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.titles import Movie
+
+
+_NO_WRAP = 10_000  # characters: wider than any row
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], to_right: Sequence[str]) -> None:
+    """Prints columns, wrapped to the terminal's width; in a pipe a row stays one line.
+
+    Args:
+      header: names of the columns.
+      rows: one text per column.
+      to_right: columns of numbers.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in header:
+        table.add_column(name, justify="right" if name in to_right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console = Console(markup=False, highlight=False)
+    if not console.is_terminal:
+        console.width = _NO_WRAP
+    console.print(table)
+
+
+def as_json(movie: Movie) -> dict[str, Any]:
+    return {
+        "movie_id": movie.movie_id,
+        "title": movie.title,
+        "year": movie.year or None,
+        "genres": list(movie.genres),
+    }
+
+
+def year(movie: Movie) -> str:
+    return str(movie.year) if movie.year else "-"
+
+
+def genres(movie: Movie) -> str:
+    return ", ".join(movie.genres) or "-"

@@ -1,0 +1,230 @@
+"""Movies by what people type: "the matrix", "Matrix, The (1999)", "amelie 2001", "id:318".
+
+Case, diacritics and punctuation do not count, nor where the article stands. A
+query that names several movies, or none, is an error that lists what to type.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import heapq
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from pipeline.errors import InputError
+
+_SUGGESTIONS = 5
+_LISTED = 10  # candidates of an ambiguous title
+_CLOSE_ENOUGH = 0.6  # difflib's ratio below which a title is no suggestion
+
+# Articles that MovieLens moves behind a comma: "Matrix, The", "Ciénaga, La", "Avventura, L'".
+_ARTICLES = "the|a|an|la|le|les|l|el|los|las|il|lo|gli|i|un|une|una|der|die|das|ein|eine|den|det|de|het"
+_MOVED_ARTICLE = re.compile(rf"^(.+), ({_ARTICLES})'?$", re.IGNORECASE)
+_LEADING_ARTICLE = re.compile(rf"^({_ARTICLES}) (?=\S)")
+_ALTERNATIVE = re.compile(r"\s*\(([^()]*)\)")
+_YEAR = re.compile(r"^(?P<title>.*\S)\s*(?:\((?P<year>\d{4})\)|\s(?P<bare>\d{4}))$")
+_MARK = re.compile(r"^(?P<title>.*)=(?P<mark>[^=,]*)$")
+# Letters that Unicode does not take apart into a base letter and a mark.
+_PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
+
+
+class TitleError(InputError):
+    """A title that names no movie, or more than one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Movie:
+    """One movie of a model's catalogue; `year` is 0 if unknown."""
+
+    movie_id: str
+    title: str
+    year: int = 0
+    genres: tuple[str, ...] = ()
+    rating_count: int = 0
+
+    @property
+    def label(self) -> str:
+        return f"{self.title} ({self.year})" if self.year else self.title
+
+
+class Titles:
+    """The catalogue by title.
+
+    A query is tried as (1) a whole title, (2) one without its leading article,
+    (3) the part before a colon, or another title given in parentheses; the
+    first that names any movie decides.
+    """
+
+    def __init__(self, movies: Iterable[Movie]) -> None:
+        self.by_id = {movie.movie_id: movie for movie in movies}
+        self._tiers: tuple[dict[str, list[Movie]], ...] = tuple(defaultdict(list) for _ in range(3))
+        for movie in self.by_id.values():
+            for tier, keys in zip(self._tiers, _keys(movie.title), strict=True):
+                for key in keys:
+                    tier[key].append(movie)
+
+    def find(self, query: str) -> Movie:
+        """The one movie that `query` names.
+
+        Raises:
+          TitleError: none, with suggestions; or several, with how to choose.
+        """
+        found = self._candidates(query)
+        if not found:
+            raise TitleError(self._unknown(query))
+        if len(found) > 1:
+            raise TitleError(_ambiguous(query, found))
+        return found[0]
+
+    def find_all(self, text: str) -> list[tuple[Movie, str]]:
+        """The movies of a list, each with what follows its `=` ("" without one).
+
+        "Toy Story, Heat=4" are two, "Good, the Bad and the Ugly, The" is one:
+        at each comma the longest stretch that is a title wins. A semicolon
+        always separates.
+
+        Raises:
+          TitleError: as `find`.
+        """
+        return [item for part in text.split(";") if part.strip() for item in self._listed(part)]
+
+    def _listed(self, text: str) -> Iterator[tuple[Movie, str]]:
+        pieces = text.split(",")
+        start = 0
+        while start < len(pieces):
+            for end in range(len(pieces), start, -1):
+                query, mark = _split_mark(",".join(pieces[start:end]))
+                if self._candidates(query):
+                    break
+            if query:  # nothing between two commas asks for nothing
+                yield self.find(query), mark
+            start = end
+
+    def _candidates(self, query: str) -> list[Movie]:
+        """Every movie that the query names, most rated first; none if nothing matches."""
+        query = query.strip()
+        if query.lower().startswith("id:"):
+            movie = self.by_id.get(query[3:].strip())
+            return [movie] if movie else []
+        title, year = _split_year(query)
+        # The whole first: a number at the end may belong to the title.
+        return self._titled(query) or (self._titled(title, year) if year else [])
+
+    def _titled(self, title: str, year: int | None = None) -> list[Movie]:
+        key = normalised(title)
+        bare = _without_article(key)
+        for tier, wanted in zip(self._tiers, (key, bare, bare), strict=True):
+            found = [movie for movie in tier.get(wanted, ()) if year in (None, movie.year)]
+            if found:
+                return sorted(found, key=lambda movie: -movie.rating_count)
+        return []
+
+    def _unknown(self, query: str) -> str:
+        title, year = _split_year(query)
+        others = self._titled(title) if year else []
+        if others:
+            return f'there is no "{title}" of {year} in the catalogue, but {_quoted(others[:_LISTED])}'
+        if query.lower().startswith("id:"):
+            return f'the catalogue has no movie "{query}"; give a title, or an id as the data has it'
+        near = self.suggestions(query)
+        if near:
+            return f'no movie is called "{query}"; did you mean {_quoted(near)}?'
+        return (
+            f'no movie is called "{query}", nor anything like it; the model knows {len(self.by_id):,} movies'
+        )
+
+    def suggestions(self, query: str) -> list[Movie]:
+        """Up to five movies whose titles look most like `query`, best first."""
+        wanted = _without_article(normalised(_split_year(query)[0]))
+        if not wanted:
+            return []
+        trigrams = _trigrams(wanted)
+
+        def overlap(key: str) -> float:
+            other = _trigrams(key)
+            return 2 * len(trigrams & other) / (len(trigrams) + len(other))
+
+        def likeness(key: str) -> float:
+            # Part of a title counts as much as a slip of the pen.
+            if f" {wanted} " in f" {key} ":
+                return 0.9
+            return difflib.SequenceMatcher(None, wanted, key).ratio()
+
+        keys = {key for tier in self._tiers[1:] for key in tier}
+        # difflib takes 0.1 ms a title: only those that share letters get there.
+        best: dict[str, tuple[float, Movie]] = {}
+        for key in heapq.nlargest(100, keys, key=lambda key: (overlap(key), key)):
+            score = likeness(key)
+            for tier in self._tiers[1:]:
+                for movie in tier.get(key, ()):
+                    if score >= max(_CLOSE_ENOUGH, best.get(movie.movie_id, (0.0,))[0]):
+                        best[movie.movie_id] = (score, movie)
+        ranked = sorted(best.values(), key=lambda item: (-item[0], -item[1].rating_count, item[1].label))
+        return [movie for _, movie in ranked[:_SUGGESTIONS]]
+
+
+def normalised(title: str) -> str:
+    """Lower-case words of plain letters and digits, a moved article in front again."""
+    title = title.strip()
+    if moved := _MOVED_ARTICLE.match(title):
+        title = f"{moved[2]} {moved[1]}"
+    folded = unicodedata.normalize("NFKD", title).casefold().translate(_PLAIN)
+    letters = "".join(char for char in folded if not unicodedata.combining(char))
+    letters = letters.replace("&", " and ").replace("'", "").replace("’", "")
+    # Titles of signs alone ("$", "!!!") stay as they are, or nothing would be left.
+    return " ".join(re.findall(r"\w+", letters)) or letters.strip()
+
+
+def _keys(title: str) -> tuple[set[str], set[str], set[str]]:
+    """What each tier of `Titles` knows a title by."""
+    main = _ALTERNATIVE.sub("", title)
+    whole = {normalised(title), normalised(main)}
+    parts = [
+        re.sub(r"^a\.?k\.?a\.?\s+", "", part, flags=re.IGNORECASE) for part in _ALTERNATIVE.findall(title)
+    ]
+    head, colon, _ = main.partition(":")
+    if colon:
+        parts.append(head)
+    loose = {_without_article(normalised(part)) for part in parts if part.strip()}
+    return whole - {""}, {_without_article(key) for key in whole} - {""}, loose - {""}
+
+
+def _without_article(key: str) -> str:
+    return _LEADING_ARTICLE.sub("", key)
+
+
+def _split_year(query: str) -> tuple[str, int]:
+    """ "Heat (1995)" and "Heat 1995" -> "Heat", 1995; without a year 0."""
+    found = _YEAR.match(query.strip())
+    if found is None:
+        return query, 0
+    return found["title"], int(found["year"] or found["bare"])
+
+
+def _split_mark(text: str) -> tuple[str, str]:
+    found = _MARK.match(text)
+    return (found["title"].strip(), found["mark"].strip()) if found else (text.strip(), "")
+
+
+def _trigrams(key: str) -> set[str]:
+    padded = f" {key} "
+    return {padded[at : at + 3] for at in range(len(padded) - 2)}
+
+
+def _quoted(movies: Sequence[Movie]) -> str:
+    return ", ".join(f'"{movie.label}"' for movie in movies)
+
+
+def _ambiguous(query: str, found: Sequence[Movie]) -> str:
+    lines = [f'"{query}" names {len(found)} movies:']
+    for movie in found[:_LISTED]:
+        lines.append(f"  {movie.label}  {', '.join(movie.genres) or 'no genres'}  id:{movie.movie_id}")
+    if len(found) > _LISTED:
+        lines.append(f"  and {len(found) - _LISTED} more")
+    labels = [movie.label for movie in found]
+    chosen = found[0].label if labels.count(found[0].label) == 1 else f"id:{found[0].movie_id}"
+    lines.append(f'say which by its whole title and year, or by its id: "{chosen}"')
+    return "\n".join(lines)
