@@ -65,6 +65,8 @@ def read(dataset: str, uri: str, splits: Iterable[str]) -> list[Anomaly]:
 
 def _rows(message: anomalies_pb2.Anomalies) -> list[tuple[str, str, str]]:
     """(feature, reason, detail) of each reason in an Anomalies message."""
+    if message.data_missing:
+        return [(WHOLE_DATASET, "Data missing", "there are no examples, so nothing was compared")]
     infos = sorted(message.anomaly_info.items())
     if message.HasField("dataset_anomaly_info"):
         infos.append((WHOLE_DATASET, message.dataset_anomaly_info))

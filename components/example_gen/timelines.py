@@ -60,7 +60,9 @@ def sort_events(log: Interactions) -> Events:
     movie_ids = movie_ids.take(id_order(movie_ids))
     timestamps = log.ratings[TIMESTAMP].to_numpy()
 
-    order = np.lexsort((timestamps, users))  # stable
+    # A stable sort, like np.lexsort, and several times faster.
+    keys = pa.table({"user": users, "time": timestamps})
+    order = pc.sort_indices(keys, sort_keys=[("user", "ascending"), ("time", "ascending")]).to_numpy()
     return Events(
         user_ids=user_ids,
         offsets=ragged.offsets_of(np.bincount(users, minlength=len(user_ids))),

@@ -71,7 +71,8 @@ def _tags(tags: tf.SparseTensor, params: TransformParams) -> tuple[tf.SparseTens
 
     The weight of a tag is 1 / (the movie's known tags) * (1 + ln((movies + 1) / (movies
     with the tag + 1))): smoothed TF-IDF (Salton and Buckley, "Term-weighting
-    approaches in automatic text retrieval", 1988).
+    approaches in automatic text retrieval", 1988). It equals tft.tfidf, which cannot
+    be used: it counts unknown tags as the last one and fails on a vocabulary of one.
     """
     indices = tft.compute_and_apply_vocabulary(
         tags,
@@ -80,9 +81,22 @@ def _tags(tags: tf.SparseTensor, params: TransformParams) -> tuple[tf.SparseTens
         default_value=-1,
         vocab_filename=contract.TAG_VOCABULARY,
     )
-    # Before the weights, because tft.tfidf would count -1 as the last tag.
-    known = tf.sparse.retain(indices, indices.values >= 0)
-    return tft.tfidf(known, tft.get_num_buckets_for_transformed_feature(indices))
+    size = tft.get_num_buckets_for_transformed_feature(indices)
+    known = tft.sparse_tensor_left_align(tf.sparse.retain(indices, indices.values >= 0))
+    rows, num_movies = known.indices[:, 0], known.dense_shape[0]
+    ones = tf.ones_like(known.values, tf.float32)
+
+    # 1 where a movie has a tag, [B, size]. Sparse also because its static shape is
+    # unknown: while analysing, `size` is a placeholder whose default shape inference
+    # would take for the truth.
+    has_tag = tf.SparseTensor(tf.stack([rows, known.values], axis=1), ones, [num_movies, size])
+    movies_with_tag = tf.reshape(tft.sum(has_tag, reduce_instance_dims=False), [-1])
+    movies = tft.sum(tf.cast(num_movies, tf.float32))
+    inverse_frequency = 1.0 + tf.math.log((movies + 1.0) / (movies_with_tag + 1.0))
+
+    tags_of_movie = tf.math.unsorted_segment_sum(ones, rows, num_movies)
+    weights = tf.gather(inverse_frequency, known.values) / tf.gather(tags_of_movie, rows)
+    return known, known.with_values(weights)
 
 
 def _scale_known(year: tf.Tensor) -> tf.Tensor:
