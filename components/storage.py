@@ -111,6 +111,8 @@ def copy_file(source: str, target: str) -> str:
     if is_local(target):
         Path(target).parent.mkdir(parents=True, exist_ok=True)
     with open_binary(source, "rb") as reader, open_binary(target, "wb") as writer:
+        # An object store makes a file at the first write, not at the opening.
+        writer.write(b"")
         while chunk := reader.read(_CHUNK):
             digest.update(chunk)
             writer.write(chunk)

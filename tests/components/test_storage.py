@@ -17,7 +17,6 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def test_write_read_list_remove(root: str) -> None:
     storage.write_text(storage.join(root, "a", "b", "x.txt"), "é")
-    storage.write_text(storage.join(root, "a", "y.txt"), "1")
     storage.write_text(storage.join(root, "a", "y.txt"), "2")
     assert storage.read_text(storage.join(root, "a", "b", "x.txt")) == "é"
     assert storage.read_text(storage.join(root, "a", "y.txt")) == "2"
@@ -48,6 +47,13 @@ def test_copy_returns_the_hash_of_the_content(root: str, tmp_path: Path, size: i
     assert storage.copy_file(str(tmp_path / "source"), target) == hashlib.sha256(content).hexdigest()
     with storage.open_binary(target, "rb") as stream:
         assert stream.read() == content
+
+
+def test_writing_again_replaces(tmp_path: Path) -> None:
+    for text in ("long", "s"):
+        storage.write_text(str(tmp_path / "x"), text)
+    assert storage.read_text(str(tmp_path / "x")) == "s"
+    assert storage.list_names(str(tmp_path)) == ["x"]
 
 
 def test_only_one_creates(tmp_path: Path) -> None:

@@ -51,8 +51,9 @@ def by_definition(users: list[Any]) -> dict[str, float]:
     expected[names.RMSE] = metrics.rmse(predicted, actual)
     expected[names.MAE] = metrics.mae(predicted, actual)
     expected[names.COVERAGE_10] = metrics.coverage([u.ranked for u in users], CATALOGUE, 10)
+    popularity = expected[names.POPULARITY_RECALL_10]
     expected[names.RECALL_OVER_POPULARITY_10] = (
-        expected[names.RECALL_10] / expected[names.POPULARITY_RECALL_10]
+        expected[names.RECALL_10] / popularity if popularity else math.nan
     )
     expected[names.USERS] = len(found[names.RECALL_10])
     expected[names.COLD_USERS] = len(found[names.COLD_RECALL_10])
