@@ -7,7 +7,6 @@ from typing import Any
 
 from pipeline.titles import Movie
 
-
 _NO_WRAP = 10_000  # characters: wider than any row
 
 

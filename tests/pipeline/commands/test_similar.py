@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -50,3 +54,18 @@ def test_ambiguous_and_unknown_titles_exit_with_2(marquee: Callable[..., tuple[i
     code, _, err = marquee("similar", "Heat", "--k", "0")
     assert code == 2
     assert "--k must be at least 1" in err
+
+
+def test_a_fresh_process_prints_the_answer_and_nothing_else(world: dict[str, Any]) -> None:
+    """TensorFlow writes to the terminal while it is imported: only a process of its own shows that."""
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    setting = f"artifacts={world['artifacts']}"
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", "similar", "Heat (1995)", "--json", "--set", setting],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(json.loads(done.stdout)["results"]) == 10
