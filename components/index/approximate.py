@@ -26,9 +26,9 @@ class ScannIndex(tf.Module):
     with row 0 and score NaN; an empty batch is an internal error; neighbours
     beyond the rescored ones are silently dropped.
 
-    The library takes no seed: its k-means starts from a fixed state, and with
-    one training thread the same vectors give the same index (a test builds
-    twice).
+    The same vectors give the same index, bit for bit: leaves start from
+    k-means++, which the library seeds with a constant. Its default, a random
+    start, differs from build to build and can be given no seed.
     """
 
     def __init__(self, embeddings: np.ndarray, config: ScannConfig) -> None:
@@ -36,17 +36,17 @@ class ScannIndex(tf.Module):
         self.config = config
         searcher = (
             scann_ops.builder(tf.constant(embeddings), config.min_reordering, "dot_product")
-            .set_n_training_threads(config.training_threads)
             .tree(
                 config.num_leaves,
                 config.num_leaves_to_search,
-                training_sample_size=config.movies,
+                training_sample_size=config.training_sample,
                 training_iterations=config.training_iterations,
+                random_init=False,
             )
             .score_ah(
                 config.dimensions_per_block,
                 anisotropic_quantization_threshold=config.anisotropic_quantization_threshold,
-                training_sample_size=config.movies,
+                training_sample_size=config.training_sample,
                 training_iterations=config.training_iterations,
             )
             .reorder(config.min_reordering)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,24 +31,65 @@ _log = logging.getLogger(__name__)
 _SCANN_NAMESPACE = "Scann"
 
 
+@dataclasses.dataclass(frozen=True)
+class Built:
+    """A retrieval model before it is saved.
+
+    Attributes:
+      module: the signatures.
+      catalogue: its movies.
+      histories: of all users, whether or not the model keeps them.
+      info: sizes, limits and search parameters (contract.INDEX_INFO).
+    """
+
+    module: Retrieval
+    catalogue: catalogues.Catalogue
+    histories: Histories
+    info: dict[str, Any]
+
+
 def build_models(
     towers: Any,
     movies: pa.Table,
     timelines: Mapping[str, pa.Table],
     params: IndexParams,
     model_dirs: Mapping[str, str],
-) -> dict[str, dict[str, Any]]:
-    """Builds and saves the retrieval models.
+) -> None:
+    """Builds and saves the retrieval models, each with its assets.extra.
+
+    Args:
+      towers, movies, timelines, params: as `assemble`.
+      model_dirs: where to save each of contract.MODELS that is wanted.
+    """
+    for name, built in assemble(towers, movies, timelines, params, list(model_dirs)).items():
+        started = time.monotonic()
+        tf.saved_model.save(
+            built.module,
+            model_dirs[name],
+            signatures=built.module.functions(),
+            options=tf.saved_model.SaveOptions(namespace_whitelist=[_SCANN_NAMESPACE]),
+        )
+        requests = warmup_requests(built.catalogue, built.histories, timelines, name)
+        write_extra_assets(model_dirs[name], built.catalogue, built.info, requests)
+        kind, seconds = built.info["search"]["kind"], time.monotonic() - started
+        _log.info("%s: %d movies, %s search, saved in %.1f s", name, len(built.catalogue), kind, seconds)
+
+
+def assemble(
+    towers: Any,
+    movies: pa.Table,
+    timelines: Mapping[str, pa.Table],
+    params: IndexParams,
+    names: Sequence[str] = contract.MODELS,
+) -> dict[str, Built]:
+    """Puts the retrieval models together.
 
     Args:
       towers: loaded SavedModel with contract.TOWER_FUNCTIONS.
       movies: contract.MOVIE_FEATURES, in any order.
       timelines: by split, contract.TIMELINE_FEATURES; any of the splits.
       params: limits and search.
-      model_dirs: where to save each of contract.MODELS that is wanted.
-
-    Returns:
-      What contract.INDEX_INFO of each model holds.
+      names: of contract.MODELS, those wanted.
 
     Raises:
       catalogue.CatalogueError: the movies or their embeddings make no index.
@@ -66,9 +107,8 @@ def build_models(
     filters = MovieFilters(catalogue)
     vectors = tf.Variable(embeddings, trainable=False, name="embeddings")
     exact = ExactSearch(vectors, filters, params.block_scores)
-    infos = {}
-    for name, model_dir in model_dirs.items():
-        started = time.monotonic()
+    built = {}
+    for name in names:
         search: Search = exact
         search_info: dict[str, Any] = {"kind": "exact"}
         if name == contract.MODEL and len(catalogue) >= max(params.exact_below, MIN_MOVIES):
@@ -81,9 +121,7 @@ def build_models(
                 "recall_at": min(params.recall_at, len(catalogue)),
                 **dataclasses.asdict(tuned.index.config),
             }
-        module = Retrieval(towers, catalogue, vectors, filters, search, exact, users, params)
-        _save(module, model_dir)
-        infos[name] = {
+        info = {
             "model": name,
             "movies": len(catalogue),
             "dimension": int(embeddings.shape[1]),
@@ -91,20 +129,9 @@ def build_models(
             "search": search_info,
             "params": params.model_dump(),
         }
-        requests = warmup_requests(catalogue, histories, timelines, name)
-        write_extra_assets(model_dir, catalogue, infos[name], requests)
-        seconds = time.monotonic() - started
-        _log.info("%s: %d movies, %s search, %.1f s", name, len(catalogue), search_info["kind"], seconds)
-    return infos
-
-
-def _save(module: Retrieval, model_dir: str) -> None:
-    tf.saved_model.save(
-        module,
-        model_dir,
-        signatures=module.functions(),
-        options=tf.saved_model.SaveOptions(namespace_whitelist=[_SCANN_NAMESPACE]),
-    )
+        module = Retrieval(towers, catalogue, vectors, filters, search, exact, users, params)
+        built[name] = Built(module, catalogue, histories, info)
+    return built
 
 
 def _sample_queries(

@@ -75,5 +75,6 @@ class Seen(NamedTuple):
         """bool[B, C]: which of `rows`, int32[B, C], are among them."""
         # One -1 in front: searching an empty row would have nothing to look at.
         known = tf.pad(self.rows, [[0, 0], [1, 0]], constant_values=-1)
-        at = tf.searchsorted(known, rows, side="right") - 1
+        # Not tf.searchsorted: it reshapes, which an empty batch does not survive.
+        at = tf.raw_ops.UpperBound(sorted_inputs=known, values=rows) - 1
         return tf.gather(known, at, batch_dims=1) == rows

@@ -191,11 +191,12 @@ class Retrieval(tf.Module):
 
     def functions(self) -> dict[str, Any]:
         """Concrete functions by signature name, with exactly the contract's inputs and outputs."""
-        return {name: self._function(signature) for name, signature in contract.SIGNATURES.items()}
+        return {name: self.function(name) for name in contract.SIGNATURES}
 
-    # --- parts ---------------------------------------------------------------------
-    def _function(self, signature: contract.Signature) -> Any:
-        answer = getattr(self, signature.name)
+    def function(self, name: str) -> Any:
+        """The concrete function of one signature."""
+        signature = contract.SIGNATURES[name]
+        answer = getattr(self, name)
 
         def call(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
             outputs = answer(checked(signature, inputs, self._params))
@@ -210,6 +211,7 @@ class Retrieval(tf.Module):
         # AutoGraph has nothing to convert here, and would take seconds to say so.
         return tf.function(call, autograph=False).get_concrete_function(**specs)
 
+    # --- parts ---------------------------------------------------------------------
     def _recommend(self, inputs: Tensors, search: Search, columns: int) -> dict[str, tf.Tensor]:
         """The best movies for a query that are not in its history and meet its filters."""
         request = _completed(inputs, contract.RECOMMEND)

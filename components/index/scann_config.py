@@ -38,7 +38,7 @@ class ScannConfig:
       min_reordering: neighbours rescored exactly at the least.
       reordering_factor: neighbours rescored per neighbour asked for.
       training_iterations: of k-means, for the leaves and for the codes.
-      training_threads: 1, so that sums are made in one order.
+      training_sample: most movies that k-means learns from.
     """
 
     movies: int
@@ -49,7 +49,7 @@ class ScannConfig:
     min_reordering: int = 200
     reordering_factor: int = 4
     training_iterations: int = 12
-    training_threads: int = 1
+    training_sample: int = 100_000
 
     @property
     def max_neighbours(self) -> int:

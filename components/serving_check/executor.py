@@ -51,7 +51,7 @@ class Executor(base_executor.BaseExecutor):
             # Loading and tracing use one core: two processes take the time of one.
             with futures.ThreadPoolExecutor(len(model_dirs)) as pool:
                 verdicts = list(
-                    pool.map(lambda item: check(*item, timeout_s=params.timeout_s), model_dirs.items())
+                    pool.map(lambda item: check(*item, params.timeout_s), model_dirs.items())
                 )
             for verdict in verdicts:
                 _log.info("serving check: %s", verdict)

@@ -1,0 +1,255 @@
+"""`recommend` and `recommend_exact` against plain NumPy."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components import contract
+
+TOLERANCE = 1e-5
+GENRES = ["Action", "Comedy", "Drama", "Horror", "a genre that no movie has"]
+
+
+def _same(got, wanted):
+    """Same length and scores; same movies except where scores are as good as equal."""
+    assert len(got) == len(wanted)
+    np.testing.assert_allclose([s for _, s in got], [s for _, s in wanted], atol=TOLERANCE)
+    scores = dict(got)
+    for movie, score in wanted:
+        if movie not in scores:  # a tie at the last place
+            assert abs(score - got[-1][1]) < TOLERANCE
+
+
+CASES = {
+    "plain": {},
+    "k": {"k": 25},
+    "all": {"k": 100},
+    "genre": {"genres": ["Horror"]},
+    "genres": {"genres": ["Horror", "Comedy"], "k": 50},
+    "unknown genre": {"genres": ["Telenovela"]},
+    "known and unknown genre": {"genres": ["Telenovela", "Drama"]},
+    "from": {"year_min": 2010},
+    "until": {"year_max": 1960},
+    "between": {"year_min": 1990, "year_max": 1991, "k": 40},
+    "never": {"year_min": 2001, "year_max": 2000},
+    "diverse": {"diversity": 0.5, "k": 20},
+    "only diverse": {"diversity": 1.0, "k": 20},
+    "all at once": {"genres": ["Action"], "year_min": 1980, "diversity": 0.3, "k": 15},
+}
+
+
+@pytest.mark.parametrize("model", contract.MODELS)
+@pytest.mark.parametrize("signature", [contract.RECOMMEND, contract.RECOMMEND_EXACT])
+def test_equals_numpy_for_every_kind_of_filter(world, results, model, signature):
+    # One batch of all cases: a row must not be changed by its neighbours.
+    history = [world.ids[i : i + 1 + 7 * i] for i in range(len(CASES))]
+    exclude = [world.ids[40 : 40 + 3 * i] for i in range(len(CASES))]
+    cases = list(CASES.values())
+    output = world.ask(
+        model,
+        signature,
+        history_movie_ids=history,
+        exclude=exclude,
+        genres=[case.get("genres", []) for case in cases],
+        k=[case.get("k", 0) for case in cases],
+        **{
+            name: [case.get(name, 0) for case in cases]
+            for name in (contract.YEAR_MIN, contract.YEAR_MAX, contract.DIVERSITY)
+        },
+    )
+    assert output[contract.MOVIE_IDS].shape == (len(cases), world.params.max_k)
+    queries = world.query(history_movie_ids=history)
+    exact = signature == contract.RECOMMEND_EXACT or model == contract.MODEL_EXACT
+    overlap = []
+    for row, case in enumerate(cases):
+        wanted = world.reference.recommend(
+            world.plain(),
+            queries[row],
+            {*history[row], *exclude[row]},
+            case.get("k") or world.params.default_k,
+            set(case.get("genres", [])),
+            case.get("year_min", 0),
+            case.get("year_max", 0),
+            case.get("diversity", 0.0),
+        )
+        got = results(output, row)
+        if exact:
+            _same(got, wanted)
+            if "diversity" not in case:
+                assert [movie for movie, _ in got] == [movie for movie, _ in wanted]
+        else:
+            assert len(got) == len(wanted)
+            if wanted and "diversity" not in case:
+                overlap.append(len({m for m, _ in got} & {m for m, _ in wanted}) / len(wanted))
+    assert exact or np.mean(overlap) >= 0.95
+
+
+def test_scann_finds_nearly_all_of_the_exact_top(world, results):
+    history = [world.ids[3 * i : 3 * i + 5] for i in range(60)]
+    fast = world.ask(contract.MODEL, contract.RECOMMEND, history_movie_ids=history)
+    exact = world.ask(contract.MODEL, contract.RECOMMEND_EXACT, history_movie_ids=history)
+    found = [
+        len({m for m, _ in results(fast, row)} & {m for m, _ in results(exact, row)}) for row in range(60)
+    ]
+    assert np.mean(found) / world.params.default_k >= 0.98
+    assert world.built[contract.MODEL].info["search"]["kind"] == "scann"
+
+
+def test_recommend_and_exact_agree_where_almost_everything_was_seen(make_world, results):
+    """Asking for more than ScaNN can reach falls back to exact search, to the last movie."""
+    world = make_world(2000)
+    history = [world.ids[:1990], world.ids[5:]]
+    for signature in (contract.RECOMMEND, contract.RECOMMEND_EXACT):
+        output = world.ask(contract.MODEL, signature, history_movie_ids=history, k=[100, 100])
+        assert {movie for movie, _ in results(output, 0)} == set(world.ids[1990:])
+        assert {movie for movie, _ in results(output, 1)} == set(world.ids[:5])
+
+
+@pytest.mark.parametrize("count", [1, 2, 15, 16, 17, 100])
+def test_small_catalogues(make_world, results, count):
+    world = make_world(count, users=3, exact_below=16)
+    scann = world.built[contract.MODEL].info["search"]["kind"] == "scann"
+    assert scann == (count >= 16)
+    history = [[], world.ids[:1], world.ids[: count - 1], world.ids]
+    output = world.ask_eagerly(
+        contract.MODEL, contract.RECOMMEND, history_movie_ids=history, k=[100, 0, 5, 7]
+    )
+    queries = world.query(history_movie_ids=history)
+    for row, k in enumerate((100, 10, 5, 7)):
+        wanted = world.reference.recommend(world.plain(), queries[row], set(history[row]), k)
+        got = results(output, row)
+        assert [movie for movie, _ in got] == [movie for movie, _ in wanted]
+    assert results(output, 3) == []
+    nothing = world.ask_eagerly(contract.MODEL, contract.SIMILAR, movie_id=["no such movie"])
+    assert results(nothing) == []
+    alike = world.ask_eagerly(contract.MODEL, contract.SIMILAR, movie_id=[world.ids[-1]])
+    assert {movie for movie, _ in results(alike)} <= set(world.ids[:-1])
+    assert len(results(alike)) == min(10, count - 1)
+
+
+def test_ties_go_to_the_lower_row(make_world, fake, tmp_path, results):
+    from components.index.build import assemble
+    from components.index.params import IndexParams
+
+    movies = fake.make_movies(60)
+    vectors = np.repeat(fake.unit(np.eye(6)), 10, axis=0)
+    towers = fake.FakeTowers(movies[contract.MOVIE_ID].to_pylist(), vectors, tmp_path / "movies.txt")
+    built = assemble(towers, movies, fake.make_timelines(movies, 2), IndexParams(block_scores=1024))
+    module = built[contract.MODEL].module
+    ids = [movie.decode() for movie in built[contract.MODEL].catalogue.ids]
+    rows = {movie: row for row, movie in enumerate(ids)}
+    output = module.similar({"movie_id": tf.constant([ids[0]]), "k": tf.constant([59])})
+    output = {name: value.numpy() for name, value in output.items()}
+    got = results(output)
+    assert len(got) == 59
+    for (movie, score), (next_movie, next_score) in itertools.pairwise(got):
+        assert score > next_score or rows[movie] < rows[next_movie]
+
+
+def test_unknown_repeated_and_padded_history_change_nothing(world, results):
+    plain = world.ids[10:13]
+    history = [plain, [*plain, "no such movie"], ["", *plain, ""], [*plain, plain[0], plain[0]]]
+    output = world.ask(contract.MODEL_EXACT, contract.RECOMMEND, history_movie_ids=history)
+    for row in range(1, len(history)):
+        assert [movie for movie, _ in results(output, row)] == [movie for movie, _ in results(output, 0)]
+
+
+def test_serving_default_is_recommend_with_neutral_inputs(world, results):
+    history = [world.ids[:4], world.ids[7:8]]
+    for model in contract.MODELS:
+        default = world.ask(model, contract.SERVING_DEFAULT, history_movie_ids=history)
+        assert default[contract.MOVIE_IDS].shape == (2, world.params.default_k)
+        full = world.ask(model, contract.RECOMMEND, history_movie_ids=history)
+        for row in range(2):
+            assert [m for m, _ in results(default, row)] == [m for m, _ in results(full, row)]
+
+
+def test_nothing_in_nothing_out(world):
+    for model in contract.MODELS:
+        for name in (contract.RECOMMEND, contract.SIMILAR, contract.RECOMMEND_USER, contract.EXPLAIN):
+            inputs = {
+                item.name: tf.zeros([0] if item.columns is None else [0, 3], tf.dtypes.as_dtype(item.dtype))
+                for item in contract.SIGNATURES[name].inputs
+            }
+            outputs = getattr(world.built[model].module, name)(inputs)
+            assert all(value.shape[0] == 0 for value in outputs.values()), name
+
+
+def test_exact_search_in_blocks_equals_one_block(make_world):
+    one, many = make_world(2000), make_world(2000, block_scores=1024, exact_below=3000)
+    history = [one.ids[i : i + 4] for i in range(8)]
+    inputs = {"history_movie_ids": history, "k": [100] * 8, "year_min": [1960] * 8}
+    a = one.ask_eagerly(contract.MODEL_EXACT, contract.RECOMMEND, **inputs)
+    b = many.ask_eagerly(contract.MODEL_EXACT, contract.RECOMMEND, **inputs)
+    np.testing.assert_allclose(a[contract.SCORES], b[contract.SCORES], atol=TOLERANCE)
+    assert (a[contract.MOVIE_IDS] == b[contract.MOVIE_IDS]).mean() > 0.99
+
+
+@st.composite
+def requests(draw):
+    def places(most):
+        return draw(st.lists(st.integers(0, 1999), max_size=most))
+
+    return {
+        "history": places(40),
+        "exclude": places(30),
+        "genres": draw(st.sets(st.sampled_from(GENRES), max_size=3)),
+        "year_min": draw(st.sampled_from([0, 1950, 1999, 2019])),
+        "year_max": draw(st.sampled_from([0, 1951, 1999, 2030])),
+        "k": draw(st.integers(0, 100)),
+        "diversity": draw(st.sampled_from([0.0, 0.0, 0.2, 1.0])),
+    }
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+)
+@given(st.lists(requests(), min_size=1, max_size=4), st.sampled_from(contract.MODELS))
+def test_what_holds_for_every_request(world, results, asked, model):
+    ids = world.ids
+    history = [[ids[place] for place in request["history"]] for request in asked]
+    exclude = [[ids[place] for place in request["exclude"]] for request in asked]
+    output = world.ask(
+        model,
+        contract.RECOMMEND,
+        history_movie_ids=history,
+        exclude=exclude,
+        genres=[sorted(request["genres"]) for request in asked],
+        **{name: [request[name] for request in asked] for name in ("year_min", "year_max", "k", "diversity")},
+    )
+    movies = world.plain()
+    row_of = {movie: row for row, movie in enumerate(ids)}
+    queries = world.query(history_movie_ids=history)
+    for row, request in enumerate(asked):
+        got = results(output, row)
+        found = [movie for movie, _ in got]
+        k = request["k"] or world.params.default_k
+        assert len(found) <= k
+        assert len(set(found)) == len(found)
+        assert not set(found) & {*history[row], *exclude[row]}
+        for movie, score in got:
+            place = row_of[movie]
+            assert abs(score - movies.vectors[place] @ queries[row]) < 1e-4
+            assert not request["genres"] or request["genres"] & movies.genres[place]
+            assert not request["year_min"] or movies.years[place] >= request["year_min"]
+            assert not request["year_max"] or 0 < movies.years[place] <= request["year_max"]
+        if request["diversity"] == 0:
+            assert all(a[1] >= b[1] for a, b in itertools.pairwise(got))
+        everything = world.reference.recommend(
+            movies,
+            queries[row],
+            {*history[row], *exclude[row]},
+            k,
+            request["genres"],
+            request["year_min"],
+            request["year_max"],
+        )
+        assert len(found) == len(everything)
