@@ -72,7 +72,7 @@ class Display:
             self._live.update(self._task, completed=done, total=total, text=text)
         elif time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
-            self.line(f"  {self._current:<{self._width}}  {done}/{total}  {text}")
+            self.line(f"  {self._current:<{self._width}}  {done}/{total}  {text}".rstrip())
 
     def finished(self, outcome: NodeRun) -> None:
         note = " (cached)" if outcome.cached and outcome.state is State.REFUSED else ""

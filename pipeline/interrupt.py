@@ -37,7 +37,8 @@ def ctrl_c_ends_the_process(grace: float = _GRACE_SECONDS) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        interrupted = True  # the watcher stays, and with it the guarantee
+        interrupted = True
+        writer.detach()  # open for good: the watcher stays, and with it the guarantee
         raise
     finally:
         signal.set_wakeup_fd(before)

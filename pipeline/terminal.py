@@ -19,8 +19,9 @@ def logs_to_file(path: Path, terminal_descriptor: int = 1) -> Iterator[TextIO]:
     """Send file descriptors 1 and 2 and Python's logging to `path`; yield the terminal.
 
     At the level of descriptors, because TensorFlow's and Beam's C++ code and
-    child processes write there, not to `sys.stderr`. What the block prints on
-    purpose, it writes to the stream it is given: what `terminal_descriptor` was.
+    child processes write there, not to `sys.stderr` (which goes along). What
+    the block prints on purpose, it writes to the stream it is given: what
+    `terminal_descriptor` was.
     An exception that leaves the block leaves its traceback in the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +43,8 @@ def logs_to_file(path: Path, terminal_descriptor: int = 1) -> Iterator[TextIO]:
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     try:
-        yield terminal
+        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+            yield terminal
     except BaseException:
         traceback.print_exc(file=log)
         raise
@@ -54,5 +56,6 @@ def logs_to_file(path: Path, terminal_descriptor: int = 1) -> Iterator[TextIO]:
         for number, copy in saved.items():
             os.dup2(copy, number)
             os.close(copy)
+        # `log` stays open: a library that took sys.stderr for its own may write
+        # to it as late as at exit. It is line buffered, so nothing is lost.
         terminal.close()
-        log.close()

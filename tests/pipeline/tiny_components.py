@@ -73,7 +73,7 @@ def Judge(  # noqa: N802
     ok = value >= 0.5
     write_gates(blessing.uri, [Gate("recall@10 floor", value, 0.5, ok, "at least" if ok else "below")])
     blessing.set_int_custom_property("blessed", int(ok))
-    write_report(infra.uri, [Verdict(model, True, "") for model in contract.MODELS])
+    write_report(infra.uri, [Verdict(model, True, 0.1, "", "") for model in contract.MODELS])
     infra.set_int_custom_property("blessed", 1)
 
 
