@@ -1,0 +1,118 @@
+"""The graph: who reads whom, and which knob reruns which component."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tfx.orchestration.pipeline import Pipeline
+
+from components import contract
+from pipeline.code_hash import code_hash
+from pipeline.config_file import load
+from pipeline.dag import create_pipeline
+
+# Each component with those whose outputs it reads, or whose verdict it waits for.
+UPSTREAM = {
+    "example_gen": set(),
+    "statistics_timelines": {"example_gen"},
+    "statistics_movies": {"example_gen"},
+    "schema_timelines": set(),
+    "schema_movies": set(),
+    "validate_timelines": {"statistics_timelines", "schema_timelines"},
+    "validate_movies": {"statistics_movies", "schema_movies"},
+    "data_check": {"validate_timelines", "validate_movies"},
+    "transform": {"example_gen", "schema_movies", "data_check"},
+    "trainer": {"example_gen", "transform", "data_check"},
+    "index": {"trainer", "example_gen"},
+    "baseline": {"index"},
+    "evaluator": {"example_gen", "index", "baseline"},
+    "serving_check": {"index", "evaluator"},
+    "pusher": {"index", "evaluator", "serving_check"},
+}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,4.0,1\n")
+    return tmp_path / "data"
+
+
+def graph(data: Path, *overrides: str) -> Pipeline:
+    return create_pipeline(load(None, [f"data={data}", f"artifacts={data.parent / 'artifacts'}", *overrides]))
+
+
+def properties(pipeline: Pipeline) -> dict[str, dict[str, Any]]:
+    return {node.id: {k: str(v) for k, v in node.exec_properties.items()} for node in pipeline.components}
+
+
+def changed(data: Path, *overrides: str) -> set[str]:
+    before, after = properties(graph(data)), properties(graph(data, *overrides))
+    return {node for node in before if before[node] != after[node]}
+
+
+def test_who_waits_for_whom(data: Path) -> None:
+    found = {node.id: {up.id for up in node.upstream_nodes} for node in graph(data).components}
+    assert found == UPSTREAM
+
+
+def test_every_component_carries_the_hash_of_its_code(data: Path) -> None:
+    hashes = {node: values[contract.CODE_HASH] for node, values in properties(graph(data)).items()}
+    stock = {"statistics_timelines", "statistics_movies", "validate_timelines", "validate_movies"}
+    schemas = {"schema_timelines", "schema_movies"}
+    for node, found in hashes.items():
+        rooms = () if node in stock else ("transform/schemas",) if node in schemas else (node,)
+        assert found == code_hash(*rooms), node
+
+
+@pytest.mark.parametrize(
+    ("override", "node"),
+    [
+        ("example_gen.events_per_shard=1000", "example_gen"),
+        ("transform.max_tags=7", "transform"),
+        ("model.embedding_dim=8", "trainer"),
+        ("trainer.epochs=1", "trainer"),
+        ("index.default_k=7", "index"),
+        ("evaluator.ann_recall=0.5", "evaluator"),
+        ("serving_check.timeout_s=7", "serving_check"),
+        ("pusher.keep_versions=7", "pusher"),
+    ],
+)
+def test_a_knob_changes_its_own_component_alone(data: Path, override: str, node: str) -> None:
+    assert changed(data, override) == {node}
+
+
+def test_a_changed_rating_under_the_same_path_reaches_example_gen(data: Path) -> None:
+    before = properties(graph(data))
+    (data / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,3.5,1\n")
+    after = properties(graph(data))
+    assert {node for node in before if before[node] != after[node]} == {"example_gen"}
+
+
+def test_cache_beam_and_store_pass_through(data: Path) -> None:
+    pipeline = graph(
+        data,
+        "cache=false",
+        "beam_pipeline_args=[--runner=FnApiRunner, --direct_running_mode=multi_processing]",
+        "metadata=mysql://u:p@db/m",
+    )
+    assert not pipeline.enable_cache
+    assert pipeline.beam_pipeline_args == ["--runner=FnApiRunner", "--direct_running_mode=multi_processing"]
+    assert pipeline.metadata_connection_config.mysql.host == "db"
+
+
+def test_latest_means_the_last_pushed_version(data: Path) -> None:
+    assert "warm_start" in properties(graph(data))["trainer"]["custom_config"]
+    assert changed(data, "trainer.warm_start=latest") == set()  # nothing pushed yet: afresh
+    version = data.parent / "artifacts" / "serving_model" / contract.MODEL / "17"
+    version.mkdir(parents=True)
+    (version / contract.PUSHED).write_text("{}")
+    (version / "saved_model.pb").touch()
+    assert str(version) in properties(graph(data, "trainer.warm_start=latest"))["trainer"]["custom_config"]
+
+
+def test_without_data_it_says_who_finds_it() -> None:
+    with pytest.raises(ValueError, match=r"pipeline\.data\.resolve"):
+        create_pipeline(load())
