@@ -246,7 +246,7 @@ WARMUP_REQUESTS: Final = "tf_serving_warmup_requests"  # TFRecord of PredictionL
 CATALOGUE: Final = "catalogue.parquet"  # the movies the model knows, MOVIE_FEATURES
 POPULARITY: Final = "popularity.parquet"  # movie_id, score; most popular first
 WARM_START: Final = (
-    "warm_start.npz"  # weights and vocabularies of the towers, in the towers' model and in MODEL
+    "warm_start.npz"  # weights and vocabularies, in the towers and in MODEL
 )
 INDEX_INFO: Final = "index.json"  # sizes, limits and ScaNN parameters of this model
 

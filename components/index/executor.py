@@ -10,7 +10,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components import contract
+from components import contract, storage
 from components.example_gen.read import read_movies, read_timelines
 from components.index.build import build_models
 from components.index.params import IndexParams
@@ -34,8 +34,9 @@ class Executor(base_executor.BaseExecutor):
         self._log_startup(input_dict, output_dict, exec_properties)
         towers = artifact_utils.get_single_instance(input_dict[TOWERS])
         timelines = artifact_utils.get_single_instance(input_dict[TIMELINES])
+        towers_dir = path_utils.serving_model_path(towers.uri)
         build_models(
-            tf.saved_model.load(path_utils.serving_model_path(towers.uri)),
+            tf.saved_model.load(towers_dir),
             read_movies(artifact_utils.get_single_uri(input_dict[MOVIES])),
             {
                 split: read_timelines(timelines.uri, split)
@@ -47,6 +48,17 @@ class Executor(base_executor.BaseExecutor):
                 contract.MODEL_EXACT: _model_dir(output_dict[MODEL_EXACT]),
             },
         )
+        _carry_weights(towers_dir, _model_dir(output_dict[MODEL]))
+
+
+def _carry_weights(towers_dir: str, model_dir: str) -> None:
+    """Lets a later training start from the pushed model, even when the towers' artifact is long gone.
+
+    Towers without weights by name (a model of another kind) leave none.
+    """
+    source = storage.join(towers_dir, contract.ASSETS_EXTRA, contract.WARM_START)
+    if tf.io.gfile.exists(source):
+        tf.io.gfile.copy(source, storage.join(model_dir, contract.ASSETS_EXTRA, contract.WARM_START))
 
 
 def _model_dir(artifacts: list[types.Artifact]) -> str:

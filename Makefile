@@ -1,0 +1,47 @@
+# Each target does its own set-up: a fresh clone needs Python 3.11 and nothing else.
+#   make run                      data -> trained, gated, pushed model (DATA=path CONFIG=file ARGS="--set ...")
+#   make test                     lint and the tests, under 20 minutes on 2 cores
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run test test-long lint format bench lock clean
+
+bin := .venv/bin
+ARGS ?=
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t14
+
+setup: ## create .venv and install the pipeline's locked packages
+	@requirements/install.sh pipeline
+
+setup-dev: ## the same with the tools for tests and lint
+	@requirements/install.sh dev
+
+run: setup ## run the pipeline: DATA=folder, else a local copy, a download or the generated sample
+	@$(bin)/marquee run $(if $(DATA),--data "$(DATA)") $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
+
+test: setup-dev lint ## lint, then the tests that take minutes at most
+	@$(bin)/python -m pytest -m "not long" $(ARGS)
+
+test-long: setup-dev ## the tests that take longer
+	@$(bin)/python -m pytest -m long --timeout 3600 $(ARGS)
+
+lint: setup-dev ## ruff, mypy, import-linter
+	@$(bin)/ruff check .
+	@$(bin)/ruff format --check .
+	@$(bin)/mypy
+	@$(bin)/lint-imports --no-logo
+
+format: setup-dev ## let ruff rewrite what it can
+	@$(bin)/ruff check --fix-only .
+	@$(bin)/ruff format .
+
+bench: setup-dev ## seconds and peak memory of each component (DATA as for run)
+	@$(bin)/python benchmarks/run.py $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+lock: setup-dev ## write the hashed locks anew from pyproject.toml (ARGS=--upgrade for newer releases)
+	@requirements/lock.sh $(ARGS)
+
+clean: ## remove what runs and tools made; .venv and data stay
+	@rm -rf artifacts build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

@@ -1,0 +1,140 @@
+"""What one run on a small sample leaves behind, and what the commands say of it."""
+
+from __future__ import annotations
+
+import collections
+import json
+import math
+import sqlite3
+import subprocess
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
+
+from components import contract
+from components.evaluator import names
+
+NODES = [
+    "example_gen", "schema_movies", "schema_timelines", "statistics_movies", "statistics_timelines",
+    "validate_movies", "validate_timelines", "data_check", "transform", "trainer", "index", "baseline",
+    "evaluator", "serving_check", "pusher",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(pushed_workspace):
+    return json.loads((pushed_workspace.folder / "run.json").read_text())
+
+
+def test_each_component_ran_once_and_is_complete_in_ml_metadata(pushed_workspace, run):
+    assert sorted(c["node"] for c in run["components"]) == sorted(NODES)
+    assert not any(c["cached"] for c in run["components"])
+    with sqlite3.connect(pushed_workspace.artifacts / "metadata.sqlite") as store:
+        rows = store.execute(
+            "SELECT t.name, e.last_known_state FROM Execution e JOIN Type t ON e.type_id = t.id"
+        ).fetchall()
+    assert len(rows) == len(NODES)
+    assert collections.Counter(state for _, state in rows) == {3: len(NODES)}  # 3 = COMPLETE
+
+
+def test_both_models_are_pushed_under_one_version(pushed_workspace, run):
+    (version,) = pushed_workspace.pushed
+    assert run["pushed"] == str(version)
+    exact = version.parents[1] / contract.MODEL_EXACT / version.name
+    for model in (version, exact):
+        assert (model / "saved_model.pb").is_file()
+        assert (model / contract.ASSETS_EXTRA / contract.WARMUP_REQUESTS).is_file()
+    pushed = json.loads((version / contract.PUSHED).read_text())
+    assert pushed["metrics"][names.RECALL_10] == pytest.approx(run["metrics"][names.RECALL_10])
+
+
+def test_the_model_learnt_something_and_the_metrics_are_consistent(run):
+    metrics = run["metrics"]
+    assert metrics[names.RECALL_10] > 1.1 * metrics[names.POPULARITY_RECALL_10]
+    assert metrics["recall@10"] <= metrics["recall@20"] <= metrics["recall@100"] <= 1
+    assert 0.5 < metrics["mae"] < metrics["rmse"] < 1.0
+    assert metrics["ann_recall@10"] >= 0.95
+
+
+def test_every_signature_answers_in_a_fresh_process(pushed_workspace):
+    (version,) = pushed_workspace.pushed
+    for name in contract.MODELS:
+        model = version.parents[1] / name / version.name
+        records = tf.data.TFRecordDataset(str(model / contract.ASSETS_EXTRA / contract.WARMUP_REQUESTS))
+        logs = [prediction_log_pb2.PredictionLog.FromString(r) for r in records.as_numpy_iterator()]
+        asked = {log.predict_log.request.model_spec.signature_name for log in logs}
+        assert asked == set(contract.SIGNATURES)
+        done = subprocess.run(
+            [sys.executable, "-m", "serving.warmup", str(model)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["requests"] == len(logs)
+
+
+def test_the_exact_model_has_only_stock_operations(pushed_workspace):
+    """In a process without scann, so a custom operation could not even load."""
+    (version,) = pushed_workspace.pushed
+    exact = version.parents[1] / contract.MODEL_EXACT / version.name
+    script = f"""
+import sys, tensorflow as tf
+from tensorflow.python.framework import op_def_registry
+from tensorflow.core.protobuf import saved_model_pb2
+proto = saved_model_pb2.SavedModel()
+proto.ParseFromString(open({str(exact / "saved_model.pb")!r}, "rb").read())
+graph = proto.meta_graphs[0].graph_def
+functions = {{f.signature.name for f in graph.library.function}}
+ops = {{n.op for n in graph.node}} | {{n.op for f in graph.library.function for n in f.node_def}}
+custom = sorted(op for op in ops - functions if op_def_registry.get(op) is None)
+assert len(ops) > 50 and "scann" not in sys.modules
+print(custom)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_catalogue_travels_with_the_model(pushed_workspace):
+    (version,) = pushed_workspace.pushed
+    catalogue = pq.read_table(version / contract.ASSETS_EXTRA / contract.CATALOGUE)
+    assert len(catalogue) == 500
+    assert set(contract.MOVIE_FEATURES) <= set(catalogue.column_names)
+
+
+def test_recommend_for_a_known_user_excludes_the_history(pushed_workspace):
+    answer = pushed_workspace.command("recommend", "--user", "3", "--k", "20", "--json").json()
+    ratings = (pushed_workspace.data / "ratings.csv").read_text().splitlines()[1:]
+    times = [(int(line.split(",")[3]), line.split(",")[1]) for line in ratings if line.startswith("3,")]
+    targets = max(1, len(times) // 10)
+    history = {movie for _, movie in sorted(times, key=lambda x: x[0])[:-targets]}
+    ids = [movie["movie_id"] for movie in answer["results"]]
+    assert len(ids) == len(set(ids)) == 20
+    assert not history & set(ids)
+    scores = [movie["score"] for movie in answer["results"]]
+    assert scores == sorted(scores, reverse=True) and all(map(math.isfinite, scores))
+
+
+def test_recommend_by_likes_and_tastes(pushed_workspace):
+    (version,) = pushed_workspace.pushed
+    catalogue = pq.read_table(version / contract.ASSETS_EXTRA / contract.CATALOGUE).to_pylist()
+    liked = max(catalogue, key=lambda movie: movie[contract.RATING_COUNT])
+    by_like = pushed_workspace.command(
+        "recommend", "--likes", f"id:{liked[contract.MOVIE_ID]}", "--json"
+    ).json()
+    assert liked[contract.MOVIE_ID] not in [m["movie_id"] for m in by_like["results"]]
+    by_taste = pushed_workspace.command("recommend", "--taste", "Action=5", "--k", "20", "--json").json()
+    plain = pushed_workspace.command("recommend", "--taste", "Romance=5", "--k", "20", "--json").json()
+    action = [sum("Action" in m["genres"] for m in x["results"]) for x in (by_taste, plain)]
+    assert action[0] > action[1], "a taste for Action must bring more Action than one for Romance"
+
+
+def test_similar_rate_status_and_gates(pushed_workspace, run):
+    similar = pushed_workspace.command("similar", "id:1", "--json")
+    assert similar.code == 0 and "1" not in [m["movie_id"] for m in similar.json()["results"]]
+    rate = pushed_workspace.command("rate", "--user", "3", "--json").json()
+    assert rate["ratings"] and all(0.5 <= r["predicted"] <= 5 for r in rate["ratings"])
+    status = pushed_workspace.command("status", "--json").json()
+    assert len(status["runs"]) == 1
+    gates = pushed_workspace.command("gates", "--json").json()
+    assert [g["name"] for g in gates["gates"]] == [g["name"] for g in run["gates"]]
