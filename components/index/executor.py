@@ -57,8 +57,8 @@ def _carry_weights(towers_dir: str, model_dir: str) -> None:
     Towers without weights by name (a model of another kind) leave none.
     """
     source = storage.join(towers_dir, contract.ASSETS_EXTRA, contract.WARM_START)
-    if tf.io.gfile.exists(source):
-        tf.io.gfile.copy(source, storage.join(model_dir, contract.ASSETS_EXTRA, contract.WARM_START))
+    if storage.exists(source):
+        storage.copy_file(source, storage.join(model_dir, contract.ASSETS_EXTRA, contract.WARM_START))
 
 
 def _model_dir(artifacts: list[types.Artifact]) -> str:

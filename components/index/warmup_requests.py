@@ -10,6 +10,8 @@ import tensorflow as tf
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
 from components import contract
+from components.example_gen.features import TIMELINES
+from components.example_gen.write import encode
 from components.index.catalogue import Catalogue, dense_strings
 from components.index.histories import Histories, dense
 
@@ -91,31 +93,14 @@ def _filtered(catalogue: Catalogue, batch: int) -> Arrays:
 
 def _examples(timelines: Mapping[str, pa.Table], batch: int) -> np.ndarray:
     """object[batch] of serialized timelines: of the latest split that has any, else one of nobody."""
-    for split in reversed(contract.SPLITS):
-        if split in timelines and timelines[split].num_rows:
-            rows = timelines[split].slice(0, batch).to_pylist()
-            break
-    else:
-        rows = [{contract.USER_ID: b""}]
-    return np.array([_example(rows[i % len(rows)]) for i in range(batch)], dtype=object)
-
-
-def _example(row: Mapping[str, object]) -> bytes:
-    feature = {}
-    for name in contract.TIMELINE_FEATURES:
-        value = row.get(name)
-        values = value if isinstance(value, list) else [] if value is None else [value]
-        if name in (contract.HISTORY_RATINGS, contract.TARGET_RATINGS):
-            feature[name] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
-        elif name in (contract.HISTORY_TIMESTAMPS, contract.TARGET_TIMESTAMPS):
-            feature[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=values))
-        else:
-            encoded = [item.encode() if isinstance(item, str) else item for item in values]
-            feature[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=encoded))
-    serialized: bytes = tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(
-        deterministic=True
+    with_rows = [
+        timelines[split] for split in contract.SPLITS if split in timelines and timelines[split].num_rows
+    ]
+    nobody = pa.Table.from_pylist(
+        [{item.name: [] if pa.types.is_large_list(item.type) else "" for item in TIMELINES}], TIMELINES
     )
-    return serialized
+    records = encode((with_rows or [nobody])[-1].slice(0, batch))
+    return np.array([records[row % len(records)] for row in range(batch)], dtype=object)
 
 
 def _log(model: str, signature: contract.Signature, inputs: Arrays) -> prediction_log_pb2.PredictionLog:

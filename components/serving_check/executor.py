@@ -50,9 +50,11 @@ class Executor(base_executor.BaseExecutor):
             }
             # Loading and tracing use one core: two processes take the time of one.
             with futures.ThreadPoolExecutor(len(model_dirs)) as pool:
-                verdicts = list(
-                    pool.map(lambda item: check(*item, params.timeout_s), model_dirs.items())
-                )
+                started = [
+                    pool.submit(check, name, model_dir, params.timeout_s)
+                    for name, model_dir in model_dirs.items()
+                ]
+            verdicts = [future.result() for future in started]
             for verdict in verdicts:
                 _log.info("serving check: %s", verdict)
         ok = report.write_report(infra_blessing.uri, verdicts, skipped)

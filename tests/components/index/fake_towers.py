@@ -15,6 +15,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from components import contract
+from components.example_gen.features import MOVIES, TIMELINES
 
 GENRES = ["Action", "Comedy", "Drama", "Horror"]
 WINDOW = 100
@@ -111,20 +112,20 @@ class FakeTowers(tf.Module):
 def make_movies(count: int, seed: int = 0) -> pa.Table:
     """A catalogue with ties in popularity, missing years and missing genres."""
     rng = np.random.default_rng(seed)
-    texts = pa.large_list(pa.large_string())
     years = np.where(rng.random(count) < 0.1, 0, rng.integers(1950, 2020, count))
     genres = [[genre for genre in GENRES if rng.random() < 0.3] for _ in range(count)]
     ratings = np.sort(rng.zipf(1.5, count).clip(0, 300) - 1)[::-1]
     return pa.table(
         {
-            contract.MOVIE_ID: pa.array([str(10 + 3 * i) for i in range(count)], pa.large_string()),
-            contract.TITLE: pa.array([f"Movie {i}" for i in range(count)], pa.large_string()),
-            contract.YEAR: pa.array(years, pa.int64()),
-            contract.GENRES: pa.array(genres, texts),
-            contract.TAGS: pa.array([[] for _ in range(count)], texts),
-            contract.RATING_COUNT: pa.array(ratings, pa.int64()),
-            contract.RATING_MEAN: pa.array(np.full(count, 3.5), pa.float32()),
-        }
+            contract.MOVIE_ID: [str(10 + 3 * i) for i in range(count)],
+            contract.TITLE: [f"Movie {i}" for i in range(count)],
+            contract.YEAR: years,
+            contract.GENRES: genres,
+            contract.TAGS: [[] for _ in range(count)],
+            contract.RATING_COUNT: ratings,
+            contract.RATING_MEAN: np.full(count, 3.5, np.float32),
+        },
+        MOVIES,
     )
 
 
@@ -171,8 +172,4 @@ def make_timelines(movies: pa.Table, users: int, seed: int = 0) -> dict[str, pa.
                     contract.SLICE_COLD: "",
                 }
             )
-    text, texts = pa.large_string(), pa.large_list(pa.large_string())
-    floats, longs = pa.large_list(pa.float32()), pa.large_list(pa.int64())
-    types = (text, texts, floats, longs, texts, floats, longs, text, text)
-    schema = pa.schema(list(zip(contract.TIMELINE_FEATURES, types, strict=True)))
-    return {split: pa.Table.from_pylist(content, schema) for split, content in rows.items()}
+    return {split: pa.Table.from_pylist(content, TIMELINES) for split, content in rows.items()}

@@ -6,9 +6,12 @@ import itertools
 import math
 
 import numpy as np
+import pyarrow as pa
 import tensorflow as tf
 
 from components import contract
+from components.example_gen.features import TIMELINES
+from components.example_gen.write import encode
 
 
 def _users(world):
@@ -102,19 +105,6 @@ def test_explain_is_exact_leave_one_out(world):
     assert (names[2] == b"").all() and (weights[2] == 0).all()
 
 
-def _serialized(row):
-    def feature(value):
-        values = value if isinstance(value, list) else [value]
-        if all(isinstance(item, str) for item in values) and values:
-            return tf.train.Feature(bytes_list=tf.train.BytesList(value=[v.encode() for v in values]))
-        if all(isinstance(item, float) for item in values) and values:
-            return tf.train.Feature(float_list=tf.train.FloatList(value=values))
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=values)) if values else tf.train.Feature()
-
-    features = {name: feature(value) for name, value in row.items()}
-    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
-
-
 def test_evaluate_answers_timelines(world, results):
     test = world.timelines[contract.TEST].to_pylist()
     # Longer than any request may be, with a movie nobody knows among its targets.
@@ -128,7 +118,7 @@ def test_evaluate_answers_timelines(world, results):
         contract.TARGET_TIMESTAMPS: [1, 2],
     }
     rows = [*test, long, {**test[0], contract.TARGET_MOVIE_IDS: [], contract.TARGET_RATINGS: []}]
-    examples = tf.constant([_serialized(row) for row in rows])
+    examples = tf.constant(encode(pa.Table.from_pylist(rows, TIMELINES)))
     function = world.built[contract.MODEL].module.function(contract.EVALUATE)
     output = {name: value.numpy() for name, value in function(examples=examples).items()}
     width, counts = (
@@ -172,8 +162,6 @@ def test_evaluate_answers_timelines(world, results):
 
 def test_more_than_32_genres(make_world, fake, tmp_path, reference):
     """Genres are packed 32 to a word."""
-    import pyarrow as pa
-
     from components.index.catalogue import from_movies
     from components.index.filters import MovieFilters
 

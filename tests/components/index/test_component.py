@@ -1,0 +1,68 @@
+"""The component, from artifacts on disk to artifacts on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import tensorflow as tf
+from tfx.types import channel_utils, standard_artifacts
+
+from components import contract
+from components.example_gen.features import MOVIES_SPLIT
+from components.example_gen.read import split_uri
+from components.example_gen.write import write_shard
+from components.index import executor
+from components.index.component import Index
+from components.index.params import IndexParams
+
+
+def _examples(uri: str, splits) -> standard_artifacts.Examples:
+    artifact = standard_artifacts.Examples()
+    artifact.uri = uri
+    artifact.splits = list(splits)
+    for split, table in splits.items():
+        folder = split_uri(uri, split)
+        Path(folder).mkdir(parents=True)
+        write_shard(folder, 0, 1, table)
+    return artifact
+
+
+def _model(uri: Path) -> standard_artifacts.Model:
+    artifact = standard_artifacts.Model()
+    artifact.uri = str(uri)
+    return artifact
+
+
+def test_executor_reads_artifacts_and_writes_both_models(fake, tmp_path):
+    movies, vectors = fake.make_movies(20), fake.make_vectors(20, 8)
+    ids = movies[contract.MOVIE_ID].to_pylist()
+    towers = fake.FakeTowers(ids, vectors, tmp_path / "movies.txt")
+    tf.saved_model.save(towers, str(tmp_path / "towers" / "Format-Serving"))
+    outputs = {executor.MODEL: [_model(tmp_path / "a")], executor.MODEL_EXACT: [_model(tmp_path / "b")]}
+    executor.Executor().Do(
+        {
+            executor.TOWERS: [_model(tmp_path / "towers")],
+            executor.MOVIES: [_examples(str(tmp_path / "movies"), {MOVIES_SPLIT: movies})],
+            executor.TIMELINES: [_examples(str(tmp_path / "timelines"), fake.make_timelines(movies, 4))],
+        },
+        outputs,
+        {contract.PARAMS: IndexParams(exact_below=16).to_json(), contract.CODE_HASH: "ignored"},
+    )
+    for folder, name in (("a", contract.MODEL), ("b", contract.MODEL_EXACT)):
+        extra = tmp_path / folder / "Format-Serving" / contract.ASSETS_EXTRA
+        assert (extra / contract.WARMUP_REQUESTS).exists()
+        info = json.loads((extra / contract.INDEX_INFO).read_text())
+        assert (info["model"], info["movies"], info["known_users"]) == (name, 20, 4)
+    signatures = tf.saved_model.load(str(tmp_path / "a" / "Format-Serving")).signatures
+    alike = signatures[contract.SIMILAR](movie_id=tf.constant([ids[0]]), k=tf.constant([3]))
+    assert set(alike[contract.MOVIE_IDS].numpy()[0, :3]) < {movie.encode() for movie in ids[1:]}
+
+
+def test_the_component_declares_what_the_executor_reads():
+    towers = channel_utils.as_channel([standard_artifacts.Model()])
+    movies, timelines = (channel_utils.as_channel([standard_artifacts.Examples()]) for _ in range(2))
+    component = Index(towers, movies, timelines, IndexParams(max_k=7, default_k=7))
+    assert set(component.inputs) == {executor.TOWERS, executor.MOVIES, executor.TIMELINES}
+    assert set(component.outputs) == {executor.MODEL, executor.MODEL_EXACT}
+    assert IndexParams.from_json(component.exec_properties[contract.PARAMS]).max_k == 7
