@@ -47,7 +47,7 @@ class DataCheckError(ValueError):
         self.anomalies = tuple(anomalies)
         lines = "\n".join(f"  {anomaly}" for anomaly in self.anomalies)
         super().__init__(
-            f"{len(self.anomalies)} differences between the data and its schema:\n{lines}\n"
+            f"the data differs from its schema (anomalies: {len(self.anomalies)}):\n{lines}\n"
             "Correct the data, or, if it is right, the schema in components/transform/schemas."
         )
 

@@ -11,21 +11,24 @@ from tfx_bsl.coders import example_coder
 
 
 def shards(sizes: np.ndarray, shard_size: int) -> list[slice]:
-    """Cuts records into consecutive shards of about `shard_size`, none of them empty.
+    """Cuts records into consecutive, even shards of about `shard_size` at most, none of them empty.
 
     Args:
-      sizes: int64[records], the size of each.
+      sizes: int64[records], the size of each, 1 or more; at least one record.
       shard_size: in the same unit. A larger record has a shard of its own.
     """
-    starts = np.cumsum(sizes) - sizes
-    first = np.unique(starts // shard_size, return_index=True)[1]
+    ends = np.cumsum(sizes)
+    count = -(-ends[-1] // shard_size)
+    first = np.unique((ends - sizes) * count // ends[-1], return_index=True)[1]
     return [slice(a, b) for a, b in zip(first, [*first[1:], len(sizes)], strict=True)]
 
 
 def write_shard(folder: str, index: int, count: int, table: pa.Table) -> None:
     """Writes one shard, whole, under the name that TFX's own ExampleGens use."""
     path = os.path.join(folder, f"data_tfrecord-{index:05d}-of-{count:05d}.gz")  # noqa: PTH118 (may be a URL)
-    with tf.io.TFRecordWriter(path, "GZIP") as writer:
+    # Level 1 writes three times as fast as the default, 10 % larger.
+    options = tf.io.TFRecordOptions("GZIP", compression_level=1)
+    with tf.io.TFRecordWriter(path, options) as writer:
         for example in encode(table):
             writer.write(example)
 

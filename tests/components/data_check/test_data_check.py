@@ -66,7 +66,7 @@ def test_every_anomaly_is_named_and_reported(tmp_path):
     with pytest.raises(DataCheckError) as error:
         run(tmp_path, timelines, movies)
     text = str(error.value)
-    assert text.startswith("3 differences between the data and its schema:\n")
+    assert text.startswith("the data differs from its schema (anomalies: 3):\n")
     for line in (
         "timelines, split eval, feature user_id: Column dropped: Column is completely missing",
         "timelines, split test, feature history_ratings: Out-of-range values: Unexpectedly high values: 7>5.",
