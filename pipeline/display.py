@@ -8,6 +8,7 @@ from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from pipeline.runs import NodeRun, State
 
@@ -53,7 +54,8 @@ class Display:
             self._live.stop()
 
     def line(self, text: str, style: str = "") -> None:
-        self._console.print(text, style=style, markup=False)
+        # A Text, since print's own `style` would colour the live line as well.
+        self._console.print(Text(text, style))
 
     def planned(self, node_ids: Sequence[str]) -> None:
         self._width = max(map(len, node_ids), default=0)
@@ -91,4 +93,5 @@ class Display:
     def _drop_task(self) -> None:
         if self._live and self._task is not None:
             self._live.remove_task(self._task)
+            self._live.refresh()  # or the next line would draw it once more
             self._task = None

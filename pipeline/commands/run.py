@@ -58,6 +58,7 @@ def _run(config: Any, run_id: str, terminal: Any) -> tuple[dict[str, Any], int]:
     import logging
 
     from components import progress
+    from components.pusher.versions import latest
     from pipeline.display import Display
     from pipeline.errors import FAILED, OK, REFUSED, ComponentFailedError
     from pipeline.pushed import forget_removed
@@ -92,6 +93,10 @@ def _run(config: Any, run_id: str, terminal: Any) -> tuple[dict[str, Any], int]:
         else:
             already = " (already there)" if all(node.cached for node in outcomes) else ""
             display.line(f"pushed  {found.pushed}{already}", "bold green")
+            # Back to knobs that were pushed before: nothing runs, and nothing is pushed anew.
+            newest = latest(config.serving_dir)
+            if newest is not None and newest.path != found.pushed:
+                display.line(f"note    servers load {newest.number}, which is newer; remove it to go back")
             display.line("next    marquee recommend --user 1")
     summary = {"state": "refused" if found.refused else "pushed", "components": nodes, **as_json(found)}
     return summary, REFUSED if found.refused else OK
