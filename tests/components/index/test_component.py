@@ -39,6 +39,9 @@ def test_executor_reads_artifacts_and_writes_both_models(fake, tmp_path):
     ids = movies[contract.MOVIE_ID].to_pylist()
     towers = fake.FakeTowers(ids, vectors, tmp_path / "movies.txt")
     tf.saved_model.save(towers, str(tmp_path / "towers" / "Format-Serving"))
+    weights = tmp_path / "towers" / "Format-Serving" / contract.ASSETS_EXTRA / contract.WARM_START
+    weights.parent.mkdir()
+    weights.write_bytes(b"weights")
     outputs = {executor.MODEL: [_model(tmp_path / "a")], executor.MODEL_EXACT: [_model(tmp_path / "b")]}
     executor.Executor().Do(
         {
@@ -54,6 +57,8 @@ def test_executor_reads_artifacts_and_writes_both_models(fake, tmp_path):
         assert (extra / contract.WARMUP_REQUESTS).exists()
         info = json.loads((extra / contract.INDEX_INFO).read_text())
         assert (info["model"], info["movies"], info["known_users"]) == (name, 20, 4)
+    carried = tmp_path / "a" / "Format-Serving" / contract.ASSETS_EXTRA / contract.WARM_START
+    assert carried.read_bytes() == b"weights"
     signatures = tf.saved_model.load(str(tmp_path / "a" / "Format-Serving")).signatures
     alike = signatures[contract.SIMILAR](movie_id=tf.constant([ids[0]]), k=tf.constant([3]))
     assert set(alike[contract.MOVIE_IDS].numpy()[0, :3]) < {movie.encode() for movie in ids[1:]}

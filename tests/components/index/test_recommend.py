@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components import contract
+from components.index.build import assemble
+from components.index.params import IndexParams
 
 TOLERANCE = 1e-5
 GENRES = ["Action", "Comedy", "Drama", "Horror", "a genre that no movie has"]
@@ -134,22 +136,40 @@ def test_small_catalogues(make_world, results, count):
 
 
 def test_ties_go_to_the_lower_row(make_world, fake, tmp_path, results):
-    from components.index.build import assemble
-    from components.index.params import IndexParams
-
-    movies = fake.make_movies(60)
-    vectors = np.repeat(fake.unit(np.eye(6)), 10, axis=0)
+    """Also across the blocks of exact search: 1,200 movies are two of the smallest."""
+    movies = fake.make_movies(1200)
+    vectors = np.tile(np.eye(6), (200, 1))
     towers = fake.FakeTowers(movies[contract.MOVIE_ID].to_pylist(), vectors, tmp_path / "movies.txt")
-    built = assemble(towers, movies, fake.make_timelines(movies, 2), IndexParams(block_scores=1024))
-    module = built[contract.MODEL].module
-    ids = [movie.decode() for movie in built[contract.MODEL].catalogue.ids]
-    rows = {movie: row for row, movie in enumerate(ids)}
-    output = module.similar({"movie_id": tf.constant([ids[0]]), "k": tf.constant([59])})
-    output = {name: value.numpy() for name, value in output.items()}
-    got = results(output)
-    assert len(got) == 59
-    for (movie, score), (next_movie, next_score) in itertools.pairwise(got):
-        assert score > next_score or rows[movie] < rows[next_movie]
+    params = IndexParams(block_scores=1024)
+    built = assemble(towers, movies, fake.make_timelines(movies, 2), params, [contract.MODEL_EXACT])
+    catalogue = built[contract.MODEL_EXACT].catalogue
+    asked = {"movie_id": tf.constant(catalogue.ids[:1]), "k": tf.constant([100])}
+    output = built[contract.MODEL_EXACT].module.similar(asked)
+    got = results({name: value.numpy() for name, value in output.items()})
+    twins = _rows_like_the_first(catalogue, movies, vectors)
+    assert [movie for movie, _ in got] == [catalogue.ids[row].decode() for row in twins[1:101]]
+
+
+def _rows_like_the_first(catalogue, movies, vectors):
+    position = {movie: row for row, movie in enumerate(movies[contract.MOVIE_ID].to_pylist())}
+    in_order = vectors[[position[movie.decode()] for movie in catalogue.ids]]
+    return np.nonzero((in_order == in_order[0]).all(axis=1))[0]
+
+
+def test_a_diverse_row_chooses_from_its_own_pool_whatever_else_is_asked(make_world, results):
+    world = make_world(2000, diversity_pool=20)
+    history = [world.ids[:3], world.ids[5:8]]
+    output = world.ask_eagerly(
+        contract.MODEL_EXACT,
+        contract.RECOMMEND,
+        history_movie_ids=history,
+        k=[10, 100],
+        diversity=[0.7, 0.0],
+    )
+    query = world.query(history_movie_ids=history)[0]
+    wanted = world.reference.recommend(world.plain(), query, set(history[0]), 10, diversity=0.7, pool=20)
+    _same(results(output, 0), wanted)
+    assert [movie for movie, _ in results(output, 0)] == [movie for movie, _ in wanted]
 
 
 def test_unknown_repeated_and_padded_history_change_nothing(world, results):
