@@ -245,9 +245,7 @@ ASSETS_EXTRA: Final = "assets.extra"
 WARMUP_REQUESTS: Final = "tf_serving_warmup_requests"  # TFRecord of PredictionLog, at most 1,000
 CATALOGUE: Final = "catalogue.parquet"  # the movies the model knows, MOVIE_FEATURES
 POPULARITY: Final = "popularity.parquet"  # movie_id, score; most popular first
-WARM_START: Final = (
-    "warm_start.npz"  # weights and vocabularies, in the towers and in MODEL
-)
+WARM_START: Final = "warm_start.npz"  # weights and vocabularies, in the towers and in MODEL
 INDEX_INFO: Final = "index.json"  # sizes, limits and ScaNN parameters of this model
 
 # --- what a run leaves behind ----------------------------------------------------

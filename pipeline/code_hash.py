@@ -16,7 +16,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.metadata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 PACKAGE = "components"
@@ -24,13 +24,15 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCK = Path("requirements") / "pipeline.txt"
 
 
-def code_hash(*rooms: str, root: Path = ROOT) -> str:
+def code_hash(*rooms: str, also: Sequence[str] = (), root: Path = ROOT) -> str:
     """Hash of the sources of `rooms`, of what they import and of the lock.
 
     Args:
       rooms: folders below `components`, such as "trainer" or
         "transform/schemas"; none for a stock component that runs no code of
         the project.
+      also: folders below `root` that are run as a process of their own, so that
+        no import leads to them.
       root: the folder that holds `components` and `requirements`.
 
     Returns:
@@ -40,15 +42,16 @@ def code_hash(*rooms: str, root: Path = ROOT) -> str:
       FileNotFoundError: if a room does not exist.
     """
     digest = hashlib.sha256()
-    for path in source_files(*rooms, root=root):
+    for path in source_files(*rooms, also=also, root=root):
         _add(digest, path.relative_to(root).as_posix(), path.read_bytes())
     _add(digest, "dependencies", _dependencies(root))
     return digest.hexdigest()[:32]
 
 
-def source_files(*rooms: str, root: Path = ROOT) -> list[Path]:
+def source_files(*rooms: str, also: Sequence[str] = (), root: Path = ROOT) -> list[Path]:
     """The files that count for `rooms`, sorted."""
-    waiting = [path for room in rooms for path in _room_files(root / PACKAGE / room)]
+    folders = [*(root / PACKAGE / room for room in rooms), *(root / folder for folder in also)]
+    waiting = [path for folder in folders for path in _room_files(folder)]
     seen: set[Path] = set()
     while waiting:
         path = waiting.pop()

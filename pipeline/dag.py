@@ -7,8 +7,10 @@ what comes after it, nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from apache_beam.options.pipeline_options import PipelineOptions
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.components.statistics_gen.component import StatisticsGen
@@ -35,6 +37,7 @@ from pipeline.config import Config
 from pipeline.metadata_store import connection_config
 
 _SCHEMAS = Path(components.__file__).parent / "transform" / "schemas"
+_SERVING = "serving"  # started by the serving check as a process
 _LATEST = "latest"  # value of trainer.warm_start: the version that was pushed last
 
 
@@ -76,6 +79,11 @@ def create_pipeline(config: Config) -> Pipeline:
         schema=schema_movies.outputs["schema"],
         preprocessing_fn=f"{preprocessing.__name__}.{preprocessing.preprocessing_fn.__name__}",
         custom_config=preprocessing.custom_config(config.transform),
+        # The trainer applies the graph itself, as serving does: a transformed copy,
+        # its statistics and a cache of the analysis would be written and never read.
+        materialize=False,
+        disable_statistics=True,
+        disable_analyzer_cache=True,
     ).with_id("transform")
     trainer = Trainer(
         timelines=timelines,
@@ -120,7 +128,7 @@ def create_pipeline(config: Config) -> Pipeline:
         pipeline_root=config.artifacts_dir,
         metadata_connection_config=connection_config(config.metadata_url),
         enable_cache=config.cache,
-        beam_pipeline_args=list(config.beam_pipeline_args),
+        beam_pipeline_args=_beam_args(config.beam_pipeline_args),
         components=[
             _on_sources(example_gen, "example_gen"),
             # Stock components: of the project they run nothing, or what is named.
@@ -136,19 +144,32 @@ def create_pipeline(config: Config) -> Pipeline:
             _on_sources(index, "index"),
             _on_sources(baseline, "baseline"),
             _on_sources(evaluator, "evaluator"),
-            _on_sources(serving_check, "serving_check"),
+            _on_sources(serving_check, "serving_check", also=(_SERVING,)),
             _on_sources(pusher, "pusher"),
         ],
     )
 
 
-def _on_sources(component: BaseComponent, *rooms: str) -> BaseComponent:
+def _on_sources(component: BaseComponent, *rooms: str, also: Sequence[str] = ()) -> BaseComponent:
     """The component with the hash of its sources among its properties.
 
-    The executors do not read the property; it is there for the cache key.
+    The executors do not read the property; it is there for the cache key. `also`
+    names folders of the project that it runs without importing them.
     """
-    component.spec.exec_properties[contract.CODE_HASH] = code_hash(*rooms)
+    component.spec.exec_properties[contract.CODE_HASH] = code_hash(*rooms, also=also)
     return component
+
+
+def _beam_args(given: Sequence[str]) -> list[str]:
+    """Beam's flags; for runners on this machine, without TFX's packing of its own sources.
+
+    As soon as there is any flag, TFX builds a source archive of itself for each
+    Beam component (3 seconds), for workers elsewhere. It leaves that out when a
+    container image is named, which workers on this machine never read.
+    """
+    options = PipelineOptions(list(given)).get_all_options()
+    remote = options["runner"] not in (None, "FnApiRunner", "DirectRunner") or options["sdk_container_image"]
+    return list(given) if remote or not given else [*given, "--sdk_container_image=not-read-on-this-machine"]
 
 
 def _warm_start(config: Config) -> TrainerParams:

@@ -27,6 +27,7 @@ SMALL = (
     "trainer.uniform_negatives=256",
     "trainer.epochs=4",
     "index.exact_below=300",
+    "model.history_dropout=0.2",
 )
 
 

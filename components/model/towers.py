@@ -88,10 +88,14 @@ class Mlp(keras.layers.Layer):
 
     def __init__(self, hidden: tuple[int, ...], out: int, dropout: float, name: str) -> None:
         super().__init__(name=name)
-        self._hidden = [keras.layers.Dense(width, activation="relu") for width in hidden]
+        self._hidden = [
+            keras.layers.Dense(width, activation="relu", name=f"hidden_{i}") for i, width in enumerate(hidden)
+        ]
         self._dropout = keras.layers.Dropout(dropout)
         # The tower starts as its residual input and learns what to add to it.
-        self._out = keras.layers.Dense(out, kernel_initializer=keras.initializers.RandomNormal(stddev=0.01))
+        self._out = keras.layers.Dense(
+            out, kernel_initializer=keras.initializers.RandomNormal(stddev=0.01), name="out"
+        )
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         for layer in self._hidden:

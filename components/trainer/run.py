@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from components import contract
+from components import contract, storage
 from components.example_gen import read
 from components.model import user_features
 from components.model.params import ModelParams
@@ -70,17 +69,16 @@ def run_fn(fn_args: FnArgs) -> None:
     )
     vocabularies = {"movies": transform.movies, "genres": transform.genres, "tags": transform.tags}
     if params.warm_start:
-        source = os.path.join(params.warm_start, contract.ASSETS_EXTRA, contract.WARM_START)  # noqa: PTH118 (a URL)
-        warm_start.load(model, vocabularies, source)
+        warm_start.load(model, vocabularies, _weights_file(params.warm_start))
     result = fit.fit(model, windows, positions, eval_recall, params, fn_args.model_run_dir)
     _log.info("kept epoch %d of %d: %s", result.best_epoch, result.epochs, result.recall)
 
     Towers(model, movies.ids, transform.genres, transform, transform.layer).save(fn_args.serving_model_dir)
-    warm_start.save(
-        model,
-        vocabularies,
-        os.path.join(fn_args.serving_model_dir, contract.ASSETS_EXTRA, contract.WARM_START),  # noqa: PTH118
-    )
+    warm_start.save(model, vocabularies, _weights_file(fn_args.serving_model_dir))
+
+
+def _weights_file(model_dir: str) -> str:
+    return storage.join(model_dir, contract.ASSETS_EXTRA, contract.WARM_START)
 
 
 def build(

@@ -64,7 +64,9 @@ def learnt_popularity(p, corrected):
         share = sampling_share(frequency, 64, 0, len(p)) if corrected else tf.fill([64], 0.5)
         with tf.GradientTape() as tape:
             # A one-dimensional "tower": the score of a movie is its own logit.
-            loss = loss_fn(tf.ones([64, 1]), tf.gather(logits, rows)[:, tf.newaxis], rows, share, tf.ones([64]))
+            loss = loss_fn(
+                tf.ones([64, 1]), tf.gather(logits, rows)[:, tf.newaxis], rows, share, tf.ones([64])
+            )
         optimizer.apply_gradients([(tape.gradient(loss, logits), logits)])
     return logits.numpy()
 

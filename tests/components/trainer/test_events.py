@@ -1,0 +1,75 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components import contract
+from components.trainer import events
+
+IDS = [b"a", b"b", b"c", b"d"]
+
+
+def timelines(histories):
+    types = (pa.large_string(), pa.float32(), pa.int64())
+    columns = {
+        name: pa.array([[event[i] for event in history] for history in histories], pa.large_list(types[i]))
+        for i, name in enumerate(contract.HISTORY_FEATURES)
+    }
+    return pa.table(columns)
+
+
+event = st.tuples(st.sampled_from("abcd"), st.sampled_from([0.5, 3.0, 5.0]), st.integers(1, 99))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(event, max_size=7), min_size=1, max_size=4), st.integers(1, 4))
+def test_pairs_are_every_prefix_and_its_next_event(histories, width):
+    flat = events.history_events(timelines(histories), IDS)
+    expected = [
+        (history[max(0, i - width) : i], history[i]) for history in histories for i in range(1, len(history))
+    ]
+    positions = events.pair_positions(flat)
+    assert len(positions) == len(expected)
+    if not expected:
+        return
+    pairs = events.Windows(flat, width).pairs(tf.constant(positions))
+    for i, (prefix, following) in enumerate(expected):
+        mask = pairs.mask[i].numpy()
+        got = SimpleNamespace(rows=pairs.rows[i].numpy()[mask], ratings=pairs.ratings[i].numpy()[mask])
+        assert [IDS[row].decode() for row in got.rows] == [movie for movie, _, _ in prefix]
+        assert list(got.ratings) == [rating for _, rating, _ in prefix]
+        assert list(pairs.timestamps[i].numpy()[mask]) == [time for _, _, time in prefix]
+        target = (IDS[int(pairs.target[i])].decode(), float(pairs.target_rating[i]), int(pairs.now[i]))
+        assert target == following
+
+
+def test_a_batch_order_is_seeded_and_differs_by_epoch():
+    flat = events.history_events(timelines([[("a", 3.0, t) for t in range(1, 40)]]), IDS)
+    positions = events.pair_positions(flat)
+
+    def order(seed):
+        dataset = events.training_batches(events.Windows(flat, 2), positions, 8, seed)
+        return [[batch.now.numpy().tolist() for batch in dataset] for _ in range(2)]
+
+    first, again, other = order(1), order(1), order(2)
+    assert first == again
+    assert first != other
+    assert first[0] != first[1]
+    assert all(len(batch) == 8 for epoch in first for batch in epoch)
+
+
+def test_an_event_of_an_unknown_movie_is_named():
+    with pytest.raises(ValueError, match=r"history_movie_ids holds movie 'z', which is not in the movies"):
+        events.history_events(timelines([[("a", 3.0, 1), ("z", 3.0, 2)]]), IDS)
+
+
+def test_whole_histories_end_with_the_last_event():
+    histories = [[("a", 1.0, 1), ("b", 2.0, 2), ("c", 3.0, 3)], [("d", 4.0, 4)]]
+    flat = events.history_events(timelines(histories), IDS)
+    whole = events.Windows(flat, 2).whole(tf.constant(flat.offsets[:-1]), tf.constant(flat.offsets[1:]))
+    np.testing.assert_array_equal(whole.rows, [[1, 2], [0, 3]])
+    np.testing.assert_array_equal(whole.mask, [[True, True], [False, True]])

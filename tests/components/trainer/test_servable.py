@@ -1,0 +1,125 @@
+"""What the towers answer over strings is what the model computes in training."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components import contract
+from components.example_gen import read
+from components.model.servable import Towers
+from components.trainer import events
+
+
+@pytest.fixture(scope="module")
+def saved(material, tmp_path_factory):
+    model = material.build()
+    path = str(tmp_path_factory.mktemp("towers"))
+    transform = material.transform
+    Towers(model, material.movies.ids, transform.genres, transform, transform.layer).save(path)
+    return model, tf.saved_model.load(path)
+
+
+def strings(material, pairs):
+    ids = np.array([*material.movies.ids, b""], object)
+    rows = np.where(pairs.mask, pairs.rows, len(ids) - 1)
+    count = len(pairs.target)
+    return {
+        contract.HISTORY_MOVIE_IDS: tf.constant(ids[rows].astype(bytes)),
+        contract.HISTORY_RATINGS: pairs.ratings,
+        contract.HISTORY_TIMESTAMPS: pairs.timestamps,
+        contract.USER_ID: tf.fill([count], b""),
+        contract.NOW: pairs.now,
+        contract.TASTE_GENRES: tf.fill([count, 0], b""),
+        contract.TASTE_WEIGHTS: tf.fill([count, 0], 0.0),
+    }
+
+
+def test_serving_equals_training(material, saved):
+    model, towers = saved
+    pairs = material.windows.pairs(tf.constant(material.positions[::97]))
+    (encoded,) = model.encode_rows(pairs.rows)
+    features = model.user_features(pairs.history, pairs.now)
+    taste = tf.zeros([len(pairs.target), model.catalogue.genres.shape[1]])
+    expected = model.query(pairs.history, encoded, features, taste)
+    got = towers.embed_query(**strings(material, pairs))
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+    np.testing.assert_allclose(tf.norm(got, axis=1), 1.0, rtol=1e-5)
+
+
+def test_a_movie_embedded_from_its_content_is_its_catalogue_vector(saved, pushed_workspace):
+    model, towers = saved
+    table = read.read_movies(str(pushed_workspace.artifact("example_gen", "movies"))).slice(0, 50)
+    lists = {
+        name: tf.ragged.constant(table[name].to_pylist(), tf.string).to_tensor(contract.PAD_ID)
+        for name in (contract.GENRES, contract.TAGS)
+    }
+    got = towers.embed_movie(
+        movie_id=tf.constant([x.encode() for x in table[contract.MOVIE_ID].to_pylist()]),
+        year=tf.constant(table[contract.YEAR].to_numpy()),
+        rating_count=tf.constant(table[contract.RATING_COUNT].to_numpy()),
+        **lists,
+    )
+    np.testing.assert_allclose(got, model.embed_catalogue()[:50], atol=1e-5)
+
+
+def test_a_new_movie_is_placed_by_its_content(saved, material):
+    _, towers = saved
+    genre = material.transform.genres[0]
+
+    def embed(movie_id, genres):
+        return towers.embed_movie(
+            movie_id=tf.constant([movie_id]), year=tf.constant([1999], tf.int64),
+            genres=tf.constant([genres]), tags=tf.constant([[b""]]), rating_count=tf.constant([0], tf.int64),
+        )  # fmt: skip
+
+    new, other_id = embed(b"never seen", [genre]), embed(b"nor this", [genre])
+    np.testing.assert_array_equal(new, other_id)
+    assert not np.allclose(new, embed(b"never seen", [material.transform.genres[1]]))
+
+
+def test_ratings_are_stars_and_zero_for_strangers(material, saved):
+    _, towers = saved
+    pairs = material.windows.pairs(tf.constant(material.positions[:3]))
+    known = material.movies.ids[:2]
+    asked = tf.constant([[*known, b"stranger", b""]] * 3)
+    stars = towers.rate(**strings(material, pairs), movie_ids=asked).numpy()
+    assert ((stars[:, :2] >= contract.MIN_RATING) & (stars[:, :2] <= contract.MAX_RATING)).all()
+    np.testing.assert_array_equal(stars[:, 2:], 0)
+
+
+def test_an_empty_history_and_no_history_at_all_are_the_same_query(material, saved):
+    _, towers = saved
+    empty = strings(material, material.windows.pairs(tf.constant(material.positions[:1])))
+    empty[contract.NOW] = tf.constant([0], tf.int64)
+    none = dict(empty)
+    for name in contract.HISTORY_FEATURES:
+        pad = tf.zeros_like(empty[name])
+        empty[name], none[name] = pad, pad[:, :0]
+    np.testing.assert_array_equal(towers.embed_query(**empty), towers.embed_query(**none))
+
+
+def test_tastes_move_an_empty_history(material, saved):
+    _, towers = saved
+    query = strings(material, material.windows.pairs(tf.constant(material.positions[:1])))
+    for name in contract.HISTORY_FEATURES:
+        query[name] = tf.zeros_like(query[name])
+    plain = towers.embed_query(**query)
+    first, second = material.transform.genres[:2]
+    query[contract.TASTE_GENRES] = tf.constant([[first, b"no such genre"]])
+    query[contract.TASTE_WEIGHTS] = tf.constant([[5.0, 5.0]])
+    liked = towers.embed_query(**query)
+    assert not np.allclose(plain, liked)
+    query[contract.TASTE_GENRES] = tf.constant([[second]])
+    query[contract.TASTE_WEIGHTS] = tf.constant([[5.0]])
+    assert not np.allclose(liked, towers.embed_query(**query))
+
+
+def test_only_the_last_window_counts(material, saved):
+    """More events than the tower reads change nothing but their own exclusion."""
+    _, towers = saved
+    whole = events.Windows(material.train, 60)
+    longest = int(np.argmax(np.diff(material.train.offsets)))
+    end = material.train.offsets[longest + 1] - 1
+    long = strings(material, whole.pairs(tf.constant([end], tf.int64)))
+    short = strings(material, material.windows.pairs(tf.constant([end], tf.int64)))
+    np.testing.assert_allclose(towers.embed_query(**long), towers.embed_query(**short), atol=1e-6)

@@ -1,0 +1,165 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+
+from components import contract
+from components.trainer import events, fit, warm_start
+from components.trainer.eval_recall import EvalRecall
+from components.trainer.params import TrainerParams
+
+
+def naive_recall(model, histories, targets, k):
+    """Recall@k by loops over users and a full sort."""
+    movies = model.embed_catalogue().numpy()
+    values = []
+    for u in range(len(histories.offsets) - 1):
+        h, t = (slice(x.offsets[u], x.offsets[u + 1]) for x in (histories, targets))
+        relevant = {
+            row for row, stars in zip(targets.rows[t], targets.ratings[t], strict=True)
+            if stars >= contract.RELEVANT_RATING
+        }  # fmt: skip
+        if not relevant:
+            continue
+        one = events.Events(
+            histories.rows[h], histories.ratings[h], histories.timestamps[h], np.array([0, h.stop - h.start])
+        )
+        pairs = events.Windows(one, model.params.history_window).whole(
+            tf.constant([0], tf.int64), tf.constant([h.stop - h.start], tf.int64)
+        )
+        (encoded,) = model.encode_rows(pairs.rows)
+        features = model.user_features(pairs.history, pairs.now)
+        taste = tf.zeros([1, model.catalogue.genres.shape[1]])
+        scores = movies @ model.query(pairs.history, encoded, features, taste).numpy()[0]
+        ranked = [row for row in np.argsort(-scores, kind="stable") if row not in set(histories.rows[h])]
+        values.append(len(relevant & set(ranked[:k])) / len(relevant))
+    return np.mean(values)
+
+
+def held_out(material):
+    """The train histories cut once more: all but the last three events, and these."""
+    train, parts = material.train, ([], [])
+    for low, high in zip(train.offsets[:-1], train.offsets[1:], strict=True):
+        cut = max(high - 3, low)
+        parts[0].append(np.arange(low, cut))
+        parts[1].append(np.arange(cut, high))
+    return tuple(
+        events.Events(
+            *(values[np.concatenate(p)] for values in (train.rows, train.ratings, train.timestamps)),
+            np.concatenate([[0], np.cumsum([len(x) for x in p])]),
+        )
+        for p in parts
+    )
+
+
+def test_eval_recall_equals_a_naive_one(material):
+    model = material.build()
+    histories, targets = held_out(material)
+    got = EvalRecall(model, histories, targets, ks=(5, 20))()
+    for k in (5, 20):
+        assert got[k] == pytest.approx(naive_recall(model, histories, targets, k), abs=1e-6)
+
+
+def fitted(material, tmp_path, **knobs):
+    params = TrainerParams(seed=3, epochs=2, batch_size=512, uniform_negatives=64, **knobs)
+    keras.utils.set_random_seed(params.seed)
+    model = material.build(seed=3)
+    recall = EvalRecall(model, *held_out(material), ks=(10, params.monitor_k))
+    result = fit.fit(model, material.windows, material.positions, recall, params, str(tmp_path / "logs"))
+    return model, result
+
+
+def test_the_same_seed_gives_the_same_model(material, tmp_path):
+    first, result = fitted(material, tmp_path)
+    second, again = fitted(material, tmp_path)
+    assert result.recall[10] == pytest.approx(again.recall[10], abs=1e-3)
+    for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-3)
+    assert list((tmp_path / "logs").glob("events.out.tfevents*"))
+
+
+def test_the_best_epochs_weights_are_kept(material, tmp_path, monkeypatch):
+    """Recall that falls from the first epoch on stops training and restores epoch 1."""
+    params = TrainerParams(epochs=9, patience=2, batch_size=512, uniform_negatives=0)
+    keras.utils.set_random_seed(1)
+    model = material.build()
+    kept = []
+
+    def falling_recall():
+        kept.append([w.copy() for w in model.get_weights()])
+        return {10: 0.5 - 0.1 * len(kept), params.monitor_k: 0.5 - 0.1 * len(kept)}
+
+    result = fit.fit(model, material.windows, material.positions, falling_recall, params, str(tmp_path))
+    assert (result.best_epoch, result.epochs) == (1, 3)
+    for now, first in zip(model.get_weights(), kept[0], strict=True):
+        np.testing.assert_array_equal(now, first)
+
+
+def test_a_targets_own_rating_changes_no_input_of_its_pair(material):
+    """Its movie's count and mean are taken without it, so the prediction cannot see it."""
+    model = material.build()
+    pairs = material.windows.pairs(tf.constant(material.positions[:40]))
+
+    def predictions(target_rating, catalogue_sum):
+        model._sum = tf.constant(catalogue_sum)
+        (encoded,) = model.encode_rows(pairs.rows)
+        features = model.user_features(pairs.history, pairs.now)
+        query = model.query(pairs.history, encoded, features, tf.zeros([40, model.catalogue.genres.shape[1]]))
+        movies = tf.gather(model.embed_catalogue(), pairs.target)
+        return model._rate_pairs(pairs.history, query, movies, features, pairs.target, target_rating, False)
+
+    rows = pairs.target.numpy()
+    # One pair whose movie is in no history of the batch: changing its rating changes the movie's sum.
+    i = next(j for j in range(40) if rows[j] not in pairs.rows.numpy() and (rows == rows[j]).sum() == 1)
+    before = predictions(pairs.target_rating, model.catalogue.rating_sum)
+    changed_rating = pairs.target_rating.numpy().copy()
+    changed_sum = model.catalogue.rating_sum.copy()
+    changed_sum[rows[i]] += 0.5 - changed_rating[i]
+    changed_rating[i] = 0.5
+    after = predictions(tf.constant(changed_rating), changed_sum)
+    np.testing.assert_allclose(after[i], before[i], rtol=1e-5)
+
+
+def test_warm_start_matches_rows_by_vocabulary_string(material, tmp_path):
+    old, new = material.build(seed=1), material.build(seed=1)
+    for weight in old.variables:
+        if weight.dtype.is_floating:
+            weight.assign_add(tf.ones_like(weight))
+    path = str(tmp_path / "assets.extra" / contract.WARM_START)
+    # The earlier run knew the movies in another order, and not the last one.
+    shuffled = [*reversed(material.transform.movies[:-1]), b"gone"]
+    warm_start.save(old, {**material.vocabularies, "movies": shuffled}, path)
+    fresh = new.encoder.ids.embeddings.numpy()
+    recognised = warm_start.load(new, material.vocabularies, path)
+
+    assert recognised == len(material.transform.movies) - 1
+    saved, now = old.encoder.ids.embeddings.numpy(), new.encoder.ids.embeddings.numpy()
+    for row, movie in enumerate(material.transform.movies[:-1]):
+        np.testing.assert_array_equal(now[row], saved[shuffled.index(movie)])
+    last = len(material.transform.movies) - 1
+    np.testing.assert_array_equal(now[last], fresh[last])  # a movie the earlier model never saw
+    np.testing.assert_array_equal(now[-1], saved[-1])  # out of vocabulary
+    np.testing.assert_array_equal(new.query_tower.get_weights()[0], old.query_tower.get_weights()[0])
+
+
+def test_warm_start_says_what_does_not_fit(material, tmp_path):
+    model = material.build()
+    with pytest.raises(ValueError, match="there are no weights at"):
+        warm_start.load(model, material.vocabularies, str(tmp_path / "nothing.npz"))
+    wider = dataclasses.replace(
+        material, model_params=material.model_params.model_copy(update={"embedding_dim": 24})
+    ).build()
+    path = str(tmp_path / "x" / contract.WARM_START)
+    warm_start.save(wider, material.vocabularies, path)
+    with pytest.raises(ValueError, match=r"same model\.embedding_dim"):
+        warm_start.load(model, material.vocabularies, path)
+
+
+def test_a_loss_that_explodes_is_named(material, tmp_path):
+    model = material.build()
+    model.rating_head._global_mean = float("nan")
+    params = TrainerParams(epochs=1, batch_size=64)
+    with pytest.raises(FloatingPointError, match=r"step 1 of epoch 1; lower trainer\.learning_rate"):
+        fit.fit(model, material.windows, material.positions, dict, params, str(tmp_path))
