@@ -12,12 +12,19 @@ from components.model.towers import Mlp
 
 
 class RatingHead(keras.layers.Layer):
-    """global mean + user bias + movie bias + MLP(query * movie, biases, features).
+    """global mean + user bias + movie bias + MLP(neighbours' residuals, biases, user features).
 
     The biases are shrunken means (Koren, "Factor in the Neighbors", TKDD 2010,
     section 2.1): a sum of deviations over its count plus `rating_shrinkage`.
-    They are computed from the history and the catalogue, not learnt, so a new
-    person has them too.
+    A neighbours' residual is what the user gave above the biases to the movies
+    of the history, weighted by their similarity to the movie in question (the
+    neighbourhood model of the same paper, with the shared encoding's cosine in
+    place of rating correlations). All of it is computed from the history and the
+    catalogue, so a new person has it too.
+
+    The head does not read the query vector: the towers are fitted to rank the
+    very movies that the train ratings belong to, so on train pairs they agree
+    far better than on later ones, and a head that trusts them overfits.
     """
 
     def __init__(self, params: ModelParams, global_mean: float) -> None:
@@ -44,29 +51,55 @@ class RatingHead(keras.layers.Layer):
         residual = (history.ratings - self._global_mean - history_movie_bias) * present
         return tf.reduce_sum(residual, axis=1) / (tf.reduce_sum(present, axis=1) + self._shrinkage)
 
+    def residuals(self, history: History, history_movie_bias: tf.Tensor, user_bias: tf.Tensor) -> tf.Tensor:
+        """float32[B, W]: stars above global mean, movie bias and user bias; 0 where masked."""
+        left = history.ratings - self._global_mean - history_movie_bias - user_bias[:, tf.newaxis]
+        return left * tf.cast(history.mask, tf.float32)
+
     def call(
         self,
-        query: tf.Tensor,
         movie: tf.Tensor,
+        history: tf.Tensor,
+        residuals: tf.Tensor,
+        mask: tf.Tensor,
         user_bias: tf.Tensor,
         movie_bias: tf.Tensor,
         movie_log_count: tf.Tensor,
         user_features: tf.Tensor,
         training: bool = False,
     ) -> tf.Tensor:
-        """float32[n] stars (not clipped), one pair a row.
+        """float32[B, M] stars (not clipped) of M movies for each of B histories.
 
         Args:
-          query: float32[n, D]; movie: float32[n, D], unit vectors.
-          user_bias, movie_bias: float32[n], stars.
-          movie_log_count: float32[n], log(1 + ratings of the movie).
-          user_features: float32[n, NUM_FEATURES], standardised.
+          movie: float32[B, M, D], shared encodings of the movies.
+          history: float32[B, W, D], shared encodings of the history.
+          residuals: float32[B, W], see `residuals`; mask: bool[B, W].
+          user_bias: float32[B], stars.
+          movie_bias: float32[B, M], stars.
+          movie_log_count: float32[B, M], log(1 + ratings of the movie).
+          user_features: float32[B, NUM_FEATURES], standardised.
         """
-        cosine = tf.reduce_sum(query * movie, axis=1, keepdims=True)
-        biases = tf.stack([user_bias, movie_bias, movie_log_count / 5.0], axis=1)
-        x = tf.concat([query * movie * float(query.shape[1]) ** 0.5, cosine, biases, user_features], axis=1)
-        residual = self._mlp(x, training=training)[:, 0]
-        return self._global_mean + self._scale[0] * user_bias + self._scale[1] * movie_bias + residual
+        similarity = tf.einsum(
+            "bmd,bwd->bmw", tf.math.l2_normalize(movie, axis=2), tf.math.l2_normalize(history, axis=2)
+        )
+        neighbours = [_weighted(similarity / scale, residuals, mask) for scale in _NEIGHBOUR_SCALES]
+        ones = tf.ones_like(movie_bias)
+        user = ones * user_bias[:, tf.newaxis]
+        inputs = tf.stack([*neighbours, user, movie_bias, movie_log_count / 5.0], axis=2)
+        x = tf.concat([inputs, ones[:, :, tf.newaxis] * user_features[:, tf.newaxis, :]], axis=2)
+        residual = self._mlp(x, training=training)[:, :, 0]
+        return self._global_mean + self._scale[0] * user + self._scale[1] * movie_bias + residual
+
+
+# Cosines are divided by these: a few near neighbours, and a broad view.
+_NEIGHBOUR_SCALES = (0.05, 0.2)
+
+
+def _weighted(logits: tf.Tensor, values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """float32[B, M]: mean of values[B, W] by the softmax of logits[B, M, W] where mask[B, W]; else 0."""
+    mask = mask[:, tf.newaxis, :]
+    weights = tf.nn.softmax(tf.where(mask, logits, -1e9), axis=2) * tf.cast(mask, tf.float32)
+    return tf.einsum("bmw,bw->bm", weights, values)
 
 
 def clip_stars(stars: tf.Tensor) -> tf.Tensor:

@@ -76,7 +76,6 @@ class Towers(tf.Module):
         self._num_genres = model.catalogue.genres.shape[1]
         self._genre_rows = vocabulary_table(genre_vocabulary, self._num_genres - 1)
         self._encoded = _buffer(model.encode_catalogue(), "encoded_movies")
-        self._vectors = _buffer(model.embed_catalogue(), "movie_vectors")
         count = model.catalogue.rating_count
         self._bias = _buffer(model.rating_head.movie_bias(count, model.catalogue.rating_sum), "movie_bias")
         self._log_count = _buffer(np.log1p(count), "movie_log_count")
@@ -153,21 +152,25 @@ class Towers(tf.Module):
         movie_ids: tf.Tensor,
     ) -> tf.Tensor:  # fmt: skip
         """float32[B, M] stars within the scale; 0 for a padded or unknown movie."""
-        del user_id
-        history, features, query = self._query(
-            history_movie_ids, history_ratings, history_timestamps, now, taste_genres, taste_weights
-        )
-        user_bias = self._rating_head.user_bias(history, tf.gather(self._bias, history.rows))
-        shape = tf.shape(movie_ids)
-        looked_up = tf.reshape(tf.cast(self._rows.lookup(movie_ids), tf.int32), [-1])
+        del user_id, taste_genres, taste_weights
+        history = self._history(history_movie_ids, history_ratings, history_timestamps)
+        features = self._user_features(history, now)
+        history_bias = tf.gather(self._bias, history.rows)
+        user_bias = self._rating_head.user_bias(history, history_bias)
+        residuals = self._rating_head.residuals(history, history_bias, user_bias)
+        looked_up = tf.cast(self._rows.lookup(movie_ids), tf.int32)
         rows = tf.maximum(looked_up, 0)
-        person = tf.repeat(tf.range(shape[0]), shape[1])
         stars = self._rating_head(
-            tf.gather(query, person), tf.gather(self._vectors, rows), tf.gather(user_bias, person),
-            tf.gather(self._bias, rows), tf.gather(self._log_count, rows), tf.gather(features, person),
-        )  # fmt: skip
-        stars = tf.where(looked_up >= 0, rating_head.clip_stars(stars), 0.0)
-        return tf.reshape(stars, shape)
+            tf.gather(self._encoded, rows),
+            tf.gather(self._encoded, history.rows),
+            residuals,
+            history.mask,
+            user_bias,
+            tf.gather(self._bias, rows),
+            tf.gather(self._log_count, rows),
+            features,
+        )
+        return tf.where(looked_up >= 0, rating_head.clip_stars(stars), 0.0)
 
 
 def _named(function: Any, output: str) -> Any:

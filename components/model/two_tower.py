@@ -174,9 +174,7 @@ class TwoTower(tfrs.Model):
         share = sampling_share(tf.gather(self._frequency, rows), batch, self._uniform, self.catalogue.size)
         weights = tf.where(pairs.target_rating >= contract.RELEVANT_RATING, 1.0, self._low_rating_weight)
         retrieval = self._retrieval_loss(query, candidates, rows, share, weights)
-        stars = self._rate_pairs(
-            history, query, candidates[:batch], features, target, pairs.target_rating, training
-        )
+        stars = self._rate_pairs(pairs, history, in_history, encoded[:batch], features, training)
         return {"retrieval": retrieval, "rating": tf.reduce_mean(tf.square(stars - pairs.target_rating))}
 
     def _drop_histories(self, history: History, taste: tf.Tensor) -> tuple[History, tf.Tensor]:
@@ -192,23 +190,31 @@ class TwoTower(tfrs.Model):
 
     def _rate_pairs(
         self,
+        pairs: Pairs,
         history: History,
-        query: tf.Tensor,
-        movies: tf.Tensor,
+        in_history: tf.Tensor,
+        movie: tf.Tensor,
         features: tf.Tensor,
-        target: tf.Tensor,
-        own_rating: tf.Tensor,
         training: bool,
     ) -> tf.Tensor:
-        count = tf.gather(self._count, target) - 1.0
-        total = tf.gather(self._sum, target) - own_rating
-        movie_bias = self.rating_head.movie_bias(count, total)
-        user_bias = self.rating_head.user_bias(history, self._history_movie_bias(history))
-        # The retrieval towers are shaped by retrieval; stars read them as they are.
-        return self.rating_head(
-            tf.stop_gradient(query), tf.stop_gradient(movies), user_bias, movie_bias,
-            tf.math.log1p(count), features, training=training,
-        )  # fmt: skip
+        """float32[B] stars for each pair's target, whose own rating its movie's mean leaves out."""
+        count = tf.gather(self._count, pairs.target) - 1.0
+        total = tf.gather(self._sum, pairs.target) - pairs.target_rating
+        history_bias = self._history_movie_bias(history)
+        user_bias = self.rating_head.user_bias(history, history_bias)
+        stars = self.rating_head(
+            # The encoding is shaped by retrieval; stars read it as it is.
+            tf.stop_gradient(movie)[:, tf.newaxis],
+            tf.stop_gradient(in_history),
+            self.rating_head.residuals(history, history_bias, user_bias),
+            history.mask,
+            user_bias,
+            self.rating_head.movie_bias(count, total)[:, tf.newaxis],
+            tf.math.log1p(count)[:, tf.newaxis],
+            features,
+            training=training,
+        )
+        return stars[:, 0]
 
     def _history_movie_bias(self, history: History) -> tf.Tensor:
         return self.rating_head.movie_bias(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from conftest import REPOSITORY, components_by_state, new_workspace
+from workspace import REPOSITORY, components_by_state, new_workspace
 
 FROM_TRAINER = {"trainer", "index", "baseline", "evaluator", "serving_check", "pusher"}
 # A change of data whose schema stays: the curated schemas are imported, not derived.

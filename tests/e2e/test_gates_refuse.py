@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import new_workspace
+from workspace import new_workspace
 
 
 @pytest.fixture(scope="module")

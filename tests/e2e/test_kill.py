@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import REPOSITORY, components_by_state, new_workspace, settings
+from workspace import REPOSITORY, components_by_state, new_workspace, settings
 
 from components import contract
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from components import contract
+from components.model.two_tower import Pairs
 from components.trainer import events, fit, warm_start
 from components.trainer.eval_recall import EvalRecall
 from components.trainer.params import TrainerParams
@@ -104,11 +105,10 @@ def test_a_targets_own_rating_changes_no_input_of_its_pair(material):
 
     def predictions(target_rating, catalogue_sum):
         model._sum = tf.constant(catalogue_sum)
-        (encoded,) = model.encode_rows(pairs.rows)
+        changed = Pairs(**{**vars(pairs), "target_rating": target_rating})
+        in_history, movie = model.encode_rows(pairs.rows, pairs.target)
         features = model.user_features(pairs.history, pairs.now)
-        query = model.query(pairs.history, encoded, features, tf.zeros([40, model.catalogue.genres.shape[1]]))
-        movies = tf.gather(model.embed_catalogue(), pairs.target)
-        return model._rate_pairs(pairs.history, query, movies, features, pairs.target, target_rating, False)
+        return model._rate_pairs(changed, pairs.history, in_history, movie, features, False)
 
     rows = pairs.target.numpy()
     # One pair whose movie is in no history of the batch: changing its rating changes the movie's sum.
