@@ -240,6 +240,12 @@ TOWER_FUNCTIONS: Final = (EMBED_QUERY, EMBED_MOVIE, RATE)
 MODEL: Final = "marquee"  # ScaNN and exact search
 MODEL_EXACT: Final = "marquee-exact"  # stock ops only: loads into a stock TensorFlow Serving
 MODELS: Final = (MODEL, MODEL_EXACT)
+# Which events the pushed model was fitted on: train, as it was tested, or all of
+# them. With `all` the model that was tested is published beside it, as MODEL_TESTED:
+# later candidates are compared with that one, which has not seen the test split.
+FinalFit = Literal["train", "all"]
+FINAL_FIT: Final = "final_fit"  # key of the config and of PUSHED.json
+MODEL_TESTED: Final = "marquee-tested"
 
 ASSETS_EXTRA: Final = "assets.extra"
 WARMUP_REQUESTS: Final = "tf_serving_warmup_requests"  # TFRecord of PredictionLog, at most 1,000
@@ -253,6 +259,7 @@ PUSHED: Final = "PUSHED.json"  # written last, in the version folder of MODEL
 PINNED: Final = "PINNED"  # a file of this name keeps a version from retention
 GATES: Final = "gates.json"  # verdicts, in the blessing artifact
 METRICS: Final = "metrics.json"  # overall and by slice, in the evaluation artifact
+FIT: Final = "fit.json"  # what a fit came to, in the model_run artifact
 
 # Custom properties of artifacts and execution properties.
 CODE_HASH: Final = "marquee_code"  # hash of the sources a component runs on

@@ -23,7 +23,7 @@ class BaselineSpec(ComponentSpec):
 
 
 class Baseline(base_component.BaseComponent):
-    """Finds the last pushed model.
+    """Finds the last pushed model, as it was tested.
 
     An ordinary component, because TFX's Resolver does not run on open-source
     Kubeflow. Output: `baseline` (Model), an empty folder if nothing was pushed;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -31,40 +30,39 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Finds the newest complete version of `model_name` below `push_destination`."""
+        """Finds the newest complete version of `model_name` below `push_destination`.
+
+        Where that was fitted on all events, the model of the same version that was
+        tested stands in for it: the other one has seen the test split.
+        """
         # The candidate is an input only so that a new one is compared afresh.
         del input_dict
         baseline = artifact_utils.get_single_instance(output_dict["baseline"])
         model_name = exec_properties["model_name"]
         find = versions.latest_exact if model_name == contract.MODEL_EXACT else versions.latest
         version = find(exec_properties["push_destination"])
-        target = path_utils.serving_model_dir(baseline.uri)
         if version is None:
             _make_folder(baseline.uri)
             _log.info("Nothing was pushed to %s yet: no baseline.", exec_properties["push_destination"])
             return
-        source = versions.folder(exec_properties["push_destination"], model_name, version.number)
-        link_tree(source, target)
+        source = version.unseen
+        if source is None:
+            # Any candidate would lose against it, until somebody deletes a model that is being served.
+            _make_folder(baseline.uri)
+            _log.warning(
+                "Version %d was fitted on all events and the model that was tested is gone from %s: no "
+                "baseline, because it has seen the answers of the test split.",
+                version.number,
+                versions.folder(exec_properties["push_destination"], contract.MODEL_TESTED, version.number),
+            )
+            return
+        if source == version.path:
+            source = versions.folder(exec_properties["push_destination"], model_name, version.number)
+        # Retention may delete the version; a link keeps the content, and nobody
+        # writes into a pushed model, so the copy cannot change either.
+        storage.link_tree(source, path_utils.serving_model_dir(baseline.uri))
         baseline.set_string_custom_property(versions.VERSION_PROPERTY, str(version.number))
         _log.info("The baseline is %s.", source)
-
-
-def link_tree(source: str, target: str) -> None:
-    """Copies a SavedModel; on one file system by hard links, which take no space.
-
-    A link keeps the content when retention deletes the version, and nobody
-    writes into a pushed model, so the copy cannot change either.
-    """
-    for name in storage.list_files(source):
-        from_path, to_path = storage.join(source, name), storage.join(target, name)
-        if storage.is_local(source) and storage.is_local(target):
-            Path(to_path).parent.mkdir(parents=True, exist_ok=True)
-            try:
-                os.link(from_path, to_path)
-                continue
-            except OSError as error:
-                _log.debug("No hard link (%s): copying.", error)
-        storage.copy_file(from_path, to_path)
 
 
 def _make_folder(uri: str) -> None:

@@ -15,7 +15,7 @@ import random
 import uuid
 from typing import Final
 
-from components import contract, storage
+from components import storage
 from components.pusher import versions
 
 CLAIMS: Final = ".claims"
@@ -50,13 +50,13 @@ class Claim:
 
 def acquire(destination: str, now: float) -> Claim:
     """Claims the first free number from `now` (Unix seconds) on, above every existing version."""
-    taken = [number for model in contract.MODELS for number in versions.numbers(destination, model)]
+    taken = [number for model in versions.ORDER for number in versions.numbers(destination, model)]
     number = max([int(now), *(existing + 1 for existing in taken)])
     try_claim = _claim_local if storage.is_local(destination) else _claim_remote
     while True:
         claim = try_claim(destination, number)
         if claim is not None:
-            if not any(storage.exists(versions.folder(destination, m, number)) for m in contract.MODELS):
+            if not any(storage.exists(versions.folder(destination, m, number)) for m in versions.ORDER):
                 return claim
             # Somebody published it and let go between our listing and our claim.
             claim.release()

@@ -21,6 +21,7 @@ class PusherSpec(ComponentSpec):
         "blessing": ChannelParameter(type=standard_artifacts.ModelBlessing),
         "infra_blessing": ChannelParameter(type=standard_artifacts.InfraBlessing),
         "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        "tested_model": ChannelParameter(type=standard_artifacts.Model, optional=True),
     }
     OUTPUTS = {"pushed_model": ChannelParameter(type=standard_artifacts.PushedModel)}  # noqa: RUF012
     PARAMETERS = {  # noqa: RUF012
@@ -48,6 +49,7 @@ class Pusher(base_component.BaseComponent):
         evaluation: types.BaseChannel,
         destination: str,
         params: PusherParams,
+        tested_model: types.BaseChannel | None = None,
     ) -> None:
         """Adds the component.
 
@@ -59,6 +61,8 @@ class Pusher(base_component.BaseComponent):
           evaluation: the Evaluator's metrics, copied into PUSHED.json.
           destination: root of the served models, a path or an object store's URI.
           params: retention.
+          tested_model: the SavedModel that `evaluation` is about, where `model` is
+            its fit on all events. It is published as contract.MODEL_TESTED.
         """
         spec = PusherSpec(
             model=model,
@@ -66,6 +70,7 @@ class Pusher(base_component.BaseComponent):
             blessing=blessing,
             infra_blessing=infra_blessing,
             evaluation=evaluation,
+            tested_model=tested_model,
             pushed_model=types.Channel(type=standard_artifacts.PushedModel),
             destination=destination,
             **{contract.PARAMS: params.to_json()},

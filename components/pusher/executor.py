@@ -24,6 +24,13 @@ _log = logging.getLogger(__name__)
 # Custom property of an output that was not pushed: which check refused.
 REFUSED_PROPERTY = "refused_by"
 
+# Input by the name it is published under; the last one only after a final fit.
+_INPUTS = {
+    contract.MODEL: "model",
+    contract.MODEL_EXACT: "model_exact",
+    contract.MODEL_TESTED: "tested_model",
+}
+
 
 class Executor(base_executor.BaseExecutor):
     """Publishes both models if both blessings are good; see `publish`.
@@ -39,14 +46,16 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Pushes `model` and `model_exact`.
+        """Pushes `model`, `model_exact` and, if given, `tested_model`.
 
         Raises:
           ValueError: an accepted model artifact holds no SavedModel.
         """
         params = PusherParams.from_json(exec_properties[contract.PARAMS])
         destination = exec_properties["destination"]
-        inputs = {name: artifact_utils.get_single_instance(items) for name, items in input_dict.items()}
+        inputs = {
+            name: artifact_utils.get_single_instance(items) for name, items in input_dict.items() if items
+        }
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
 
         refused_by = [
@@ -66,8 +75,9 @@ class Executor(base_executor.BaseExecutor):
         retention.sweep(destination, time.time())
         version = publish(
             sources={
-                contract.MODEL: path_utils.serving_model_path(inputs["model"].uri),
-                contract.MODEL_EXACT: path_utils.serving_model_path(inputs["model_exact"].uri),
+                name: path_utils.serving_model_path(inputs[key].uri)
+                for name, key in _INPUTS.items()
+                if key in inputs
             },
             destination=destination,
             record=self._record(inputs),
@@ -84,10 +94,11 @@ class Executor(base_executor.BaseExecutor):
         """Where the model comes from and why it was accepted."""
         metrics = json.loads(storage.read_text(storage.join(inputs["evaluation"].uri, contract.METRICS)))
         run = self._context.pipeline_run_id if self._context else None
+        final_fit: contract.FinalFit = "all" if _INPUTS[contract.MODEL_TESTED] in inputs else "train"
         return {
             "run": run or "",
-            "model": inputs["model"].uri,
-            "model_exact": inputs["model_exact"].uri,
+            contract.FINAL_FIT: final_fit,
+            **{key: inputs[key].uri for key in _INPUTS.values() if key in inputs},
             "metrics": metrics["candidate"]["overall"],
             "gates": json.loads(storage.read_text(storage.join(inputs["blessing"].uri, contract.GATES))),
         }

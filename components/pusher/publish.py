@@ -1,8 +1,8 @@
 """Makes a new version visible to model servers, whole or not at all.
 
-On a file system both models are staged in hidden folders beside the versions
-(servers read numeric names only), then renamed: contract.MODEL_EXACT first, then
-contract.MODEL, which carries PUSHED.json. On an object store, where nothing can
+On a file system the models are staged in hidden folders beside the versions
+(servers read numeric names only), then renamed: contract.MODEL_TESTED if there
+is one, contract.MODEL_EXACT, then contract.MODEL, which carries PUSHED.json. On an object store, where nothing can
 be renamed in one step, the files are copied with saved_model.pb last, the
 ready signal of TensorFlow Serving, and PUSHED.json after everything else.
 """
@@ -17,21 +17,19 @@ from typing import Any, Final
 from components import contract, storage
 from components.pusher import claim as claims
 from components.pusher import versions
-from components.pusher.versions import SAVED_MODEL
+from components.pusher.versions import ORDER, SAVED_MODEL
 
 INCOMING: Final = ".incoming-"
-
-# Models in the order in which they become visible: the record comes with the last.
-ORDER: Final = (contract.MODEL_EXACT, contract.MODEL)
 
 
 def publish(
     sources: Mapping[str, str], destination: str, record: Mapping[str, Any], now: float
 ) -> versions.Version:
-    """Publishes both models under one new number.
+    """Publishes the models under one new number.
 
     Args:
-      sources: folder of the SavedModel by model name (contract.MODELS).
+      sources: folder of the SavedModel by model name: contract.MODELS, and
+        contract.MODEL_TESTED if another model than these was tested.
       destination: root of the served models, a path or an object store's URI.
       record: what PUSHED.json says beyond version, time and hashes.
       now: Unix time in seconds.
@@ -42,9 +40,10 @@ def publish(
     Raises:
       ValueError: a source holds no SavedModel.
     """
-    for model in ORDER:
-        if not storage.exists(storage.join(sources[model], SAVED_MODEL)):
-            raise ValueError(f"{sources[model]} holds no {SAVED_MODEL}: nothing to push as {model}.")
+    sources = {model: sources[model] for model in ORDER if model in sources}
+    for model, source in sources.items():
+        if not storage.exists(storage.join(source, SAVED_MODEL)):
+            raise ValueError(f"{source} holds no {SAVED_MODEL}: nothing to push as {model}.")
     claim = claims.acquire(destination, now)
     place = _publish_local if storage.is_local(destination) else _publish_remote
     full = place(sources, destination, claim, {**record, **_stamp(claim.number, now)})
@@ -53,6 +52,9 @@ def publish(
         number=claim.number,
         path=versions.folder(destination, contract.MODEL, claim.number),
         path_exact=versions.folder(destination, contract.MODEL_EXACT, claim.number),
+        path_tested=versions.folder(destination, contract.MODEL_TESTED, claim.number)
+        if contract.MODEL_TESTED in sources
+        else None,
         pinned=False,
         record=full,
     )
@@ -66,14 +68,14 @@ def _stamp(number: int, now: float) -> dict[str, Any]:
 def _publish_local(
     sources: Mapping[str, str], destination: str, claim: claims.Claim, record: dict[str, Any]
 ) -> dict[str, Any]:
-    staged = {model: storage.join(destination, model, f"{INCOMING}{claim.number}") for model in ORDER}
-    hashes = {model: _copy(sources[model], staged[model], claim) for model in ORDER}
+    staged = {model: storage.join(destination, model, f"{INCOMING}{claim.number}") for model in sources}
+    hashes = {model: _copy(source, staged[model], claim) for model, source in sources.items()}
     record = {**record, "sha256": hashes}
     storage.write_text(storage.join(staged[contract.MODEL], contract.PUSHED), json.dumps(record, indent=1))
-    for model in ORDER:
-        storage.sync_folder(staged[model])
+    for model, folder in staged.items():
+        storage.sync_folder(folder)
         claim.keep()
-        storage.rename_folder(staged[model], versions.folder(destination, model, claim.number))
+        storage.rename_folder(folder, versions.folder(destination, model, claim.number))
     return record
 
 
@@ -81,8 +83,8 @@ def _publish_remote(
     sources: Mapping[str, str], destination: str, claim: claims.Claim, record: dict[str, Any]
 ) -> dict[str, Any]:
     hashes = {
-        model: _copy(sources[model], versions.folder(destination, model, claim.number), claim)
-        for model in ORDER
+        model: _copy(source, versions.folder(destination, model, claim.number), claim)
+        for model, source in sources.items()
     }
     record = {**record, "sha256": hashes}
     path = storage.join(versions.folder(destination, contract.MODEL, claim.number), contract.PUSHED)

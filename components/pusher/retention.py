@@ -8,8 +8,8 @@ from typing import Final
 from components import contract, storage
 from components.pusher import claim as claims
 from components.pusher import versions
-from components.pusher.publish import INCOMING, ORDER
-from components.pusher.versions import SAVED_MODEL
+from components.pusher.publish import INCOMING
+from components.pusher.versions import ORDER, SAVED_MODEL
 
 OUTGOING: Final = ".outgoing-"
 
@@ -22,7 +22,7 @@ def to_delete(numbers: list[int], pinned: set[int], keep: int) -> list[int]:
 
 
 def apply(destination: str, keep: int) -> list[int]:
-    """Deletes old versions of both models and returns their numbers.
+    """Deletes old versions of every model and returns their numbers.
 
     Only what a push completed is counted and deleted: a folder that somebody
     else put there is not ours.
@@ -43,7 +43,7 @@ def _is_pushed(destination: str, number: int) -> bool:
 
 
 def delete(destination: str, number: int) -> None:
-    """Deletes one version of both models, the one with the record last.
+    """Deletes one version of every model, the one with the record last.
 
     A deletion that is interrupted leaves the record, so that the next one ends it.
     """

@@ -1,10 +1,12 @@
 """What has been pushed: the folders that model servers read.
 
-    <destination>/marquee/<version>/        SavedModel and PUSHED.json
-    <destination>/marquee-exact/<version>/  SavedModel
+    <destination>/marquee/<version>/         SavedModel and PUSHED.json
+    <destination>/marquee-exact/<version>/   SavedModel
+    <destination>/marquee-tested/<version>/  SavedModel, after a final fit on all events
 
 A version counts once PUSHED.json lies beside saved_model.pb in the first
-folder: it is the last thing that a push makes visible. Light enough for the
+folder: it is the last thing that a push makes visible. Servers are not told of
+the third. Light enough for the
 command line: local destinations need the standard library alone.
 """
 
@@ -18,6 +20,8 @@ from typing import Any, Final
 from components import contract, storage
 
 SAVED_MODEL: Final = "saved_model.pb"
+# Folders of a version in the order in which they become visible: the record comes with the last.
+ORDER: Final = (contract.MODEL_TESTED, contract.MODEL_EXACT, contract.MODEL)
 # Properties of artifacts; the first two as TFX's own pusher names them.
 PUSHED_PROPERTY: Final = "pushed"
 DESTINATION_PROPERTY: Final = "pushed_destination"
@@ -34,6 +38,7 @@ class Version:
       number: the version, seconds since 1970 unless two pushes met.
       path: folder of contract.MODEL.
       path_exact: folder of contract.MODEL_EXACT, None if it is gone.
+      path_tested: folder of contract.MODEL_TESTED, None if it is gone or there never was one.
       pinned: retention leaves it alone.
       record: content of PUSHED.json (`publish.Record`).
     """
@@ -41,8 +46,21 @@ class Version:
     number: int
     path: str
     path_exact: str | None
+    path_tested: str | None
     pinned: bool
     record: dict[str, Any]
+
+    @property
+    def unseen(self) -> str | None:
+        """Folder of the model of this version that has not seen the test split, None if it is gone.
+
+        What a later candidate can be compared with, or start from, and still be
+        measured honestly.
+        """
+        everything: contract.FinalFit = "all"
+        if self.record.get(contract.FINAL_FIT) == everything:
+            return self.path_tested
+        return self.path
 
 
 def folder(destination: str, model: str, number: int) -> str:
@@ -61,10 +79,9 @@ def is_complete(destination: str, number: int) -> bool:
 
 
 def is_pinned(destination: str, number: int) -> bool:
-    """Pinned in either model's folder."""
+    """Pinned in any model's folder."""
     return any(
-        storage.exists(storage.join(folder(destination, model, number), contract.PINNED))
-        for model in contract.MODELS
+        storage.exists(storage.join(folder(destination, model, number), contract.PINNED)) for model in ORDER
     )
 
 
@@ -80,12 +97,12 @@ def list_versions(destination: str) -> list[Version]:
         if not is_complete(destination, number):
             _log.warning("%s is skipped: it lacks %s or %s.", path, contract.PUSHED, SAVED_MODEL)
             continue
-        exact = folder(destination, contract.MODEL_EXACT, number)
         versions.append(
             Version(
                 number=number,
                 path=path,
-                path_exact=exact if storage.exists(storage.join(exact, SAVED_MODEL)) else None,
+                path_exact=_existing(destination, contract.MODEL_EXACT, number),
+                path_tested=_existing(destination, contract.MODEL_TESTED, number),
                 pinned=is_pinned(destination, number),
                 record=_record(storage.join(path, contract.PUSHED)),
             )
@@ -103,6 +120,11 @@ def latest_exact(destination: str) -> Version | None:
     """The newest complete version that has contract.MODEL_EXACT too."""
     versions = [version for version in list_versions(destination) if version.path_exact]
     return versions[-1] if versions else None
+
+
+def _existing(destination: str, model: str, number: int) -> str | None:
+    path = folder(destination, model, number)
+    return path if storage.exists(storage.join(path, SAVED_MODEL)) else None
 
 
 def _record(path: str) -> dict[str, Any]:
