@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from absl import logging
 from tfx import types
-from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_executor
-from tfx.dsl.io import fileio
-from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from components import contract
 from components.example_gen import features, movielens, movies, timelines
+from components.example_gen.artifact import describe, write_split
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.read import split_uri
-from components.example_gen.write import shards, write_shard
 
 DATA_PATH = "data_path"
 TIMELINES = "timelines"
@@ -53,31 +48,16 @@ class Executor(base_executor.BaseExecutor):
             )
 
         artifact = artifact_utils.get_single_instance(output_dict[TIMELINES])
-        _describe(artifact, contract.SPLITS)
+        describe(artifact, contract.SPLITS)
         for split in contract.SPLITS:
             sizes = timelines.lengths(events, at, split)
             make = functools.partial(timelines.records, events, at, split)
-            _write(split_uri(artifact.uri, split), sizes, make, params.events_per_shard)
+            write_split(split_uri(artifact.uri, split), sizes, make, params.events_per_shard)
             logging.info("timelines, %s: %d records, %d ratings", split, len(sizes), sizes.sum())
 
         artifact = artifact_utils.get_single_instance(output_dict[MOVIES])
-        _describe(artifact, (features.MOVIES_SPLIT,))
+        describe(artifact, (features.MOVIES_SPLIT,))
         table = movies.records(log, events, at)
         folder, sizes = split_uri(artifact.uri, features.MOVIES_SPLIT), np.ones(len(table), np.int64)
-        _write(folder, sizes, lambda part: table[part], params.events_per_shard)
+        write_split(folder, sizes, lambda part: table[part], params.events_per_shard)
         logging.info("movies: %d", len(table))
-
-
-def _describe(artifact: types.Artifact, splits: tuple[str, ...]) -> None:
-    """What TFX's components read from an Examples artifact before its files."""
-    artifact.split_names = artifact_utils.encode_split_names(list(splits))
-    examples_utils.set_payload_format(artifact, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
-    examples_utils.set_file_format(artifact, "tfrecords_gzip")
-
-
-def _write(folder: str, sizes: np.ndarray, make: Callable[[slice], pa.Table], shard_size: int) -> None:
-    """Makes and writes one shard after the other, so that one is in memory."""
-    fileio.makedirs(folder)
-    parts = shards(sizes, shard_size)
-    for index, part in enumerate(parts):
-        write_shard(folder, index, len(parts), make(part))

@@ -1,0 +1,1 @@
+"""Every event that is known, as the train split of a final fit."""

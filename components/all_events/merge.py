@@ -1,0 +1,84 @@
+"""Timelines and movies with nothing held out. Pure functions over Arrow tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components import contract
+from components.example_gen import features, ragged
+
+# A record's targets end where its split ends: test knows most, and not everybody has one.
+_LATEST_FIRST = (contract.TEST, contract.EVAL, contract.TRAIN)
+
+
+def timelines(splits: Mapping[str, pa.Table]) -> pa.Table:
+    """One record per user whose history is all of the user's events, oldest first.
+
+    As records of train are: no targets, no slices. They are those of the latest
+    split in which the user has a record, history and targets joined.
+
+    Args:
+      splits: `features.TIMELINES` by name of the split.
+    """
+    parts = []
+    taken = pa.array([], features.TIMELINES.field(contract.USER_ID).type)
+    for split in _LATEST_FIRST:
+        table = splits[split]
+        part = table.filter(pc.invert(pc.is_in(table[contract.USER_ID], value_set=taken)))
+        taken = pa.concat_arrays([taken, *part[contract.USER_ID].chunks])
+        parts.append(part)
+    latest = pa.concat_tables(parts).combine_chunks()
+    joined = {
+        history: _joined(latest[history].combine_chunks(), latest[targets].combine_chunks())
+        for history, targets in zip(contract.HISTORY_FEATURES, contract.TARGET_FEATURES, strict=True)
+    }
+    columns = {contract.USER_ID: latest[contract.USER_ID], **joined}
+    nothing = {
+        field.name: pa.array([[] if pa.types.is_large_list(field.type) else ""] * len(latest), field.type)
+        for field in features.TIMELINES
+        if field.name not in columns
+    }
+    columns |= nothing
+    return pa.Table.from_arrays(
+        [columns[field.name] for field in features.TIMELINES], schema=features.TIMELINES
+    )
+
+
+def movies(table: pa.Table, everything: pa.Table) -> pa.Table:
+    """The movies with the count and mean of all their ratings; the rest stays.
+
+    Args:
+      table: `features.MOVIES`.
+      everything: what `timelines` returned.
+
+    Raises:
+      ValueError: an event's movie is not in `table`.
+    """
+    rated = everything[contract.HISTORY_MOVIE_IDS].combine_chunks().flatten()
+    stars = everything[contract.HISTORY_RATINGS].combine_chunks().flatten().to_numpy()
+    rows = pc.index_in(rated, value_set=table[contract.MOVIE_ID].combine_chunks())
+    if rows.null_count:
+        raise ValueError(
+            f"the timelines hold movie {rated.filter(rows.is_null())[0].as_py()!r}, which is not among the "
+            "movies; both must come from the same ExampleGen run"
+        )
+    count = np.bincount(rows.to_numpy(), minlength=len(table))
+    mean = np.bincount(rows.to_numpy(), stars, len(table)) / np.maximum(count, 1)
+    known = {contract.RATING_COUNT: pa.array(count), contract.RATING_MEAN: pa.array(mean)}
+    columns = [known.get(field.name, table[field.name]).cast(field.type) for field in features.MOVIES]
+    return pa.Table.from_arrays(columns, schema=features.MOVIES)
+
+
+def _joined(first: pa.LargeListArray, second: pa.LargeListArray) -> pa.LargeListArray:
+    """Lists of the same records, one after the other: [[a], [b]] and [[x], []] -> [[a, x], [b]]."""
+    lengths = np.stack([each.value_lengths().to_numpy() for each in (first, second)], axis=1)
+    values = pa.concat_arrays([first.flatten(), second.flatten()])
+    # Where each list starts in `values`: all of the first come before the second's.
+    starts = ragged.offsets_of(lengths.T.ravel())[:-1].reshape(2, -1).T
+    return ragged.from_lengths(
+        lengths.sum(axis=1), values.take(pa.array(ragged.spans(starts.ravel(), lengths.ravel())))
+    )

@@ -1,0 +1,52 @@
+"""From artifacts on disk to artifacts on disk, on the shared small run."""
+
+from __future__ import annotations
+
+import csv
+
+from tfx.types import artifact_utils, channel_utils, standard_artifacts
+
+from components import contract
+from components.all_events import executor
+from components.all_events.component import AllEvents
+from components.example_gen import read
+from components.example_gen.params import ExampleGenParams
+
+
+def examples(uri):
+    artifact = standard_artifacts.Examples()
+    artifact.uri = str(uri)
+    return artifact
+
+
+def test_the_artifacts_hold_every_rating_of_the_file(pushed_workspace, tmp_path):
+    keys = (executor.TIMELINES, executor.MOVIES)
+    inputs = {key: [examples(pushed_workspace.artifact("example_gen", key))] for key in keys}
+    channels = [channel_utils.as_channel(artifacts) for artifacts in inputs.values()]
+    component = AllEvents(*channels, ExampleGenParams(events_per_shard=4000))
+    outputs = {key: [examples(tmp_path / key)] for key in component.outputs}
+    executor.Executor().Do(inputs, outputs, {**component.exec_properties, contract.CODE_HASH: "ignored"})
+
+    for (artifact,) in outputs.values():
+        assert artifact_utils.decode_split_names(artifact.split_names) == [contract.TRAIN]
+    timelines = read.read_timelines(str(tmp_path / executor.ALL_TIMELINES), contract.TRAIN)
+    found = sorted(
+        (row[contract.USER_ID], *event)
+        for row in timelines.to_pylist()
+        for event in zip(*(row[name] for name in contract.HISTORY_FEATURES), strict=True)
+    )
+    with (pushed_workspace.data / "ratings.csv").open() as file:
+        rows = [
+            (r["userId"], r["movieId"], float(r["rating"]), int(r["timestamp"])) for r in csv.DictReader(file)
+        ]
+    assert found == sorted(rows)
+    assert len(list((tmp_path / executor.ALL_TIMELINES / "Split-train").iterdir())) == 4
+
+    movies = read.read_movies(str(tmp_path / executor.ALL_MOVIES)).to_pylist()
+    before = read.read_movies(inputs[executor.MOVIES][0].uri).to_pylist()
+    assert sum(movie[contract.RATING_COUNT] for movie in movies) == len(rows)
+    assert [movie[contract.MOVIE_ID] for movie in movies] == [movie[contract.MOVIE_ID] for movie in before]
+    assert all(
+        new[contract.RATING_COUNT] >= old[contract.RATING_COUNT]
+        for new, old in zip(movies, before, strict=True)
+    )

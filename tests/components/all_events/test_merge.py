@@ -1,0 +1,85 @@
+"""All events joined, against loops over users."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components import contract
+from components.all_events import merge
+from components.example_gen import features
+
+MOVIES = ("m1", "m2", "m3", "m4")
+event = st.tuples(st.sampled_from(MOVIES[:3]), st.sampled_from([0.5, 3.0, 4.5]), st.integers(1, 10**10))
+users = st.dictionaries(st.text("abé", min_size=1, max_size=3), st.lists(event, min_size=1, max_size=25))
+
+
+def record(user, history, targets, held_out):
+    columns = {
+        name: [event[i] for event in part]
+        for part, names in ((history, contract.HISTORY_FEATURES), (targets, contract.TARGET_FEATURES))
+        for i, name in enumerate(names)
+    }
+    slices = {contract.SLICE_HISTORY: "001-009", contract.SLICE_COLD: contract.WARM} if held_out else {}
+    return {contract.USER_ID: user, contract.SLICE_HISTORY: "", contract.SLICE_COLD: "", **columns, **slices}
+
+
+def cut(logs):
+    """The three splits, by the rule that stands beside contract.SPLITS."""
+    records = {split: [] for split in contract.SPLITS}
+    for user, log in logs.items():
+        n = len(log)
+        t = max(1, n // 10) if n >= 3 else 0
+        records[contract.TRAIN].append(record(user, log[: n - 2 * t], [], False))
+        if t:
+            records[contract.EVAL].append(record(user, log[: n - 2 * t], log[n - 2 * t : n - t], True))
+            records[contract.TEST].append(record(user, log[: n - t], log[n - t :], True))
+    return {split: pa.Table.from_pylist(rows, features.TIMELINES) for split, rows in records.items()}
+
+
+def catalogue():
+    return pa.Table.from_pylist(
+        [
+            {
+                contract.MOVIE_ID: movie,
+                contract.TITLE: f"Title {movie}",
+                contract.YEAR: 1990,
+                contract.GENRES: ["Drama"],
+                contract.TAGS: ["slow"],
+                contract.RATING_COUNT: 77,
+                contract.RATING_MEAN: 2.5,
+            }
+            for movie in MOVIES
+        ],
+        features.MOVIES,
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(users)
+def test_every_event_once_in_its_order(logs):
+    merged = merge.timelines(cut(logs))
+    assert merged.schema == features.TIMELINES
+    found = {row[contract.USER_ID]: row for row in merged.to_pylist()}
+    assert len(found) == merged.num_rows
+    assert found == {user: record(user, log, [], False) for user, log in logs.items()}
+
+
+@settings(max_examples=60, deadline=None)
+@given(users)
+def test_counts_and_means_are_of_all_ratings_and_the_rest_stays(logs):
+    before = catalogue()
+    after = merge.movies(before, merge.timelines(cut(logs)))
+    assert after.schema == features.MOVIES
+    for old, new in zip(before.to_pylist(), after.to_pylist(), strict=True):
+        stars = [stars for log in logs.values() for movie, stars, _ in log if movie == old[contract.MOVIE_ID]]
+        assert new.pop(contract.RATING_COUNT) == len(stars)
+        assert new.pop(contract.RATING_MEAN) == pytest.approx(sum(stars) / len(stars) if stars else 0.0)
+        assert new == {name: old[name] for name in new}
+
+
+def test_an_event_of_an_unknown_movie_is_named():
+    with pytest.raises(ValueError, match="hold movie 'm9', which is not among the movies"):
+        merge.movies(catalogue(), merge.timelines(cut({"a": [("m9", 3.0, 1)]})))
