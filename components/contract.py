@@ -244,6 +244,7 @@ MODELS: Final = (MODEL, MODEL_EXACT)
 # them. With `all` the model that was tested is published beside it, as MODEL_TESTED:
 # later candidates are compared with that one, which has not seen the test split.
 FinalFit = Literal["train", "all"]
+ALL: Final = "all"
 FINAL_FIT: Final = "final_fit"  # key of the config and of PUSHED.json
 MODEL_TESTED: Final = "marquee-tested"
 

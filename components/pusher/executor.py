@@ -94,10 +94,10 @@ class Executor(base_executor.BaseExecutor):
         """Where the model comes from and why it was accepted."""
         metrics = json.loads(storage.read_text(storage.join(inputs["evaluation"].uri, contract.METRICS)))
         run = self._context.pipeline_run_id if self._context else None
-        final_fit: contract.FinalFit = "all" if _INPUTS[contract.MODEL_TESTED] in inputs else "train"
+        refitted = _INPUTS[contract.MODEL_TESTED] in inputs
         return {
             "run": run or "",
-            contract.FINAL_FIT: final_fit,
+            contract.FINAL_FIT: contract.ALL if refitted else contract.TRAIN,
             **{key: inputs[key].uri for key in _INPUTS.values() if key in inputs},
             "metrics": metrics["candidate"]["overall"],
             "gates": json.loads(storage.read_text(storage.join(inputs["blessing"].uri, contract.GATES))),

@@ -2,9 +2,10 @@
 
 On a file system the models are staged in hidden folders beside the versions
 (servers read numeric names only), then renamed: contract.MODEL_TESTED if there
-is one, contract.MODEL_EXACT, then contract.MODEL, which carries PUSHED.json. On an object store, where nothing can
-be renamed in one step, the files are copied with saved_model.pb last, the
-ready signal of TensorFlow Serving, and PUSHED.json after everything else.
+is one, contract.MODEL_EXACT, then contract.MODEL, which carries PUSHED.json. On
+an object store, where nothing can be renamed in one step, the files are copied
+with saved_model.pb last, the ready signal of TensorFlow Serving, and PUSHED.json
+after everything else.
 """
 
 from __future__ import annotations

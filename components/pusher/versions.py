@@ -57,10 +57,7 @@ class Version:
         What a later candidate can be compared with, or start from, and still be
         measured honestly.
         """
-        everything: contract.FinalFit = "all"
-        if self.record.get(contract.FINAL_FIT) == everything:
-            return self.path_tested
-        return self.path
+        return self.path_tested if self.record.get(contract.FINAL_FIT) == contract.ALL else self.path
 
 
 def folder(destination: str, model: str, number: int) -> str:

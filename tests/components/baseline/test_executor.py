@@ -66,6 +66,36 @@ def test_an_incomplete_version_is_skipped(tmp_path: Path, caplog: pytest.LogCapt
     assert "10 is skipped: it lacks PUSHED.json" in caplog.text
 
 
+@pytest.mark.parametrize("model_name", contract.MODELS)
+def test_of_a_final_fit_the_tested_model_is_the_baseline(tmp_path: Path, model_name: str) -> None:
+    served = tmp_path / "served"
+    push(served, 9)
+    (served / contract.MODEL / "9" / contract.PUSHED).write_text(
+        json.dumps({contract.FINAL_FIT: contract.ALL})
+    )
+    tested = served / contract.MODEL_TESTED / "9"
+    shutil.copytree(served / contract.MODEL_EXACT / "9", tested)
+    (tested / "saved_model.pb").write_text("tested 9")
+    baseline = run(tmp_path, str(served), model_name)
+    path = Path(path_utils.serving_model_path(baseline.uri))
+    assert (path / "saved_model.pb").read_text() == "tested 9"
+    assert baseline.get_string_custom_property("pushed_version") == "9"
+
+
+def test_a_model_that_has_seen_the_test_split_is_no_baseline(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    served = tmp_path / "served"
+    push(served, 9)
+    (served / contract.MODEL / "9" / contract.PUSHED).write_text(
+        json.dumps({contract.FINAL_FIT: contract.ALL})
+    )
+    baseline = run(tmp_path, str(served))
+    assert list(Path(baseline.uri).iterdir()) == []
+    assert not baseline.has_custom_property("pushed_version")
+    assert "it has seen the answers of the test split" in caplog.text
+
+
 def test_the_copy_takes_no_space_and_outlives_the_version(tmp_path: Path) -> None:
     push(tmp_path / "served", 9)
     pushed = tmp_path / "served" / contract.MODEL / "9" / "saved_model.pb"

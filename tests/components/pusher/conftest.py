@@ -13,12 +13,12 @@ FILES = ("saved_model.pb", "variables/variables.index", "assets.extra/index.json
 
 
 @pytest.fixture
-def make_sources(tmp_path: Path) -> Callable[[str], dict[str, str]]:
-    """make_sources(tag): both models, whose files say `tag`; returns {model: folder}."""
+def make_sources(tmp_path: Path) -> Callable[..., dict[str, str]]:
+    """make_sources(tag, *more): both models (and more), whose files say `tag`; returns {model: folder}."""
 
-    def make(tag: str) -> dict[str, str]:
+    def make(tag: str, *more: str) -> dict[str, str]:
         folders = {}
-        for model in contract.MODELS:
+        for model in (*contract.MODELS, *more):
             root = tmp_path / "sources" / tag / model / "Format-Serving"
             for name in FILES:
                 (root / name).parent.mkdir(parents=True, exist_ok=True)

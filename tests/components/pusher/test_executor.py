@@ -21,7 +21,7 @@ from components.pusher.component import Pusher
 from components.pusher.executor import Executor
 from components.pusher.params import PusherParams
 
-Sources = Callable[[str], dict[str, str]]
+Sources = Callable[..., dict[str, str]]
 GATES = [Gate("recall@10 floor", 0.1, 0.02, True, "at least the floor")]
 
 
@@ -46,6 +46,9 @@ def run(
         "infra_blessing": artifact(standard_artifacts.InfraBlessing, tmp_path / "infra", **properties[1]),
         "evaluation": artifact(standard_artifacts.ModelEvaluation, tmp_path / "evaluation"),
     }
+    if contract.MODEL_TESTED in sources:
+        tested = Path(sources[contract.MODEL_TESTED]).parent
+        inputs["tested_model"] = artifact(standard_artifacts.Model, tested)
     report.write_metrics(inputs["evaluation"].uri, Report(ModelMetrics({"mrr": 0.25}, {})))
     report.write_gates(inputs["blessing"].uri, GATES)
     component = Pusher(
@@ -90,9 +93,22 @@ def test_an_accepted_model_is_pushed_with_its_record(make_sources: Sources, tmp_
     assert pushed.get_string_custom_property("pushed_version") == str(version.number)
     assert pushed.get_string_custom_property("pushed_destination") == version.path
     assert version.record["run"] == "run-7"
+    assert version.record[contract.FINAL_FIT] == contract.TRAIN
+    assert "tested_model" not in version.record
     assert version.record["metrics"] == {"mrr": 0.25}
     assert [Gate(**gate) for gate in version.record["gates"]] == GATES
     assert json.loads((tmp_path / "pushed" / contract.PUSHED).read_text()) == version.record
+
+
+def test_after_a_final_fit_the_tested_model_is_pushed_too(make_sources: Sources, tmp_path: Path) -> None:
+    sources = make_sources("a", contract.MODEL_TESTED)
+    _, served = run(tmp_path, sources, 1, 1)
+    version = versions.latest(served)
+    assert version is not None and version.path_tested is not None
+    assert version.record[contract.FINAL_FIT] == contract.ALL
+    assert version.record["tested_model"] == str(Path(sources[contract.MODEL_TESTED]).parent)
+    for folder, model in ((version.path, contract.MODEL), (version.path_tested, contract.MODEL_TESTED)):
+        assert (Path(folder) / "saved_model.pb").read_text().startswith(f"a {model} ")
 
 
 def test_retention_follows_the_params(make_sources: Sources, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from components import contract, storage
 from components.pusher import claim, retention, versions
 from components.pusher.publish import publish
 
-Sources = Callable[[str], dict[str, str]]
+Sources = Callable[..., dict[str, str]]
 
 # A push that also deletes the version before it (keep = 1), killed before its
 # n-th change of the file system; n = -1 is never.

@@ -17,7 +17,7 @@ from components import contract, storage
 from components.pusher import claim, versions
 from components.pusher.publish import publish
 
-Sources = Callable[[str], dict[str, str]]
+Sources = Callable[..., dict[str, str]]
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -85,6 +85,36 @@ def test_exact_is_visible_first_and_the_record_comes_with_the_last(
     monkeypatch.setattr(storage, "rename_folder", watch)
     publish(make_sources("a"), str(served), {}, now=5)
     assert seen == [[], ["marquee-exact/5"]]
+
+
+@pytest.mark.parametrize("store", ["local", "remote"])
+def test_the_tested_model_is_there_before_what_was_fitted_again(
+    make_sources: Sources, tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = str(tmp_path / "served") if store == "local" else f"ram://{tmp_path.name}/served"
+    sources = make_sources("a", contract.MODEL_TESTED)
+    written: list[str] = []
+    copy = storage.copy_file
+    monkeypatch.setattr(storage, "copy_file", lambda *paths: written.append(paths[1]) or copy(*paths))
+    version = publish(sources, served, {contract.FINAL_FIT: contract.ALL}, now=5)
+    models = [path.removeprefix(served).split("/")[1] for path in written if path.endswith("saved_model.pb")]
+    assert models == [contract.MODEL_TESTED, contract.MODEL_EXACT, contract.MODEL]
+    tested = storage.join(served, contract.MODEL_TESTED, "5")
+    assert storage.list_files(tested) == storage.list_files(sources[contract.MODEL_TESTED])
+    assert set(version.record["sha256"]) == {contract.MODEL_TESTED, *contract.MODELS}
+    assert versions.list_versions(served) == [version]
+    assert version.path_tested == version.unseen == tested
+
+
+def test_what_has_not_seen_the_test_split(make_sources: Sources, tmp_path: Path) -> None:
+    served = str(tmp_path / "served")
+    plain = publish(make_sources("a"), served, {contract.FINAL_FIT: contract.TRAIN}, now=5)
+    assert (plain.path_tested, plain.unseen) == (None, plain.path)
+    publish(make_sources("b", contract.MODEL_TESTED), served, {contract.FINAL_FIT: contract.ALL}, now=6)
+    storage.remove_tree(versions.folder(served, contract.MODEL_TESTED, 6))
+    latest = versions.latest(served)
+    assert latest is not None and latest.number == 6
+    assert latest.unseen is None
 
 
 def test_threads_never_share_a_number(make_sources: Sources, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from components.pusher import claim, retention, versions
 from components.pusher.params import PusherParams
 from components.pusher.publish import publish
 
-Sources = Callable[[str], dict[str, str]]
+Sources = Callable[..., dict[str, str]]
 
 
 def pushed(served: str, make_sources: Sources, count: int) -> list[int]:
@@ -45,6 +45,31 @@ def test_oldest_of_both_models_go_and_pins_stay(make_sources: Sources, tmp_path:
         assert sorted(p.name for p in (served / model).iterdir()) == ["100", "300", "500", "600"]
     assert [v.pinned for v in versions.list_versions(str(served))] == [True, True, False, False]
     assert retention.apply(str(served), 2) == []
+
+
+@pytest.mark.parametrize("store", ["local", "remote"])
+def test_the_tested_model_goes_with_its_version(make_sources: Sources, tmp_path: Path, store: str) -> None:
+    served = str(tmp_path / "served") if store == "local" else f"ram://{tmp_path.name}/served"
+    for i in range(5):  # as if the config had changed in between
+        sources = make_sources("a", contract.MODEL_TESTED) if i % 2 else make_sources("a")
+        publish(sources, served, {}, now=100 * (i + 1))
+    storage.write_text(storage.join(versions.folder(served, contract.MODEL_TESTED, 200), contract.PINNED), "")
+    assert retention.apply(served, 1) == [100, 300, 400]
+    assert versions.numbers(served, contract.MODEL_TESTED) == [200]
+    for model in contract.MODELS:
+        assert versions.numbers(served, model) == [200, 500]
+
+
+def test_a_killed_pushs_tested_model_is_swept(make_sources: Sources, tmp_path: Path) -> None:
+    served = str(tmp_path / "served")
+    publish(make_sources("a", contract.MODEL_TESTED), served, {}, now=100)
+    killed = claim.acquire(served, 200)
+    for name in ("200", ".incoming-300"):
+        (tmp_path / "served" / contract.MODEL_TESTED / name).mkdir()
+    assert claim.acquire(served, 200).number == 201, "an unfinished version's number is taken"
+    retention.sweep(served, 1e12)
+    assert storage.list_names(storage.join(served, contract.MODEL_TESTED)) == ["100"]
+    assert not claim.is_claimed(served, str(killed.number))
 
 
 def test_the_newest_stays(make_sources: Sources, tmp_path: Path) -> None:
