@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 from tfx import types
@@ -11,18 +12,37 @@ from tfx.proto import trainer_pb2
 from tfx.types import standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ChannelParameter
 
+from components import contract
 from components.model.params import ModelParams
 from components.trainer import executor, run
 from components.trainer.params import TrainerParams
 
 
 class TrainerSpec(standard_component_specs.TrainerSpec):
-    """The stock spec plus the movies."""
+    """The stock spec plus the movies and, for a final fit, what was tested."""
 
     INPUTS = {  # noqa: RUF012 (TFX's own form)
         **standard_component_specs.TrainerSpec.INPUTS,
         executor.MOVIES_KEY: ChannelParameter(type=standard_artifacts.Examples),
+        executor.TESTED_MODEL_KEY: ChannelParameter(type=standard_artifacts.Model, optional=True),
+        executor.TESTED_RUN_KEY: ChannelParameter(type=standard_artifacts.ModelRun, optional=True),
+        executor.BLESSING_KEY: ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),
     }
+
+
+@dataclasses.dataclass(frozen=True)
+class FitToRepeat:
+    """A fit that a final one repeats on more events.
+
+    Attributes:
+      model: its towers, passed on if they were refused.
+      model_run: says how many epochs it kept.
+      blessing: the gates' verdict on it.
+    """
+
+    model: types.BaseChannel
+    model_run: types.BaseChannel
+    blessing: types.BaseChannel
 
 
 class Trainer(tfx_trainer.Trainer):
@@ -33,8 +53,10 @@ class Trainer(tfx_trainer.Trainer):
       movies: Examples, raw.
       transform_graph: Transform's output for the movies.
       model_params, params: the two config sections.
+      repeat: the fit to do again on `timelines`, of which train alone is read: nothing is
+        held out, and as many epochs are run as it kept. None: a fit that stops by eval.
 
-    Outputs: `model`, the towers' SavedModel; `model_run`, TensorBoard logs.
+    Outputs: `model`, the towers' SavedModel; `model_run`, TensorBoard logs and contract.FIT.
     """
 
     SPEC_CLASS = TrainerSpec
@@ -47,17 +69,24 @@ class Trainer(tfx_trainer.Trainer):
         transform_graph: types.BaseChannel,
         model_params: ModelParams,
         params: TrainerParams,
+        repeat: FitToRepeat | None = None,
     ) -> None:
         spec = TrainerSpec(
             examples=timelines,
             movies=movies,
             transform_graph=transform_graph,
             train_args=trainer_pb2.TrainArgs(),
-            eval_args=trainer_pb2.EvalArgs(),
+            # `run_fn` reads what it needs itself, but TFX looks for eval unless told otherwise.
+            eval_args=trainer_pb2.EvalArgs(splits=[contract.TRAIN] if repeat else []),
             run_fn=f"{run.__name__}.{run.run_fn.__name__}",
             custom_config=json.dumps(
                 {run.MODEL_PARAMS: model_params.to_json(), run.TRAINER_PARAMS: params.to_json()}
             ),
+            **{
+                executor.TESTED_MODEL_KEY: repeat and repeat.model,
+                executor.TESTED_RUN_KEY: repeat and repeat.model_run,
+                executor.BLESSING_KEY: repeat and repeat.blessing,
+            },
             model=types.Channel(type=standard_artifacts.Model),
             model_run=types.Channel(type=standard_artifacts.ModelRun),
         )

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import math
 import time
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from components import progress
+from components import contract, progress, storage
 from components.model.two_tower import Pairs, TwoTower
 from components.trainer import events
-from components.trainer.eval_recall import EvalRecall
 from components.trainer.params import TrainerParams
 
 _log = logging.getLogger(__name__)
@@ -34,6 +35,18 @@ class FitResult:
     epochs: int
     recall: dict[int, float]
 
+    def write(self, run_dir: str) -> None:
+        """Writes contract.FIT into the folder of a model_run artifact."""
+        storage.write_text(
+            storage.join(run_dir, contract.FIT), json.dumps(dataclasses.asdict(self), indent=1)
+        )
+
+    @classmethod
+    def read(cls, run_dir: str) -> FitResult:
+        data = json.loads(storage.read_text(storage.join(run_dir, contract.FIT)))
+        recall = {int(k): value for k, value in data["recall"].items()}
+        return cls(best_epoch=data["best_epoch"], epochs=data["epochs"], recall=recall)
+
 
 def learning_rate(peak: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
     """Linear warm-up over the first 5 % of the steps, then a cosine to 0."""
@@ -49,11 +62,22 @@ def fit(
     model: TwoTower,
     windows: events.Windows,
     positions: np.ndarray,
-    eval_recall: EvalRecall,
+    eval_recall: Callable[[], dict[int, float]],
     params: TrainerParams,
     log_dir: str,
+    last_epoch: int | None = None,
 ) -> FitResult:
     """Fit `model` in place and leave it with the weights of its best epoch.
+
+    Args:
+      model: fresh, or with the weights to start from.
+      windows, positions: the (prefix, next) pairs.
+      eval_recall: k -> eval Recall@k of `model` as it is; empty if there is nothing
+        held out: then nothing stops early, and the last epoch is the best.
+      params: seed, schedule, patience.
+      log_dir: for TensorBoard.
+      last_epoch: end after this epoch, at most `params.epochs`, on the learning rates
+        that it and those before it have in a fit of all epochs. None: all epochs.
 
     Raises:
       FloatingPointError: the loss is not finite; the step and what to change are named.
@@ -75,12 +99,13 @@ def fit(
     writer = tf.summary.create_file_writer(log_dir)
     best = FitResult(best_epoch=0, epochs=0, recall={})
     best_score, best_weights = -math.inf, model.get_weights()
-    total = steps * params.epochs
+    epochs = params.epochs if last_epoch is None else min(last_epoch, params.epochs)
+    total = steps * epochs
     epoch = 0
-    for epoch in range(1, params.epochs + 1):
+    for epoch in range(1, epochs + 1):
         started = time.monotonic()
         sums = {"retrieval": 0.0, "rating": 0.0}
-        text = f"epoch {epoch}/{params.epochs}"
+        text = f"epoch {epoch}/{epochs}"
         for i, pairs in enumerate(dataset):
             losses = step(pairs)
             if i % 10 == 0 or i == steps - 1:
@@ -101,7 +126,7 @@ def fit(
                 tf.summary.scalar(f"loss/{name}", value)
             for k, value in recall.items():
                 tf.summary.scalar(f"eval/recall@{k}", value)
-        # Without eval users there is nothing to stop on: the last epoch is the best.
+        # Without eval users there is nothing to stop on.
         score = recall.get(params.monitor_k, float(epoch))
         if score > best_score:
             best_score, best_weights = score, model.get_weights()

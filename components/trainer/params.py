@@ -37,6 +37,7 @@ class TrainerParams(Section):
     patience: int = Field(3, ge=1, description="epochs without a better eval Recall@k before training stops")
     warm_start: str = Field(
         "",
-        description="start from the weights of an earlier model: a pushed version's folder, or "
-        "`latest` for the last pushed one; empty starts afresh. Rows are matched by vocabulary string",
+        description="start from the weights of an earlier model: a pushed version's folder (after "
+        "final_fit: all that in marquee-tested, since the other has seen the test split), or `latest` "
+        "for the last pushed one; empty starts afresh. Rows are matched by vocabulary string",
     )

@@ -28,6 +28,7 @@ MODEL_PARAMS = "model"
 TRAINER_PARAMS = "trainer"
 TIMELINES = "timelines_uri"
 MOVIES = "movies_uri"
+TESTED_RUN = "tested_run_uri"
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -35,7 +36,9 @@ def run_fn(fn_args: FnArgs) -> None:
 
     Args:
       fn_args: `transform_graph_path`, `serving_model_dir`, `model_run_dir`, and in
-        `custom_config` the URIs of the two artifacts and the two params as JSON.
+        `custom_config` the URIs of the two artifacts and the two params as JSON;
+        for a final fit also that of the tested fit's model_run: then train is all
+        there is, and the fit ends after as many epochs as the tested one kept.
 
     Raises:
       ValueError: nothing to train on.
@@ -48,7 +51,6 @@ def run_fn(fn_args: FnArgs) -> None:
     transform = catalogue.MovieTransform(fn_args.transform_graph_path)
     movies = catalogue.load(read.read_movies(config[MOVIES]), transform)
     train = events.history_events(read.read_timelines(config[TIMELINES], contract.TRAIN), movies.ids)
-    held_out = read.read_timelines(config[TIMELINES], contract.EVAL)
     positions = events.pair_positions(train)
     if len(positions) < 2:
         raise ValueError(
@@ -61,17 +63,23 @@ def run_fn(fn_args: FnArgs) -> None:
 
     windows = events.Windows(train, model_params.history_window)
     model = build(model_params, params, transform, movies, train, windows, positions)
-    eval_recall = EvalRecall(
-        model,
-        events.history_events(held_out, movies.ids),
-        events.target_events(held_out, movies.ids),
-        ks=tuple(sorted({10, 100, params.monitor_k})),
-    )
     vocabularies = {"movies": transform.movies, "genres": transform.genres, "tags": transform.tags}
     if params.warm_start:
         warm_start.load(model, vocabularies, _weights_file(params.warm_start))
-    result = fit.fit(model, windows, positions, eval_recall, params, fn_args.model_run_dir)
+    if TESTED_RUN in config:
+        last_epoch = fit.FitResult.read(config[TESTED_RUN]).best_epoch
+        result = fit.fit(model, windows, positions, dict, params, fn_args.model_run_dir, last_epoch)
+    else:
+        held_out = read.read_timelines(config[TIMELINES], contract.EVAL)
+        eval_recall = EvalRecall(
+            model,
+            events.history_events(held_out, movies.ids),
+            events.target_events(held_out, movies.ids),
+            ks=tuple(sorted({10, 100, params.monitor_k})),
+        )
+        result = fit.fit(model, windows, positions, eval_recall, params, fn_args.model_run_dir)
     _log.info("kept epoch %d of %d: %s", result.best_epoch, result.epochs, result.recall)
+    result.write(fn_args.model_run_dir)
 
     Towers(model, movies.ids, transform.genres, transform, transform.layer).save(fn_args.serving_model_dir)
     warm_start.save(model, vocabularies, _weights_file(fn_args.serving_model_dir))

@@ -98,6 +98,34 @@ def test_the_best_epochs_weights_are_kept(material, tmp_path, monkeypatch):
         np.testing.assert_array_equal(now, first)
 
 
+@pytest.mark.parametrize("warm", [False, True])
+def test_a_final_fit_ends_where_the_tested_one_was_best(material, tmp_path, warm):
+    """On the same data it is the tested fit up to its best epoch: same order, seed and learning rates."""
+    params = TrainerParams(seed=5, epochs=4, patience=1, batch_size=512, uniform_negatives=64)
+
+    def fitted(eval_recall, *last_epoch):
+        keras.utils.set_random_seed(params.seed)
+        model = material.build(seed=params.seed)
+        if warm:
+            model.encoder.ids.embeddings.assign_add(tf.ones_like(model.encoder.ids.embeddings))
+        log_dir = str(tmp_path / str(len(last_epoch)))
+        result = fit.fit(
+            model, material.windows, material.positions, eval_recall, params, log_dir, *last_epoch
+        )
+        return model, result
+
+    scores = iter([0.1, 0.3, 0.2, 0.9])  # worse after the second epoch, which ends it
+    tested, result = fitted(lambda: {params.monitor_k: next(scores)})
+    assert (result.best_epoch, result.epochs) == (2, 3)
+    result.write(str(tmp_path))
+    assert fit.FitResult.read(str(tmp_path)) == result
+
+    final, again = fitted(dict, fit.FitResult.read(str(tmp_path)).best_epoch)
+    assert (again.best_epoch, again.epochs, again.recall) == (2, 2, {})
+    for a, b in zip(tested.get_weights(), final.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-3)
+
+
 def test_a_targets_own_rating_changes_no_input_of_its_pair(material):
     """Its movie's count and mean are taken without it, so the prediction cannot see it."""
     model = material.build()
