@@ -14,7 +14,7 @@ from typing import Annotated
 import pydantic
 from pydantic import Field
 
-from components import storage
+from components import contract, storage
 from components.evaluator.params import EvaluatorParams
 from components.example_gen.params import ExampleGenParams
 from components.index.params import IndexParams
@@ -65,6 +65,12 @@ class Config(Section):
     )
     cache: bool = Field(
         True, description="reuse the outputs of components whose inputs, knobs and code are unchanged"
+    )
+    final_fit: contract.FinalFit = Field(
+        "train",
+        description="which events the pushed model is fitted on. train: what was tested is what ships. all: "
+        "once the gates accept it, it is fitted again, with as many epochs, on eval and test as well; that "
+        "model must not do worse than the tested one and is pushed",
     )
     # FnApiRunner is Beam's in-process runner. Its default, DirectRunner, first
     # tries to download another runner (Prism) from the network and use that.

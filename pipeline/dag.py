@@ -7,6 +7,7 @@ what comes after it, nothing else.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,9 +18,11 @@ from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.transform.component import Transform
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.orchestration.pipeline import Pipeline
+from tfx.types import BaseChannel
 
 import components
 from components import contract
+from components.all_events.component import AllEvents
 from components.baseline.component import Baseline
 from components.data_check.component import DataCheck
 from components.evaluator.component import Evaluator
@@ -29,7 +32,7 @@ from components.index.component import Index
 from components.pusher import versions
 from components.pusher.component import Pusher
 from components.serving_check.component import ServingCheck
-from components.trainer.component import Trainer
+from components.trainer.component import FitToRepeat, Trainer
 from components.trainer.params import TrainerParams
 from components.transform import preprocessing
 from pipeline.code_hash import code_hash
@@ -98,8 +101,7 @@ def create_pipeline(config: Config) -> Pipeline:
     index = Index(
         towers=trainer.outputs["model"], movies=movies, timelines=timelines, params=config.index
     ).with_id("index")
-    model, model_exact = index.outputs["model"], index.outputs["model_exact"]
-
+    model = index.outputs["model"]
     baseline = Baseline(model=model, push_destination=config.serving_dir).with_id("baseline")
     evaluator = Evaluator(
         examples=timelines,
@@ -107,18 +109,26 @@ def create_pipeline(config: Config) -> Pipeline:
         baseline_model=baseline.outputs["baseline"],
         params=config.evaluator,
     ).with_id("evaluator")
+    # What is pushed: this model as it was tested, or its fit on all events.
+    final_fit = None
+    if config.final_fit == contract.ALL:
+        final_fit = _final_fit(config, timelines, movies, transform, trainer, index, evaluator)
+    final_index = final_fit.index if final_fit else index
+    final_evaluator = final_fit.evaluator if final_fit else evaluator
     serving_check = ServingCheck(
-        model=model,
-        model_exact=model_exact,
-        blessing=evaluator.outputs["blessing"],
+        model=final_index.outputs["model"],
+        model_exact=final_index.outputs["model_exact"],
+        blessing=final_evaluator.outputs["blessing"],
         params=config.serving_check,
     ).with_id("serving_check")
+    # The record holds the tested model's metrics: nobody can measure the final one honestly.
     pusher = Pusher(
-        model=model,
-        model_exact=model_exact,
+        model=final_index.outputs["model"],
+        model_exact=final_index.outputs["model_exact"],
         blessing=evaluator.outputs["blessing"],
         infra_blessing=serving_check.outputs["infra_blessing"],
         evaluation=evaluator.outputs["evaluation"],
+        tested_model=model if final_fit else None,
         destination=config.serving_dir,
         params=config.pusher,
     ).with_id("pusher")
@@ -144,10 +154,66 @@ def create_pipeline(config: Config) -> Pipeline:
             _on_sources(index, "index"),
             _on_sources(baseline, "baseline"),
             _on_sources(evaluator, "evaluator"),
+            *(final_fit.components if final_fit else ()),
             _on_sources(serving_check, "serving_check", also=(_SERVING,)),
             _on_sources(pusher, "pusher"),
         ],
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class _FinalFit:
+    """What stands between the gates and the push if the model is fitted on all events."""
+
+    components: list[BaseComponent]
+    index: Index
+    evaluator: Evaluator
+
+
+def _final_fit(
+    config: Config,
+    timelines: BaseChannel,
+    movies: BaseChannel,
+    transform: Transform,
+    trainer: Trainer,
+    index: Index,
+    evaluator: Evaluator,
+) -> _FinalFit:
+    """The steps from the split's data to a judged model once more, with nothing held out."""
+    all_events = AllEvents(timelines=timelines, movies=movies, params=config.example_gen).with_id(
+        "all_events"
+    )
+    all_events.add_upstream_node(evaluator)  # nobody needs it sooner
+    all_timelines, all_movies = all_events.outputs["all_timelines"], all_events.outputs["all_movies"]
+    final_trainer = Trainer(
+        timelines=all_timelines,
+        movies=all_movies,
+        transform_graph=transform.outputs["transform_graph"],
+        model_params=config.model,
+        params=_warm_start(config),
+        repeat=FitToRepeat(
+            model=trainer.outputs["model"],
+            model_run=trainer.outputs["model_run"],
+            blessing=evaluator.outputs["blessing"],
+        ),
+    ).with_id("final_trainer")
+    final_index = Index(
+        towers=final_trainer.outputs["model"], movies=all_movies, timelines=all_timelines, params=config.index
+    ).with_id("final_index")
+    # A check of sanity: having seen the answers, it must not do worse than the model that has not.
+    final_evaluator = Evaluator(
+        examples=timelines,
+        model=final_index.outputs["model"],
+        baseline_model=index.outputs["model"],
+        params=config.evaluator.for_all_events(),
+    ).with_id("final_evaluator")
+    components = [
+        _on_sources(all_events, "all_events"),
+        _on_sources(final_trainer, "trainer"),
+        _on_sources(final_index, "index"),
+        _on_sources(final_evaluator, "evaluator"),
+    ]
+    return _FinalFit(components, final_index, final_evaluator)
 
 
 def _on_sources(component: BaseComponent, *rooms: str, also: Sequence[str] = ()) -> BaseComponent:
@@ -176,8 +242,10 @@ def _warm_start(config: Config) -> TrainerParams:
     """The trainer's section with `latest` replaced by the folder it means now.
 
     A run after a push therefore trains again: it has another model to start from.
+    Of a version fitted on all events it is the model that was tested: weights that
+    have seen the test split would make the next test worthless.
     """
     if config.trainer.warm_start != _LATEST:
         return config.trainer
     version = versions.latest(config.serving_dir)
-    return config.trainer.model_copy(update={"warm_start": version.path if version else ""})
+    return config.trainer.model_copy(update={"warm_start": (version and version.unseen) or ""})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from components import contract, storage
@@ -13,6 +13,9 @@ from components.serving_check.report import REFUSED_BY_GATES, read_infra_blessin
 from pipeline.runs import NodeRun, Output, State
 from pipeline.table import table
 
+# Before the names of a final fit's gates.
+FINAL = "final: "
+
 _HEADER = ("gate", "value", "bound", "verdict", "why")
 
 
@@ -21,8 +24,9 @@ class Verdict:
     """Read from the artifacts of a run's components.
 
     Attributes:
-      gates: of the evaluator, empty if it did not run.
-      metrics: overall metrics of the candidate by name, empty likewise.
+      gates: of the evaluator, empty if it did not run; then those of a final fit,
+        their names after FINAL, unless the evaluator refused and there was no such fit.
+      metrics: overall metrics of the tested candidate by name, empty likewise.
       served: whether the serving check passed; None if it did not run.
       served_why: why it did not pass, "" if it did.
       pushed: where the model was published, "" if it was not.
@@ -39,13 +43,12 @@ class Verdict:
 
 def verdict(nodes: Iterable[NodeRun]) -> Verdict:
     nodes = list(nodes)
-    blessing = _artifact(nodes, "ModelBlessing", contract.GATES)
     evaluation = _artifact(nodes, "ModelEvaluation", contract.METRICS)
     infra = _artifact(nodes, "InfraBlessing")
     served, why = read_infra_blessing(infra.uri) if infra else (None, "")
     push = _artifact(nodes, "PushedModel")
     return Verdict(
-        gates=report.read_gates(blessing.uri) if blessing else (),
+        gates=_gates(nodes),
         metrics=report.read_metrics(evaluation.uri).candidate.overall if evaluation else {},
         served=served,
         served_why=why,
@@ -73,11 +76,30 @@ def as_json(found: Verdict) -> dict[str, Any]:
     }
 
 
+def _gates(nodes: Iterable[NodeRun]) -> Sequence[Gate]:
+    """Of the tested model and then, if that was accepted, of its final fit."""
+    judged = [
+        report.read_gates(blessing.uri) for blessing in _artifacts(nodes, "ModelBlessing", contract.GATES)
+    ]
+    if not judged:
+        return ()
+    tested, *final = judged
+    if not all(gate.ok for gate in tested):
+        return tested
+    return [
+        *tested,
+        *(dataclasses.replace(gate, name=f"{FINAL}{gate.name}") for gates in final for gate in gates),
+    ]
+
+
 def _artifact(nodes: Iterable[NodeRun], kind: str, file: str = "") -> Output | None:
-    """The first artifact of that type (that holds `file`)."""
+    return next(_artifacts(nodes, kind, file), None)
+
+
+def _artifacts(nodes: Iterable[NodeRun], kind: str, file: str = "") -> Iterator[Output]:
+    """The artifacts of that type (that hold `file`), in the order in which they were made."""
     for node in nodes:
         for artifacts in node.outputs.values():
             for artifact in artifacts:
                 if artifact.type == kind and (not file or storage.exists(storage.join(artifact.uri, file))):
-                    return artifact
-    return None
+                    yield artifact

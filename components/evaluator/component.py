@@ -33,7 +33,8 @@ class Evaluator(component.Evaluator):
         Args:
           examples: timelines (Examples), of which the test split is read.
           model: the candidate (Model) with an `evaluate` signature.
-          baseline_model: the last pushed model (Model), an empty folder if none.
+          baseline_model: the model it must not fall behind (Model): the last pushed
+            one, an empty folder if none; for a final fit the tested one.
           params: the gates' bounds.
         """
         super().__init__(

@@ -44,6 +44,16 @@ class EvaluatorParams(Section):
         description="Lowest share of the exact search's first 10 that the index must return.",
     )
 
+    def for_all_events(self) -> EvaluatorParams:
+        """The bounds for a model fitted on all events: those on cold movies are left out, it knows none."""
+
+        def measurable(bounds: dict[str, float]) -> dict[str, float]:
+            return {name: bound for name, bound in bounds.items() if name not in names.COLD}
+
+        return self.model_copy(
+            update={"floors": measurable(self.floors), "ceilings": measurable(self.ceilings)}
+        )
+
     @field_validator("floors", "ceilings")
     @classmethod
     def _known(cls, bounds: dict[str, float]) -> dict[str, float]:

@@ -31,6 +31,16 @@ UPSTREAM = {
     "serving_check": {"index", "evaluator"},
     "pusher": {"index", "evaluator", "serving_check"},
 }
+# The same with `final_fit: all`: what comes in between, and what reads it.
+UPSTREAM_FINAL = {
+    **UPSTREAM,
+    "all_events": {"example_gen", "evaluator"},
+    "final_trainer": {"all_events", "transform", "trainer", "evaluator"},
+    "final_index": {"final_trainer", "all_events"},
+    "final_evaluator": {"example_gen", "final_index", "index"},
+    "serving_check": {"final_index", "final_evaluator"},
+    "pusher": {"final_index", "index", "evaluator", "serving_check"},
+}
 
 
 @pytest.fixture
@@ -58,13 +68,76 @@ def test_who_waits_for_whom(data: Path) -> None:
     assert found == UPSTREAM
 
 
+def test_who_waits_for_whom_with_a_final_fit(data: Path) -> None:
+    found = {
+        node.id: {up.id for up in node.upstream_nodes} for node in graph(data, "final_fit=all").components
+    }
+    assert found == UPSTREAM_FINAL
+
+
+def test_a_final_fit_leaves_what_it_repeats_in_the_cache(data: Path) -> None:
+    """Switching it on reruns nothing before it: no property changes, and of these no input."""
+    assert changed(data, "final_fit=all") == set()
+    nodes = {node.id: node for node in graph(data, "final_fit=all").components}
+    for node in graph(data).components:
+        if node.id not in ("serving_check", "pusher"):
+            inputs = [
+                {key: channel.producer_component_id for key, channel in each.inputs.items()}
+                for each in (node, nodes[node.id])
+            ]
+            assert inputs[0] == inputs[1]
+
+
+def test_a_final_fit_wires_who_is_judged_by_whom(data: Path) -> None:
+    nodes = {node.id: node for node in graph(data, "final_fit=all").components}
+
+    def inputs(node: str) -> dict[str, tuple[str, str]]:
+        return {
+            key: (channel.producer_component_id, channel.output_key)
+            for key, channel in nodes[node].inputs.items()
+        }
+
+    assert inputs("pusher") == {
+        "model": ("final_index", "model"),
+        "model_exact": ("final_index", "model_exact"),
+        "tested_model": ("index", "model"),
+        "blessing": ("evaluator", "blessing"),
+        "infra_blessing": ("serving_check", "infra_blessing"),
+        "evaluation": ("evaluator", "evaluation"),
+    }
+    assert inputs("serving_check")["blessing"] == ("final_evaluator", "blessing")
+    assert inputs("final_evaluator") == {
+        "examples": ("example_gen", "timelines"),
+        "model": ("final_index", "model"),
+        "baseline_model": ("index", "model"),
+    }
+    assert inputs("final_trainer")["blessing"] == ("evaluator", "blessing")
+    assert inputs("final_trainer")["tested_model"] == ("trainer", "model")
+    assert (
+        nodes["final_trainer"].exec_properties["custom_config"]
+        == nodes["trainer"].exec_properties["custom_config"]
+    )
+
+
+def test_a_final_fits_code_counts(data: Path) -> None:
+    values = properties(graph(data, "final_fit=all"))
+    rooms = {
+        "all_events": "all_events",
+        **{f"final_{room}": room for room in ("trainer", "index", "evaluator")},
+    }
+    assert {node: values[node][contract.CODE_HASH] for node in rooms} == {
+        node: code_hash(room) for node, room in rooms.items()
+    }
+
+
 def test_every_component_carries_the_hash_of_its_code(data: Path) -> None:
     hashes = {node: values[contract.CODE_HASH] for node, values in properties(graph(data)).items()}
     stock = {"statistics_timelines", "statistics_movies", "validate_timelines", "validate_movies"}
     schemas = {"schema_timelines", "schema_movies"}
     for node, found in hashes.items():
         rooms = () if node in stock else ("transform/schemas",) if node in schemas else (node,)
-        assert found == code_hash(*rooms), node
+        also = ("serving",) if node == "serving_check" else ()  # started as a process
+        assert found == code_hash(*rooms, also=also), node
 
 
 @pytest.mark.parametrize(
@@ -99,7 +172,9 @@ def test_cache_beam_and_store_pass_through(data: Path) -> None:
         "metadata=mysql://u:p@db/m",
     )
     assert not pipeline.enable_cache
-    assert pipeline.beam_pipeline_args == ["--runner=FnApiRunner", "--direct_running_mode=multi_processing"]
+    assert pipeline.beam_pipeline_args[:2] == [
+        "--runner=FnApiRunner", "--direct_running_mode=multi_processing"
+    ]  # fmt: skip
     assert pipeline.metadata_connection_config.mysql.host == "db"
 
 
@@ -111,6 +186,19 @@ def test_latest_means_the_last_pushed_version(data: Path) -> None:
     (version / contract.PUSHED).write_text("{}")
     (version / "saved_model.pb").touch()
     assert str(version) in properties(graph(data, "trainer.warm_start=latest"))["trainer"]["custom_config"]
+
+
+def test_latest_means_the_tested_model_of_a_final_fit(data: Path) -> None:
+    served = data.parent / "artifacts" / "serving_model"
+    for model in (contract.MODEL, contract.MODEL_TESTED):
+        (served / model / "17").mkdir(parents=True)
+        (served / model / "17" / "saved_model.pb").touch()
+    (served / contract.MODEL / "17" / contract.PUSHED).write_text('{"final_fit": "all"}')
+    values = properties(graph(data, "trainer.warm_start=latest", "final_fit=all"))
+    for node in ("trainer", "final_trainer"):
+        assert str(served / contract.MODEL_TESTED / "17") in values[node]["custom_config"]
+    (served / contract.MODEL_TESTED / "17" / "saved_model.pb").unlink()  # then nothing honest is left
+    assert changed(data, "trainer.warm_start=latest") == set()
 
 
 def test_without_data_it_says_who_finds_it() -> None:

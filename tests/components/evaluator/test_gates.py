@@ -111,6 +111,19 @@ def test_bounds_come_from_the_config() -> None:
     assert refused(GOOD, None, EvaluatorParams(popularity_ratio=2.5)) == ["popularity"]
 
 
+def test_after_a_fit_on_all_events_no_movie_is_cold() -> None:
+    """Cold recall is then a mean over nobody, which a floor would refuse."""
+    bounds = {names.RECALL_10: 0.1, names.COLD_RECALL_10: 0.01, names.COLD_USERS: 5.0}
+    params = EvaluatorParams(floors=bounds, ceilings={names.COLD_RECALL_100: 0.9, names.RMSE: 1.0})
+    metrics = {**GOOD, names.RMSE: 0.8, names.COLD_USERS: 0.0}
+    metrics |= {names.COLD_RECALL_10: math.nan, names.COLD_RECALL_100: math.nan}
+    assert refused(metrics, None, params) == [
+        "cold_recall@10 floor", "cold_users floor", "cold_recall@100 ceiling"
+    ]  # fmt: skip
+    assert refused(metrics, None, params.for_all_events()) == []
+    assert refused({**metrics, names.RMSE: 1.1}, None, params.for_all_events()) == ["rmse ceiling"]
+
+
 def test_an_unknown_metric_is_an_error_that_names_the_known_ones() -> None:
     for key in ("floors", "ceilings"):
         with pytest.raises(ValidationError, match=r"unknown metric recal@10; known: recall@10, recall@20"):
