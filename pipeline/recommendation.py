@@ -103,10 +103,12 @@ def recommend(servable: Servable, request: Request, find_user: Callable[[str], T
                 raise
             return _by_user_id(servable, request)
         known_user = found is not None
-        history = found.history if found else history
+        # The test block too: nobody wants to be shown what they have rated since the cut.
+        history = found.whole if found else history
     if request.likes:
         movies, stars = zip(*request.likes, strict=True)
-        history = history.then(tuple(movie.movie_id for movie in movies), stars)
+        at_unknown_time = (0,) * len(movies)
+        history = history.then(Events(tuple(movie.movie_id for movie in movies), stars, at_unknown_time))
     if not history and not request.tastes:
         return Answer(_popular(servable, request), known_user, popular=True, history=0)
     history = history.newest(servable.limit("max_history"))

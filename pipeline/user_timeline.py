@@ -35,16 +35,16 @@ class Events:
         columns = (self.movie_ids, self.ratings, self.timestamps)
         return dict(zip(contract.HISTORY_FEATURES, map(list, columns), strict=True))
 
-    def then(self, movie_ids: tuple[str, ...], ratings: tuple[float, ...]) -> Events:
-        """These events, followed by new ones at an unknown time.
+    def then(self, newer: Events) -> Events:
+        """These events, followed by newer ones.
 
         A movie that is rated again keeps the new rating only: a model counts
         the first of two events.
         """
-        kept = [event for event in zip(*dataclasses.astuple(self), strict=True) if event[0] not in movie_ids]
-        new = zip(movie_ids, ratings, (0,) * len(movie_ids), strict=True)
-        columns = list(zip(*kept, *new, strict=True)) or [(), (), ()]
-        return Events(*columns)
+        again = set(newer.movie_ids)
+        kept = [event for event in zip(*dataclasses.astuple(self), strict=True) if event[0] not in again]
+        columns = list(zip(*kept, *zip(*dataclasses.astuple(newer), strict=True), strict=True))
+        return Events(*columns or [(), (), ()])
 
     def newest(self, count: int) -> Events:
         return Events(*(column[-count:] for column in dataclasses.astuple(self)))
@@ -56,6 +56,11 @@ class Timeline:
 
     history: Events
     targets: Events
+
+    @property
+    def whole(self) -> Events:
+        """All that the user has rated, the newest taste included."""
+        return self.history.then(self.targets)
 
 
 def find(store: MetadataStore | None, pipeline: str, run_id: str, user_id: str) -> Timeline | None:

@@ -124,6 +124,11 @@ def _note(request: Request, answer: Answer) -> str:
         parts.append("this is the popular list, the same for everybody")
     elif answer.known_user is False:
         parts.append("this rests on the likes and tastes alone")
+    elif answer.history is None:
+        parts.append(
+            "the run's timelines are gone, so this rests on the history that the model carries, "
+            "which may lack the newest ratings"
+        )
     if len(answer.results) < request.k:
         parts.append(f"only {len(answer.results)} movies are left by the filters")
     return "; ".join(parts)

@@ -154,14 +154,14 @@ def marquee_json(marquee: Marquee) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
-def history(world: dict[str, Any]) -> Callable[[str], list[str]]:
-    """Ids of a user's history at the test cut."""
+def test_row(world: dict[str, Any]) -> Callable[[str], dict[str, Any]]:
+    """A user's row of the test split: the history at the cut and the block held out."""
 
-    def find(user_id: str) -> list[str]:
+    def find(user_id: str) -> dict[str, Any]:
         rows = world["timelines"][contract.TEST].to_pylist()
         [row] = [row for row in rows if row[contract.USER_ID] == user_id]
-        assert len(row[contract.HISTORY_MOVIE_IDS])
-        return list(row[contract.HISTORY_MOVIE_IDS])
+        assert row[contract.HISTORY_MOVIE_IDS] and row[contract.TARGET_MOVIE_IDS]
+        return dict(row)
 
     return find
 

@@ -21,14 +21,19 @@ def ids(answer: dict[str, Any]) -> list[str]:
     return [result["movie_id"] for result in answer["results"]]
 
 
-def test_a_known_user_gets_movies_with_reasons(
-    marquee_json: Ask, history: Callable[[str], list[str]]
-) -> None:
+Row = Callable[[str], dict[str, Any]]
+
+
+def rated(row: dict[str, Any]) -> list[str]:
+    return [*row[contract.HISTORY_MOVIE_IDS], *row[contract.TARGET_MOVIE_IDS]]
+
+
+def test_a_known_user_gets_movies_with_reasons(marquee_json: Ask, test_row: Row) -> None:
     answer = marquee_json("recommend", "--user", "u1", "--k", "7")
     assert (answer["known_user"], answer["popular"], answer["note"]) == (True, False, "")
     assert (answer["model"], answer["version"]) == (contract.MODEL_EXACT, 1_700_000_000)
     assert [result["rank"] for result in answer["results"]] == list(range(1, 8))
-    seen = history("u1")
+    seen = rated(test_row("u1"))
     assert not set(ids(answer)) & set(seen)
     scores = [result["score"] for result in answer["results"]]
     assert scores == sorted(scores, reverse=True)
@@ -38,17 +43,34 @@ def test_a_known_user_gets_movies_with_reasons(
     assert all(reason["weight"] > 0 for reason in reasons)
 
 
-def test_history_from_the_log_equals_the_model_s_own(
-    marquee_json: Ask, tmp_path: Path, world: dict[str, Any]
+def test_nothing_that_the_user_has_rated_comes_back(
+    marquee_json: Ask, test_row: Row, world: dict[str, Any]
 ) -> None:
-    """Where the timelines are gone, the model's table of users answers, and alike."""
-    with_history = marquee_json("recommend", "--user", "u2", "--k", "5")
+    """Neither from the history at the cut nor from the test block, whose taste counts too."""
+    users = world["timelines"][contract.TEST][contract.USER_ID].to_pylist()
+    for user in map(str, users):
+        answer = marquee_json("recommend", "--user", user, "--k", "20")
+        assert not set(ids(answer)) & set(rated(test_row(user)))
+        row = test_row(user)
+        log = zip(rated(row), [*row[contract.HISTORY_RATINGS], *row[contract.TARGET_RATINGS]], strict=True)
+        likes = "; ".join(f"id:{movie_id}={stars}" for movie_id, stars in log)
+        assert ids(answer) == ids(marquee_json("recommend", "--likes", likes, "--k", "20"))
+
+
+def test_where_the_timelines_are_gone_the_model_s_own_table_of_users_answers(
+    marquee_json: Ask, tmp_path: Path, world: dict[str, Any], test_row: Row
+) -> None:
+    row = test_row("u2")
+    log = zip(row[contract.HISTORY_MOVIE_IDS], row[contract.HISTORY_RATINGS], strict=True)
+    likes = "; ".join(f"id:{movie_id}={stars}" for movie_id, stars in log)
+    with_history = marquee_json("recommend", "--likes", likes, "--k", "5")
     bare = tmp_path / "bare"
     bare.mkdir()
     (bare / "serving_model").symlink_to(world["artifacts"] / "serving_model")
     without = marquee_json("recommend", "--user", "u2", "--k", "5", artifacts=bare)
     assert ids(without) == ids(with_history)
     assert without["known_user"] is True
+    assert "the history that the model carries" in without["note"]
     assert all(result["why"]["history"] == [] for result in without["results"])
     stranger = marquee_json("recommend", "--user", "nobody", "--k", "5", artifacts=bare)
     assert (stranger["known_user"], stranger["popular"]) == (False, True)
