@@ -41,9 +41,13 @@ class LockedError(MarqueeError):
 
 
 class ComponentFailedError(MarqueeError):
-    """A component raised; the text carries its root error in a line or two."""
+    """A component raised; the text carries its root error in a line or two.
 
-    def __init__(self, node_id: str, reason: str) -> None:
+    Its exit code is FAILED, or BAD_INPUT if the data is to blame.
+    """
+
+    def __init__(self, node_id: str, reason: str, exit_code: int = FAILED) -> None:
         super().__init__(f"{node_id} failed: {reason}")
         self.node_id = node_id
         self.reason = reason
+        self.exit_code = exit_code

@@ -30,6 +30,19 @@ def root_cause(error: BaseException) -> str:
     return f"{name}: {head}" if (head := _head(text, _FOREIGN_LINES)) else name
 
 
+def is_bad_data(error: BaseException | None) -> bool:
+    """Whether the data that was given is to blame: it breaks a rule of the reader or its schema."""
+    # Imported when something has failed: the second one brings TensorFlow.
+    from components.data_check.anomalies import DataCheckError
+    from components.example_gen.errors import DataError
+
+    while error is not None:
+        if isinstance(error, DataError | DataCheckError):
+            return True
+        error = error.__cause__
+    return False
+
+
 def _after_last_frame(text: str) -> str:
     """Lines from the last unindented `SomeError: ...` on."""
     lines = text.splitlines()

@@ -60,7 +60,7 @@ def _run(config: Any, run_id: str, terminal: Any) -> tuple[dict[str, Any], int]:
     from components import progress
     from components.pusher.versions import latest
     from pipeline.display import Display
-    from pipeline.errors import FAILED, OK, REFUSED, ComponentFailedError
+    from pipeline.errors import OK, REFUSED, ComponentFailedError
     from pipeline.pushed import forget_removed
     from pipeline.verdict import as_json, gates_table, verdict
 
@@ -77,7 +77,7 @@ def _run(config: Any, run_id: str, terminal: Any) -> tuple[dict[str, Any], int]:
         except ComponentFailedError as error:
             display.line(f"\n{error}", "bold red")
             display.line(f"log   {Path(config.logs_dir) / f'run-{run_id}.log'}")
-            return {"state": "failed", "failed": error.node_id, "error": error.reason}, FAILED
+            return {"state": "failed", "failed": error.node_id, "error": error.reason}, error.exit_code
         finally:
             progress.set_listener(None)
 

@@ -23,8 +23,8 @@ from tfx.orchestration.local import runner_utils
 from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import launcher, runtime_parameter_utils
 
-from pipeline.errors import ComponentFailedError
-from pipeline.root_cause import root_cause
+from pipeline.errors import BAD_INPUT, FAILED, ComponentFailedError
+from pipeline.root_cause import is_bad_data, root_cause
 from pipeline.runs import NodeRun, State, node_run
 
 _log = logging.getLogger(__name__)
@@ -81,7 +81,8 @@ def run(pipeline: Pipeline, run_id: str, listener: Listener) -> list[NodeRun]:
             # one error that callers know, with its origin attached.
             _log.exception("%s failed", node_id)
             listener.failed(node_id, time.monotonic() - begin)
-            raise ComponentFailedError(node_id, root_cause(error)) from error
+            code = BAD_INPUT if is_bad_data(error) else FAILED
+            raise ComponentFailedError(node_id, root_cause(error), code) from error
         if execution is None or execution.execution_id is None:
             listener.failed(node_id, time.monotonic() - begin)
             raise ComponentFailedError(node_id, "its inputs are missing: an earlier component gave no output")

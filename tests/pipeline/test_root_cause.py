@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.root_cause import root_cause
+from components.data_check.anomalies import DataCheckError
+from components.example_gen.errors import DataError
+from pipeline.root_cause import is_bad_data, root_cause
 
 
 class OwnError(Exception):
@@ -52,3 +54,12 @@ def test_a_workers_traceback_is_read() -> None:
     assert root_cause(RuntimeError(trace.format("ValueError: bad row"))) == "ValueError: bad row"
     own = "components.example_gen.errors.DataError: ratings.csv, line 3: no number"
     assert root_cause(RuntimeError(trace.format(own))) == "ratings.csv, line 3: no number"
+
+
+@pytest.mark.parametrize("error", [DataError("ratings.csv", "is empty"), DataCheckError([])])
+def test_bad_data_is_known_for_what_it_is(error: Exception) -> None:
+    assert is_bad_data(error)
+    wrapped = RuntimeError("a step failed")
+    wrapped.__cause__ = error
+    assert is_bad_data(wrapped)
+    assert not is_bad_data(ValueError(str(error)))

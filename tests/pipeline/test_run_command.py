@@ -126,6 +126,25 @@ def test_failed(root: Path, data: Path, capfd: pytest.CaptureFixture[str], monke
     assert "Traceback" in log_of(root)
 
 
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        ("data error", "talk failed: ratings.csv, line 3: rating is '7', expected 0.5 to 5.0"),
+        ("data check error", "movies, split train, feature year: Out-of-range values: 3000"),
+    ],
+)
+def test_bad_data_is_bad_input(
+    root: Path, data: Path, capfd: pytest.CaptureFixture[str], monkeypatch: Any, mode: str, reason: str
+) -> None:
+    monkeypatch.setenv("TINY_MODE", mode)
+    assert cli.main(arguments("run", root, "--data", str(data))) == 2
+    out, _ = capfd.readouterr()
+    assert ["✗", "talk", "failed"] in [line.split()[:3] for line in out.splitlines()]
+    assert reason in out
+    assert cli.main(arguments("run", root, "--data", str(data), "--json")) == 2
+    assert json.loads(capfd.readouterr().out)["failed"] == "talk"
+
+
 def test_json_has_stdout_to_itself(root: Path, data: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.main(arguments("run", root, "--data", str(data), "--json")) == 0
     out, err = capfd.readouterr()

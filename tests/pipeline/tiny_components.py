@@ -15,8 +15,10 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types.standard_artifacts import InfraBlessing, Model, ModelBlessing, PushedModel
 
 from components import contract, progress
+from components.data_check.anomalies import Anomaly, DataCheckError
 from components.evaluator.gates import Gate
 from components.evaluator.report import write_gates
+from components.example_gen.errors import DataError
 from components.serving_check.check import Verdict
 from components.serving_check.report import write_report
 
@@ -52,6 +54,10 @@ def Talk(  # noqa: N802
     subprocess.run([sys.executable, "-c", "print('from a child process')"], check=True)
     if mode == "own error":
         raise TinyError("feature year of split train: 12 movies have year 3000\nfix movies.csv")
+    if mode == "data error":
+        raise DataError("ratings.csv", "rating is '7', expected 0.5 to 5.0 in steps of 0.5", 3)
+    if mode == "data check error":
+        raise DataCheckError([Anomaly("movies", "train", "year", "Out-of-range values", "3000")])
     if mode == "foreign error":
         raise KeyError("towers")
     if mode == "sleep":
