@@ -6,19 +6,27 @@ import argparse
 
 from pipeline.commands.common import Subparsers, add_command, print_json
 
+_EXAMPLE = "marquee data sample data/sample --users 600 --movies 3000 --ratings 60000 --seed 7"
+
 
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
-        "data", help="Make data to try things on.", description="Make data to try things on."
+        "data",
+        help="Make data to try things on.",
+        description="Make data to try things on.",
+        epilog=f"example:\n  {_EXAMPLE}\n\nmarquee data ACTION --help shows an action's own arguments.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     sample = add_command(
         actions,
         "sample",
         "Generate ratings, movies and tags in MovieLens's layout, with structure that can be learnt.",
-        "marquee data sample data/sample --users 600 --movies 3000 --ratings 60000 --seed 7",
+        _EXAMPLE,
     )
-    sample.add_argument("path", help="folder to write")
+    sample.add_argument(
+        "path", nargs="?", default="data/sample", help="folder to write (default %(default)s)"
+    )
     sample.add_argument("--users", type=int, default=600, metavar="N", help="default %(default)s")
     sample.add_argument("--movies", type=int, default=3000, metavar="N", help="default %(default)s")
     sample.add_argument("--ratings", type=int, default=60_000, metavar="N", help="default %(default)s")

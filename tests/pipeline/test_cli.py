@@ -154,6 +154,23 @@ def test_config_prints_what_is_in_force(capsys: pytest.CaptureFixture[str]) -> N
     assert "marquee: trainer.epochs = 'x'" in capsys.readouterr().err
 
 
+def test_data_sample_without_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As README and the config print it: only sizes and a seed."""
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["data", "sample", "--users", "30", "--movies", "60", "--ratings", "700"]) == 0
+    assert (tmp_path / "data" / "sample" / "ratings.csv").is_file()
+    assert capsys.readouterr().out.splitlines()[-1].endswith("run --data data/sample")
+
+
+def test_a_group_of_commands_has_an_example_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["data", "--help"])
+    assert stop.value.code == 0
+    assert "example:\n  marquee data sample" in capsys.readouterr().out
+
+
 def test_data_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     numbers = ["--users", "30", "--movies", "60", "--ratings", "700", "--seed", "3"]
     assert cli.main(["data", "sample", str(tmp_path / "s"), *numbers, "--json"]) == 0
