@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from pipeline.errors import FAILED, INTERRUPTED, MarqueeError
+from pipeline.typed import typed
 
 COMMANDS = ("run", "status", "gates", "recommend", "similar", "rate", "data", "config")
 
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"marquee: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("\nmarquee: interrupted; `marquee run` goes on from what was finished", file=sys.stderr)
+        print(f"\nmarquee: interrupted; `{typed('run')}` goes on from what was finished", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # `marquee status | head`: the reader has enough. Python would complain

@@ -11,6 +11,7 @@ from components import contract, storage
 from components.pusher import versions
 from pipeline.errors import InputError
 from pipeline.titles import Movie, Titles
+from pipeline.typed import typed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +28,7 @@ def choose(destination: str, model: str, number: int | None) -> Version:
     complete = versions.list_versions(destination)
     if not complete:
         raise InputError(
-            f"no model has been pushed to {destination} yet; `marquee run` trains and pushes one"
+            f"no model has been pushed to {destination} yet; `{typed('run')}` trains and pushes one"
         )
     if number is not None:
         complete = [version for version in complete if version.number == number] or _none_of(number, complete)

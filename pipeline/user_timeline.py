@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from components import contract, storage
 from pipeline.errors import InputError
+from pipeline.typed import typed
 
 if TYPE_CHECKING:
     from ml_metadata.metadata_store import MetadataStore
@@ -96,7 +97,7 @@ def _timelines(store: MetadataStore | None, pipeline: str, run_id: str) -> str:
                 return output.uri
     raise NoTimelinesError(
         f"no run of {pipeline} has timelines in the metadata store, so nobody's history is at hand; "
-        "name the run's config with --config, or run `marquee run`"
+        f"name the run's config with --config, or run `{typed('run')}`"
     )
 
 

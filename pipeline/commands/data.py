@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
     from components.example_gen.sample import generate
     from pipeline.errors import InputError
+    from pipeline.typed import typed
 
     try:
         made = generate(args.path, users=args.users, movies=args.movies, ratings=args.ratings, seed=args.seed)
@@ -52,5 +53,5 @@ def run(args: argparse.Namespace) -> int:
         print(
             f"{made.path}: {made.users} users, {made.movies} movies, {made.ratings} ratings, {made.tags} tags"
         )
-        print(f"next  marquee run --data {made.path}")
+        print(f"next  {typed('run', '--data', str(made.path))}")
     return 0

@@ -31,6 +31,7 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     from pipeline import runs
     from pipeline.errors import InputError
+    from pipeline.typed import typed
     from pipeline.verdict import as_json, gates_table, verdict
 
     config = load_config(args)
@@ -39,11 +40,13 @@ def run(args: argparse.Namespace) -> int:
     if args.run_id is not None:
         known = [run for run in known if run.run_id == args.run_id]
         if not known:
-            raise InputError(f"no run {args.run_id} in {config.artifacts_dir}; `marquee status` lists them")
+            raise InputError(
+                f"no run {args.run_id} in {config.artifacts_dir}; `{typed('status')}` lists them"
+            )
     judged = [(run, found) for run in known if (found := verdict(run.nodes)).gates]
     if not judged:
         which = f"run {args.run_id}" if args.run_id else f"no run in {config.artifacts_dir}"
-        raise InputError(f"{which} has got as far as the gates; `marquee run` makes one")
+        raise InputError(f"{which} has got as far as the gates; `{typed('run')}` makes one")
     last, found = judged[-1]
     if args.json:
         print_json({"run": last.run_id, **as_json(found)})

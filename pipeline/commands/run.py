@@ -62,6 +62,7 @@ def _run(config: Any, run_id: str, terminal: Any) -> tuple[dict[str, Any], int]:
     from pipeline.display import Display
     from pipeline.errors import OK, REFUSED, ComponentFailedError
     from pipeline.pushed import forget_removed
+    from pipeline.typed import typed
     from pipeline.verdict import as_json, gates_table, verdict
 
     logging.getLogger(__name__).info("config %s", config.resolved_line())
@@ -89,7 +90,7 @@ def _run(config: Any, run_id: str, terminal: Any) -> tuple[dict[str, Any], int]:
         display.line("\n" + gates_table(found) + "\n")
         if found.refused:
             display.line("refused: the model was not pushed", "bold yellow")
-            display.line("next  marquee gates")
+            display.line(f"next  {typed('gates')}")
         else:
             already = " (already there)" if all(node.cached for node in outcomes) else ""
             display.line(f"pushed  {found.pushed}{already}", "bold green")
@@ -97,6 +98,6 @@ def _run(config: Any, run_id: str, terminal: Any) -> tuple[dict[str, Any], int]:
             newest = latest(config.serving_dir)
             if newest is not None and newest.path != found.pushed:
                 display.line(f"note    servers load {newest.number}, which is newer; remove it to go back")
-            display.line("next    marquee recommend --user 1")
+            display.line(f"next    {typed('recommend', '--user', '1')}")
     summary = {"state": "refused" if found.refused else "pushed", "components": nodes, **as_json(found)}
     return summary, REFUSED if found.refused else OK

@@ -98,9 +98,10 @@ def _show(
     rows: list[tuple[Run, Verdict, bool]], versions: list[Version], artifacts: str, serving: str
 ) -> None:
     from pipeline.table import table
+    from pipeline.typed import typed
 
     if not rows:
-        print(f"no run in {artifacts} yet\nnext  marquee run")
+        print(f"no run in {artifacts} yet\nnext  {typed('run')}")
         return
     print(
         table(

@@ -17,6 +17,7 @@ import yaml
 from pipeline import cli, errors
 from pipeline.config import Config
 from pipeline.config_docs import documented_defaults
+from pipeline.typed import typed
 
 
 def command_parsers(parser: argparse.ArgumentParser, path: str = "") -> dict[str, argparse.ArgumentParser]:
@@ -190,5 +191,5 @@ def test_status_and_gates_before_the_first_run(tmp_path: Path, capsys: pytest.Ca
     assert cli.main(["status", *there, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["runs"] == []
     assert cli.main(["gates", *there]) == 2
-    assert "`marquee run` makes one" in capsys.readouterr().err
+    assert f"`{typed('run')}` makes one" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()

@@ -18,6 +18,7 @@ from tiny_pipeline import ran
 
 from components import contract
 from pipeline import cli
+from pipeline.typed import typed
 
 SCRIPT = Path(tiny_cli.__file__)
 
@@ -62,7 +63,7 @@ def test_pushed_then_cached(root: Path, data: Path, capfd: pytest.CaptureFixture
     assert ["recall@10", "floor", "0.9", "0.5", "ok", "at", "least"] in [line.split() for line in lines]
     assert ["serving", "check", "-", "-", "ok"] in [line.split()[:5] for line in lines]
     assert f"pushed  {root}/serving_model/1" in lines
-    assert lines[-1] == "next    marquee recommend --user 1"
+    assert lines[-1] == f"next    {typed('recommend', '--user', '1')}"
     assert err == ""
 
     # Nothing of the frameworks on the terminal, all of it in the log.
@@ -225,5 +226,5 @@ def test_ctrl_c(sleeping: subprocess.Popen[str]) -> None:
     sleeping.send_signal(signal.SIGINT)
     _, err = sleeping.communicate(timeout=30)
     assert sleeping.returncode == 130
-    assert "interrupted; `marquee run` goes on from what was finished" in err
+    assert f"interrupted; `{typed('run')}` goes on from what was finished" in err
     assert "Traceback" not in err
