@@ -18,14 +18,14 @@ class Gate:
     Attributes:
       name: what was checked.
       value: what the model reached; None if the gate had nothing to judge.
-      bound: what it was held against.
+      bound: what it was held against; None or NaN if that could not be measured either.
       ok: False refuses the model.
       why: one sentence for a person.
     """
 
     name: str
     value: float | None
-    bound: float
+    bound: float | None
     ok: bool
     why: str
 

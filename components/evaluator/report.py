@@ -85,7 +85,7 @@ def write_gates(uri: str, gates: Sequence[Gate]) -> None:
 def read_gates(uri: str) -> list[Gate]:
     """Reads a blessing artifact; `all(gate.ok for gate in ...)` is its verdict.
 
-    A value that was not finite comes back as None; `why` says so.
+    A value or bound that was not finite comes back as None; `why` says so.
 
     Raises:
       FileNotFoundError: the artifact holds no gates.json.
@@ -98,13 +98,17 @@ def rows(gates: Sequence[Gate]) -> list[tuple[str, str, str, str, str]]:
     return [
         (
             gate.name,
-            "-" if gate.value is None or not math.isfinite(gate.value) else f"{gate.value:.4g}",
-            f"{gate.bound:.4g}",
+            _cell(gate.value),
+            _cell(gate.bound),
             "ok" if gate.ok else "refused",
             gate.why,
         )
         for gate in gates
     ]
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None or not math.isfinite(value) else f"{value:.4g}"
 
 
 def _model(data: dict[str, Any] | None) -> ModelMetrics | None:

@@ -69,7 +69,7 @@ def read(folder: Path | str) -> Interactions:
     ratings = read_table(folder / RATINGS, _RATINGS_TYPES)
     _require_rows(ratings, RATINGS)
     of_known_movie = (_not_empty("userId"), _known_movie(movie_ids), _UNIX_SECONDS)
-    _check(folder / RATINGS, ratings, (*of_known_movie, _STARS))
+    _check(folder / RATINGS, ratings, (*of_known_movie, _STARS, _RATED_ONCE))
 
     if (folder / TAGS).exists():
         tags = read_table(folder / TAGS, _TAGS_TYPES)
@@ -145,13 +145,31 @@ def _known_movie(movie_ids: pa.StringArray) -> Rule:
 
 
 def _unique(column: str) -> Rule:
-    def repeated(table: pa.Table) -> np.ndarray:
-        codes = table[column].combine_chunks().dictionary_encode().indices.to_numpy()
-        first = np.zeros(len(codes), bool)
-        first[np.unique(codes, return_index=True)[1]] = True
-        return ~first
+    return Rule(column, "an id that no earlier line has", lambda table: _repeated(_codes(table[column])))
 
-    return Rule(column, "an id that no earlier line has", repeated)
+
+def _rated_before(table: pa.Table) -> np.ndarray:
+    movies = _codes(table["movieId"])
+    return _repeated(_codes(table["userId"]) * (movies.max(initial=0) + 1) + movies)
+
+
+# A movie that is in a history is never recommended, so as a target it could not be found.
+_RATED_ONCE = Rule("movieId", "a movie that this user has not rated on an earlier line", _rated_before)
+
+
+def _codes(column: pa.ChunkedArray) -> np.ndarray:
+    """int64[rows]: equal numbers for equal cells."""
+    cells = column.combine_chunks()
+    if not isinstance(cells, pa.DictionaryArray):
+        cells = cells.dictionary_encode()
+    return cells.indices.to_numpy().astype(np.int64)
+
+
+def _repeated(codes: np.ndarray) -> np.ndarray:
+    """bool[rows]: whether an earlier row has the same code."""
+    first = np.zeros(len(codes), bool)
+    first[np.unique(codes, return_index=True)[1]] = True
+    return ~first
 
 
 def _among(column: pa.ChunkedArray, values: pa.StringArray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from components import contract
-from components.model import rating_head
+from components.model import rating_head, user_features
 from components.model.features import MovieFeatures
 from components.model.history import History, window
 from components.model.two_tower import TwoTower
@@ -77,6 +77,7 @@ class Towers(tf.Module):
         self._genre_rows = vocabulary_table(genre_vocabulary, self._num_genres - 1)
         self._encoded = _buffer(model.encode_catalogue(), "encoded_movies")
         count = model.catalogue.rating_count
+        self._genres = _buffer(model.catalogue.genres, "movie_genres")
         self._bias = _buffer(model.rating_head.movie_bias(count, model.catalogue.rating_sum), "movie_bias")
         self._log_count = _buffer(np.log1p(count), "movie_log_count")
         # AutoGraph is not needed (there is no Python control flow over tensors)
@@ -108,7 +109,7 @@ class Towers(tf.Module):
 
     def _taste(self, genres: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """float32[B, G]: given tastes, magnitudes scaled to sum to 1; unknown genres are ignored."""
-        index = tf.cast(self._genre_rows.lookup(genres), tf.int32)
+        index = tf.cast(self._genre_rows.lookup(_without_repeats(genres)), tf.int32)
         known = index < self._num_genres - 1
         weights = tf.where(known, weights, 0.0)
         taste = tf.einsum("bt,btg->bg", weights, tf.one_hot(index, self._num_genres))
@@ -117,12 +118,13 @@ class Towers(tf.Module):
     def _query(
         self, movie_ids: tf.Tensor, ratings: tf.Tensor, timestamps: tf.Tensor, now: tf.Tensor,
         taste_genres: tf.Tensor, taste_weights: tf.Tensor,
-    ) -> tuple[History, tf.Tensor, tf.Tensor]:  # fmt: skip
+    ) -> tf.Tensor:  # fmt: skip
         history = self._history(movie_ids, ratings, timestamps)
         features = self._user_features(history, now)
         taste = self._taste(taste_genres, taste_weights)
         encoded = tf.gather(self._encoded, history.rows)
-        return history, features, self._query_tower(history, encoded, features, taste)
+        shown = user_features.genre_taste(history, self._genres)
+        return self._query_tower(history, encoded, features, shown, taste)
 
     def _embed_query(
         self, history_movie_ids: tf.Tensor, history_ratings: tf.Tensor, history_timestamps: tf.Tensor,
@@ -132,7 +134,7 @@ class Towers(tf.Module):
         del user_id
         return self._query(
             history_movie_ids, history_ratings, history_timestamps, now, taste_genres, taste_weights
-        )[2]
+        )
 
     def _embed_movie(
         self,
@@ -143,7 +145,9 @@ class Towers(tf.Module):
         rating_count: tf.Tensor,
     ) -> tf.Tensor:
         """float32[B, D] unit vectors from content; a learnt id adds its own row."""
-        features = self._transform(movie_id, year, genres, tags, rating_count)
+        features = self._transform(
+            movie_id, year, _without_repeats(genres), _without_repeats(tags), rating_count
+        )
         return self._candidate_tower(self._encoder(features), features.popularity_scaled)
 
     def _rate(
@@ -171,6 +175,17 @@ class Towers(tf.Module):
             features,
         )
         return tf.where(looked_up >= 0, rating_head.clip_stars(stars), 0.0)
+
+
+def _without_repeats(words: tf.Tensor) -> tf.Tensor:
+    """string[B, L] with every repetition within a row replaced by "".
+
+    TensorFlow Serving pads a short row by repeating its first element.
+    """
+    width = tf.shape(words)[1]
+    earlier = tf.range(width)[tf.newaxis, :] < tf.range(width)[:, tf.newaxis]
+    repeated = tf.reduce_any((words[:, :, tf.newaxis] == words[:, tf.newaxis, :]) & earlier, axis=2)
+    return tf.where(repeated, contract.PAD_ID, words)
 
 
 def _named(function: Any, output: str) -> Any:

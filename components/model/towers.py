@@ -122,7 +122,8 @@ class QueryTower(keras.layers.Layer):
 
     View v weighs the event `age` events ago by 2^(-age / half_life_v), times a
     learnt gate of its stars; views are averaged with learnt shares and refined
-    by an MLP that also sees the user features and the genre tastes.
+    by an MLP that also sees the user features, and the genre tastes that the
+    history shows or that are given beside it.
     """
 
     def __init__(self, sizes: Sizes, params: ModelParams) -> None:
@@ -149,7 +150,8 @@ class QueryTower(keras.layers.Layer):
         history: History,
         encoded: tf.Tensor,
         user_features: tf.Tensor,
-        genre_taste: tf.Tensor,
+        shown_taste: tf.Tensor,
+        given_taste: tf.Tensor,
         training: bool = False,
     ) -> tf.Tensor:
         """float32[B, D] of length 1.
@@ -158,7 +160,8 @@ class QueryTower(keras.layers.Layer):
           history: windowed events.
           encoded: float32[B, W, D], the shared encoder's output for each event.
           user_features: float32[B, NUM_FEATURES], standardised.
-          genre_taste: float32[B, G]: given tastes, all 0 when none are given.
+          shown_taste: float32[B, G], what `user_features.genre_taste` reads from the history.
+          given_taste: float32[B, G], what a person says of themselves; all 0 when nothing.
         """
         user_features = tf.ensure_shape(user_features, [None, NUM_FEATURES])
         present = tf.cast(history.mask, tf.float32)
@@ -169,8 +172,9 @@ class QueryTower(keras.layers.Layer):
         views = tf.einsum("bvw,bwd->bvd", weights, encoded)
         base = tf.einsum("v,bvd->bd", tf.nn.softmax(self._mix), views)
         empty = 1.0 - tf.reduce_max(present, axis=1, keepdims=True)
-        taste = tf.linalg.matmul(genre_taste, self._taste)
-        base += taste + empty * self._default
+        # Through the genres' embeddings, so that no weight's shape depends on how many genres there are.
+        shown, given = (tf.linalg.matmul(taste, self._taste) for taste in (shown_taste, given_taste))
+        base += given + empty * self._default
         flat = tf.reshape(views, [-1, views.shape[1] * views.shape[2]])
-        x = tf.concat([flat, user_features, genre_taste, empty], axis=1)
+        x = tf.concat([flat, user_features, shown, given, empty], axis=1)
         return tf.math.l2_normalize(base + self._mlp(x, training=training), axis=1)

@@ -130,10 +130,12 @@ class TwoTower(tfrs.Model):
         history: History,
         encoded: tf.Tensor,
         features: tf.Tensor,
-        taste: tf.Tensor,
+        given_taste: tf.Tensor,
         training: bool = False,
     ) -> tf.Tensor:
-        return self.query_tower(history, encoded, features, taste, training=training)
+        """float32[B, D]: the query tower with the tastes that the history shows."""
+        shown = user_features.genre_taste(history, self._genres)
+        return self.query_tower(history, encoded, features, shown, given_taste, training=training)
 
     def embed_catalogue(self) -> tf.Tensor:
         """float32[N, D]: every movie's unit vector."""
@@ -152,11 +154,14 @@ class TwoTower(tfrs.Model):
 
     # --- training ------------------------------------------------------------------
     def compute_loss(self, inputs: Pairs, training: bool = False) -> tf.Tensor:
-        """Retrieval loss + rating_weight x squared error (stars) of the rating head."""
-        losses = self.losses_of(inputs, training)
+        """Scalar: retrieval loss + rating_weight x squared error (stars) of the rating head."""
+        return self.total_loss(self.losses_of(inputs, training))
+
+    def total_loss(self, losses: dict[str, tf.Tensor]) -> tf.Tensor:
         return losses["retrieval"] + self._rating_weight * losses["rating"]
 
     def losses_of(self, pairs: Pairs, training: bool) -> dict[str, tf.Tensor]:
+        """The two scalar losses by name, before they are weighted."""
         history, target = pairs.history, pairs.target
         batch = tf.shape(target)[0]
         taste = tf.zeros([batch, self._genres.shape[1]])
@@ -178,15 +183,15 @@ class TwoTower(tfrs.Model):
         return {"retrieval": retrieval, "rating": tf.reduce_mean(tf.square(stars - pairs.target_rating))}
 
     def _drop_histories(self, history: History, taste: tf.Tensor) -> tuple[History, tf.Tensor]:
-        """Replace a share of the histories by the genre tastes that they show."""
-        drop = tf.random.uniform([tf.shape(history.mask)[0], 1]) < self.params.history_dropout
+        """Give a share of the queries their history's genre tastes, in its place or beside it."""
+        chance = tf.random.uniform([tf.shape(history.mask)[0], 1]) / self.params.history_dropout
         shown = user_features.genre_taste(history, self._genres)
         # People name a few genres: keep the strongest three.
         third = tf.math.top_k(shown, k=min(3, shown.shape[1])).values[:, -1:]
         shown = tf.where(shown >= third, shown, 0.0)
         shown = tf.math.divide_no_nan(shown, tf.reduce_sum(shown, axis=1, keepdims=True))
-        mask = history.mask & ~drop
-        return history._replace(mask=mask), tf.where(drop, shown, taste)
+        in_place, beside = chance < 1.0, (chance >= 1.0) & (chance < 2.0)
+        return history._replace(mask=history.mask & ~in_place), tf.where(in_place | beside, shown, taste)
 
     def _rate_pairs(
         self,

@@ -1,4 +1,4 @@
-"""Everything known about a user, as one pure function of the history.
+"""Everything known about a user, as pure functions of the history (its window of W events).
 
 The same code runs in training and in the serving graph, so they cannot differ.
 """
@@ -53,10 +53,10 @@ def summary(history: History, now: tf.Tensor) -> tf.Tensor:
 
 
 def genre_taste(history: History, genres: tf.Tensor) -> tf.Tensor:
-    """float32[B, G]: how far a user's ratings of each genre lie above their own mean.
+    """float32[B, G]: how a user's attention is spread over the genres, summing to 1.
 
-    Sum over the history of (scaled rating - mean + 1) shares, so that a genre
-    watched often and one rated highly both count; L1-normalised per user.
+    Each event adds its stars, scaled to [0, 2], to its movie's genres, so that a
+    genre watched often and one rated highly both count. All 0 for an empty history.
 
     Args:
       history: windowed events.

@@ -37,6 +37,8 @@ class EvalRecall:
             for low, high in zip(targets.offsets[:-1], targets.offsets[1:], strict=True)
         ]
         self.users = np.unique(owner[relevant])
+        # The request comes when the first target is about to be watched, as in training.
+        self._now = targets.timestamps[targets.offsets[self.users]]
         self._windows = Windows(histories, model.params.history_window)
         self._query = tf.function(self._embed_queries, autograph=False, reduce_retracing=True)
 
@@ -57,7 +59,8 @@ class EvalRecall:
         for start in range(0, len(self.users), block):
             users = self.users[start : start + block]
             low, high = self._histories.offsets[users], self._histories.offsets[users + 1]
-            queries = self._query(self._windows.whole(tf.constant(low), tf.constant(high)))
+            now = self._now[start : start + block]
+            queries = self._query(self._windows.whole(tf.constant(low), tf.constant(high), tf.constant(now)))
             scores = tf.linalg.matmul(queries, movies, transpose_b=True).numpy()
             for i, (first, last) in enumerate(zip(low, high, strict=True)):
                 scores[i, self._histories.rows[first:last]] = -np.inf

@@ -87,14 +87,14 @@ class Windows:
             now=tf.gather(self._timestamps, positions),
         )
 
-    def whole(self, starts: tf.Tensor, ends: tf.Tensor) -> Pairs:
-        """The last W events of whole records; the target fields are their last event (unused)."""
+    def whole(self, starts: tf.Tensor, ends: tf.Tensor, now: tf.Tensor) -> Pairs:
+        """The last W events of whole records, asked at `now`; the target fields hold their last event."""
         last = tf.maximum(ends - 1, 0)
         return Pairs(
             **self._window(ends, starts),
             target=tf.gather(self._rows, last),
             target_rating=tf.gather(self._ratings, last),
-            now=tf.zeros_like(starts),
+            now=now,
         )
 
     def _window(self, ends: tf.Tensor, starts: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -91,7 +91,7 @@ def fit(
     def step(pairs: Pairs) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:
             losses = model.losses_of(pairs, training=True)
-            loss = losses["retrieval"] + params.rating_weight * losses["rating"]
+            loss = model.total_loss(losses)
         variables = model.trainable_variables
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         return losses

@@ -13,7 +13,8 @@ from components.model.two_tower import TwoTower
 
 _log = logging.getLogger(__name__)
 
-# Weights with one row a vocabulary entry, the out-of-vocabulary row last.
+# Weights with one row a vocabulary entry; movies and genres have one more, out of
+# vocabulary, tags have none (an unknown tag is dropped).
 _VOCABULARY_OF = {
     "movie_encoder/movie_ids/embeddings": "movies",
     "movie_encoder/genres/embeddings": "genres",
@@ -23,15 +24,16 @@ _VOCABULARY_OF = {
 
 
 def _by_name(model: TwoTower) -> dict[str, tf.Variable]:
-    names = [variable.name.split(":")[0] for variable in model.variables]
+    # Trainable ones: the statistics of the user features are this training's own.
+    names = [variable.name.split(":")[0] for variable in model.trainable_variables]
     short = [name.removeprefix(f"{model.name}/") for name in names]
     if len(set(short)) != len(short):
         raise AssertionError(f"two weights share a name: {sorted(short)}")
-    return dict(zip(short, model.variables, strict=True))
+    return dict(zip(short, model.trainable_variables, strict=True))
 
 
 def save(model: TwoTower, vocabularies: Mapping[str, Sequence[bytes]], path: str) -> None:
-    """Write all weights and the vocabularies that their rows follow as .npz."""
+    """Write the trainable weights and the vocabularies that their rows follow as .npz."""
     arrays = {f"weight:{name}": variable.numpy() for name, variable in _by_name(model).items()}
     arrays |= {f"vocabulary:{name}": np.array(list(words), np.bytes_) for name, words in vocabularies.items()}
     buffer = io.BytesIO()
@@ -83,7 +85,8 @@ def load(model: TwoTower, vocabularies: Mapping[str, Sequence[bytes]], path: str
         if pairs:
             here, there = (list(x) for x in zip(*pairs, strict=True))
             new[here] = old[there]
-        new[-1] = old[-1]
+        if len(new) > len(vocabularies[vocabulary]):
+            new[-1] = old[-1]
         variable.assign(new)
         if vocabulary == "movies":
             recognised = len(pairs)

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from components import contract
-from components.evaluator import report
+from components.evaluator import gates, names, report
 from components.evaluator.gates import Gate
 from components.evaluator.paired import PairedInterval
+from components.evaluator.params import EvaluatorParams
 from components.evaluator.report import ModelMetrics, Report
 
 
@@ -42,9 +43,17 @@ def test_json_is_strict(tmp_path: Path) -> None:
 
 
 def test_gates_round_trip(tmp_path: Path) -> None:
-    gates = [Gate("a", 0.5, 0.1, True, "é"), Gate("b", None, -5.0, False, "x")]
-    report.write_gates(str(tmp_path), gates)
-    assert report.read_gates(str(tmp_path)) == gates
+    written = [Gate("a", 0.5, 0.1, True, "é"), Gate("b", None, -5.0, False, "x")]
+    report.write_gates(str(tmp_path), written)
+    assert report.read_gates(str(tmp_path)) == written
+
+
+def test_a_refusal_because_nobody_was_measured_can_be_printed(tmp_path: Path) -> None:
+    metrics = dict.fromkeys(names.METRICS, math.nan)
+    report.write_gates(str(tmp_path), gates.judge(metrics, None, EvaluatorParams.model_validate({})))
+    table = {row[0]: row[1:4] for row in report.rows(report.read_gates(str(tmp_path)))}
+    assert table["popularity"] == ("-", "-", "refused")
+    assert table["recall@10 floor"] == ("-", "0.02", "refused")
 
 
 def test_an_artifact_without_report_is_named(tmp_path: Path) -> None:

@@ -157,9 +157,16 @@ def test_the_first_bad_line_is_found_behind_blank_lines_and_quoted_line_breaks(f
     assert error.value.line == 3
 
 
+def test_a_movie_rated_twice_by_one_user_is_named(folder):
+    twice = HEADER + "1,10,4,1\n2,10,4,1\n1,20,4,2\n1,10,3,9\n"
+    with pytest.raises(DataError, match="that this user has not rated on an earlier line") as error:
+        movielens.read(folder(ratings=twice))
+    assert (error.value.file, error.value.line) == ("ratings.csv", 5)
+
+
 def test_a_large_file_is_read_in_its_order(folder):
     """Several blocks of the parallel reader, each with a dictionary of its own."""
-    rows = [(i % 977, 10 * (1 + i % 3), (1 + i % 10) / 2, i) for i in range(150_000)]
+    rows = [(i // 3, 10 * (1 + i % 3), (1 + i % 10) / 2, i) for i in range(150_000)]
     log = movielens.read(folder(ratings=HEADER + "".join(f"{u},{m},{r},{t}\n" for u, m, r, t in rows)))
     assert log.ratings.column(0).num_chunks > 1
     columns = [log.ratings[name].to_pylist() for name in log.ratings.column_names]

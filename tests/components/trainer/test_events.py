@@ -70,6 +70,8 @@ def test_an_event_of_an_unknown_movie_is_named():
 def test_whole_histories_end_with_the_last_event():
     histories = [[("a", 1.0, 1), ("b", 2.0, 2), ("c", 3.0, 3)], [("d", 4.0, 4)]]
     flat = events.history_events(timelines(histories), IDS)
-    whole = events.Windows(flat, 2).whole(tf.constant(flat.offsets[:-1]), tf.constant(flat.offsets[1:]))
+    now = tf.constant([7, 8], tf.int64)
+    whole = events.Windows(flat, 2).whole(tf.constant(flat.offsets[:-1]), tf.constant(flat.offsets[1:]), now)
+    np.testing.assert_array_equal(whole.now, now)
     np.testing.assert_array_equal(whole.rows, [[1, 2], [0, 3]])
     np.testing.assert_array_equal(whole.mask, [[True, True], [False, True]])

@@ -123,3 +123,28 @@ def test_only_the_last_window_counts(material, saved):
     long = strings(material, whole.pairs(tf.constant([end], tf.int64)))
     short = strings(material, material.windows.pairs(tf.constant([end], tf.int64)))
     np.testing.assert_allclose(towers.embed_query(**long), towers.embed_query(**short), atol=1e-6)
+
+
+def test_tensorflow_servings_padding_changes_no_answer(material, saved):
+    """Its batching pads a short row by repeating the first element."""
+    _, towers = saved
+    query = strings(material, material.windows.pairs(tf.constant(material.positions[5:6])))
+    first, second = material.transform.genres[:2]
+    query[contract.TASTE_GENRES] = tf.constant([[first, second]])
+    query[contract.TASTE_WEIGHTS] = tf.constant([[1.0, 5.0]])
+    plain = towers.embed_query(**query)
+    padded = dict(query)
+    for name, value in query.items():
+        if value.shape.rank == 2 and name not in contract.HISTORY_FEATURES:
+            padded[name] = tf.concat([value, value[:, :1], value[:, :1]], axis=1)
+    np.testing.assert_allclose(towers.embed_query(**padded), plain, atol=1e-6)
+
+    def movie(times):
+        return towers.embed_movie(
+            movie_id=tf.constant([b"new"]), year=tf.constant([1999], tf.int64),
+            genres=tf.constant([[first, second] + [first] * times]),
+            tags=tf.constant([[*material.transform.tags[:2], *material.transform.tags[:1] * times]]),
+            rating_count=tf.constant([3], tf.int64),
+        )  # fmt: skip
+
+    np.testing.assert_allclose(movie(3), movie(0), atol=1e-6)
