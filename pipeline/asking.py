@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,9 @@ def pushed_model(args: argparse.Namespace) -> Iterator[tuple[Config, Servable]]:
     from pipeline.terminal import logs_to_file
 
     config = load_config(args)
-    version = choose(config.serving_dir, args.model, args.version)
+    version, note = choose(config.serving_dir, args.model, args.version)
+    if note:
+        print(f"note: {note}", file=sys.stderr)  # stdout may have to be one JSON document
     with logs_to_file(Path(config.logs_dir) / _LOG):
         yield config, Servable(version, args.model)
 

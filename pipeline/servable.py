@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from components.pusher.versions import Version
 
 
-def choose(destination: str, model: str, number: int | None) -> Version:
-    """The version of that number, or the newest.
+def choose(destination: str, model: str, number: int | None) -> tuple[Version, str]:
+    """The version of that number, or the newest that has the model.
+
+    Returns:
+      The version, and why it is not the newest of all; "" where it is, or was named.
 
     Raises:
       InputError: there is none; says which there are.
@@ -38,8 +41,10 @@ def choose(destination: str, model: str, number: int | None) -> Version:
             raise InputError(
                 f"version {complete[-1].number} in {destination} lacks {model}; try --model {contract.MODEL}"
             )
-        complete = with_exact
-    return complete[-1]
+        chosen, newest = with_exact[-1], complete[-1]
+        note = f"version {newest.number} lacks {model}, so version {chosen.number} answers"
+        return chosen, "" if chosen is newest else note
+    return complete[-1], ""
 
 
 def _none_of(number: int, complete: list[Version]) -> list[Version]:

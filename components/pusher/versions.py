@@ -75,6 +75,11 @@ def is_complete(destination: str, number: int) -> bool:
     return all(storage.exists(storage.join(path, name)) for name in (contract.PUSHED, SAVED_MODEL))
 
 
+def has_both_models(destination: str, number: int) -> bool:
+    """Complete, and with what a server of contract.MODEL_EXACT loads."""
+    return is_complete(destination, number) and bool(_existing(destination, contract.MODEL_EXACT, number))
+
+
 def is_pinned(destination: str, number: int) -> bool:
     """Pinned in any model's folder."""
     return any(

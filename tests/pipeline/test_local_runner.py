@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from ml_metadata.metadata_store import MetadataStore
 from tiny_pipeline import create_pipeline, ran
 
+from components import contract
+from components.pusher.versions import SAVED_MODEL
 from pipeline import pushed, runs
 from pipeline.errors import ComponentFailedError
 from pipeline.metadata_store import connection_config
@@ -99,14 +102,25 @@ def test_a_failure_stops_the_run_and_says_why(tmp_path: Path, mode: str, reason:
     assert [node.state for node in known[0].nodes] == [State.RAN, State.FAILED]
 
 
-def test_a_pushed_version_that_was_removed_is_pushed_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "removed",
+    [
+        contract.MODEL,
+        contract.MODEL_EXACT,
+        f"{contract.MODEL}/1/{contract.PUSHED}",
+        f"{contract.MODEL}/1/{SAVED_MODEL}",
+        f"{contract.MODEL_EXACT}/1/{SAVED_MODEL}",
+    ],
+)
+def test_a_pushed_version_of_which_a_part_was_removed_is_pushed_again(tmp_path: Path, removed: str) -> None:
     local.run(create_pipeline(tmp_path), "run-1", Recorder())
     ran(tmp_path)
     pushed.forget_removed(store(tmp_path))
     local.run(create_pipeline(tmp_path), "run-2", Recorder())
     assert ran(tmp_path) == []
 
-    (tmp_path / "serving_model" / "1").rmdir()
+    path = tmp_path / "serving_model" / removed
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
     pushed.forget_removed(store(tmp_path))
     local.run(create_pipeline(tmp_path), "run-3", Recorder())
     assert ran(tmp_path) == ["push"]

@@ -62,7 +62,7 @@ def test_pushed_then_cached(root: Path, data: Path, capfd: pytest.CaptureFixture
     ]
     assert ["recall@10", "floor", "0.9", "0.5", "ok", "at", "least"] in [line.split() for line in lines]
     assert ["serving", "check", "-", "-", "ok"] in [line.split()[:5] for line in lines]
-    assert f"pushed  {root}/serving_model/1" in lines
+    assert f"pushed  {root}/serving_model/marquee/1" in lines
     assert lines[-1] == f"next    {typed('recommend', '--user', '1')}"
     assert err == ""
 
@@ -83,7 +83,7 @@ def test_pushed_then_cached(root: Path, data: Path, capfd: pytest.CaptureFixture
     out = capfd.readouterr().out
     assert ran(root) == []
     assert out.count(" cached ") == 4
-    assert f"pushed  {root}/serving_model/1 (already there)" in out
+    assert f"pushed  {root}/serving_model/marquee/1 (already there)" in out
 
     # Somebody else pushed since: what is served is not what this config makes.
     newer = root / "serving_model" / contract.MODEL / "2"
@@ -151,7 +151,7 @@ def test_json_has_stdout_to_itself(root: Path, data: Path, capfd: pytest.Capture
     out, err = capfd.readouterr()
     summary = json.loads(out)
     assert summary["state"] == "pushed"
-    assert summary["pushed"] == f"{root}/serving_model/1"
+    assert summary["pushed"] == f"{root}/serving_model/marquee/1"
     assert [node["node"] for node in summary["components"]] == ["make", "talk", "judge", "push"]
     assert summary["gates"][0]["ok"] is True
     assert Path(summary["log"]).is_file()

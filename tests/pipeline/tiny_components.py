@@ -19,6 +19,7 @@ from components.data_check.anomalies import Anomaly, DataCheckError
 from components.evaluator.gates import Gate
 from components.evaluator.report import write_gates
 from components.example_gen.errors import DataError
+from components.pusher.versions import SAVED_MODEL
 from components.serving_check.check import Verdict
 from components.serving_check.report import write_report
 
@@ -94,6 +95,10 @@ def Push(  # noqa: N802
     if not blessing.get_int_custom_property("blessed"):
         pushed.set_int_custom_property("pushed", 0)
         return
-    Path(destination).mkdir(parents=True, exist_ok=True)
+    for model in contract.MODELS:
+        folder = Path(destination).parents[1] / model / Path(destination).name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / SAVED_MODEL).touch()
+    (Path(destination) / contract.PUSHED).write_text("{}")
     pushed.set_int_custom_property("pushed", 1)
     pushed.set_string_custom_property("pushed_destination", destination)

@@ -7,6 +7,7 @@ from pathlib import Path
 import tiny_components as tiny
 from tfx.orchestration.pipeline import Pipeline
 
+from components import contract
 from pipeline.metadata_store import connection_config
 
 
@@ -18,7 +19,9 @@ def create_pipeline(
     talk = tiny.Talk(model=make.outputs["model"], trace=trace, mode=mode).with_id("talk")
     judge = tiny.Judge(model=talk.outputs["copy"], trace=trace, value=value).with_id("judge")
     push = tiny.Push(
-        blessing=judge.outputs["blessing"], trace=trace, destination=str(root / "serving_model" / "1")
+        blessing=judge.outputs["blessing"],
+        trace=trace,
+        destination=str(root / "serving_model" / contract.MODEL / "1"),
     ).with_id("push")
     return Pipeline(
         pipeline_name="marquee",

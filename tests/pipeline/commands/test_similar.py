@@ -7,9 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from components import contract
 
 HEAT = "13"
 
@@ -69,3 +72,20 @@ def test_a_fresh_process_prints_the_answer_and_nothing_else(world: dict[str, Any
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert len(json.loads(done.stdout)["results"]) == 10
+
+
+def test_a_version_without_the_exact_model_is_passed_over_and_named(
+    marquee: Callable[..., tuple[int, str, str]], world: dict[str, Any], tmp_path: Path
+) -> None:
+    served = tmp_path / "serving_model"
+    for model in contract.MODELS:
+        (served / model).mkdir(parents=True)
+        version = world["artifacts"] / "serving_model" / model / "1700000000"
+        (served / model / "1700000000").symlink_to(version)
+    newer = served / contract.MODEL / "1700000001"
+    newer.mkdir()
+    (newer / contract.PUSHED).write_text("{}")
+    (newer / "saved_model.pb").touch()
+    code, out, err = marquee("similar", "Heat", "--json", artifacts=tmp_path)
+    assert (code, json.loads(out)["version"]) == (0, 1700000000)
+    assert err == f"note: version 1700000001 lacks {contract.MODEL_EXACT}, so version 1700000000 answers\n"
