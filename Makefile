@@ -22,10 +22,10 @@ run: setup ## run the pipeline: DATA=folder, else a local copy, a download or th
 	@$(bin)/marquee run $(if $(DATA),--data "$(DATA)") $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
 
 test: setup-dev lint ## lint, then the tests that take minutes at most
-	@$(bin)/python -m pytest -m "not long" $(ARGS)
+	@$(bin)/python -m pytest -m "not long" -n 2 --dist loadfile $(ARGS)
 
 test-long: setup-dev ## the tests that take longer
-	@$(bin)/python -m pytest -m long --timeout 3600 $(ARGS)
+	@$(bin)/python -m pytest -m long -n 2 --dist load --timeout 3600 $(ARGS)
 
 lint: setup-dev ## ruff, mypy, import-linter
 	@$(bin)/ruff check .

@@ -15,6 +15,7 @@ from components import contract
 from components.example_gen import features, movielens, movies, timelines
 from components.example_gen.artifact import describe, write_split
 from components.example_gen.errors import DataError
+from components.example_gen.fingerprint import fingerprint
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.read import split_uri
 
@@ -38,6 +39,14 @@ class Executor(base_executor.BaseExecutor):
     ) -> None:
         params = ExampleGenParams.from_json(exec_properties[contract.PARAMS])
         log = movielens.read(exec_properties[DATA_PATH])
+        # The outputs are cached under the fingerprint, so they must be of these very bytes.
+        found = fingerprint(exec_properties[DATA_PATH])
+        if found != exec_properties[contract.DATA_FINGERPRINT]:
+            raise DataError(
+                movielens.RATINGS,
+                f"the files in {exec_properties[DATA_PATH]} changed while the run was reading them (fingerprint "
+                f"{found[:12]}, at the start {exec_properties[contract.DATA_FINGERPRINT][:12]}); run again",
+            )
         events = timelines.sort_events(log)
         at = timelines.cut(events.offsets)
         if not at.split_users.size:

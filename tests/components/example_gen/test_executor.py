@@ -11,13 +11,13 @@ from components.example_gen.fingerprint import fingerprint
 from components.example_gen.params import ExampleGenParams
 
 
-def run(data, target, **params):
-    """Runs ExampleGen on a folder; returns its two artifacts."""
+def run(data, target, mark=None, **params):
+    """Runs ExampleGen on a folder, known by `mark` or its fingerprint; returns its two artifacts."""
     artifacts = {}
     for name in (executor.TIMELINES, executor.MOVIES):
         artifacts[name] = standard_artifacts.Examples()
         artifacts[name].uri = str(target / name)
-    component = ExampleGen(str(data), fingerprint(data), ExampleGenParams(**params).to_json())
+    component = ExampleGen(str(data), mark or fingerprint(data), ExampleGenParams(**params).to_json())
     properties = {**component.spec.exec_properties, contract.CODE_HASH: "unknown properties are ignored"}
     executor.Executor().Do({}, {name: [artifact] for name, artifact in artifacts.items()}, properties)
     return artifacts
@@ -50,6 +50,16 @@ def test_the_same_data_gives_the_same_bytes(folder, tmp_path):
         contents.append([(path.relative_to(tmp_path / name), path.read_bytes()) for path in files])
     assert len(contents[0]) == 4
     assert contents[0] == contents[1]
+
+
+def test_files_that_change_under_a_run_are_not_cached_under_their_old_hash(folder, tmp_path):
+    data = folder()
+    before = fingerprint(data)
+    with (data / "ratings.csv").open("a") as file:
+        file.write("9,10,3.0,100\n")
+    with pytest.raises(DataError, match="changed while the run was reading them"):
+        run(data, tmp_path / "out", mark=before)
+    assert not list(tmp_path.rglob("*.gz"))
 
 
 def test_data_that_cannot_be_split_is_refused(folder, tmp_path):
