@@ -17,6 +17,7 @@ from pipeline.table import table
 FINAL = "final: "
 
 _HEADER = ("gate", "value", "bound", "verdict", "why")
+_REFUSED = "refused"  # as in report.rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Verdict:
     Attributes:
       gates: of the evaluator, empty if it did not run; then those of a final fit,
         their names after FINAL, unless the evaluator refused and there was no such fit.
-      metrics: overall metrics of the tested candidate by name, empty likewise.
+      report: metrics of the tested candidate, None likewise.
       served: whether the serving check passed; None if it did not run.
       served_why: why it did not pass, "" if it did.
       pushed: where the model was published, "" if it was not.
@@ -34,11 +35,16 @@ class Verdict:
     """
 
     gates: Sequence[Gate]
-    metrics: dict[str, float]
+    report: report.Report | None
     served: bool | None
     served_why: str
     pushed: str
     refused: bool
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Overall metrics of the tested candidate by name; empty if the evaluator did not run."""
+        return self.report.candidate.overall if self.report else {}
 
 
 def verdict(nodes: Iterable[NodeRun]) -> Verdict:
@@ -49,7 +55,7 @@ def verdict(nodes: Iterable[NodeRun]) -> Verdict:
     push = _artifact(nodes, "PushedModel")
     return Verdict(
         gates=_gates(nodes),
-        metrics=report.read_metrics(evaluation.uri).candidate.overall if evaluation else {},
+        report=report.read_metrics(evaluation.uri) if evaluation else None,
         served=served,
         served_why=why,
         pushed=str(push.properties.get("pushed_destination", "")) if push and not push.refused else "",
@@ -58,12 +64,25 @@ def verdict(nodes: Iterable[NodeRun]) -> Verdict:
 
 
 def gates_table(found: Verdict) -> str:
+    return table(_HEADER, _rows(found))
+
+
+def gates_line(found: Verdict) -> str:
+    """`gates_table` in a few words: "6 ok", "refused: popularity", "-" before the gates."""
+    rows = _rows(found)
+    refused = [name for name, *_, word, _ in rows if word == _REFUSED]
+    if refused:
+        return f"refused: {', '.join(refused)}"
+    return f"{len(rows)} ok" if rows else "-"
+
+
+def _rows(found: Verdict) -> list[tuple[str, str, str, str, str]]:
     rows = list(report.rows(found.gates))
     if found.served is not None:
         skipped = found.served_why == REFUSED_BY_GATES
-        word = "ok" if found.served else "not run" if skipped else "refused"
+        word = "ok" if found.served else "not run" if skipped else _REFUSED
         rows.append(("serving check", "-", "-", word, found.served_why or "both models load and answer"))
-    return table(_HEADER, rows)
+    return rows
 
 
 def as_json(found: Verdict) -> dict[str, Any]:

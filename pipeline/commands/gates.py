@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 
 from pipeline.commands.common import (
     Subparsers,
@@ -25,12 +26,16 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--run", metavar="ID", dest="run_id", help="a run of `marquee status` (default: the last judged)"
     )
+    parser.add_argument(
+        "--slices", action="store_true", help="also every metric, overall and by slice, beside the baseline's"
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     from pipeline import runs
     from pipeline.errors import InputError
+    from pipeline.metrics_table import metrics_tables
     from pipeline.typed import typed
     from pipeline.verdict import as_json, gates_table, verdict
 
@@ -48,9 +53,14 @@ def run(args: argparse.Namespace) -> int:
         which = f"run {args.run_id}" if args.run_id else f"no run in {config.artifacts_dir}"
         raise InputError(f"{which} has got as far as the gates; `{typed('run')}` makes one")
     last, found = judged[-1]
+    if args.slices and found.report is None:
+        raise InputError(f"the metrics of run {last.run_id} are gone from {config.artifacts_dir}")
     if args.json:
-        print_json({"run": last.run_id, **as_json(found)})
+        measured = {"measured": dataclasses.asdict(found.report)} if args.slices and found.report else {}
+        print_json({"run": last.run_id, **as_json(found), **measured})
     else:
         print(f"run {last.run_id}\n\n{gates_table(found)}\n")
+        if args.slices and found.report:
+            print(f"{metrics_tables(found.report)}\n")
         print(f"pushed  {found.pushed}" if found.pushed else "not pushed")
     return 0

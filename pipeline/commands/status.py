@@ -99,13 +99,14 @@ def _show(
 ) -> None:
     from pipeline.table import table
     from pipeline.typed import typed
+    from pipeline.verdict import gates_line
 
     if not rows:
         print(f"no run in {artifacts} yet\nnext  {typed('run')}")
         return
     print(
         table(
-            ("run", "state", "seconds", "ran", "cached", *_COLUMNS),
+            ("run", "state", "seconds", "ran", "cached", *_COLUMNS, "gates"),
             [
                 (
                     run.run_id,
@@ -114,6 +115,7 @@ def _show(
                     str(sum(not node.cached for node in run.nodes)),
                     str(sum(node.cached for node in run.nodes)),
                     *(f"{found.metrics[name]:.4f}" if name in found.metrics else "-" for name in _COLUMNS),
+                    gates_line(found),
                 )
                 for run, found, running in rows
             ],

@@ -12,7 +12,7 @@ from components.evaluator.report import ModelMetrics, Report, write_gates, write
 from components.serving_check.check import Verdict as ServingVerdict
 from components.serving_check.report import REFUSED_BY_GATES, write_report
 from pipeline.runs import NodeRun, Output, State
-from pipeline.verdict import as_json, gates_table, verdict
+from pipeline.verdict import as_json, gates_line, gates_table, verdict
 
 
 def evaluator(folder: Path, node: str, recall: float, ok: bool) -> NodeRun:
@@ -69,3 +69,11 @@ def test_of_a_refused_model_that_was_passed_on_nothing_is_said_twice(tmp_path: P
 
 def test_before_the_gates_there_is_nothing_to_say() -> None:
     assert list(verdict([]).gates) == []
+
+
+def test_the_gates_in_a_few_words(tmp_path: Path) -> None:
+    accepted = [evaluator(tmp_path, "evaluator", 0.2, True), serving_check(tmp_path, skipped=False)]
+    assert gates_line(verdict(accepted)) == "2 ok"
+    refused = [evaluator(tmp_path, "evaluator", 0.0, False), serving_check(tmp_path, skipped=True)]
+    assert gates_line(verdict(refused)) == "refused: recall@10 floor"
+    assert gates_line(verdict([])) == "-"
