@@ -111,6 +111,12 @@ def test_refused(root: Path, data: Path, capfd: pytest.CaptureFixture[str], monk
 
     assert cli.main(arguments("gates", root)) == 0
     assert "not pushed" in capfd.readouterr().out
+    assert cli.main(arguments("gates", root, "--slices")) == 2
+    assert "the metrics of run" in capfd.readouterr().err
+    assert cli.main(arguments("status", root)) == 0
+    header, *rows = capfd.readouterr().out.splitlines()[:3]
+    assert header.split()[-1] == "gates"
+    assert [row[header.index("gates") :] for row in rows] == ["refused: recall@10 floor"] * 2
     assert cli.main(arguments("status", root, "--json")) == 0
     status = json.loads(capfd.readouterr().out)
     assert [run["state"] for run in status["runs"]] == ["refused", "refused"]
