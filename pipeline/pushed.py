@@ -1,4 +1,9 @@
-"""Records of pushed versions that are gone, in whole or in part."""
+"""Records in ML Metadata that what has been pushed since makes untrue.
+
+TFX's cache looks at a component's inputs and whether its outputs are there,
+not at the folder that models are published in. A record marked as deleted is
+no cache hit, so the next run makes it anew.
+"""
 
 from __future__ import annotations
 
@@ -7,31 +12,55 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.pusher import versions
 
-_PUSHED_MODEL = "PushedModel"  # TFX's artifact type
+# TFX's artifact types.
+_PUSHED_MODEL = "PushedModel"
+_MODEL = "Model"
 
 
-def forget_removed(store: MetadataStore) -> None:
-    """Mark the record of each pushed version that lacks one of its two models as deleted.
+def forget_untrue(store: MetadataStore, destination: str) -> None:
+    """Mark as deleted the records of pushed versions that are gone and of baselines that were overtaken.
 
-    TFX's cache looks whether the Pusher's own artifact is there, not whether
-    the version that it published is. A record that is not live is no cache
-    hit, so the next run pushes again.
+    A version is gone when it lacks one of its two models. A baseline is overtaken
+    when another version than the one it holds is the newest at `destination`,
+    unless that version is the very candidate it was compared with: a model must
+    never be pushed over one that it was not compared with.
     """
-    if _PUSHED_MODEL not in {kind.name for kind in store.get_artifact_types()}:
-        return
-    gone = []
-    for artifact in store.get_artifacts_by_type(_PUSHED_MODEL):
-        properties = {**artifact.properties, **artifact.custom_properties}
-        path = (
-            properties[versions.DESTINATION_PROPERTY].string_value
-            if versions.DESTINATION_PROPERTY in properties
-            else ""
-        )
-        if artifact.state == mlmd.Artifact.LIVE and path and not _is_whole(path):
-            artifact.state = mlmd.Artifact.DELETED
-            gone.append(artifact)
-    if gone:
-        store.put_artifacts(gone)
+    latest = versions.latest(destination)
+    stale = [artifact for artifact in _live(store, _PUSHED_MODEL) if _is_gone(artifact)] + [
+        artifact for artifact in _live(store, _MODEL) if _is_overtaken(artifact, latest)
+    ]
+    for artifact in stale:
+        artifact.state = mlmd.Artifact.DELETED
+    if stale:
+        store.put_artifacts(stale)
+
+
+def _live(store: MetadataStore, kind: str) -> list[mlmd.Artifact]:
+    if kind not in {known.name for known in store.get_artifact_types()}:
+        return []
+    return [x for x in store.get_artifacts_by_type(kind) if x.state == mlmd.Artifact.LIVE]
+
+
+def _property(artifact: mlmd.Artifact, name: str) -> str:
+    """The text of a property, "" if there is none."""
+    for properties in (artifact.custom_properties, artifact.properties):
+        if name in properties:
+            return str(properties[name].string_value)
+    return ""
+
+
+def _is_gone(artifact: mlmd.Artifact) -> bool:
+    path = _property(artifact, versions.DESTINATION_PROPERTY)
+    return bool(path) and not _is_whole(path)
+
+
+def _is_overtaken(artifact: mlmd.Artifact, latest: versions.Version | None) -> bool:
+    candidate = _property(artifact, versions.CANDIDATE_PROPERTY)
+    if not candidate:  # not a baseline
+        return False
+    if latest is not None and candidate in latest.record.values():
+        return False
+    return _property(artifact, versions.VERSION_PROPERTY) != (str(latest.number) if latest else "")
 
 
 def _is_whole(path: str) -> bool:

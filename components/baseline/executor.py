@@ -35,9 +35,10 @@ class Executor(base_executor.BaseExecutor):
         Where that was fitted on all events, the model of the same version that was
         tested stands in for it: the other one has seen the test split.
         """
-        # The candidate is an input only so that a new one is compared afresh.
-        del input_dict
+        # The candidate is an input so that a new one is compared afresh.
+        candidate = artifact_utils.get_single_uri(input_dict["model"])
         baseline = artifact_utils.get_single_instance(output_dict["baseline"])
+        baseline.set_string_custom_property(versions.CANDIDATE_PROPERTY, candidate)
         model_name = exec_properties["model_name"]
         find = versions.latest_exact if model_name == contract.MODEL_EXACT else versions.latest
         version = find(exec_properties["push_destination"])

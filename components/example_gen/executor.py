@@ -40,12 +40,12 @@ class Executor(base_executor.BaseExecutor):
         params = ExampleGenParams.from_json(exec_properties[contract.PARAMS])
         log = movielens.read(exec_properties[DATA_PATH])
         # The outputs are cached under the fingerprint, so they must be of these very bytes.
-        found = fingerprint(exec_properties[DATA_PATH])
-        if found != exec_properties[contract.DATA_FINGERPRINT]:
+        expected, found = exec_properties[contract.DATA_FINGERPRINT], fingerprint(exec_properties[DATA_PATH])
+        if found != expected:
             raise DataError(
                 movielens.RATINGS,
-                f"the files in {exec_properties[DATA_PATH]} changed while the run was reading them (fingerprint "
-                f"{found[:12]}, at the start {exec_properties[contract.DATA_FINGERPRINT][:12]}); run again",
+                f"the files in {exec_properties[DATA_PATH]} changed while the run was reading them "
+                f"(fingerprint {found[:12]}, at the start {expected[:12]}); run again",
             )
         events = timelines.sort_events(log)
         at = timelines.cut(events.offsets)

@@ -26,6 +26,8 @@ ORDER: Final = (contract.MODEL_TESTED, contract.MODEL_EXACT, contract.MODEL)
 PUSHED_PROPERTY: Final = "pushed"
 DESTINATION_PROPERTY: Final = "pushed_destination"
 VERSION_PROPERTY: Final = "pushed_version"
+# Of a baseline: the model that is compared with it.
+CANDIDATE_PROPERTY: Final = "candidate"
 
 _log = logging.getLogger(__name__)
 

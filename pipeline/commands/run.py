@@ -58,10 +58,9 @@ def _run(config: Any, run_id: str, terminal: Any) -> tuple[dict[str, Any], int]:
     import logging
 
     from components import progress
-    from components.pusher.versions import latest
     from pipeline.display import Display
     from pipeline.errors import OK, REFUSED, ComponentFailedError
-    from pipeline.pushed import forget_removed
+    from pipeline.pushed import forget_untrue
     from pipeline.typed import typed
     from pipeline.verdict import as_json, gates_table, verdict
 
@@ -73,7 +72,7 @@ def _run(config: Any, run_id: str, terminal: Any) -> tuple[dict[str, Any], int]:
             from pipeline.runners import local
 
             if (store := open_store(config)) is not None:
-                forget_removed(store)
+                forget_untrue(store, config.serving_dir)
             outcomes = local.run(create_pipeline(config), run_id, display)
         except ComponentFailedError as error:
             display.line(f"\n{error}", "bold red")
@@ -94,10 +93,6 @@ def _run(config: Any, run_id: str, terminal: Any) -> tuple[dict[str, Any], int]:
         else:
             already = " (already there)" if all(node.cached for node in outcomes) else ""
             display.line(f"pushed  {found.pushed}{already}", "bold green")
-            # Back to knobs that were pushed before: nothing runs, and nothing is pushed anew.
-            newest = latest(config.serving_dir)
-            if newest is not None and newest.path != found.pushed:
-                display.line(f"note    servers load {newest.number}, which is newer; remove it to go back")
             display.line(f"next    {typed('recommend', '--user', '1')}")
     summary = {"state": "refused" if found.refused else "pushed", "components": nodes, **as_json(found)}
     return summary, REFUSED if found.refused else OK

@@ -48,6 +48,15 @@ def test_a_trainer_knob_reruns_from_the_trainer_on(workspace):
     assert len(workspace.pushed) == 2
 
 
+def test_going_back_is_compared_with_what_was_pushed_since(workspace):
+    """The towers come from the cache, but they were never compared with the second version."""
+    finished = run(workspace)
+    assert ran(finished) == {"baseline", "evaluator", "serving_check", "pusher"}
+    (regression,) = [gate for gate in finished.json()["gates"] if gate["name"] == "regression"]
+    assert regression["value"] is not None
+    assert len(workspace.pushed) == 3
+
+
 def test_a_line_of_the_models_code_reruns_from_the_trainer_on(workspace):
     with (workspace.folder / "src" / "components" / "model" / "towers.py").open("a") as file:
         file.write("\n# a change\n")

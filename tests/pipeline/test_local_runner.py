@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2
 from tiny_pipeline import create_pipeline, ran
 
 from components import contract
+from components.pusher import versions
 from components.pusher.versions import SAVED_MODEL
 from pipeline import pushed, runs
 from pipeline.errors import ComponentFailedError
@@ -115,18 +118,51 @@ def test_a_failure_stops_the_run_and_says_why(tmp_path: Path, mode: str, reason:
 def test_a_pushed_version_of_which_a_part_was_removed_is_pushed_again(tmp_path: Path, removed: str) -> None:
     local.run(create_pipeline(tmp_path), "run-1", Recorder())
     ran(tmp_path)
-    pushed.forget_removed(store(tmp_path))
+    pushed.forget_untrue(store(tmp_path), str(tmp_path / "serving_model"))
     local.run(create_pipeline(tmp_path), "run-2", Recorder())
     assert ran(tmp_path) == []
 
     path = tmp_path / "serving_model" / removed
     shutil.rmtree(path) if path.is_dir() else path.unlink()
-    pushed.forget_removed(store(tmp_path))
+    pushed.forget_untrue(store(tmp_path), str(tmp_path / "serving_model"))
     local.run(create_pipeline(tmp_path), "run-3", Recorder())
     assert ran(tmp_path) == ["push"]
     local.run(create_pipeline(tmp_path), "run-4", Recorder())
     assert ran(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("compared_with", "newest", "made_from", "stays"),
+    [
+        ("", None, None, True),  # nothing was pushed, nothing is
+        ("", 1, "/candidate", True),  # the candidate itself was pushed since
+        ("1", 1, "/other", True),  # it was compared with what is still the newest
+        ("", 1, "/other", False),  # somebody else's model was pushed since
+        ("1", 2, "/other", False),
+        ("1", None, None, False),  # what it was compared with has been removed
+    ],
+)
+def test_a_baseline_counts_until_another_model_is_pushed(tmp_path, compared_with, newest, made_from, stays):
+    local.run(create_pipeline(tmp_path), "run-1", Recorder())
+    metadata, served = store(tmp_path), tmp_path / "elsewhere"
+    kind = metadata.get_artifact_type("Model")
+    baseline = metadata_store_pb2.Artifact(
+        type_id=kind.id, uri="/baseline", state=metadata_store_pb2.Artifact.LIVE
+    )
+    baseline.custom_properties[versions.CANDIDATE_PROPERTY].string_value = "/candidate"
+    if compared_with:
+        baseline.custom_properties[versions.VERSION_PROPERTY].string_value = compared_with
+    (number,) = metadata.put_artifacts([baseline])
+    if newest:
+        folder = served / contract.MODEL / str(newest)
+        folder.mkdir(parents=True)
+        (folder / SAVED_MODEL).touch()
+        (folder / contract.PUSHED).write_text(json.dumps({"model": made_from, "metrics": {}}))
+
+    pushed.forget_untrue(metadata, str(served))
+    (found,) = metadata.get_artifacts_by_id([number])
+    assert (found.state == metadata_store_pb2.Artifact.LIVE) == stays
+
+
 def test_nothing_is_forgotten_before_the_first_push(tmp_path: Path) -> None:
-    pushed.forget_removed(store(tmp_path))
+    pushed.forget_untrue(store(tmp_path), str(tmp_path / "serving_model"))

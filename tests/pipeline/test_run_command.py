@@ -16,7 +16,6 @@ import pytest
 import tiny_cli
 from tiny_pipeline import ran
 
-from components import contract
 from pipeline import cli
 from pipeline.typed import typed
 
@@ -84,14 +83,6 @@ def test_pushed_then_cached(root: Path, data: Path, capfd: pytest.CaptureFixture
     assert ran(root) == []
     assert out.count(" cached ") == 4
     assert f"pushed  {root}/serving_model/marquee/1 (already there)" in out
-
-    # Somebody else pushed since: what is served is not what this config makes.
-    newer = root / "serving_model" / contract.MODEL / "2"
-    newer.mkdir(parents=True)
-    (newer / contract.PUSHED).write_text("{}")
-    (newer / "saved_model.pb").touch()
-    assert cli.main(run) == 0
-    assert "note    servers load 2, which is newer" in capfd.readouterr().out
 
 
 def test_refused(root: Path, data: Path, capfd: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
