@@ -52,9 +52,10 @@ def _table(columns: Sequence[_Column]) -> str:
 
 def _place(name: str) -> tuple[int, str]:
     """Sorts into the order of `names`, but popularity's recall under the model's."""
-    beside = _BESIDE.get(name)
-    place = names.METRICS.index(beside or name) if name in names.METRICS else len(names.METRICS)
-    return place, name if beside else ""
+    if name not in names.METRICS:
+        return len(names.METRICS), name
+    beside = _BESIDE.get(name, "")
+    return names.METRICS.index(beside or name), beside
 
 
 def _cell(name: str, metrics: Mapping[str, float]) -> str:
