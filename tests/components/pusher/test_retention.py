@@ -66,10 +66,14 @@ def test_a_killed_pushs_tested_model_is_swept(make_sources: Sources, tmp_path: P
     killed = claim.acquire(served, 200)
     for name in ("200", ".incoming-300"):
         (tmp_path / "served" / contract.MODEL_TESTED / name).mkdir()
-    assert claim.acquire(served, 200).number == 201, "an unfinished version's number is taken"
     retention.sweep(served, 1e12)
     assert storage.list_names(storage.join(served, contract.MODEL_TESTED)) == ["100"]
     assert not claim.is_claimed(served, str(killed.number))
+
+
+def test_a_number_under_which_only_a_tested_model_lies_is_taken(tmp_path: Path) -> None:
+    (tmp_path / contract.MODEL_TESTED / "250").mkdir(parents=True)
+    assert claim.acquire(str(tmp_path), 200).number == 251
 
 
 def test_the_newest_stays(make_sources: Sources, tmp_path: Path) -> None:

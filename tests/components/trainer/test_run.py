@@ -1,0 +1,33 @@
+"""run_fn on the shared small run's artifacts, as a final fit."""
+
+import shutil
+from types import SimpleNamespace
+
+from components import contract
+from components.model.params import ModelParams
+from components.trainer import fit, run
+from components.trainer.params import TrainerParams
+
+
+def test_a_final_fit_reads_train_alone_and_ends_with_the_tested_best_epoch(pushed_workspace, tmp_path):
+    timelines = pushed_workspace.artifact("example_gen", "timelines")
+    shutil.copytree(timelines / "Split-train", tmp_path / "timelines" / "Split-train")  # no eval, no test
+    fit.FitResult(best_epoch=1, epochs=3, recall={10: 0.2}).write(str(tmp_path / "tested_run"))
+    params = TrainerParams(epochs=3, batch_size=1024, uniform_negatives=64)
+    run.run_fn(
+        SimpleNamespace(
+            transform_graph_path=str(pushed_workspace.artifact("transform", "transform_graph")),
+            serving_model_dir=str(tmp_path / "towers"),
+            model_run_dir=str(tmp_path / "run"),
+            custom_config={
+                run.MODEL_PARAMS: ModelParams(embedding_dim=16, hidden=(16,), history_window=20).to_json(),
+                run.TRAINER_PARAMS: params.to_json(),
+                run.TIMELINES: str(tmp_path / "timelines"),
+                run.MOVIES: str(pushed_workspace.artifact("example_gen", "movies")),
+                run.TESTED_RUN: str(tmp_path / "tested_run"),
+            },
+        )
+    )
+    assert fit.FitResult.read(str(tmp_path / "run")) == fit.FitResult(best_epoch=1, epochs=1, recall={})
+    assert (tmp_path / "towers" / "saved_model.pb").is_file()
+    assert (tmp_path / "towers" / contract.ASSETS_EXTRA / contract.WARM_START).is_file()
