@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 import pydantic
+from pydantic_core import PydanticCustomError
 
 
 class Section(pydantic.BaseModel):
@@ -14,7 +15,18 @@ class Section(pydantic.BaseModel):
     Kubeflow spec can hold nothing richer.
     """
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @pydantic.field_validator("*", mode="before")
+    @classmethod
+    def _no_boolean_for_a_number(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
+        """Pydantic takes True for 1; YAML reads a bare `yes` as True."""
+        assert info.field_name is not None
+        kind = cls.model_fields[info.field_name].annotation
+        is_section = isinstance(kind, type) and issubclass(kind, Section)
+        if kind is not bool and not is_section and _holds_boolean(value):
+            raise PydanticCustomError("boolean", "must not be true or false")
+        return value
 
     def to_json(self) -> str:
         return self.model_dump_json()
@@ -22,3 +34,11 @@ class Section(pydantic.BaseModel):
     @classmethod
     def from_json(cls, text: str) -> Self:
         return cls.model_validate_json(text)
+
+
+def _holds_boolean(value: Any) -> bool:
+    if isinstance(value, dict):
+        return _holds_boolean(list(value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_holds_boolean, value))
+    return isinstance(value, bool)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import urllib.parse
 from pathlib import Path
 from typing import Annotated
 
@@ -24,16 +23,12 @@ from components.pusher.params import PusherParams
 from components.serving_check.params import ServingCheckParams
 from components.trainer.params import TrainerParams
 from components.transform.params import TransformParams
-
-METADATA_SCHEMES = ("sqlite", "mysql", "postgresql")
-_METADATA_FORMS = (
-    "sqlite:///PATH, mysql://USER:PASSWORD@HOST[:PORT]/DB or postgresql://USER:PASSWORD@HOST[:PORT]/DB"
-)
+from pipeline import metadata_url
 
 
 def _check_metadata(url: str | None) -> str | None:
-    if url is not None and urllib.parse.urlsplit(url).scheme not in METADATA_SCHEMES:
-        raise ValueError(f"must be {_METADATA_FORMS}")
+    if url is not None:
+        metadata_url.parse(url)
     return url
 
 
@@ -54,7 +49,7 @@ class Config(Section):
         "artifacts", min_length=1, description="where a run writes everything it makes: folder or URL"
     )
     metadata: Annotated[str | None, pydantic.AfterValidator(_check_metadata)] = Field(
-        None, description=f"ML Metadata store: {_METADATA_FORMS}; null: SQLite in the artifacts folder"
+        None, description=f"ML Metadata store: {metadata_url.FORMS}; null: SQLite in the artifacts folder"
     )
     push_to: str | None = Field(
         None,
@@ -106,7 +101,7 @@ class Config(Section):
         if not storage.is_local(self.artifacts) and self.metadata is None:
             raise ValueError(
                 f"metadata: artifacts is a URL ({self.artifacts}), where SQLite cannot keep its file; "
-                f"give metadata as {_METADATA_FORMS}"
+                f"give metadata as {metadata_url.FORMS}"
             )
         return self
 
@@ -154,7 +149,7 @@ class Config(Section):
             artifacts=self.artifacts_dir,
             logs=self.logs_dir,
             push_to=self.serving_dir,
-            metadata=_without_password(self.metadata_url),
+            metadata=metadata_url.without_password(self.metadata_url),
         )
         return values
 
@@ -165,10 +160,3 @@ class Config(Section):
 
 def _absolute(location: str) -> str:
     return str(Path(location).expanduser().absolute()) if storage.is_local(location) else location.rstrip("/")
-
-
-def _without_password(url: str) -> str:
-    parts = urllib.parse.urlsplit(url)
-    if parts.password is None:
-        return url
-    return url.replace(f":{parts.password}@", ":***@", 1)

@@ -19,6 +19,7 @@ from components.params import Section
 from pipeline.allowed import describe
 from pipeline.config import Config
 from pipeline.errors import ConfigError
+from pipeline.metadata_url import without_password
 
 CONFIGS = Path(__file__).parent / "configs"
 DEFAULT_FILE = CONFIGS / "movielens-small.yaml"
@@ -180,6 +181,8 @@ def _explain(detail: Mapping[str, Any]) -> str:
         key += f"[{location[depth]}]"
     # A validator's own words say more than the schema does.
     allowed = message if detail["type"] == "value_error" else f"must be {_allowed(location[:depth])}"
+    if detail["type"] == "finite_number":  # which JSON schema has no word for
+        allowed += ", and finite"
     default = as_yaml(field.get_default(call_default_factory=True))
     text = f"{key} = {_show(detail['input'])}: {allowed}; default {default}"
     return f"{text} ({field.description})" if field.description else text
@@ -241,6 +244,6 @@ def _show(value: Any) -> str:
         dict: "a section",
     }
     kind = kinds.get(type(value))
-    text = repr(value)
+    text = without_password(repr(value))
     text = text if len(text) <= 60 else text[:57] + "..."
     return f"{text} ({kind})" if kind else text

@@ -1,53 +1,60 @@
-"""From a store's URL to ML Metadata's connection config."""
+"""The metadata store behind a URL."""
 
 from __future__ import annotations
 
-import urllib.parse
 from pathlib import Path
 
+from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2
 
-from pipeline.errors import ConfigError
+from pipeline import metadata_url
+from pipeline.errors import MarqueeError
 
-_DEFAULT_PORTS = {"mysql": 3306, "postgresql": 5432}
+
+class StoreError(MarqueeError):
+    """The metadata store cannot be reached or is none."""
 
 
 def connection_config(url: str) -> metadata_store_pb2.ConnectionConfig:
-    """`sqlite:///PATH` (as SQLAlchemy writes it: `sqlite:////abs` is absolute), `mysql://…`, `postgresql://…`.
-
-    Query parameters are not read. A user or password with `@`, `:` or `/`
-    is percent-encoded.
+    """ML Metadata's form of a URL.
 
     Raises:
-      ConfigError: if the URL lacks a host or a database, or is of another scheme.
+      ValueError: the URL has none of metadata_url.FORMS.
     """
-    parts = urllib.parse.urlsplit(url)
+    parsed = metadata_url.parse(url)
     config = metadata_store_pb2.ConnectionConfig()
-    if parts.scheme == "sqlite":
-        path = Path(url.removeprefix("sqlite:///")).expanduser().absolute()
-        config.sqlite.filename_uri = str(path)
+    if parsed.scheme == metadata_url.SQLITE:
+        config.sqlite.filename_uri = str(Path(parsed.database).expanduser().absolute())
         config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
-        return config
-
-    database = parts.path.lstrip("/")
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or not database:
-        raise ConfigError(
-            f"metadata = {url!r}: must be sqlite:///PATH, mysql://USER:PASSWORD@HOST[:PORT]/DB "
-            "or postgresql://USER:PASSWORD@HOST[:PORT]/DB"
-        )
-    user = urllib.parse.unquote(parts.username or "")
-    password = urllib.parse.unquote(parts.password or "")
-    port = parts.port or _DEFAULT_PORTS[parts.scheme]
-    if parts.scheme == "mysql":
-        config.mysql.host = parts.hostname
-        config.mysql.port = port
-        config.mysql.database = database
-        config.mysql.user = user
-        config.mysql.password = password
+    elif parsed.scheme == metadata_url.MYSQL:
+        config.mysql.host = parsed.host
+        config.mysql.port = parsed.port
+        config.mysql.database = parsed.database
+        config.mysql.user = parsed.user
+        config.mysql.password = parsed.password
     else:
-        config.postgresql.host = parts.hostname
-        config.postgresql.port = str(port)
-        config.postgresql.dbname = database
-        config.postgresql.user = user
-        config.postgresql.password = password
+        config.postgresql.host = parsed.host
+        config.postgresql.port = str(parsed.port)
+        config.postgresql.dbname = parsed.database
+        config.postgresql.user = parsed.user
+        config.postgresql.password = parsed.password
     return config
+
+
+def connect(url: str) -> MetadataStore:
+    """Opens the store; one in SQLite is made if it is not there.
+
+    Raises:
+      StoreError: it cannot be reached; names the URL without its password.
+    """
+    connection = connection_config(url)
+    try:
+        if connection.HasField("sqlite"):
+            Path(connection.sqlite.filename_uri).parent.mkdir(parents=True, exist_ok=True)
+        return MetadataStore(connection)
+    except (OSError, RuntimeError) as error:  # the second is all that ML Metadata raises here
+        reason = str(error).strip().partition("\n")[0].partition(" query:  ")[0]  # the SQL follows
+        raise StoreError(
+            f"the metadata store {metadata_url.without_password(url)} cannot be opened: {reason}; "
+            "check that it is there, or name another (--set metadata=URL)"
+        ) from error

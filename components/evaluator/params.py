@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field, field_validator
 
 from components.evaluator import names
 from components.params import Section
 
-Bound = Annotated[float, Field(allow_inf_nan=False)]
-
 
 class EvaluatorParams(Section):
-    floors: dict[str, Bound] = Field(
+    floors: dict[str, float] = Field(
         {names.RECALL_10: 0.02, names.RECALL_100: 0.10},
         description="Lowest value accepted for each metric named, on the whole test split. "
         "The defaults only catch a model that learnt nothing.",
     )
-    ceilings: dict[str, Bound] = Field(
+    ceilings: dict[str, float] = Field(
         {},
         description="Highest value accepted for each metric named, such as rmse: 1.0 (stars).",
     )
     popularity_ratio: float = Field(
         1.1,
         ge=0,
-        allow_inf_nan=False,
         description="Recall@10 must be at least this many times that of recommending the most popular "
         "movies to everybody, on the same users. 0 accepts anything.",
     )

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from components.params import Section
+
+Width = Annotated[int, Field(ge=1)]
+HalfLife = Annotated[float, Field(gt=0)]
 
 
 class ModelParams(Section):
@@ -14,8 +19,8 @@ class ModelParams(Section):
     history_window: int = Field(
         50, ge=1, le=2048, description="events of a history that the query tower reads, newest last"
     )
-    hidden: tuple[int, ...] = Field((128,), description="widths of the hidden layers in each tower")
-    half_lives: tuple[float, ...] = Field(
+    hidden: tuple[Width, ...] = Field((128,), description="widths of the hidden layers in each tower")
+    half_lives: tuple[HalfLife, ...] = Field(
         (1.0, 5.0, 20.0, 100.0),
         min_length=1,
         description="recency views of the history: after this many events a weight halves",
@@ -38,7 +43,7 @@ class ModelParams(Section):
     temperature: float = Field(
         0.1, gt=0, le=10, description="cosine similarities are divided by this before the softmax"
     )
-    rating_hidden: tuple[int, ...] = Field((64,), description="widths of the rating head's hidden layers")
+    rating_hidden: tuple[Width, ...] = Field((64,), description="widths of the rating head's hidden layers")
     rating_shrinkage: float = Field(
-        5.0, ge=0, description="pseudo-ratings that pull a user's or a movie's mean to the global one"
+        5.0, gt=0, description="pseudo-ratings that pull a user's or a movie's mean to the global one"
     )

@@ -52,17 +52,19 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def open_store(config: Config) -> MetadataStore | None:
-    """The metadata store, or None where no run has made it yet."""
+    """The metadata store, or None where no run has made it yet.
+
+    Raises:
+      StoreError: it cannot be reached.
+    """
     from pathlib import Path
 
-    from ml_metadata.metadata_store import MetadataStore
-
-    from pipeline.metadata_store import connection_config
+    from pipeline.metadata_store import connect, connection_config
 
     connection = connection_config(config.metadata_url)
     if connection.HasField("sqlite") and not Path(connection.sqlite.filename_uri).exists():
         return None  # looking must not create it
-    return MetadataStore(connection)
+    return connect(config.metadata_url)
 
 
 def print_json(value: Any) -> None:

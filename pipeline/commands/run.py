@@ -11,7 +11,6 @@ from pipeline.commands.common import (
     add_command,
     add_config_arguments,
     load_config,
-    open_store,
     print_json,
 )
 
@@ -60,6 +59,7 @@ def _run(config: Any, run_id: str, terminal: Any) -> tuple[dict[str, Any], int]:
     from components import progress
     from pipeline.display import Display
     from pipeline.errors import OK, REFUSED, ComponentFailedError
+    from pipeline.metadata_store import connect
     from pipeline.pushed import forget_untrue
     from pipeline.typed import typed
     from pipeline.verdict import as_json, gates_table, verdict
@@ -71,8 +71,7 @@ def _run(config: Any, run_id: str, terminal: Any) -> tuple[dict[str, Any], int]:
             from pipeline.dag import create_pipeline
             from pipeline.runners import local
 
-            if (store := open_store(config)) is not None:
-                forget_untrue(store, config.serving_dir)
+            forget_untrue(connect(config.metadata_url), config.serving_dir)
             outcomes = local.run(create_pipeline(config), run_id, display)
         except ComponentFailedError as error:
             display.line(f"\n{error}", "bold red")
