@@ -7,9 +7,12 @@ what comes after it, nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
 from tfx.components.example_validator.component import ExampleValidator
@@ -37,6 +40,7 @@ from components.trainer.params import TrainerParams
 from components.transform import preprocessing
 from pipeline.code_hash import code_hash
 from pipeline.config import Config
+from pipeline.errors import ConfigError
 from pipeline.metadata_store import connection_config
 
 _SCHEMAS = Path(components.__file__).parent / "transform" / "schemas"
@@ -52,6 +56,7 @@ def create_pipeline(config: Config) -> Pipeline:
 
     Raises:
       ValueError: `data` is not set.
+      ConfigError: Beam refuses one of `beam_pipeline_args`.
     """
     if config.data is None:
         raise ValueError("config.data is not set; pipeline.data.resolve finds the data")
@@ -232,10 +237,28 @@ def _beam_args(given: Sequence[str]) -> list[str]:
     As soon as there is any flag, TFX builds a source archive of itself for each
     Beam component (3 seconds), for workers elsewhere. It leaves that out when a
     container image is named, which workers on this machine never read.
+
+    Raises:
+      ConfigError: Beam refuses a flag.
     """
-    options = PipelineOptions(list(given)).get_all_options()
+    options = _beam_options(given)
     remote = options["runner"] not in (None, "FnApiRunner", "DirectRunner") or options["sdk_container_image"]
     return list(given) if remote or not given else [*given, "--sdk_container_image=not-read-on-this-machine"]
+
+
+def _beam_options(given: Sequence[str]) -> dict[str, Any]:
+    # Beam reads flags by argparse, which prints what is wrong and exits.
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed):
+            options: dict[str, Any] = PipelineOptions(list(given)).get_all_options()
+    except SystemExit as stop:
+        reason = printed.getvalue().strip().rpartition(" error: ")[2]
+        raise ConfigError(
+            f"beam_pipeline_args = {list(given)}: Beam refuses a flag: {reason}; must be a list of Beam's "
+            "flags, each --NAME=VALUE"
+        ) from stop
+    return options
 
 
 def _warm_start(config: Config) -> TrainerParams:

@@ -12,6 +12,7 @@ from components import contract
 from pipeline.code_hash import code_hash
 from pipeline.config_file import load
 from pipeline.dag import create_pipeline
+from pipeline.errors import ConfigError
 
 # Each component with those whose outputs it reads, or whose verdict it waits for.
 UPSTREAM = {
@@ -204,3 +205,11 @@ def test_latest_means_the_tested_model_of_a_final_fit(data: Path) -> None:
 def test_without_data_it_says_who_finds_it() -> None:
     with pytest.raises(ValueError, match=r"pipeline\.data\.resolve"):
         create_pipeline(load())
+
+
+@pytest.mark.parametrize("flag", ["--direct_num_workers=abc", "--direct_running_mode=fast"])
+def test_a_flag_that_beam_refuses_is_named(data: Path, flag: str, capfd: pytest.CaptureFixture[str]) -> None:
+    name, _, value = flag.partition("=")
+    with pytest.raises(ConfigError, match=rf"^beam_pipeline_args = \['{flag}'\]: .*{name}.*'{value}'"):
+        graph(data, f"beam_pipeline_args=[{flag}]")
+    assert "usage:" not in "".join(capfd.readouterr())
