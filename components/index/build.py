@@ -18,7 +18,7 @@ from components.index.approximate import ApproximateSearch, build_scann
 from components.index.exact import ExactSearch
 from components.index.extra_assets import write_extra_assets
 from components.index.filters import MovieFilters
-from components.index.histories import Histories, dense, known_histories
+from components.index.histories import Histories, dense, known_histories, neutral
 from components.index.known_users import KnownUsers
 from components.index.params import IndexParams
 from components.index.retrieval import Retrieval, Search
@@ -146,16 +146,7 @@ def _sample_queries(
     if not count:
         return embeddings[:: max(1, len(embeddings) // params.recall_queries)]
     users = np.linspace(0, len(histories) - 1, count).astype(np.int64)
-    inputs: dict[str, np.ndarray] = {}
-    for item in contract.SIGNATURES[contract.EMBED_QUERY].inputs:
-        shape = (count,) if item.columns is None else (count, 1)
-        inputs[item.name] = np.full(
-            shape, item.neutral, dtype=object if item.dtype == "string" else item.dtype
-        )
+    inputs = neutral(contract.SIGNATURES[contract.EMBED_QUERY], count)
     inputs.update(dense(histories, users, catalogue.ids, params.max_history))
     inputs[contract.USER_ID] = histories.user_ids[users]
-    tensors = {
-        item.name: tf.constant(inputs[item.name], item.dtype)
-        for item in contract.SIGNATURES[contract.EMBED_QUERY].inputs
-    }
-    return np.asarray(towers.embed_query(**tensors))
+    return np.asarray(towers.embed_query(**{name: tf.constant(value) for name, value in inputs.items()}))

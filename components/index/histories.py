@@ -1,4 +1,4 @@
-"""What is known of each user when the model is built."""
+"""What is known of each user when the model is built, and requests made of it."""
 
 from __future__ import annotations
 
@@ -99,6 +99,18 @@ def dense(histories: Histories, users: np.ndarray, ids: np.ndarray, newest: int)
     batch[contract.HISTORY_RATINGS][inside] = histories.ratings[events]
     batch[contract.HISTORY_TIMESTAMPS][inside] = histories.timestamps[events]
     return batch
+
+
+def neutral(signature: contract.Signature, batch: int) -> dict[str, np.ndarray]:
+    """Inputs of B requests that say nothing: one column where there are columns."""
+    return {
+        item.name: np.full(
+            (batch,) if item.columns is None else (batch, 1),
+            item.neutral,
+            dtype=object if item.dtype == "string" else item.dtype,
+        )
+        for item in signature.inputs
+    }
 
 
 def _flat(table: pa.Table, name: str, dtype: type) -> np.ndarray:

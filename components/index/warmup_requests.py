@@ -13,7 +13,7 @@ from components import contract
 from components.example_gen.features import TIMELINES
 from components.example_gen.write import encode
 from components.index.catalogue import Catalogue, dense_strings
-from components.index.histories import Histories, dense
+from components.index.histories import Histories, dense, neutral
 
 # A graph's first run in each shape is the slow one; servers batch up to some size.
 _BATCH_SIZES = (1, 2, 8)
@@ -36,23 +36,11 @@ def warmup_requests(
     """
     for signature in contract.SIGNATURES.values():
         for batch in _BATCH_SIZES:
-            inputs = _neutral(signature, batch)
+            inputs = neutral(signature, batch)
             _fill(inputs, signature, catalogue, histories, timelines)
             yield _log(model, signature, inputs)
             if contract.DIVERSITY in inputs:
                 yield _log(model, signature, {**inputs, **_filtered(catalogue, batch)})
-
-
-def _neutral(signature: contract.Signature, batch: int) -> Arrays:
-    """Inputs that say nothing: one column where there are columns."""
-    return {
-        item.name: np.full(
-            (batch,) if item.columns is None else (batch, 1),
-            item.neutral,
-            dtype=object if item.dtype == "string" else item.dtype,
-        )
-        for item in signature.inputs
-    }
 
 
 def _fill(
