@@ -36,10 +36,19 @@ def test_popularity(workspace):
     assert gates == {"popularity"}
 
 
-def test_ann_recall(workspace):
-    """An index that was allowed to look almost nowhere loses exact neighbours."""
-    _, gates = refused_by(workspace, index__target_recall=0.01, evaluator__ann_recall=1.0)
-    assert gates == {"ann_recall@10 floor"}
+def test_ann_recall(tmp_path):
+    """An index that looks into few leaves loses neighbours; a small catalogue's would be searched exactly."""
+    workspace = new_workspace(tmp_path, movies=8000)
+    finished = workspace.run(
+        index__target_recall=0.01,
+        evaluator__ann_recall=1.0,
+        evaluator__floors="{}",
+        evaluator__popularity_ratio=0,
+        trainer__epochs=1,
+    )
+    assert finished.code == 3, finished.out + finished.err
+    assert workspace.pushed == []
+    assert {gate["name"] for gate in finished.json()["gates"] if not gate["ok"]} == {"ann_recall@10 floor"}
 
 
 def test_regression_against_the_last_pushed_model(workspace):
