@@ -69,7 +69,7 @@ class MovieEncoder(keras.layers.Layer):
             index = tf.where(drop, self._unknown, index)
         has_genre = tf.cast(movies.genre_indices >= 0, tf.float32)
         genre_share = tf.math.divide_no_nan(has_genre, tf.reduce_sum(has_genre, axis=1, keepdims=True))
-        # Decade-wide bumps let taste prefer an era without being monotone in the year.
+        # Bumps along the z-score let taste prefer an era without being monotone in the year.
         year = movies.year_scaled[:, tf.newaxis]
         bumps = tf.exp(-tf.square(year - tf.linspace(-2.5, 1.5, 9)[tf.newaxis, :]) / 0.25)
         year = movies.year_known[:, tf.newaxis] * tf.concat([year, bumps, tf.ones_like(year)], axis=1)
