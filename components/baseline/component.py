@@ -7,7 +7,6 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components import contract
 from components.baseline.executor import Executor
 
 
@@ -16,10 +15,7 @@ class BaselineSpec(ComponentSpec):
 
     INPUTS = {"model": ChannelParameter(type=standard_artifacts.Model)}  # noqa: RUF012 (TFX reads class attributes)
     OUTPUTS = {"baseline": ChannelParameter(type=standard_artifacts.Model)}  # noqa: RUF012
-    PARAMETERS = {  # noqa: RUF012
-        "push_destination": ExecutionParameter(type=str),
-        "model_name": ExecutionParameter(type=str),
-    }
+    PARAMETERS = {"push_destination": ExecutionParameter(type=str)}  # noqa: RUF012
 
 
 class Baseline(base_component.BaseComponent):
@@ -33,12 +29,7 @@ class Baseline(base_component.BaseComponent):
     SPEC_CLASS = BaselineSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
-    def __init__(
-        self,
-        model: types.BaseChannel,
-        push_destination: str,
-        model_name: str = contract.MODEL,
-    ) -> None:
+    def __init__(self, model: types.BaseChannel, push_destination: str) -> None:
         """Adds the component.
 
         Args:
@@ -46,17 +37,10 @@ class Baseline(base_component.BaseComponent):
             would be cached for ever, with this one it looks again for every new
             candidate.
           push_destination: root of the served models, a path or an object store's URI.
-          model_name: one of contract.MODELS.
-
-        Raises:
-          ValueError: an unknown model name.
         """
-        if model_name not in contract.MODELS:
-            raise ValueError(f"model_name is {model_name!r}; expected one of {', '.join(contract.MODELS)}.")
         spec = BaselineSpec(
             model=model,
             baseline=types.Channel(type=standard_artifacts.Model),
             push_destination=push_destination,
-            model_name=model_name,
         )
         super().__init__(spec=spec)

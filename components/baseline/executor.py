@@ -30,7 +30,7 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Finds the newest complete version of `model_name` below `push_destination`.
+        """Finds the newest complete version below `push_destination`.
 
         Where that was fitted on all events, the model of the same version that was
         tested stands in for it: the other one has seen the test split.
@@ -39,9 +39,7 @@ class Executor(base_executor.BaseExecutor):
         candidate = artifact_utils.get_single_uri(input_dict["model"])
         baseline = artifact_utils.get_single_instance(output_dict["baseline"])
         baseline.set_string_custom_property(versions.CANDIDATE_PROPERTY, candidate)
-        model_name = exec_properties["model_name"]
-        find = versions.latest_exact if model_name == contract.MODEL_EXACT else versions.latest
-        version = find(exec_properties["push_destination"])
+        version = versions.latest(exec_properties["push_destination"])
         if version is None:
             _make_folder(baseline.uri)
             _log.info("Nothing was pushed to %s yet: no baseline.", exec_properties["push_destination"])
@@ -57,8 +55,6 @@ class Executor(base_executor.BaseExecutor):
                 versions.folder(exec_properties["push_destination"], contract.MODEL_TESTED, version.number),
             )
             return
-        if source == version.path:
-            source = versions.folder(exec_properties["push_destination"], model_name, version.number)
         # Retention may delete the version; a link keeps the content, and nobody
         # writes into a pushed model, so the copy cannot change either.
         storage.link_tree(source, path_utils.serving_model_dir(baseline.uri))

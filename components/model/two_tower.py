@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 import tf_keras as keras
 
 from components import contract
@@ -66,7 +65,7 @@ class Pairs(tf.experimental.ExtensionType):
         return History(self.rows, self.ratings, self.timestamps, self.mask)
 
 
-class TwoTower(tfrs.Model):
+class TwoTower(keras.Model):
     """Query tower over histories, candidate tower over movies, rating head.
 
     Args:
@@ -153,11 +152,8 @@ class TwoTower(tfrs.Model):
         return tf.concat([embed(self._features.gather(rows)) for rows in blocks], axis=0)
 
     # --- training ------------------------------------------------------------------
-    def compute_loss(self, inputs: Pairs, training: bool = False) -> tf.Tensor:
-        """Scalar: retrieval loss + rating_weight x squared error (stars) of the rating head."""
-        return self.total_loss(self.losses_of(inputs, training))
-
     def total_loss(self, losses: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Scalar: retrieval loss + rating_weight x squared error (stars) of the rating head."""
         return losses["retrieval"] + self._rating_weight * losses["rating"]
 
     def losses_of(self, pairs: Pairs, training: bool) -> dict[str, tf.Tensor]:

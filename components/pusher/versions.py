@@ -120,12 +120,6 @@ def latest(destination: str) -> Version | None:
     return versions[-1] if versions else None
 
 
-def latest_exact(destination: str) -> Version | None:
-    """The newest complete version that has contract.MODEL_EXACT too."""
-    versions = [version for version in list_versions(destination) if version.path_exact]
-    return versions[-1] if versions else None
-
-
 def _existing(destination: str, model: str, number: int) -> str | None:
     path = folder(destination, model, number)
     return path if storage.exists(storage.join(path, SAVED_MODEL)) else None

@@ -28,12 +28,10 @@ def push(served: Path, number: int, record: bool = True) -> None:
         (served / contract.MODEL / str(number) / contract.PUSHED).write_text(json.dumps({"version": number}))
 
 
-def run(tmp_path: Path, destination: str, model_name: str = contract.MODEL) -> Any:
+def run(tmp_path: Path, destination: str) -> Any:
     model, baseline = standard_artifacts.Model(), standard_artifacts.Model()
     model.uri, baseline.uri = str(tmp_path / "candidate"), str(tmp_path / "baseline")
-    component = Baseline(
-        model=Channel(type=standard_artifacts.Model), push_destination=destination, model_name=model_name
-    )
+    component = Baseline(model=Channel(type=standard_artifacts.Model), push_destination=destination)
     outputs = {"baseline": [baseline]}
     Executor().Do({"model": [model]}, outputs, {**component.exec_properties, contract.CODE_HASH: "ignored"})
     assert outputs == {"baseline": [baseline]}
@@ -46,13 +44,12 @@ def test_nothing_pushed(tmp_path: Path) -> None:
     assert not baseline.has_custom_property("pushed_version")
 
 
-@pytest.mark.parametrize("model_name", contract.MODELS)
-def test_newest_version_as_number_not_as_text(tmp_path: Path, model_name: str) -> None:
+def test_newest_version_as_number_not_as_text(tmp_path: Path) -> None:
     for number in (9, 10):
         push(tmp_path / "served", number)
-    baseline = run(tmp_path, str(tmp_path / "served"), model_name)
+    baseline = run(tmp_path, str(tmp_path / "served"))
     path = Path(path_utils.serving_model_path(baseline.uri))
-    assert (path / "saved_model.pb").read_text() == f"{model_name} 10"
+    assert (path / "saved_model.pb").read_text() == "marquee 10"
     assert (path / "variables" / "variables.index").read_text() == "v"
     assert baseline.get_string_custom_property("pushed_version") == "10"
 
@@ -66,8 +63,7 @@ def test_an_incomplete_version_is_skipped(tmp_path: Path, caplog: pytest.LogCapt
     assert "10 is skipped: it lacks PUSHED.json" in caplog.text
 
 
-@pytest.mark.parametrize("model_name", contract.MODELS)
-def test_of_a_final_fit_the_tested_model_is_the_baseline(tmp_path: Path, model_name: str) -> None:
+def test_of_a_final_fit_the_tested_model_is_the_baseline(tmp_path: Path) -> None:
     served = tmp_path / "served"
     push(served, 9)
     (served / contract.MODEL / "9" / contract.PUSHED).write_text(
@@ -76,7 +72,7 @@ def test_of_a_final_fit_the_tested_model_is_the_baseline(tmp_path: Path, model_n
     tested = served / contract.MODEL_TESTED / "9"
     shutil.copytree(served / contract.MODEL_EXACT / "9", tested)
     (tested / "saved_model.pb").write_text("tested 9")
-    baseline = run(tmp_path, str(served), model_name)
+    baseline = run(tmp_path, str(served))
     path = Path(path_utils.serving_model_path(baseline.uri))
     assert (path / "saved_model.pb").read_text() == "tested 9"
     assert baseline.get_string_custom_property("pushed_version") == "9"
@@ -113,8 +109,3 @@ def test_object_store(tmp_path: Path) -> None:
     baseline = run(tmp_path, "ram://baseline/served")
     copy = Path(path_utils.serving_model_path(baseline.uri)) / "saved_model.pb"
     assert copy.read_text() == "marquee 9"
-
-
-def test_an_unknown_model_name_is_an_error() -> None:
-    with pytest.raises(ValueError, match="model_name is 'marque'; expected one of marquee, marquee-exact"):
-        Baseline(model=Channel(type=standard_artifacts.Model), push_destination="x", model_name="marque")
