@@ -1,0 +1,1 @@
+"""TensorFlow Serving's gRPC and REST API over SavedModels, ScaNN included."""

@@ -1,0 +1,198 @@
+"""A loaded SavedModel: a TensorFlow session and one callable per signature and outputs."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
+from tensorflow.python.saved_model import loader_impl
+
+from serving.model_server.errors import Code, StatusError
+
+
+@dataclasses.dataclass(frozen=True)
+class RuntimeOptions:
+    """How sessions are made.
+
+    Attributes:
+      tags: of the MetaGraphDef to load.
+      intra_op_threads: threads that one op may use (shared by all models of
+        the process; the first session fixes it).
+      inter_op_threads: threads that run ops of a request side by side; -1 runs
+        them in the thread that asks.
+    """
+
+    tags: tuple[str, ...] = ("serve",)
+    intra_op_threads: int = 1
+    inter_op_threads: int = -1
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorInfo:
+    """An input or output of a signature.
+
+    Attributes:
+      name: of the tensor in the graph.
+      dtype: tensorflow.DataType number.
+      shape: sizes, None where unknown; None altogether for an unknown rank.
+    """
+
+    name: str
+    dtype: int
+    shape: tuple[int | None, ...] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """One SignatureDef."""
+
+    key: str
+    method_name: str
+    inputs: Mapping[str, TensorInfo]
+    outputs: Mapping[str, TensorInfo]
+    proto: meta_graph_pb2.SignatureDef
+
+
+class Model:
+    """A SavedModel in memory, run from any number of threads. Made by `load`, given back by `close`."""
+
+    def __init__(self, path: str, session: tf.compat.v1.Session, signatures: Mapping[str, Signature]) -> None:
+        self.path = path
+        self.signatures = MappingProxyType(dict(signatures))
+        self.load_seconds = 0.0
+        self.memory_bytes = 0
+        self._session: Any = session
+        self._callables: dict[tuple[str, tuple[str, ...]], Any] = {}
+        self._lock = threading.Lock()
+
+    @classmethod
+    def load(cls, path: str, options: RuntimeOptions | None = None) -> Model:
+        """Reads, restores and initialises a SavedModel. Blocks for seconds.
+
+        Raises:
+          StatusError: there is none, it lacks the tags, or TensorFlow refuses it.
+        """
+        options = options or RuntimeOptions()
+        started = time.perf_counter()
+        try:
+            saved_model = loader_impl.parse_saved_model(path)
+        except OSError as error:
+            raise StatusError(Code.NOT_FOUND, str(error)) from error
+        graphs = [g for g in saved_model.meta_graphs if set(g.meta_info_def.tags) == set(options.tags)]
+        if not graphs:
+            tags = [sorted(g.meta_info_def.tags) for g in saved_model.meta_graphs]
+            raise StatusError(
+                Code.NOT_FOUND,
+                "Could not find meta graph def matching supplied tags: "
+                f"{{ {' '.join(options.tags)} }} in {path}, which has {tags}",
+            )
+        _register_ops(graphs[0])
+        config = config_pb2.ConfigProto(
+            allow_soft_placement=True,
+            intra_op_parallelism_threads=options.intra_op_threads,
+            inter_op_parallelism_threads=options.inter_op_threads,
+        )
+        graph = tf.Graph()
+        session = tf.compat.v1.Session(graph=graph, config=config)
+        try:
+            with graph.as_default():
+                tf.compat.v1.saved_model.loader.load(session, list(options.tags), path)
+        except tf.errors.OpError as error:
+            session.close()
+            raise _status_error(error) from error
+        except (OSError, ValueError, TypeError, RuntimeError) as error:
+            session.close()
+            raise StatusError(Code.INVALID_ARGUMENT, f"{path}: {error}") from error
+        model = cls(path, session, _signatures(graphs[0]))
+        model.load_seconds = time.perf_counter() - started
+        return model
+
+    def run(
+        self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        """Runs one signature; strings are object arrays of bytes.
+
+        Args:
+          signature: key in `signatures`.
+          inputs: exactly the signature's inputs, of their types.
+          outputs: which outputs to compute.
+
+        Raises:
+          StatusError: with the code and text of the operation that failed.
+        """
+        names = tuple(outputs)
+        call = self._callables.get((signature, names)) or self._callable(signature, names)
+        feeds = [inputs[name] for name in self.signatures[signature].inputs]
+        try:
+            return dict(zip(names, call(*feeds), strict=True))
+        except tf.errors.OpError as error:
+            raise _status_error(error) from error
+
+    def _callable(self, signature: str, outputs: tuple[str, ...]) -> Any:
+        found = self.signatures[signature]
+        with self._lock:
+            call = self._session._make_callable_from_options(
+                config_pb2.CallableOptions(
+                    feed=[info.name for info in found.inputs.values()],
+                    fetch=[found.outputs[name].name for name in outputs],
+                )
+            )
+            return self._callables.setdefault((signature, outputs), call)
+
+    def close(self) -> None:
+        """Gives the memory back. No `run` may be under way, none may follow."""
+        self._callables.clear()
+        self._session.close()
+        self._session = None
+
+
+def replay_warmup(model: Model, path: str) -> int:
+    raise NotImplementedError
+
+
+def _register_ops(graph: meta_graph_pb2.MetaGraphDef) -> None:
+    """Registers ScaNN's operations if the graph has any.
+
+    Importing the package would do, and cost seconds for its Python.
+    """
+    if any(
+        op.name.startswith("Addons>Scann") or op.name.startswith("Scann>")
+        for op in graph.meta_info_def.stripped_op_list.op
+    ):
+        import importlib.util
+
+        spec = importlib.util.find_spec("scann")
+        folder = Path(spec.submodule_search_locations[0])
+        tf.load_op_library(str(folder / "scann_ops" / "cc" / "_scann_ops.so"))
+
+
+def _signatures(graph: meta_graph_pb2.MetaGraphDef) -> dict[str, Signature]:
+    return {
+        key: Signature(
+            key,
+            proto.method_name,
+            {name: _tensor(info) for name, info in sorted(proto.inputs.items())},
+            {name: _tensor(info) for name, info in sorted(proto.outputs.items())},
+            proto,
+        )
+        for key, proto in graph.signature_def.items()
+        if not key.startswith("__saved_model")
+    }
+
+
+def _tensor(info: meta_graph_pb2.TensorInfo) -> TensorInfo:
+    shape = info.tensor_shape
+    sizes = None if shape.unknown_rank else tuple(None if d.size < 0 else d.size for d in shape.dim)
+    return TensorInfo(info.name, info.dtype, sizes)
+
+
+def _status_error(error: tf.errors.OpError) -> StatusError:
+    return StatusError(Code(error.error_code), error.message)
