@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -161,15 +162,18 @@ def replay_warmup(model: Model, path: str) -> int:
 def _register_ops(graph: meta_graph_pb2.MetaGraphDef) -> None:
     """Registers ScaNN's operations if the graph has any.
 
-    Importing the package would do, and cost seconds for its Python.
+    Importing the package would do as well, and cost seconds for its Python.
     """
-    if any(
-        op.name.startswith("Addons>Scann") or op.name.startswith("Scann>")
-        for op in graph.meta_info_def.stripped_op_list.op
-    ):
-        import importlib.util
-
+    bodies = (graph.graph_def, *graph.graph_def.library.function)
+    nodes = (body.node if body is graph.graph_def else body.node_def for body in bodies)
+    if any(node.op.startswith("Scann>") for body in nodes for node in body):
         spec = importlib.util.find_spec("scann")
+        if spec is None or not spec.submodule_search_locations:
+            raise StatusError(
+                Code.FAILED_PRECONDITION,
+                "the model searches with ScaNN's operations and the package scann is not installed; "
+                "install it, or serve the model exported without them",
+            )
         folder = Path(spec.submodule_search_locations[0])
         tf.load_op_library(str(folder / "scann_ops" / "cc" / "_scann_ops.so"))
 
