@@ -54,7 +54,7 @@ _FROM_TASTE: Final = 0.1  # the taste of the moment, and (the rest) popularity
 
 _SHARE_TAGGERS: Final = 0.1
 _SHARE_TAGGED: Final = 0.3  # of a tagger's ratings
-_SEEN_CELLS: Final = 8_000_000  # users x movies of one block: one byte each
+_SEEN_CELLS: Final = 64_000_000  # users x movies of one block: one byte each
 _BLOCK_USERS: Final = 20_000
 
 
@@ -80,6 +80,8 @@ class _Movies:
       weight: float64[N], how often a film is rated, sum 1.
       mass: float64[C], the sum of `weight` by cluster.
       tags: the words of each cluster.
+      by_cluster: int64[N], films in the order of their clusters.
+      starts: int64[C + 1], where each cluster starts in `by_cluster`.
     """
 
     ids: np.ndarray
@@ -88,6 +90,8 @@ class _Movies:
     weight: np.ndarray
     mass: np.ndarray
     tags: list[list[str]]
+    by_cluster: np.ndarray
+    starts: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,7 +204,9 @@ def _write_movies(rng: np.random.Generator, path: Path, count: int) -> _Movies:
         writer.writerow(("movieId", "title", "genres"))
         writer.writerows(zip(ids.tolist(), titles, genres, strict=True))
     mass = np.bincount(cluster, weights=weight, minlength=clusters)
-    return _Movies(ids, cluster, quality, weight, mass, tags)
+    by_cluster = np.argsort(cluster, kind="stable")
+    starts = np.searchsorted(cluster[by_cluster], np.arange(clusters + 1))
+    return _Movies(ids, cluster, quality, weight, mass, tags, by_cluster, starts)
 
 
 def _genres(
@@ -388,8 +394,7 @@ def _distinct_movies(
     without replacement. `user` ascends.
     """
     count = len(movies.ids)
-    by_cluster = np.argsort(movies.cluster, kind="stable")
-    starts = np.searchsorted(movies.cluster[by_cluster], np.arange(len(movies.mass) + 1))
+    by_cluster, starts = movies.by_cluster, movies.starts
     ends = np.cumsum(movies.weight[by_cluster])
     before = np.concatenate(([0.0], ends))[starts]  # weight before each cluster's first movie
 
