@@ -11,7 +11,8 @@ catalogue, M movies asked about, D embedding dimensions.
 from __future__ import annotations
 
 import dataclasses
-from typing import Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
 
 # --- splits -----------------------------------------------------------------
 # Per user, by time: n ratings, t = max(1, n // 10); a user with n < 3 is in
@@ -82,30 +83,34 @@ DType = Literal["string", "float32", "int32", "int64"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Input:
-    """One input tensor of a signature.
+class Output:
+    """One output tensor of a signature.
 
     Attributes:
-      name: key in the request.
+      name: key in the answer.
       dtype: TensorFlow dtype name.
       columns: name of the second dimension (`H`, `E` ...), or None for [B].
-      neutral: the value that changes nothing: it pads short rows, and a client
-        sends it for an input it has no use for.
     """
 
     name: str
     dtype: DType
     columns: str | None
-    neutral: bytes | float | int
+
+    def shape(self, batch: Any, columns: Any = 1) -> list[Any]:
+        """[batch], or [batch, columns] where there are columns."""
+        return [batch] if self.columns is None else [batch, columns]
 
 
 @dataclasses.dataclass(frozen=True)
-class Output:
-    """One output tensor of a signature; `columns` as in `Input`."""
+class Input(Output):
+    """One input tensor of a signature.
 
-    name: str
-    dtype: DType
-    columns: str | None
+    Attributes:
+      neutral: the value that changes nothing: it pads short rows, and a client
+        sends it for an input it has no use for.
+    """
+
+    neutral: bytes | float | int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +118,33 @@ class Signature:
     name: str
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
+
+    def filled(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+        """The inputs of a batch of B requests, neutral wherever a request says nothing.
+
+        Args:
+          rows: what each request gives: a sequence for an input with columns, a
+            single value for one without; None is as good as nothing.
+
+        Returns:
+          For each input B values, or B lists padded to the longest (at least 1).
+
+        Raises:
+          ValueError: a request gives what is no input of this signature.
+        """
+        unknown = sorted({name for row in rows for name in row} - {item.name for item in self.inputs})
+        if unknown:
+            names = ", ".join(item.name for item in self.inputs)
+            raise ValueError(f"{self.name} has no input {', '.join(unknown)}; it has {names}")
+        return {item.name: _column(item, [row.get(item.name) for row in rows]) for item in self.inputs}
+
+
+def _column(item: Input, values: list[Any]) -> list[Any]:
+    if item.columns is None:
+        return [item.neutral if value is None else value for value in values]
+    given = [[] if value is None else list(value) for value in values]
+    width = max(1, max(map(len, given), default=1))
+    return [value + [item.neutral] * (width - len(value)) for value in given]
 
 
 NOW: Final = "now"

@@ -115,15 +115,9 @@ class Servable:
         """
         import tensorflow as tf
 
-        tensors = {}
-        for item in contract.SIGNATURES[signature].inputs:
-            value = given.pop(item.name, None)
-            if item.columns is not None:
-                value = value or [item.neutral]
-            tensors[item.name] = tf.constant(
-                [item.neutral if value is None else value], tf.as_dtype(item.dtype)
-            )
-        assert not given, f"{signature} has no input {sorted(given)}"
+        inputs = contract.SIGNATURES[signature].filled([given])
+        dtypes = {item.name: item.dtype for item in contract.SIGNATURES[signature].inputs}
+        tensors = {name: tf.constant(value, dtypes[name]) for name, value in inputs.items()}
         try:
             outputs = self._loaded.signatures[signature](**tensors)
         except tf.errors.InvalidArgumentError as error:

@@ -105,7 +105,7 @@ def neutral(signature: contract.Signature, batch: int) -> dict[str, np.ndarray]:
     """Inputs of B requests that say nothing: one column where there are columns."""
     return {
         item.name: np.full(
-            (batch,) if item.columns is None else (batch, 1),
+            item.shape(batch),
             item.neutral,
             dtype=object if item.dtype == "string" else item.dtype,
         )

@@ -18,6 +18,7 @@ from components.index.filters import MovieFilters, Wanted
 from components.index.known_users import KnownUsers
 from components.index.limits import checked
 from components.index.params import IndexParams
+from components.tensors import input_specs, neutral
 
 Tensors = Mapping[str, tf.Tensor]
 # (queries, wanted, seen, needed, width) -> Candidates, as ExactSearch and ApproximateSearch.
@@ -202,12 +203,7 @@ class Retrieval(tf.Module):
             outputs = answer(checked(signature, inputs, self._params))
             return {item.name: tf.identity(outputs[item.name], item.name) for item in signature.outputs}
 
-        specs = {
-            item.name: tf.TensorSpec(
-                [None] if item.columns is None else [None, None], tf.dtypes.as_dtype(item.dtype), item.name
-            )
-            for item in signature.inputs
-        }
+        specs = {spec.name: spec for spec in input_specs(name)}
         # AutoGraph has nothing to convert here, and would take seconds to say so.
         return tf.function(call, autograph=False).get_concrete_function(**specs)
 
@@ -291,13 +287,10 @@ class Retrieval(tf.Module):
 def _completed(inputs: Tensors, signature: str) -> dict[str, tf.Tensor]:
     """The inputs of `signature`, neutral where `inputs` has none."""
     batch = tf.shape(inputs[contract.HISTORY_MOVIE_IDS])[0]
-
-    def neutral(item: contract.Input) -> tf.Tensor:
-        shape = [batch] if item.columns is None else [batch, 1]
-        return tf.fill(shape, tf.constant(item.neutral, tf.dtypes.as_dtype(item.dtype)))
-
     expected = contract.SIGNATURES[signature].inputs
-    return {item.name: inputs[item.name] if item.name in inputs else neutral(item) for item in expected}
+    return {
+        item.name: inputs[item.name] if item.name in inputs else neutral(item, batch) for item in expected
+    }
 
 
 def _none_seen(batch: tf.Tensor) -> Seen:

@@ -13,19 +13,10 @@ from components.model import rating_head, user_features
 from components.model.features import MovieFeatures
 from components.model.history import History, window
 from components.model.two_tower import TwoTower
+from components.tensors import input_specs
 
 # (movie_id, year, genres, tags, rating_count) -> features, as Transform makes them.
 TransformMovies = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], MovieFeatures]
-
-_DTYPES = {"string": tf.string, "float32": tf.float32, "int32": tf.int32, "int64": tf.int64}
-
-
-def input_specs(signature: str) -> list[tf.TensorSpec]:
-    """The contract's inputs of `signature` as TensorSpecs, in the contract's order."""
-    return [
-        tf.TensorSpec([None] if x.columns is None else [None, None], _DTYPES[x.dtype], x.name)
-        for x in contract.SIGNATURES[signature].inputs
-    ]
 
 
 def vocabulary_table(words: Sequence[bytes], default: int) -> tf.lookup.StaticHashTable:

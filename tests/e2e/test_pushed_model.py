@@ -17,6 +17,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from components import contract
 from components.evaluator import names
+from components.tensors import neutral
 
 NODES = [
     "example_gen", "schema_movies", "schema_timelines", "statistics_movies", "statistics_timelines",
@@ -137,13 +138,7 @@ def test_a_taste_for_a_genre_brings_more_of_it(pushed_workspace):
     has = {movie[contract.MOVIE_ID].encode(): np.isin(genres, movie[contract.GENRES]) for movie in catalogue}
     (version,) = pushed_workspace.pushed
     model = tf.saved_model.load(str(version.parents[1] / contract.MODEL_EXACT / version.name))
-    types = {"string": tf.string, "float32": tf.float32, "int32": tf.int32, "int64": tf.int64}
-    query = {
-        item.name: tf.fill(
-            [len(genres)] + [1] * bool(item.columns), tf.constant(item.neutral, types[item.dtype])
-        )
-        for item in contract.SIGNATURES[contract.RECOMMEND].inputs
-    }
+    query = {item.name: neutral(item, len(genres)) for item in contract.SIGNATURES[contract.RECOMMEND].inputs}
     query[contract.TASTE_GENRES] = tf.constant([[genre.encode()] for genre in genres])
     query[contract.TASTE_WEIGHTS] = tf.fill([len(genres), 1], 5.0)
     query[contract.K] = tf.fill([len(genres)], 50)

@@ -91,6 +91,8 @@ def test_serving_imports_neither_tfx_nor_beam_nor_the_pipeline():
             if path.is_dir() and path.name != "__pycache__"
         ),
         "components.params",
+        "components.storage",
+        "components.tensors",
     ]  # fmt: skip
     script = (
         "import sys\n"

@@ -16,16 +16,10 @@ import tensorflow as tf
 
 from components import contract
 from components.example_gen.features import MOVIES, TIMELINES
+from components.tensors import input_specs
 
 GENRES = ["Action", "Comedy", "Drama", "Horror"]
 WINDOW = 100
-
-
-def specs(signature: str) -> list[tf.TensorSpec]:
-    return [
-        tf.TensorSpec([None] if x.columns is None else [None, None], tf.dtypes.as_dtype(x.dtype), x.name)
-        for x in contract.SIGNATURES[signature].inputs
-    ]
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -54,9 +48,9 @@ class FakeTowers(tf.Module):
         self.genre_vectors = tf.Variable(
             unit(np.random.default_rng(7).normal(size=(len(GENRES), dim))), dtype=tf.float32
         )
-        self.embed_query = tf.function(self._embed_query, specs(contract.EMBED_QUERY), autograph=False)
-        self.embed_movie = tf.function(self._embed_movie, specs(contract.EMBED_MOVIE), autograph=False)
-        self.rate = tf.function(self._rate, specs(contract.RATE), autograph=False)
+        self.embed_query = tf.function(self._embed_query, input_specs(contract.EMBED_QUERY), autograph=False)
+        self.embed_movie = tf.function(self._embed_movie, input_specs(contract.EMBED_MOVIE), autograph=False)
+        self.rate = tf.function(self._rate, input_specs(contract.RATE), autograph=False)
 
     def _embed_query(
         self,

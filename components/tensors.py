@@ -1,0 +1,20 @@
+"""The contract's signatures in TensorFlow's terms."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from components import contract
+
+
+def input_specs(signature: str) -> list[tf.TensorSpec]:
+    """The inputs of `signature`, in the contract's order; every dimension is open."""
+    return [
+        tf.TensorSpec(item.shape(None, None), tf.as_dtype(item.dtype), item.name)
+        for item in contract.SIGNATURES[signature].inputs
+    ]
+
+
+def neutral(item: contract.Input, batch: int | tf.Tensor) -> tf.Tensor:
+    """[batch] or [batch, 1] of the value that changes nothing."""
+    return tf.fill(item.shape(batch), tf.constant(item.neutral, item.dtype))
