@@ -8,7 +8,8 @@ scraped sums the files, also of workers that died.
 from __future__ import annotations
 
 import os
-import time
+import struct
+import threading
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -34,6 +35,7 @@ UNKNOWN_MODEL = "(unknown)"
 
 _TF = ":tensorflow:serving:"
 _MICROSECONDS = 1e6
+_DOUBLE = struct.Struct("d")
 
 
 def exponential(scale: float, growth: float, count: int) -> tuple[float, ...]:
@@ -47,6 +49,27 @@ def exponential(scale: float, growth: float, count: int) -> tuple[float, ...]:
 LATENCY_BUCKETS = exponential(10, 1.8, 33)
 QUEUE_BUCKETS = exponential(100, 1.2, 52)
 COUNT_BUCKETS = exponential(1, 2, 15)
+
+
+def _mapped_values(worker: int) -> type:
+    """prometheus_client's mapped values without its lock and process check at each step.
+
+    By number and not by pid: a worker that is started again goes on counting
+    in the same files.
+    """
+    base = values.MultiProcessValue(lambda: worker)
+
+    class MappedValue(base):  # type: ignore[misc, valid-type]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self._position = self._file._positions[self._key]
+
+        def inc(self, amount: float) -> None:
+            self._value += amount
+            # The map is looked up anew: it is replaced when the file grows.
+            _DOUBLE.pack_into(self._file._m, self._position, self._value)
+
+    return MappedValue
 
 
 class _Distribution:
@@ -76,14 +99,15 @@ class Metrics:
         self._dir = multiprocess_dir
         if multiprocess_dir:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = multiprocess_dir
-            # By number and not by pid: a worker that is started again goes on counting.
-            values.ValueClass = values.MultiProcessValue(lambda: worker)
+            values.ValueClass = _mapped_values(worker)
         prometheus_client.disable_created_metrics()
         self.registry = CollectorRegistry()
         # Processes whose memory is reported, by what they are.
         self.processes: dict[str, int] = {"server": os.getpid()}
         self._models: frozenset[str] = frozenset()
         self._children: dict[tuple[Any, ...], Any] = {}
+        # Batch threads and the event loop count the same things.
+        self._lock = threading.Lock()
         self._request_count = self._counter("request_count", "Requests.", "model_name", "status")
         self._request_latency = self._histogram(
             "request_latency",
@@ -143,22 +167,26 @@ class Metrics:
         """
         if model not in self._models:
             model = UNKNOWN_MODEL
-        key = (model, code)
-        counter = self._children.get(key)
-        if counter is None:
-            counter = self._children[key] = self._request_count.labels(model, code.name)
-        counter.inc()
-        if code is Code.OK:
-            self._distribution(self._request_latency, (model, api, entrypoint)).add(seconds * _MICROSECONDS)
+        with self._lock:
+            key = (model, code)
+            counter = self._children.get(key)
+            if counter is None:
+                counter = self._children[key] = self._request_count.labels(model, code.name)
+            counter.inc()
+            if code is Code.OK:
+                labels = (model, api, entrypoint)
+                self._distribution(self._request_latency, labels).add(seconds * _MICROSECONDS)
 
     def observe_runtime(self, model: str, api: str, seconds: float) -> None:
         """Counts the time that a request spent in TensorFlow (and waiting for its batch)."""
-        self._distribution(self._runtime_latency, (model, api, "TF1")).add(seconds * _MICROSECONDS)
+        with self._lock:
+            self._distribution(self._runtime_latency, (model, api, "TF1")).add(seconds * _MICROSECONDS)
 
     def observe_examples(self, model: str, count: int) -> None:
         """Counts the tf.Examples of a Classify or Regress request."""
-        self._distribution(self._example_counts, (model,)).add(count)
-        self._example_count_total.labels(model).inc(count)
+        with self._lock:
+            self._distribution(self._example_counts, (model,)).add(count)
+            self._example_count_total.labels(model).inc(count)
 
     # --- batches ----------------------------------------------------------------
     def observe_batch(self, pool: str, rows: int, padding: int, queued_seconds: Sequence[float]) -> None:
@@ -171,13 +199,14 @@ class Metrics:
           queued_seconds: how long each request of it waited.
         """
         labels = (pool,)
-        self._wrapped_run_count.inc()
-        self._distribution(self._input_batch_size, labels).add(rows)
-        self._distribution(self._processed_batch_size, labels).add(rows + padding)
-        self._distribution(self._padding_size, labels).add(padding)
-        queue = self._distribution(self._queuing_latency, labels)
-        for seconds in queued_seconds:
-            queue.add(seconds * _MICROSECONDS)
+        with self._lock:
+            self._wrapped_run_count.inc()
+            self._distribution(self._input_batch_size, labels).add(rows)
+            self._distribution(self._processed_batch_size, labels).add(rows + padding)
+            self._distribution(self._padding_size, labels).add(padding)
+            queue = self._distribution(self._queuing_latency, labels)
+            for seconds in queued_seconds:
+                queue.add(seconds * _MICROSECONDS)
 
     def set_queue_length(self, model: str, length: int) -> None:
         """How many requests wait for a batch of this model."""
@@ -190,7 +219,8 @@ class Metrics:
 
     def observe_warmup(self, path: str, code: Code, seconds: float) -> None:
         """Counts the warm-up of a version at `path`."""
-        self._distribution(self._warmup_latency, (path, code.name)).add(seconds * _MICROSECONDS)
+        with self._lock:
+            self._distribution(self._warmup_latency, (path, code.name)).add(seconds * _MICROSECONDS)
 
     def version_loaded(self, model: str, version: int, load_seconds: float, index_size: int | None) -> None:
         """A version answers from now on. `index_size`: movies in its index, None if it has none."""
@@ -285,8 +315,3 @@ def cpu_seconds(pid: int) -> float:
     """User and system time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def now() -> float:
-    """Seconds of the clock that requests are measured by."""
-    return time.perf_counter()
