@@ -112,7 +112,7 @@ def assemble(
         search: Search = exact
         search_info: dict[str, Any] = {"kind": "exact"}
         if name == contract.MODEL and len(catalogue) >= max(params.exact_below, MIN_MOVIES):
-            queries = _sample_queries(towers, catalogue, histories, embeddings, params)
+            queries = sample_queries(towers, catalogue, histories, embeddings, params)
             tuned = build_scann(embeddings, queries, params.recall_at, params.target_recall)
             search = ApproximateSearch(tuned.index, exact, filters, params.filter_oversample)
             search_info = {
@@ -134,7 +134,7 @@ def assemble(
     return built
 
 
-def _sample_queries(
+def sample_queries(
     towers: Any,
     catalogue: catalogues.Catalogue,
     histories: Histories,
