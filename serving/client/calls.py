@@ -1,0 +1,275 @@
+"""Every method of the client, before it is decided how it is sent.
+
+A function here takes what a method of `Client` and `AsyncClient` takes, and
+makes it into a `Call`: the inputs of a signature and what to make of the
+outputs. Neither knows of gRPC, REST, threads or event loops.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypedDict, TypeVar, Unpack
+
+import numpy as np
+
+from components import contract
+from serving.client import results
+from serving.client.errors import Asked
+from serving.client.queries import History, Query, movie_id, movie_ids
+from serving.client.results import Explanations, Prediction, Ranking, Ratings, VersionStatus
+
+T = TypeVar("T")
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class Options(TypedDict, total=False):
+    """What every method takes besides; what is left out is as the client was made.
+
+    Attributes:
+      timeout_s: seconds for the whole call, retries included; None for no limit.
+      model: name.
+      version, label: one of them, to ask a version that is not the newest.
+      request_id: for the server's access log; made up if left out.
+      metadata: sent along, as gRPC metadata or HTTP headers.
+    """
+
+    timeout_s: float | None
+    model: str
+    version: int | None
+    label: str | None
+    request_id: str
+    metadata: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Attempt:
+    """One sending of a request.
+
+    Attributes:
+      asked: of whom.
+      timeout_s: seconds until an answer is of no use, None for no limit.
+      metadata: names and values to send along.
+    """
+
+    asked: Asked
+    timeout_s: float | None
+    metadata: Mapping[str, str]
+
+
+class Transport(Protocol):
+    """A connection to one server. Methods raise TransportError."""
+
+    async def predict(self, attempt: Attempt, inputs: Arrays, outputs: Sequence[str]) -> Prediction: ...
+
+    async def status(self, attempt: Attempt) -> tuple[VersionStatus, ...]: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Call(Generic[T]):
+    """Something to ask.
+
+    Attributes:
+      signature: which; "" if it is the model itself that is asked about.
+      send: asks once.
+      options: what this call has of its own.
+    """
+
+    signature: str
+    send: Callable[[Transport, Attempt], Awaitable[T]]
+    options: Options
+
+
+def predict(
+    signature: str, inputs: Mapping[str, Any], outputs: Sequence[str] = (), **options: Unpack[Options]
+) -> Call[Prediction]:
+    """Any signature of any model.
+
+    Args:
+      signature: name.
+      inputs: arrays (or what NumPy makes one of) by name. For a signature of
+        Marquee's contract they get its types; strings are str or bytes.
+      outputs: which to answer; none for all.
+
+    Returns:
+      The outputs as arrays; strings are bytes. Over REST, which names no types,
+      a signature beyond the contract has float32 for every number with a point,
+      and a single output is called "outputs", as its name is not sent.
+    """
+    known = contract.SIGNATURES.get(signature)
+    dtypes = {item.name: item.dtype for item in known.inputs} if known else {}
+    arrays = {name: _array(value, dtypes.get(name)) for name, value in inputs.items()}
+    return _call(signature, arrays, lambda prediction: prediction, outputs, options)
+
+
+def recommend(
+    history: History = (),
+    k: int = 0,
+    *,
+    exclude: Sequence[str] = (),
+    genres: Sequence[str] = (),
+    tastes: Mapping[str, float] | None = None,
+    year_min: int = 0,
+    year_max: int = 0,
+    diversity: float = 0.0,
+    user_id: str = "",
+    now: int = 0,
+    exact: bool = False,
+    **options: Unpack[Options],
+) -> Call[Ranking]:
+    """Movies for a history; the arguments are those of `Query`.
+
+    Args:
+      exact: exact search, whatever the model's own is.
+
+    Raises:
+      ServingError: no answer, or the server refused.
+      TypeError, ValueError: an argument that cannot be sent.
+    """
+    query = Query(
+        history, k, exclude, genres, tastes or {}, year_min, year_max, diversity, user_id, now
+    )  # fmt: skip
+    return _only(recommend_batch([query], exact=exact, **options))
+
+
+def recommend_batch(
+    queries: Sequence[Query], *, exact: bool = False, **options: Unpack[Options]
+) -> Call[list[Ranking]]:
+    """The same for many people in one request, one ranking each."""
+    rows = [{**query.person(), **query.wishes()} for query in queries]
+    return _rows(contract.RECOMMEND_EXACT if exact else contract.RECOMMEND, rows, results.rankings, options)
+
+
+def recommend_user(user_id: str, k: int = 0, **options: Unpack[Options]) -> Call[Ranking]:
+    """Movies for a user known at training, from the history known then; for others the popular list."""
+    return _only(recommend_user_batch([user_id], k, **options))
+
+
+def recommend_user_batch(
+    user_ids: Sequence[str], k: int = 0, **options: Unpack[Options]
+) -> Call[list[Ranking]]:
+    """The same for many users in one request."""
+    rows = [{contract.USER_ID: user, contract.K: k} for user in user_ids]
+    return _rows(contract.RECOMMEND_USER, rows, results.rankings, options)
+
+
+def similar(movie: str, k: int = 0, **options: Unpack[Options]) -> Call[Ranking]:
+    """The nearest movies to one, by its id; none for an unknown one."""
+    return _only(similar_batch([movie], k, **options))
+
+
+def similar_batch(movies: Sequence[str], k: int = 0, **options: Unpack[Options]) -> Call[list[Ranking]]:
+    """The same for many movies in one request."""
+    rows = [{contract.MOVIE_ID: movie_id("movie", movie), contract.K: k} for movie in movies]
+    return _rows(contract.SIMILAR, rows, results.rankings, options)
+
+
+def rate(
+    history: History, movies: Sequence[str], *, user_id: str = "", now: int = 0, **options: Unpack[Options]
+) -> Call[Ratings]:
+    """Stars that someone with this history would give to each of the movies."""
+    return _only(rate_batch([Query(history, user_id=user_id, now=now)], [movies], **options))
+
+
+def rate_batch(
+    queries: Sequence[Query], movies: Sequence[Sequence[str]], **options: Unpack[Options]
+) -> Call[list[Ratings]]:
+    """The same for many people in one request.
+
+    Args:
+      queries: who; wishes (`k`, filters) play no part.
+      movies: for each of them the ids to rate.
+    """
+    rows, asked = _asking(queries, movies)
+    return _rows(contract.RATE, rows, lambda prediction: results.ratings(prediction, asked), options)
+
+
+def explain(
+    history: History,
+    movies: Sequence[str],
+    *,
+    tastes: Mapping[str, float] | None = None,
+    user_id: str = "",
+    now: int = 0,
+    **options: Unpack[Options],
+) -> Call[Explanations]:
+    """Which movies of the history speak for each of the movies, and how much."""
+    query = Query(history, tastes=tastes or {}, user_id=user_id, now=now)
+    return _only(explain_batch([query], [movies], **options))
+
+
+def explain_batch(
+    queries: Sequence[Query], movies: Sequence[Sequence[str]], **options: Unpack[Options]
+) -> Call[list[Explanations]]:
+    """The same for many people in one request; the arguments are those of `rate_batch`."""
+    rows, asked = _asking(queries, movies)
+    return _rows(contract.EXPLAIN, rows, lambda prediction: results.explanations(prediction, asked), options)
+
+
+def status(**options: Unpack[Options]) -> Call[tuple[VersionStatus, ...]]:
+    """Which versions of the model the server has, and in what state."""
+    return Call("", lambda transport, attempt: transport.status(attempt), options)
+
+
+def _asking(
+    queries: Sequence[Query], movies: Sequence[Sequence[str]]
+) -> tuple[list[dict[str, Any]], list[int]]:
+    """Rows of `rate` and `explain`, and how many movies each asks about."""
+    if len(queries) != len(movies):
+        raise ValueError(f"{len(queries)} queries and {len(movies)} lists of movies; they go together")
+    asked = [movie_ids("movies", row) for row in movies]
+    rows = [
+        {**query.person(), contract.MOVIE_IDS: row} for query, row in zip(queries, asked, strict=True)
+    ]  # fmt: skip
+    return rows, [len(row) for row in asked]
+
+
+def _rows(
+    name: str, rows: Sequence[Mapping[str, Any]], parse: Callable[[Prediction], T], options: Options
+) -> Call[T]:
+    if not rows:
+        raise ValueError(f"{name}: an empty batch asks for nothing")
+    signature = contract.SIGNATURES[name]
+    dtypes = {item.name: item.dtype for item in signature.inputs}
+    arrays = {key: _array(value, dtypes[key]) for key, value in signature.filled(rows).items()}
+    return _call(name, arrays, parse, (), options)
+
+
+def _call(
+    signature: str,
+    inputs: Arrays,
+    parse: Callable[[Prediction], T],
+    outputs: Sequence[str],
+    options: Options,
+) -> Call[T]:
+    async def send(transport: Transport, attempt: Attempt) -> T:
+        return parse(await transport.predict(attempt, inputs, outputs))
+
+    return Call(signature, send, options)
+
+
+def _only(batch: Call[list[T]]) -> Call[T]:
+    """The call of a batch of one, answered by its only row."""
+
+    async def send(transport: Transport, attempt: Attempt) -> T:
+        [result] = await batch.send(transport, attempt)
+        return result
+
+    return Call(batch.signature, send, batch.options)
+
+
+def _array(value: Any, dtype: contract.DType | None) -> np.ndarray:
+    """An array as the transports take it: strings are bytes in an object array."""
+    if dtype != "string":
+        array = np.asarray(value, dtype)
+        if array.dtype.kind not in "OUS":
+            return array
+    # From the value itself: NumPy's fixed-width bytes lose trailing zeros.
+    array = np.asarray(value, object)
+    flat = [item.encode() if isinstance(item, str) else item for item in array.reshape(-1)]
+    encoded = np.empty(len(flat), object)
+    encoded[:] = flat
+    return encoded.reshape(array.shape)

@@ -1,0 +1,115 @@
+"""TensorFlow Serving's gRPC API.
+
+Importing this module imports the protocol's messages, and with them all of
+TensorFlow (seconds), unless `serving.model_server.lean_tensorflow` was
+installed before. Whoever speaks REST alone never imports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Any
+
+import grpc
+from tensorflow_serving.apis import (
+    get_model_status_pb2,
+    model_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from serving.client.address import Address
+from serving.client.calls import Arrays, Attempt
+from serving.client.errors import Asked, TransportError
+from serving.client.results import Prediction, VersionStatus
+from serving.client.tls import Tls
+from serving.model_server import tensors
+from serving.model_server.errors import Code
+
+_State = get_model_status_pb2.ModelVersionStatus.State
+
+_ARGUMENTS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    # Retries are the client's own: they keep the deadline of the whole call.
+    ("grpc.enable_retries", 0),
+    # A channel refuses at once, without looking again, until its own backoff
+    # has passed: longer than ours it would make a second attempt worth nothing.
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # The address is what is dialled, as over REST.
+    ("grpc.enable_http_proxy", 0),
+)
+
+
+class GrpcTransport:
+    """One channel to one server, for one event loop.
+
+    Args:
+      address: of protocol "grpc".
+      tls: None for plain text.
+    """
+
+    def __init__(self, address: Address, tls: Tls | None) -> None:
+        arguments: list[tuple[str, Any]] = list(_ARGUMENTS)
+        if tls is None:
+            self._channel = grpc.aio.insecure_channel(address.target, arguments)
+        else:
+            credentials = grpc.ssl_channel_credentials(
+                tls.read("ca"), private_key=tls.read("key"), certificate_chain=tls.read("certificate")
+            )
+            if tls.server_name:
+                arguments.append(("grpc.ssl_target_name_override", tls.server_name))
+            self._channel = grpc.aio.secure_channel(address.target, credentials, arguments)
+        self._predictions = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+        self._models = model_service_pb2_grpc.ModelServiceStub(self._channel)
+
+    async def predict(self, attempt: Attempt, inputs: Arrays, outputs: Sequence[str]) -> Prediction:
+        request = predict_pb2.PredictRequest(model_spec=_spec(attempt.asked), output_filter=outputs)
+        for name, array in inputs.items():
+            tensors.encode(array, request.inputs[name])
+        response = await _answer(self._predictions.Predict, request, attempt)
+        spec = response.model_spec
+        return Prediction(
+            tensors.decode_all(response.outputs),
+            spec.name or attempt.asked.model,
+            spec.version.value if spec.HasField("version") else attempt.asked.version,
+            attempt.asked.signature,
+        )
+
+    async def status(self, attempt: Attempt) -> tuple[VersionStatus, ...]:
+        request = get_model_status_pb2.GetModelStatusRequest(model_spec=_spec(attempt.asked))
+        response = await _answer(self._models.GetModelStatus, request, attempt)
+        return tuple(
+            VersionStatus(
+                item.version,
+                _State.Name(item.state),
+                Code(item.status.error_code).name,
+                item.status.error_message,
+            )
+            for item in response.model_version_status
+        )
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+
+def _spec(asked: Asked) -> model_pb2.ModelSpec:
+    spec = model_pb2.ModelSpec(name=asked.model, signature_name=asked.signature)
+    if asked.version is not None:
+        spec.version.value = asked.version
+    elif asked.label is not None:
+        spec.version_label = asked.label
+    return spec
+
+
+async def _answer(method: Any, request: Any, attempt: Attempt) -> Any:
+    try:
+        call: Awaitable[Any] = method(
+            request, timeout=attempt.timeout_s, metadata=tuple(attempt.metadata.items())
+        )
+        return await call
+    except grpc.aio.AioRpcError as error:
+        raise TransportError(Code(error.code().value[0]), error.details() or "no reason given") from error

@@ -1,0 +1,112 @@
+"""What is asked for: histories and wishes, as the inputs of a signature."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from components import contract
+
+
+class Event(NamedTuple):
+    """A movie of a history.
+
+    Attributes:
+      movie_id: as the catalogue has it.
+      rating: stars; 0 for rated, stars unknown.
+      timestamp: Unix seconds; 0 for unknown.
+    """
+
+    movie_id: str
+    rating: float = 0.0
+    timestamp: int = 0
+
+
+# Oldest first; a bare id is an event without stars and time.
+History = Sequence[Event | tuple[str, float] | tuple[str, float, int] | str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Query:
+    """One row of a batch; what is left out is neutral.
+
+    Attributes:
+      history: what the person has rated, oldest first.
+      k: how many movies; 0 for the model's default.
+      exclude: movie ids not to show (the history never is).
+      genres: any of these; none for all.
+      tastes: weight by genre, which only count against each other.
+      year_min, year_max: inclusive; 0 for no bound.
+      diversity: 0 (relevance only) to 1 (diversity only).
+      user_id: for a model with user embeddings.
+      now: Unix seconds; 0 for the time of the last event.
+    """
+
+    history: History = ()
+    k: int = 0
+    exclude: Sequence[str] = ()
+    genres: Sequence[str] = ()
+    tastes: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    year_min: int = 0
+    year_max: int = 0
+    diversity: float = 0.0
+    user_id: str = ""
+    now: int = 0
+
+    def person(self) -> dict[str, Any]:
+        """The inputs that say who asks.
+
+        Raises:
+          TypeError, ValueError: an id that is none.
+        """
+        events = [_event(item) for item in _sequence("history", self.history)]
+        return {
+            contract.HISTORY_MOVIE_IDS: movie_ids("history", [event.movie_id for event in events]),
+            contract.HISTORY_RATINGS: [event.rating for event in events],
+            contract.HISTORY_TIMESTAMPS: [event.timestamp for event in events],
+            contract.USER_ID: self.user_id,
+            contract.NOW: self.now,
+            contract.TASTE_GENRES: list(self.tastes),
+            contract.TASTE_WEIGHTS: list(self.tastes.values()),
+        }
+
+    def wishes(self) -> dict[str, Any]:
+        """The inputs that say what is wanted.
+
+        Raises:
+          TypeError, ValueError: an id that is none.
+        """
+        return {
+            contract.K: self.k,
+            contract.EXCLUDE: movie_ids("exclude", self.exclude),
+            contract.FILTER_GENRES: list(_sequence("genres", self.genres)),
+            contract.YEAR_MIN: self.year_min,
+            contract.YEAR_MAX: self.year_max,
+            contract.DIVERSITY: self.diversity,
+        }
+
+
+def movie_ids(what: str, ids: Iterable[str]) -> list[str]:
+    """The ids, each a text: an empty one would be taken for padding."""
+    return [movie_id(what, value) for value in _sequence(what, ids)]
+
+
+def movie_id(what: str, value: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f'{what}: movie ids are strings, such as "318"; got {value!r}')
+    if not value:
+        raise ValueError(f"{what}: a movie id is empty")
+    return value
+
+
+def _event(item: Event | tuple[Any, ...] | str) -> Event:
+    if isinstance(item, Event):
+        return item
+    return Event(item) if isinstance(item, str) else Event(*item)
+
+
+def _sequence(what: str, values: Any) -> Any:
+    if isinstance(values, str | bytes):
+        raise TypeError(f"{what} takes several values; write [{values!r}] for one")
+    return values

@@ -1,0 +1,158 @@
+"""What comes back, out of the tensors."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from components import contract
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prediction:
+    """An answer as it came.
+
+    Attributes:
+      outputs: arrays by name; strings are bytes.
+      model: who answered.
+      version: of that model. Over REST only known if it was asked for by number:
+        that protocol does not say.
+      signature: which was asked.
+    """
+
+    outputs: Mapping[str, np.ndarray]
+    model: str
+    version: int | None
+    signature: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Scored:
+    """One movie of a ranking."""
+
+    movie_id: str
+    score: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranking:
+    """Movies, best first: fewer than asked for where the filters leave no more.
+
+    Attributes:
+      movies: with their scores (cosine of query and movie; for a popular one its share of the ratings).
+      model, version: who answered, as in `Prediction`.
+    """
+
+    movies: tuple[Scored, ...]
+    model: str
+    version: int | None
+
+    def __iter__(self) -> Iterator[Scored]:
+        return iter(self.movies)
+
+    def __len__(self) -> int:
+        return len(self.movies)
+
+    @property
+    def ids(self) -> list[str]:
+        return [movie.movie_id for movie in self.movies]
+
+
+@dataclasses.dataclass(frozen=True)
+class Ratings:
+    """Predicted stars.
+
+    Attributes:
+      stars: one per movie asked about; None for one that the model does not know.
+      model, version: who answered, as in `Prediction`.
+    """
+
+    stars: tuple[float | None, ...]
+    model: str
+    version: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Reason:
+    """A movie of the history, and how much of a score it carries."""
+
+    movie_id: str
+    weight: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanations:
+    """Why movies are recommended.
+
+    Attributes:
+      reasons: for each movie asked about those of the history that weigh most, heaviest first.
+      model, version: who answered, as in `Prediction`.
+    """
+
+    reasons: tuple[tuple[Reason, ...], ...]
+    model: str
+    version: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class VersionStatus:
+    """One version of a model on a server.
+
+    Attributes:
+      version: number.
+      state: START, LOADING, AVAILABLE, UNLOADING or END.
+      error_code: name of a canonical code, "OK" if nothing is wrong.
+      error_message: why it is not available.
+    """
+
+    version: int
+    state: str
+    error_code: str
+    error_message: str
+
+
+def rankings(prediction: Prediction) -> list[Ranking]:
+    ids, scores = prediction.outputs[contract.MOVIE_IDS], prediction.outputs[contract.SCORES]
+    return [
+        Ranking(
+            tuple(Scored(movie_id, weight) for movie_id, weight in _pairs(*row)),
+            prediction.model,
+            prediction.version,
+        )
+        for row in zip(ids, scores, strict=True)
+    ]
+
+
+def ratings(prediction: Prediction, asked: list[int]) -> list[Ratings]:
+    """`asked`: how many movies each row asked about; the rest of a row is padding."""
+    # 0 stands for a movie that the model does not know.
+    rows = [
+        tuple(float(value) or None for value in row[:count])
+        for row, count in zip(prediction.outputs[contract.RATINGS], asked, strict=True)
+    ]
+    return [Ratings(row, prediction.model, prediction.version) for row in rows]
+
+
+def explanations(prediction: Prediction, asked: list[int]) -> list[Explanations]:
+    """`asked` as for `ratings`."""
+    ids, weights = prediction.outputs[contract.HISTORY_MOVIE_IDS], prediction.outputs[contract.WEIGHTS]
+    return [
+        Explanations(
+            tuple(
+                tuple(Reason(movie_id, weight) for movie_id, weight in _pairs(*movie))
+                for movie in zip(row_ids[:count], row_weights[:count], strict=True)
+            ),
+            prediction.model,
+            prediction.version,
+        )
+        for row_ids, row_weights, count in zip(ids, weights, asked, strict=True)
+    ]
+
+
+def _pairs(ids: np.ndarray, values: np.ndarray) -> Iterator[tuple[str, float]]:
+    """Id and value, without the padding."""
+    for value_id, value in zip(ids.tolist(), values.tolist(), strict=True):
+        if value_id != contract.PAD_ID:
+            yield value_id.decode(), value
