@@ -12,8 +12,9 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
+from tensorflow.python.client import pywrap_tf_session, session
+from tensorflow.python.framework import errors_impl, ops
 from tensorflow.python.saved_model import loader_impl
 
 from serving.model_server.errors import Code, StatusError
@@ -65,12 +66,12 @@ class Signature:
 class Model:
     """A SavedModel in memory, run from any number of threads. Made by `load`, given back by `close`."""
 
-    def __init__(self, path: str, session: tf.compat.v1.Session, signatures: Mapping[str, Signature]) -> None:
+    def __init__(self, path: str, sess: session.Session, signatures: Mapping[str, Signature]) -> None:
         self.path = path
         self.signatures = MappingProxyType(dict(signatures))
         self.load_seconds = 0.0
         self.memory_bytes = 0
-        self._session: Any = session
+        self._session: Any = sess
         self._callables: dict[tuple[str, tuple[str, ...]], Any] = {}
         self._lock = threading.Lock()
 
@@ -101,18 +102,18 @@ class Model:
             intra_op_parallelism_threads=options.intra_op_threads,
             inter_op_parallelism_threads=options.inter_op_threads,
         )
-        graph = tf.Graph()
-        session = tf.compat.v1.Session(graph=graph, config=config)
+        graph = ops.Graph()
+        sess = session.Session(graph=graph, config=config)
         try:
             with graph.as_default():
-                tf.compat.v1.saved_model.loader.load(session, list(options.tags), path)
-        except tf.errors.OpError as error:
-            session.close()
+                loader_impl.SavedModelLoader(path).load(sess, list(options.tags))
+        except errors_impl.OpError as error:
+            sess.close()
             raise _status_error(error) from error
         except (OSError, ValueError, TypeError, RuntimeError) as error:
-            session.close()
+            sess.close()
             raise StatusError(Code.INVALID_ARGUMENT, f"{path}: {error}") from error
-        model = cls(path, session, _signatures(graphs[0]))
+        model = cls(path, sess, _signatures(graphs[0]))
         model.load_seconds = time.perf_counter() - started
         return model
 
@@ -134,7 +135,7 @@ class Model:
         feeds = [inputs[name] for name in self.signatures[signature].inputs]
         try:
             return dict(zip(names, call(*feeds), strict=True))
-        except tf.errors.OpError as error:
+        except errors_impl.OpError as error:
             raise _status_error(error) from error
 
     def _callable(self, signature: str, outputs: tuple[str, ...]) -> Any:
@@ -175,7 +176,7 @@ def _register_ops(graph: meta_graph_pb2.MetaGraphDef) -> None:
                 "install it, or serve the model exported without them",
             )
         folder = Path(spec.submodule_search_locations[0])
-        tf.load_op_library(str(folder / "scann_ops" / "cc" / "_scann_ops.so"))
+        pywrap_tf_session.TF_LoadLibrary(str(folder / "scann_ops" / "cc" / "_scann_ops.so"))
 
 
 def _signatures(graph: meta_graph_pb2.MetaGraphDef) -> dict[str, Signature]:
@@ -198,5 +199,5 @@ def _tensor(info: meta_graph_pb2.TensorInfo) -> TensorInfo:
     return TensorInfo(info.name, info.dtype, sizes)
 
 
-def _status_error(error: tf.errors.OpError) -> StatusError:
+def _status_error(error: errors_impl.OpError) -> StatusError:
     return StatusError(Code(error.error_code), error.message)
