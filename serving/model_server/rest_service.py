@@ -80,11 +80,19 @@ def create_app(
     return app
 
 
-def create_runner(app: web.Application, header_seconds: float = HEADER_SECONDS) -> web.AppRunner:
-    """Serves the application: idle and slow connections are closed, gone clients' requests cancelled."""
+def create_runner(
+    app: web.Application, header_seconds: float = HEADER_SECONDS, grace_seconds: float = 60.0
+) -> web.AppRunner:
+    """Serves the application: idle and slow connections are closed, gone clients' requests cancelled.
+
+    Args:
+      header_seconds: time that a client has for its headers.
+      grace_seconds: time that requests under way have when the runner ends.
+    """
     return web.AppRunner(
         app,
         access_log=None,
+        shutdown_timeout=grace_seconds,
         keepalive_timeout=header_seconds,
         handler_cancellation=True,
         lingering_time=2.0,

@@ -261,7 +261,14 @@ class Manager:
             return
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
-        model = await loop.run_in_executor(self._load_pool, self._load, path)
+        try:
+            model = await loop.run_in_executor(self._load_pool, self._load, path)
+        except StatusError:
+            raise
+        except Exception as error:
+            # Whatever a broken model does to its loader, the server goes on.
+            _log.exception("%s version %d", name, version)
+            raise StatusError(Code.INTERNAL, f"{path}: {type(error).__name__}: {error}") from error
         seconds = time.perf_counter() - started
         size = await loop.run_in_executor(self._load_pool, index_size, path)
         self._loaded[name, version] = Servable(name, version, model, seconds, size)
@@ -286,6 +293,10 @@ class Manager:
             return
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._unload_pool, _drain_and_close, servable)
+
+    def routed(self) -> dict[str, tuple[int, ...]]:
+        """Versions that answer, by model."""
+        return {name: route.versions for name, route in self._table.routes.items() if route.versions}
 
     async def close(self) -> None:
         """Frees everything. No request may be under way."""
