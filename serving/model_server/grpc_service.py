@@ -68,7 +68,7 @@ def add_services(
       The health service if there is one; see `set_serving`.
     """
     service = _Service(data_plane, manager, options.enable_serialization_as_tensor_content)
-    handlers = {
+    handlers: dict[str, dict[str, tuple[type[Message], Answer]]] = {
         PREDICTION_SERVICE: {
             "Predict": (predict_pb2.PredictRequest, service.predict),
             "Classify": (classification_pb2.ClassificationRequest, service.classify),

@@ -29,7 +29,11 @@ _INTEGER_RANGE = {
     types.DT_UINT32: (0, 2**32 - 1),
     types.DT_UINT64: (0, 2**64 - 1),
 }
-_FLOATS = {types.DT_FLOAT: np.finfo(np.float32), types.DT_DOUBLE: np.finfo(np.float64)}
+# Largest value, and largest up to which every integer is exact.
+FLOAT_LIMITS = {
+    types.DT_FLOAT: (float(np.finfo(np.float32).max), 2**24 - 1),
+    types.DT_DOUBLE: (float(np.finfo(np.float64).max), 2**53 - 1),
+}
 
 
 def signature_name(document: dict[str, Any]) -> str:
@@ -159,10 +163,10 @@ def is_base64(value: Any) -> bool:
 
 def lossless(value: float | int, dtype: int) -> bool:
     """Whether a number may become a float of this type: integers exactly, others if in range."""
-    info = _FLOATS[dtype]
+    largest, largest_integer = FLOAT_LIMITS[dtype]
     if type(value) is int:
-        return abs(value) <= 2 ** (info.nmant + 1) - 1
-    return not math.isfinite(value) or abs(value) <= info.max
+        return abs(value) <= largest_integer
+    return not math.isfinite(value) or abs(value) <= largest
 
 
 def lossy_error(value: float | int, name: str) -> StatusError:
@@ -254,7 +258,7 @@ def _value(value: Any, dtype: int) -> Any:
         if dtype == types.DT_STRING:
             return decode_base64(value)
         raise _type_error(value, dtype)
-    if dtype in _FLOATS:
+    if dtype in FLOAT_LIMITS:
         if type(value) not in (int, float):
             raise _type_error(value, dtype)
         if not lossless(value, dtype):

@@ -18,8 +18,8 @@ from serving.model_server import dtypes, json_rules, json_text
 from serving.model_server.errors import invalid_argument
 from serving.model_server.runtime import Signature
 
-_FLOATS = {types.DT_FLOAT: np.float32, types.DT_DOUBLE: np.float64}
-_INTEGERS = {
+_FLOATS: dict[int, type] = {types.DT_FLOAT: np.float32, types.DT_DOUBLE: np.float64}
+_INTEGERS: dict[int, type] = {
     types.DT_INT32: np.int32,
     types.DT_INT16: np.int16,
     types.DT_INT8: np.int8,
@@ -198,10 +198,9 @@ def _read(value: Any, dtype: int) -> np.ndarray | None:
 def _flat(values: list[Any], kinds: set[type], dtype: int) -> np.ndarray | None:
     if dtype in _FLOATS and kinds <= {float, int}:
         wide = np.array(values, np.float64)
-        largest = np.finfo(_FLOATS[dtype]).max
-        if int in kinds:  # an integer must be exact, a float may be rounded
-            largest = 2.0 ** (np.finfo(_FLOATS[dtype]).nmant + 1) - 1
-        if not (np.abs(wide) <= largest).all():
+        largest, largest_integer = json_rules.FLOAT_LIMITS[dtype]
+        # An integer must be exact, a float may be rounded; which is which is not looked at here.
+        if not (np.abs(wide) <= (largest_integer if int in kinds else largest)).all():
             return None
         return wide.astype(_FLOATS[dtype])
     if dtype in _INTEGERS and kinds == {int}:
