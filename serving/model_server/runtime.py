@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.util
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -62,6 +62,10 @@ class Signature:
     outputs: Mapping[str, TensorInfo]
     proto: meta_graph_pb2.SignatureDef
 
+    @functools.cached_property
+    def output_names(self) -> tuple[str, ...]:
+        return tuple(self.outputs)
+
 
 class Model:
     """A SavedModel in memory, run from any number of threads. Made by `load`, given back by `close`."""
@@ -69,8 +73,6 @@ class Model:
     def __init__(self, path: str, sess: session.Session, signatures: Mapping[str, Signature]) -> None:
         self.path = path
         self.signatures = MappingProxyType(dict(signatures))
-        self.load_seconds = 0.0
-        self.memory_bytes = 0
         self._session: Any = sess
         self._callables: dict[tuple[str, tuple[str, ...]], Any] = {}
         self._lock = threading.Lock()
@@ -83,7 +85,6 @@ class Model:
           StatusError: there is none, it lacks the tags, or TensorFlow refuses it.
         """
         options = options or RuntimeOptions()
-        started = time.perf_counter()
         try:
             saved_model = loader_impl.parse_saved_model(path)
         except OSError as error:
@@ -113,9 +114,7 @@ class Model:
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             sess.close()
             raise StatusError(Code.INVALID_ARGUMENT, f"{path}: {error}") from error
-        model = cls(path, sess, _signatures(graphs[0]))
-        model.load_seconds = time.perf_counter() - started
-        return model
+        return cls(path, sess, _signatures(graphs[0]))
 
     def run(
         self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
@@ -154,10 +153,6 @@ class Model:
         self._callables.clear()
         self._session.close()
         self._session = None
-
-
-def replay_warmup(model: Model, path: str) -> int:
-    raise NotImplementedError
 
 
 def _register_ops(graph: meta_graph_pb2.MetaGraphDef) -> None:
