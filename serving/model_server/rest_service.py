@@ -30,9 +30,8 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 OPENAPI_PATH = "/openapi.json"
-# Time that a client has for its headers, also of the next request on a connection.
+# Time that a client has for its headers, and then for its body.
 HEADER_SECONDS = 60.0
-# Time that a client has for its body once the headers are there.
 BODY_SECONDS = 60.0
 # Bodies and answers from here on are read and written in a thread, so that
 # requests of ordinary size go on being answered.
