@@ -8,7 +8,8 @@ from serving.model_server import versions
 from serving.model_server.errors import Code, StatusError
 from serving.model_server.metrics import Metrics
 from serving.model_server.options import ServerOptions
-from serving.model_server.runtime import Model, RuntimeOptions, replay_warmup
+from serving.model_server.runtime import Model, RuntimeOptions
+from serving.model_server.warmup import replay_warmup
 
 
 class ModelLoader:
@@ -55,8 +56,8 @@ class ModelLoader:
         started = time.perf_counter()
         code = Code.OK
         try:
-            for _ in range(self._warm_up):
-                replay_warmup(model, path)
+            if self._warm_up:
+                replay_warmup(model, path, self._warm_up)
         except StatusError as error:
             code = error.code
             raise
