@@ -41,8 +41,10 @@ class Frontend:
         self._batcher = Batcher(batching_options(options), metrics)
         self._request_log = RequestLog()
         self._access_log = AccessLog(options.access_log) if options.access_log else None
-        manager.on_config(self._configure_request_log)
-        data_plane = DataPlane(manager, self._batcher, metrics, self._request_log)
+        manager.on_config(self._request_log.configure)
+        data_plane = DataPlane(
+            manager, self._batcher, metrics, self._request_log, options.enable_signature_method_name_check
+        )
         self._grpc = grpc.aio.server(options=self._channel_options())
         self._health = grpc_service.add_services(self._grpc, data_plane, manager, options, self._access_log)
         app = rest_service.create_app(data_plane, manager, metrics, options, self._access_log)
@@ -85,12 +87,6 @@ class Frontend:
         if self._access_log is not None:
             self._access_log.close()
 
-    def _configure_request_log(self, config: object) -> None:
-        models = config.model_config_list.config  # type: ignore[attr-defined]
-        self._request_log.configure(
-            {model.name: model.logging_config for model in models if model.HasField("logging_config")}
-        )
-
     def _channel_options(self) -> list[tuple[str, int | str]]:
         ours: dict[str, int | str] = {
             "grpc.max_receive_message_length": _MAX_MESSAGE,
@@ -117,7 +113,7 @@ class Frontend:
 
 def batching_options(options: ServerOptions) -> BatchingOptions:
     """How requests are batched: never, by the file, or what queues up while batches run."""
-    return BatchingOptions(enabled=options.enable_batching is not False, **options.batching)
+    return BatchingOptions.of(options.enable_batching, options.batching, options.max_queued_requests)
 
 
 def _bracketed(host: str) -> str:
