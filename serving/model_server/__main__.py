@@ -42,12 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def prepare_process() -> None:
     """Logging of a process that does nothing but serve."""
     # TensorFlow's own notes on CPU features and missing GPUs would bury ours.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s", stream=sys.stderr
     )
+    logging.getLogger("tensorflow").setLevel(logging.WARNING)
 
 
 def _installed(package: str) -> str:

@@ -203,6 +203,7 @@ class Coordinator:
         async with self._reload_lock:
             check_config(config, self._config)
             labels = self._checked_labels(config)
+            await self._each(lambda replica: replica.configure(config))
             configured = {model.name: model for model in config.model_config_list.config}
             added = {}
             for name, model_config in configured.items():
@@ -224,7 +225,6 @@ class Coordinator:
                     self._aspire(model, {})
             self._labels = labels
             self._config = config
-            await self._each(lambda replica: replica.configure(config))
             await self._publish()
             await self._poll_once()
             return added

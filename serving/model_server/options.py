@@ -86,6 +86,11 @@ class ServerOptions:
         False, "keep what is loaded when the last version's folder vanishes", own=True
     )
     rest_api_max_body_bytes: int = _flag(64 << 20, "largest REST request", own=True)
+    max_queued_requests: int = _flag(
+        0,
+        "requests that may wait per signature, besides the bound of the batching; 0 for no more than that",
+        own=True,
+    )
     access_log: str = _flag("", 'one JSON line per request: a file, "-" for stdout, "" for none', own=True)
 
     # What the files of those flags said.
@@ -232,6 +237,7 @@ def _check(options: ServerOptions) -> None:
         "max_num_load_retries",
         "shutdown_grace_seconds",
         "rest_api_timeout_in_ms",
+        "max_queued_requests",
     ):
         if getattr(options, name) < 0:
             raise UsageError(f"--{name} must not be negative, got {getattr(options, name)}")

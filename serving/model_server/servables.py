@@ -232,7 +232,7 @@ class Manager:
         await self.reload_config(config)
 
     def on_config(self, listener: Callable[[model_server_config_pb2.ModelServerConfig], None]) -> None:
-        """`listener` is called with every config that comes into force."""
+        """`listener` is called with every config that comes into force; it may refuse it by a StatusError."""
         self._config_listeners.append(listener)
 
     def _version_of(self, name: str, label: str) -> int:
@@ -245,11 +245,15 @@ class Manager:
 
     # --- for the coordinator ----------------------------------------------------
     async def configure(self, config: model_server_config_pb2.ModelServerConfig) -> None:
-        """A config comes into force."""
-        self._models = tuple(model.name for model in config.model_config_list.config)
-        self._metrics.set_models(self._models)
+        """A config comes into force.
+
+        Raises:
+          StatusError: a listener refuses it; nothing has changed.
+        """
         for listener in self._config_listeners:
             listener(config)
+        self._models = tuple(model.name for model in config.model_config_list.config)
+        self._metrics.set_models(self._models)
 
     async def load(self, name: str, version: int, path: str) -> None:
         """Loads and warms a version; no request reaches it yet.
