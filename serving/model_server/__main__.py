@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import metadata
+from typing import NoReturn
 
 from serving.model_server import options
 from serving.model_server.errors import StatusError
@@ -57,9 +58,12 @@ def _installed(package: str) -> str:
         return "not installed as a package"
 
 
-if __name__ == "__main__":
-    code = main()
+def leave(code: int) -> NoReturn:
+    """Ends the process now: threads of TensorFlow, or of a request that was cut off, must not hold it up."""
     sys.stdout.flush()
     sys.stderr.flush()
-    # Threads that TensorFlow or a request cut off left behind must not hold up the end.
     os._exit(code)
+
+
+if __name__ == "__main__":
+    leave(main())

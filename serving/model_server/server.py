@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import os
 import signal
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,14 @@ OK = 0
 FAILED = 1
 
 
-def run(options: ServerOptions) -> int:
-    """Serves until SIGTERM or Ctrl-C; returns the exit code."""
+def run(options: ServerOptions, on_ready: OnReady | None = None) -> int:
+    """Serves until SIGTERM or Ctrl-C; returns the exit code.
+
+    Args:
+      options: what to serve and where.
+      on_ready: called once the ports are open; prints a few lines if None.
+    """
+    on_ready = on_ready or print_ready
     announce(options)
     try:
         reserved = Reservation(options)
@@ -37,23 +45,24 @@ def run(options: ServerOptions) -> int:
         if options.workers > 1:
             from serving.model_server.workers import serve
 
-            return asyncio.run(serve(options))
+            return asyncio.run(serve(options, on_ready))
         import uvloop
 
-        return uvloop.run(_serve(options))
+        return uvloop.run(_serve(options, on_ready))
     finally:
         reserved.close()
 
 
-async def _serve(options: ServerOptions) -> int:
+async def _serve(options: ServerOptions, on_ready: OnReady) -> int:
     stopping = on_signals()
     metrics = Metrics()
     frontend, manager = assemble(options, metrics)
     coordinator = Coordinator(options, manager.set_epoch, lambda error: _bug(error, stopping))
     manager.reload_config = coordinator.reload
     try:
-        code = await _start(coordinator, manager, frontend, options, stopping)
+        code = await _start(coordinator, manager, frontend, stopping)
         if code is None:
+            on_ready(is_ready(options, manager.routed(), [os.getpid()]))
             await stopping.wait()
             code = stopping.code
     finally:
@@ -62,9 +71,7 @@ async def _serve(options: ServerOptions) -> int:
     return code
 
 
-async def _start(
-    coordinator: Coordinator, manager: Manager, frontend: Any, options: ServerOptions, stopping: Stopping
-) -> int | None:
+async def _start(coordinator: Coordinator, manager: Manager, frontend: Any, stopping: Stopping) -> int | None:
     """Loads and opens; an exit code if that was all."""
     start = asyncio.ensure_future(coordinator.start([manager]))
     stop = asyncio.ensure_future(stopping.wait())
@@ -79,7 +86,6 @@ async def _start(
     except (StatusError, PortInUseError) as error:
         print(f"Failed to start server. Error: {error}", file=sys.stderr)
         return FAILED
-    ready(options, manager.routed(), [os.getpid()])
     return None
 
 
@@ -125,7 +131,7 @@ def on_signals() -> Stopping:
     def stop(number: int) -> None:
         if stopping.is_set():
             os._exit(128 + number)
-        print(f"{signal.Signals(number).name}: finishing the requests under way", flush=True)
+        _log.info("%s: finishing the requests under way", signal.Signals(number).name)
         stopping.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -139,32 +145,71 @@ def _bug(error: BaseException, stopping: Stopping) -> None:
     stopping.set()
 
 
+@dataclasses.dataclass(frozen=True)
+class Ready:
+    """A server that answers.
+
+    Attributes:
+      models: versions that answer, by model, newest first.
+      grpc: addresses of gRPC.
+      rest: URL of REST, "" if there is none.
+      tls: "none", "TLS" or "mutual TLS"; of gRPC.
+      seconds: since the process was started.
+      memory_bytes: resident, all processes together.
+      processes: how many there are.
+    """
+
+    models: dict[str, tuple[int, ...]]
+    grpc: tuple[str, ...]
+    rest: str
+    tls: str
+    seconds: float
+    memory_bytes: int
+    processes: int
+
+
+OnReady = Callable[[Ready], None]
+
+
 def announce(options: ServerOptions) -> None:
     """What is going to be served."""
     for warning in options.warnings:
         print(f"WARNING: {warning}", file=sys.stderr, flush=True)
     for model in options.config.model_config_list.config:
         choice = model.model_version_policy.WhichOneof("policy_choice") or "latest"
-        print(f"model  {model.name}  {model.base_path}  ({choice})", flush=True)
+        _log.info("model %s: versions under %s (%s)", model.name, model.base_path, choice)
 
 
-def ready(options: ServerOptions, versions: dict[str, tuple[int, ...]], pids: list[int]) -> None:
-    """Where it is served, and what it took."""
-    for name, numbers in versions.items():
-        print(f"serve  {name}  version {', '.join(map(str, numbers))}", flush=True)
-    tls = "" if options.tls is None else " (mutual TLS)" if options.tls.client_verify else " (TLS)"
-    if options.port:
-        print(f"gRPC   {options.host}:{options.port}{tls}", flush=True)
+def is_ready(options: ServerOptions, models: dict[str, tuple[int, ...]], pids: Sequence[int]) -> Ready:
+    """What is served where, and what it took."""
+    grpc = [f"{options.host}:{options.port}"] if options.port else []
     if options.grpc_socket_path:
-        print(f"gRPC   unix:{options.grpc_socket_path}{tls}", flush=True)
-    if options.rest_api_port:
-        print(f"REST   http://{options.host}:{options.rest_api_port}/v1/models/NAME", flush=True)
+        grpc.append(f"unix:{options.grpc_socket_path}")
     memory = 0
     for pid in pids:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # a worker that has just died
             memory += resident_bytes(pid)
-    processes = f" in {len(pids)} processes" if len(pids) > 1 else ""
-    print(f"ready  {seconds_since_start():.1f} s, {memory / 2**20:.0f} MiB{processes}", flush=True)
+    return Ready(
+        models=models,
+        grpc=tuple(grpc),
+        rest=f"http://{options.host}:{options.rest_api_port}" if options.rest_api_port else "",
+        tls="none" if options.tls is None else "mutual TLS" if options.tls.client_verify else "TLS",
+        seconds=seconds_since_start(),
+        memory_bytes=memory,
+        processes=len(pids),
+    )
+
+
+def print_ready(ready: Ready) -> None:
+    """The lines of a start."""
+    for name, numbers in ready.models.items():
+        print(f"model  {name}  version {', '.join(map(str, numbers))}")
+    for address in ready.grpc:
+        print(f"gRPC   {address}{'' if ready.tls == 'none' else f'  ({ready.tls})'}")
+    if ready.rest:
+        print(f"REST   {ready.rest}/v1/models/NAME")
+    processes = f" in {ready.processes} processes" if ready.processes > 1 else ""
+    print(f"ready  {ready.seconds:.1f} s, {ready.memory_bytes / 2**20:.0f} MiB{processes}", flush=True)
 
 
 def seconds_since_start() -> float:

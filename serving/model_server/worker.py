@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-import os
 import signal
 import socket
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 
 from tensorflow_serving.config import model_server_config_pb2
 
+from serving.model_server.__main__ import leave, prepare_process
 from serving.model_server.channel import Channel, ChannelClosedError
 from serving.model_server.errors import Code, StatusError
 from serving.model_server.options import ServerOptions
@@ -133,8 +133,6 @@ class _Worker:
 
 
 def main() -> int:
-    from serving.model_server.__main__ import prepare_process
-
     # Ctrl-C reaches the whole process group; the parent says when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     prepare_process()
@@ -144,7 +142,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    leave(main())

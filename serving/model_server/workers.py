@@ -39,14 +39,14 @@ _YOUNG_S = 60.0
 _KILL_AFTER_S = 10.0
 
 
-async def serve(options: ServerOptions) -> int:
+async def serve(options: ServerOptions, on_ready: server.OnReady) -> int:
     """Serves with `options.workers` processes until SIGTERM or Ctrl-C; returns the exit code."""
     stopping = server.on_signals()
     with tempfile.TemporaryDirectory(prefix="marquee-serving-") as folder:
         pool = _Pool(options, folder, stopping)
         try:
             try:
-                await _until(stopping, pool.start())
+                await _until(stopping, pool.start(on_ready))
             except (StatusError, ReplicaDiedError) as error:
                 print(f"Failed to start server. Error: {error}", file=sys.stderr)
                 return server.FAILED
@@ -160,7 +160,7 @@ class _Pool:
         self._stopping.broken = True
         self._stopping.set()
 
-    async def start(self) -> None:
+    async def start(self, on_ready: server.OnReady) -> None:
         numbers = range(self._options.workers)
         self._workers = dict(enumerate(await asyncio.gather(*(self._spawn(n) for n in numbers))))
         self._list_processes()
@@ -172,7 +172,7 @@ class _Pool:
             self._keepers.append(keeper)
         pids = [worker.process.pid for worker in self._workers.values()]
         routed = await self._workers[0].call("routed")
-        server.ready(self._options, routed, [os.getpid(), *pids])
+        on_ready(server.is_ready(self._options, routed, [os.getpid(), *pids]))
 
     async def stop(self) -> None:
         for keeper in self._keepers:
