@@ -19,13 +19,11 @@ from tensorflow_serving.apis import (
     inference_pb2,
     model_management_pb2,
     model_pb2,
-    model_service_pb2,
     predict_pb2,
-    prediction_service_pb2,
     regression_pb2,
 )
 
-from serving.model_server import model_info, tensors
+from serving.model_server import descriptors, model_info, tensors
 from serving.model_server.access_log import Access, AccessLog, request_id
 from serving.model_server.errors import Code, StatusError, invalid_argument
 from serving.model_server.predict import ModelSpec
@@ -38,9 +36,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# Of the descriptors, which reflection then shows too.
-PREDICTION_SERVICE = prediction_service_pb2.DESCRIPTOR.services_by_name["PredictionService"].full_name
-MODEL_SERVICE = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
+PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
+MODEL_SERVICE = "tensorflow.serving.ModelService"
+_FILES = {
+    PREDICTION_SERVICE: "tensorflow_serving/apis/prediction_service.proto",
+    MODEL_SERVICE: "tensorflow_serving/apis/model_service.proto",
+}
 # What TensorFlow Serving names in its health service.
 HEALTH_NAMES = ("", "PredictionService", "ModelService")
 # A status travels in HTTP/2 headers, which are small.
@@ -71,25 +72,43 @@ def add_services(
       The health service if there is one; see `set_serving`.
     """
     service = _Service(data_plane, manager, options.enable_serialization_as_tensor_content)
-    handlers: dict[str, dict[str, tuple[type[Message], Answer]]] = {
+    methods: dict[str, dict[str, tuple[type[Message], type[Message], Answer]]] = {
         PREDICTION_SERVICE: {
-            "Predict": (predict_pb2.PredictRequest, service.predict),
-            "Classify": (classification_pb2.ClassificationRequest, service.classify),
-            "Regress": (regression_pb2.RegressionRequest, service.regress),
-            "MultiInference": (inference_pb2.MultiInferenceRequest, service.multi_inference),
-            "GetModelMetadata": (get_model_metadata_pb2.GetModelMetadataRequest, service.metadata),
+            "Predict": (predict_pb2.PredictRequest, predict_pb2.PredictResponse, service.predict),
+            "Classify": (
+                classification_pb2.ClassificationRequest,
+                classification_pb2.ClassificationResponse,
+                service.classify,
+            ),
+            "Regress": (regression_pb2.RegressionRequest, regression_pb2.RegressionResponse, service.regress),
+            "MultiInference": (
+                inference_pb2.MultiInferenceRequest,
+                inference_pb2.MultiInferenceResponse,
+                service.multi_inference,
+            ),
+            "GetModelMetadata": (
+                get_model_metadata_pb2.GetModelMetadataRequest,
+                get_model_metadata_pb2.GetModelMetadataResponse,
+                service.metadata,
+            ),
         },
         MODEL_SERVICE: {
-            "GetModelStatus": (get_model_status_pb2.GetModelStatusRequest, service.status),
-            "HandleReloadConfigRequest": (model_management_pb2.ReloadConfigRequest, service.reload),
+            "GetModelStatus": (
+                get_model_status_pb2.GetModelStatusRequest,
+                get_model_status_pb2.GetModelStatusResponse,
+                service.status,
+            ),
+            "HandleReloadConfigRequest": (
+                model_management_pb2.ReloadConfigRequest,
+                model_management_pb2.ReloadConfigResponse,
+                service.reload,
+            ),
         },
     }
-    for name, methods in handlers.items():
-        found = {
-            method: _handler(method, request, answer, access_log)
-            for method, (request, answer) in methods.items()
-        }
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, found),))
+    for name, found in methods.items():
+        descriptors.register(_FILES[name], name, {key: (req, resp) for key, (req, resp, _) in found.items()})
+        handlers = {key: _handler(key, req, answer, access_log) for key, (req, _, answer) in found.items()}
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))
     names = [PREDICTION_SERVICE, MODEL_SERVICE, reflection.SERVICE_NAME]
     servicer = None
     if options.enable_grpc_healthcheck_service:
