@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -29,6 +30,8 @@ from serving.model_server.servables import Route, State, Table, VersionStatus
 
 _log = logging.getLogger(__name__)
 
+# Models that load at the same time before any answers.
+INITIAL_LOAD_THREADS = 4 * (os.cpu_count() or 1)
 # Versions that ended and are still reported, per model.
 _KEPT_ENDED = 32
 # Models that were removed and whose versions are still reported.
@@ -77,7 +80,8 @@ class Coordinator:
         self.processes: dict[str, int] = {}
         self._publish_lock = asyncio.Lock()
         self._reload_lock = asyncio.Lock()
-        self._load_slots = asyncio.Semaphore(max(1, options.num_load_threads))
+        # At the start nothing answers yet: all models load at once, as in TensorFlow Serving.
+        self._load_slots = asyncio.Semaphore(INITIAL_LOAD_THREADS)
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -96,6 +100,7 @@ class Coordinator:
         if self._options.model_config_file and self._options.model_config_file_poll_wait_seconds > 0:
             self._spawn(self._poll_config())
         await self._wait_for(self._models, "servable")
+        self._load_slots = asyncio.Semaphore(max(1, self._options.num_load_threads))
 
     async def stop(self) -> None:
         """Decides nothing any more. What is loaded stays."""

@@ -148,7 +148,7 @@ class Manager:
       metrics: told of versions that come and go.
       epoch: one number that says which table is in force; with several
         processes it lies in memory they share, so that all move at once.
-      load_threads: versions that may load at the same time.
+      load_threads: threads for loading; the coordinator decides how many are used.
     """
 
     def __init__(

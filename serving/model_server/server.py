@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from serving.model_server.coordinator import Coordinator
+from serving.model_server.coordinator import INITIAL_LOAD_THREADS, Coordinator
 from serving.model_server.errors import StatusError
 from serving.model_server.metrics import Metrics, resident_bytes
 from serving.model_server.options import ServerOptions
@@ -97,7 +97,9 @@ def assemble(options: ServerOptions, metrics: Metrics, epoch: Any = None) -> tup
     from serving.model_server.frontend import Frontend
     from serving.model_server.loading import ModelLoader
 
-    manager = Manager(ModelLoader(options, metrics), metrics, epoch, options.num_load_threads)
+    manager = Manager(
+        ModelLoader(options, metrics), metrics, epoch, max(INITIAL_LOAD_THREADS, options.num_load_threads)
+    )
     return Frontend(options, manager, metrics), manager
 
 
