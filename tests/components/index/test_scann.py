@@ -15,6 +15,9 @@ def test_parameters_follow_the_size(count):
     config = scann_config(count)
     assert 2 <= config.num_leaves_to_search <= config.num_leaves <= count
     assert 1 <= config.max_neighbours <= count
+    assert config.leaves_for(1) <= config.leaves_for(config.max_neighbours) <= config.num_leaves
+    # What is looked into holds more than what is asked for.
+    assert config.leaves_for(config.max_neighbours) * count / config.num_leaves >= config.max_neighbours
     assert leaves_to_try(config.num_leaves)[-1] == config.num_leaves
 
 
@@ -43,7 +46,7 @@ def test_asking_for_more_than_there_is_pads_nothing_with_a_movie(fake):
     vectors = fake.make_vectors(400, 8).astype(np.float32)
     index = ScannIndex(vectors, scann_config(400))
     for neighbours in (1, 50, 400, 5000):
-        found = index(tf.constant(vectors[:20]), tf.constant(neighbours))
+        found = index(tf.constant(vectors[:20]), neighbours)
         for rows, present, scores, query in zip(
             found.rows.numpy(), found.present.numpy(), found.scores.numpy(), vectors, strict=False
         ):
@@ -51,8 +54,21 @@ def test_asking_for_more_than_there_is_pads_nothing_with_a_movie(fake):
             assert len(kept) <= neighbours and len(set(kept)) == len(kept)
             np.testing.assert_allclose(scores[present], vectors[kept] @ query, atol=1e-4)
     assert found.present.numpy().any()
-    empty = index(tf.constant(vectors[:0]), tf.constant(10))
+    empty = index(tf.constant(vectors[:0]), 10)
     assert empty.rows.shape[0] == 0
+
+
+@pytest.mark.parametrize("batch", [1, 40])
+def test_neighbours_come_best_first_and_equals_by_row(fake, batch):
+    """ApproximateSearch relies on it: it drops what was seen and keeps the order."""
+    vectors = np.repeat(fake.make_vectors(300, 8), 10, axis=0).astype(np.float32)
+    index = ScannIndex(vectors, scann_config(3000))
+    queries = fake.make_vectors(40, 8, 3).astype(np.float32)
+    for start in range(0, 40, batch):
+        found = index(tf.constant(queries[start : start + batch]), 200)
+        for rows, scores in zip(found.rows.numpy(), found.scores.numpy(), strict=True):
+            assert np.array_equal(np.lexsort((rows, -scores)), np.arange(200))
+            assert (scores[1:] == scores[:-1]).sum() > 100
 
 
 def test_leaves_are_added_until_the_recall_is_met(fake):
@@ -72,6 +88,6 @@ def test_two_indexes_in_one_process_do_not_meet(fake):
     first, second = (fake.make_vectors(500, 8, seed).astype(np.float32) for seed in (1, 2))
     indexes = [ScannIndex(vectors, scann_config(500)) for vectors in (first, second)]
     for index, vectors in zip(indexes, (first, second), strict=True):
-        found = index(tf.constant(vectors[:50]), tf.constant(1))
+        found = index(tf.constant(vectors[:50]), 1)
         # Most find themselves; among the other's vectors, none would.
         assert (found.rows.numpy()[:, 0] == np.arange(50)).mean() > 0.5
