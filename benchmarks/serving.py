@@ -308,7 +308,9 @@ def cold_start(models: Path, requests: Requests) -> dict[str, float]:
     grpc, rest = free_port(), free_port()
     began = time.monotonic()
     command = ["-m", "pipeline.cli", "serve", "--models", str(models)]
-    with started("marquee serve", [*command, f"--port={grpc}", f"--rest_api_port={rest}"], grpc, rest) as server:
+    with started(
+        "marquee serve", [*command, f"--port={grpc}", f"--rest_api_port={rest}"], grpc, rest
+    ) as server:
         ask(server, "grpc", requests, "--clients", "1", "--seconds", "0.05", "--warm-up", "0")
         seconds = time.monotonic() - began
         family = [psutil.Process(server.process.pid)]
@@ -321,7 +323,9 @@ def cold_start(models: Path, requests: Requests) -> dict[str, float]:
         except subprocess.TimeoutExpired:
             code = -1
         stopped = time.monotonic() - began
-    print(f"\nmarquee serve: first answer after {seconds:.1f} s, {memory:.0f} MiB; Ctrl-C: {stopped:.1f} s, exit code {code}")
+    print(
+        f"\nmarquee serve: first answer after {seconds:.1f} s, {memory:.0f} MiB; Ctrl-C: {stopped:.1f} s, exit code {code}"
+    )
     return {"first_answer_seconds": seconds, "mebibytes": memory, "stop_seconds": stopped, "exit_code": code}
 
 
@@ -406,7 +410,9 @@ def main() -> None:
     floor = min(costs["cpu_microseconds"] for costs in in_process.values())
     print()
     bars = [
-        report.at_least("requests/s over gRPC, times the naive server's", statistics.median(times), TIMES_NAIVE),
+        report.at_least(
+            "requests/s over gRPC, times the naive server's", statistics.median(times), TIMES_NAIVE
+        ),
         report.at_most("server CPU per request over gRPC, us", cpu, floor + CPU_ABOVE_CEILING),
         report.at_most("exit code of marquee serve after Ctrl-C", start["exit_code"], 0),
     ]

@@ -157,6 +157,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train-batch", type=int, default=8192, help="pairs in a training step")
 
 
+def as_arguments(args: argparse.Namespace) -> list[str]:
+    """What `add_arguments` read, for another process."""
+    names = ("movies", "users", "ratings", "queries", "train_batch")
+    return [f"--{name.replace('_', '-')}={getattr(args, name)}" for name in names]
+
+
 def size_of(args: argparse.Namespace) -> Size:
     return Size(args.movies, args.users, args.ratings, args.queries, args.train_batch)
 
