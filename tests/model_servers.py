@@ -96,6 +96,17 @@ class Target:
         finally:
             connection.close()
 
+    def states(self, model: str) -> dict[int, str]:
+        """State by version, over REST; empty if the model has none."""
+        found = self.http("GET", f"/v1/models/{model}")
+        if found.status == 404:
+            return {}
+        return {int(one["version"]): one["state"] for one in found.json["model_version_status"]}
+
+    def available(self, model: str, version: int) -> bool:
+        """Whether a version answers."""
+        return self.states(model).get(version) == "AVAILABLE"
+
     def predict(
         self,
         model: str,

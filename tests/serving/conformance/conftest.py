@@ -20,7 +20,7 @@ from pathlib import Path
 
 import conformance_models
 import pytest
-from model_servers import Server, Target, start
+from model_servers import Server, Target, start, wait_until
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -81,6 +81,8 @@ def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     models = request.getfixturevalue("models")
     flags = [flag.format(models) for flag in conformance_models.FLAGS]
     server = start(command, flags, tmp_path_factory.mktemp("server"))
+    # A server opens with one version of each model; the others follow.
+    wait_until(lambda: all(server.available(conformance_models.HALF, version) for version in (1, 2)))
     yield server
     server.stop()
 
