@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     from serving.model_server.runtime import Model
     from serving.model_server.servables import Servable
 
+# Seconds that a request waits for others at most, if no batch_timeout_micros says so.
+_MOST_PATIENCE = 0.02
+# Cores' worth of CPU from which on waiting pays, and from which on it is longest.
+_BUSY_FROM, _BUSIEST = 0.5, 1.2
+# Seconds between two looks at the CPU that this process takes.
+_LOOK = 0.05
+
 Tensors = dict[str, np.ndarray]
 Outcome = Tensors | StatusError
 
@@ -136,6 +143,7 @@ class _Lane:
         )
         self.waiting_rows = 0
         self.waiting_requests = 0
+        self.running = 0
 
 
 class _Queue:
@@ -178,6 +186,31 @@ class _Batch:
     alone: bool
 
 
+class _Load:
+    """How busy this process is, and so how long a request should wait for company.
+
+    A batch costs little more than one request: the larger the batches, the
+    fewer cores the same requests take. While there is CPU to spare nobody
+    waits. When there is none, requests wait for it anyway, and gathering them
+    first shortens that.
+    """
+
+    def __init__(self) -> None:
+        self._looked_at = time.monotonic()
+        self._cpu = time.process_time()
+        self._patience = 0.0
+
+    def patience(self, now: float) -> float:
+        """Seconds that the oldest request of a queue may wait for others."""
+        wall = now - self._looked_at
+        if wall >= _LOOK:
+            cpu = time.process_time()
+            busy = (cpu - self._cpu) / wall
+            self._looked_at, self._cpu = now, cpu
+            self._patience = _MOST_PATIENCE * min(max((busy - _BUSY_FROM) / (_BUSIEST - _BUSY_FROM), 0), 1)
+        return self._patience
+
+
 class Batcher:
     """Runs requests in batch threads. To be used from one event loop.
 
@@ -195,6 +228,7 @@ class Batcher:
         # By turns: the queue served goes behind the others.
         self._queues: collections.OrderedDict[Hashable, _Queue] = collections.OrderedDict()
         self._scheduled = False
+        self._load = _Load()
         self._timer: asyncio.TimerHandle | None = None
 
     async def run(
@@ -339,12 +373,12 @@ class Batcher:
     def _dispatch(self) -> None:
         """Hands batches to idle threads."""
         self._scheduled = False
+        loop = asyncio.get_running_loop()
         while self._idle and self._queues:
             batch = self._next_batch()
             if batch is None:
                 return
             self._idle -= 1
-            loop = asyncio.get_running_loop()
             work = self._threads.submit(self._execute, batch)
             work.add_done_callback(functools.partial(self._executed, loop, batch))
 
@@ -370,11 +404,12 @@ class Batcher:
                 servable = queue.lane.servable()
                 assert servable is not None
                 servable.retain()
+                queue.lane.running += 1
                 return _Batch(servable, queue.lane, queue.outputs, requests, queue.alone)
 
     def _ready(self, now: float) -> Hashable:
-        """The first queue whose requests need not wait for more; None if there is none."""
-        timeout = self._options.batch_timeout_micros / 1e6
+        """The first queue that is worth a batch now; None if there is none."""
+        timeout = self._options.batch_timeout_micros / 1e6 or self._load.patience(now)
         limit = self._options.execution_rows
         shortest = None
         for key, queue in self._queues.items():
@@ -393,6 +428,7 @@ class Batcher:
     def _finish(self, batch: _Batch, done: Future[list[Outcome]]) -> None:
         """Back in the event loop: answers the requests of a batch and starts the next."""
         self._idle += 1
+        batch.lane.running -= 1
         batch.servable.release()
         error = done.exception()
         if error is not None:
@@ -415,12 +451,22 @@ class Batcher:
         rule = batch.lane.merging
         if batch.alone or rule is None:
             return [self._alone(model, batch, request.inputs) for request in batch.requests]
-        if self._metrics is not None:
-            now = time.monotonic()
-            rows = sum([request.rows for request in batch.requests])
-            waited = [now - request.queued_at for request in batch.requests]
-            self._metrics.observe_batch(self._options.thread_pool_name, rows, self._padding(rows), waited)
-        return self._together(model, rule, batch, batch.requests)
+        outcomes: list[Outcome | None] = [None] * len(batch.requests)
+        for positions in rule.parts([request.inputs for request in batch.requests]):
+            requests = [batch.requests[position] for position in positions]
+            if self._metrics is not None:
+                self._observe(requests)
+            answers = self._together(model, rule, batch, requests)
+            for position, answer in zip(positions, answers, strict=True):
+                outcomes[position] = answer
+        return outcomes  # type: ignore[return-value]
+
+    def _observe(self, requests: list[_Request]) -> None:
+        assert self._metrics is not None
+        now = time.monotonic()
+        rows = sum([request.rows for request in requests])
+        waited = [now - request.queued_at for request in requests]
+        self._metrics.observe_batch(self._options.thread_pool_name, rows, self._padding(rows), waited)
 
     def _together(
         self, model: Model, rule: merging.Merging, batch: _Batch, requests: list[_Request]

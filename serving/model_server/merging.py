@@ -23,6 +23,11 @@ _NUMBERS = {
 _FIXED = (None, "K", "D")
 
 
+# Padded cells whose computation costs as much as one more run. Measured on one
+# core: a run takes 550 us and 0.4 us per history event, padding or not.
+_CELLS_PER_RUN = 1400
+
+
 class NotRowwiseError(Exception):
     """An output has not one row per row of the inputs."""
 
@@ -32,6 +37,9 @@ class Merging(Protocol):
 
     def group(self, inputs: Tensors) -> Hashable:
         """Requests of equal groups may go together; None for one that has to go alone."""
+
+    def parts(self, requests: Sequence[Tensors]) -> list[list[int]]:
+        """Positions of the requests that should run together, by run: all in one if that is cheapest."""
 
     def merge(self, requests: Sequence[Tensors], padding: int) -> dict[str, np.ndarray]:
         """The rows of all requests of a group, then `padding` copies of the last one's first row."""
@@ -98,10 +106,10 @@ class Contract:
         self._inputs = [(item.name, item.columns, item.neutral) for item in signature.inputs]
         self._first = signature.inputs[0].name
         # A letter of columns -> an input that has it.
-        self._wide = {item.columns: item.name for item in signature.inputs if item.columns}
-        self._follows = {
-            item.name: self._wide[item.columns] for item in signature.outputs if item.columns in self._wide
-        }
+        wide = {item.columns: item.name for item in reversed(signature.inputs) if item.columns}
+        self._follows = {item.name: wide[item.columns] for item in signature.outputs if item.columns in wide}
+        # What a request's cost goes by: its history.
+        self._widest = next((item.name for item in signature.inputs if item.columns), None)
 
     def group(self, inputs: Tensors) -> Hashable:
         # What the graph would refuse must not be mended by padding: it goes alone.
@@ -115,6 +123,14 @@ class Contract:
             elif len(shape) != 2 or shape[0] != rows or widths.setdefault(columns, shape[1]) != shape[1]:
                 return None
         return True if rows else None
+
+    def parts(self, requests: Sequence[Tensors]) -> list[list[int]]:
+        everyone = list(range(len(requests)))
+        if self._widest is None or len(requests) == 1:
+            return [everyone]
+        shapes = [request[self._widest].shape for request in requests]
+        everyone.sort(key=lambda index: shapes[index][1], reverse=True)
+        return _cut([shapes[index] for index in everyone], everyone)
 
     def merge(self, requests: Sequence[Tensors], padding: int) -> dict[str, np.ndarray]:
         merged = {}
@@ -140,6 +156,21 @@ class Contract:
             parts.append(part)
             start = stop
         return parts
+
+
+def _cut(shapes: Sequence[tuple[int, ...]], positions: list[int]) -> list[list[int]]:
+    """Cuts requests, widest first, where the padding saved is worth a run, and both parts again."""
+    left = sum([rows for rows, _ in shapes])
+    widest = shapes[0][1]
+    most, at = 0, 0
+    for index, (rows, width) in enumerate(shapes):
+        saved = left * (widest - width)
+        if saved > most:
+            most, at = saved, index
+        left -= rows
+    if most <= _CELLS_PER_RUN:
+        return [positions]
+    return _cut(shapes[:at], positions[:at]) + _cut(shapes[at:], positions[at:])
 
 
 def _padded(arrays: Sequence[np.ndarray], neutral: bytes | float | int) -> np.ndarray:
@@ -178,6 +209,9 @@ class Rowwise:
         if self._pad and all(array.size for array in arrays):
             return tuple([array.ndim for array in arrays])
         return tuple([array.shape[1:] for array in arrays])
+
+    def parts(self, requests: Sequence[Tensors]) -> list[list[int]]:
+        return [list(range(len(requests)))]
 
     def merge(self, requests: Sequence[Tensors], padding: int) -> dict[str, np.ndarray]:
         merged = {}
