@@ -44,7 +44,7 @@ from pipeline.errors import ConfigError
 from pipeline.metadata_store import connection_config
 
 _SCHEMAS = Path(components.__file__).parent / "transform" / "schemas"
-_SERVING = "serving"  # started by the serving check as a process
+_SERVING = "serving/model_server"  # started by the serving check as a process
 _LATEST = "latest"  # value of trainer.warm_start: the version that was pushed last
 
 
