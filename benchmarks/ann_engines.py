@@ -98,7 +98,9 @@ class ScannExported:
     grid: Sequence[Settings] = ({},)
 
     @staticmethod
-    def build(vectors: np.ndarray, queries: np.ndarray, out: Path, recall_at: int, recall: float) -> None:
+    def build(
+        vectors: np.ndarray, queries: np.ndarray, out: Path, recall_at: int, recall: float, neighbours: int
+    ) -> None:
         import tensorflow as tf
 
         from components.index.approximate import build_scann
@@ -299,7 +301,7 @@ class Hnswlib:
 
 LOADED: dict[str, Any] = {
     "scann-exported": ScannExported,
-    "scann-default": ScannExported,
+    "scann-served": ScannExported,
     "scann-alone": ScannAlone,
     "faiss-ivfpq": FaissIvfPq,
     "faiss-hnsw": FaissHnsw,
@@ -334,14 +336,15 @@ def main() -> None:
     engine = LOADED[args.engine]
     began = time.monotonic()
     if args.engine == "scann-exported":
-        engine.build(vectors, queries, args.out, K, TARGET_RECALL)
-    elif args.engine == "scann-default":
+        engine.build(vectors, queries, args.out, K, TARGET_RECALL, K)
+    elif args.engine == "scann-served":
+        # By the config's defaults, and asked for what `serving_default` asks for.
+        from components.index.approximate import first_ask
         from components.index.params import IndexParams
 
         params = IndexParams()
-        engine.build(
-            vectors, queries[: params.recall_queries], args.out, params.recall_at, params.target_recall
-        )
+        sample, ask = queries[: params.recall_queries], first_ask(params.default_k)
+        engine.build(vectors, sample, args.out, params.recall_at, params.target_recall, ask)
     else:
         engine.build(vectors, args.out)
     (args.out / "seconds").write_text(f"{time.monotonic() - began:.2f}")

@@ -307,10 +307,9 @@ def cold_start(models: Path, requests: Requests) -> dict[str, float]:
     """`marquee serve`: seconds to the first answer, memory then, and how it ends on Ctrl-C."""
     grpc, rest = free_port(), free_port()
     began = time.monotonic()
-    command = ["-m", "pipeline.cli", "serve", "--models", str(models)]
-    with started(
-        "marquee serve", [*command, f"--port={grpc}", f"--rest_api_port={rest}"], grpc, rest
-    ) as server:
+    command = ["-m", "pipeline.cli", "serve", "--set", f"push_to={models}"]
+    command += [f"--port={grpc}", f"--rest-port={rest}"]
+    with started("marquee serve", command, grpc, rest) as server:
         ask(server, "grpc", requests, "--clients", "1", "--seconds", "0.05", "--warm-up", "0")
         seconds = time.monotonic() - began
         family = [psutil.Process(server.process.pid)]
@@ -324,7 +323,8 @@ def cold_start(models: Path, requests: Requests) -> dict[str, float]:
             code = -1
         stopped = time.monotonic() - began
     print(
-        f"\nmarquee serve: first answer after {seconds:.1f} s, {memory:.0f} MiB; Ctrl-C: {stopped:.1f} s, exit code {code}"
+        f"\nmarquee serve: first answer after {seconds:.1f} s, {memory:.0f} MiB; "
+        f"stopped {stopped:.1f} s after Ctrl-C, exit code {code}"
     )
     return {"first_answer_seconds": seconds, "mebibytes": memory, "stop_seconds": stopped, "exit_code": code}
 

@@ -103,6 +103,11 @@ class ScannIndex(tf.Module):
 _SEEN_AMONG_NEAREST = 128
 
 
+def first_ask(most: int) -> int:
+    """Neighbours that ScaNN is asked for at first, where a request may need `most` results."""
+    return most + _SEEN_AMONG_NEAREST
+
+
 class ApproximateSearch(tf.Module):
     """ScaNN, asked for more where it left a row short; exact search for what is short even then.
 
@@ -129,7 +134,7 @@ class ApproximateSearch(tf.Module):
         self, queries: tf.Tensor, wanted: Wanted, seen: Seen, needed: tf.Tensor, width: tf.Tensor, most: int
     ) -> Candidates:
         """As `ExactSearch`; `needed`, int32[B], is how many results make a row complete."""
-        first = most + _SEEN_AMONG_NEAREST
+        first = first_ask(most)
         limit = self._index.config.max_neighbours
         asks = sorted({min(first, limit), min(first * self._oversample, limit)})
         return self._search(asks, queries, wanted, seen, needed, width, most)
