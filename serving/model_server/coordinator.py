@@ -185,10 +185,7 @@ class Coordinator:
         return routes
 
     def _statuses(self) -> dict[str, tuple[VersionStatus, ...]]:
-        return {
-            name: tuple(version.status() for _, version in sorted(model.versions.items(), reverse=True))
-            for name, model in self._models.items()
-        }
+        return {**self._removed, **{name: model.statuses() for name, model in self._models.items()}}
 
     # --- config -------------------------------------------------------------------
     async def reload(self, config: model_server_config_pb2.ModelServerConfig) -> None:
@@ -262,9 +259,9 @@ class Coordinator:
         bad = [m for m in models.values() if not m.removed and not m.in_state(State.AVAILABLE)]
         if not bad:
             return
-        details = ", ".join(
+        details = "".join(
             f"{{{{name: {model.name} version: {version.number}}} due to error: "
-            f"{version.code.name}: {version.message}}}"
+            f"{version.code.name}: {version.message}}}, "
             for model in bad
             for version in model.in_state(State.END)
             if version.failed
