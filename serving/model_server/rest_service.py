@@ -198,8 +198,23 @@ class _Api:
     async def _infer(self, method: str, spec: ModelSpec, request: web.Request, access: Access) -> bytes:
         access.method = _METHODS[method]
         access.model, access.version = spec.name, spec.version
-        deadline = time.monotonic() + self._timeout if self._timeout else None
         body = await self._read(request)
+        if not self._timeout:
+            return await self._run(method, spec, body, None, access)
+        deadline = time.monotonic() + self._timeout
+        try:
+            # What waits is dropped at the deadline; what runs cannot be stopped, but nobody waits for it.
+            async with asyncio.timeout(self._timeout):
+                return await self._run(method, spec, body, deadline, access)
+        except TimeoutError:
+            raise StatusError(
+                Code.DEADLINE_EXCEEDED,
+                f"no answer within the {self._timeout:g} seconds of --rest_api_timeout_in_ms",
+            ) from None
+
+    async def _run(
+        self, method: str, spec: ModelSpec, body: bytes, deadline: float | None, access: Access
+    ) -> bytes:
         if method == "predict":
             return await self._predict(spec, body, deadline, access)
         name, examples = await _in_thread(len(body) >= _LARGE_BODY, json_examples.read_examples, body)
