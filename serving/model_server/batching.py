@@ -272,7 +272,8 @@ class Batcher:
         """Ends the batch threads. Nothing may be waiting."""
         if self._timer is not None:
             self._timer.cancel()
-        self._threads.shutdown()
+        # A batch that was cut off still runs; the end of the server does not wait for it.
+        self._threads.shutdown(wait=False)
 
     async def _run_cut(
         self,
