@@ -105,7 +105,7 @@ class ScannExported:
 
         from components.index.approximate import build_scann
 
-        tuned = build_scann(vectors, queries, recall_at, recall)
+        tuned = build_scann(tf.Variable(vectors, trainable=False), queries, recall_at, recall)
 
         class Exported(tf.Module):
             def __init__(self) -> None:

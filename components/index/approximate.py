@@ -30,13 +30,19 @@ class ScannIndex(tf.Module):
     The same vectors give the same index, bit for bit: leaves start from
     k-means++, which the library seeds with a constant. Its default, a random
     start, differs from build to build and can be given no seed.
+
+    Args:
+      embeddings: float32[N, D]. The exported index reads this variable: the
+        vectors are in the SavedModel once, for all that search them.
+      config: see there.
     """
 
-    def __init__(self, embeddings: np.ndarray, config: ScannConfig) -> None:
+    def __init__(self, embeddings: tf.Variable, config: ScannConfig) -> None:
         super().__init__(name="scann")
         self.config = config
+        self._embeddings = embeddings
         searcher = (
-            scann_ops.builder(tf.constant(embeddings), config.min_reordering, "dot_product")
+            scann_ops.builder(embeddings.read_value(), config.min_reordering, "dot_product")
             .tree(
                 config.num_leaves,
                 config.num_leaves_to_search,
@@ -54,10 +60,11 @@ class ScannIndex(tf.Module):
             .build()
         )
         self._state = searcher.serialize_to_module()
+        del self._state.dataset  # the same vectors again
         # Every signature's graph rebuilds the searcher from the variables when
         # it first runs. Under one name they share one copy in memory; the name
         # comes from the vectors, so no other model's can be met by mistake.
-        digest = hashlib.sha256(embeddings.tobytes() + repr(config).encode()).hexdigest()
+        digest = hashlib.sha256(embeddings.numpy().tobytes() + repr(config).encode()).hexdigest()
         self._shared_name = f"scann-{digest[:32]}"
 
     def __call__(self, queries: tf.Tensor, neighbours: int) -> Candidates:
@@ -77,7 +84,7 @@ class ScannIndex(tf.Module):
     def _search(self, queries: tf.Tensor, neighbours: int) -> tuple[tf.Tensor, tf.Tensor]:
         state, config = self._state, self.config
         handle = scann_kernels.tensors_to_scann(
-            state.dataset,
+            self._embeddings,
             state.scann_config,
             state.serialized_partitioner,
             state.datapoint_to_token,
@@ -186,7 +193,7 @@ class Tuned:
     recall: float
 
 
-def build_scann(embeddings: np.ndarray, queries: np.ndarray, recall_at: int, target_recall: float) -> Tuned:
+def build_scann(embeddings: tf.Variable, queries: np.ndarray, recall_at: int, target_recall: float) -> Tuned:
     """Builds the index and searches as many leaves as the wanted recall takes.
 
     Leaves to search are an input of ScaNN's search, so trying a number costs a
@@ -199,9 +206,10 @@ def build_scann(embeddings: np.ndarray, queries: np.ndarray, recall_at: int, tar
       target_recall: the share of them to find. Where even all leaves find
         fewer, all leaves are searched; the evaluator's gate has the last word.
     """
-    index = ScannIndex(embeddings, scann_config(len(embeddings)))
-    recall_at = min(recall_at, len(embeddings))
-    best = exact_top(embeddings, queries, recall_at)
+    vectors = embeddings.numpy()
+    index = ScannIndex(embeddings, scann_config(len(vectors)))
+    recall_at = min(recall_at, len(vectors))
+    best = exact_top(vectors, queries, recall_at)
     asked = tf.constant(queries)
 
     def recall_with(leaves: int) -> float:
