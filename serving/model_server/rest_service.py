@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from serving.model_server.servables import Manager
 
 _log = logging.getLogger(__name__)
+# aiohttp logs a traceback for whatever a client's bytes break; every handler's own are logged here.
+_connections = logging.getLogger(f"{__name__}.connections")
+_connections.setLevel(logging.CRITICAL)
 _T = TypeVar("_T")
 
 OPENAPI_PATH = "/openapi.json"
@@ -91,6 +94,7 @@ def create_runner(
     return web.AppRunner(
         app,
         access_log=None,
+        logger=_connections,
         shutdown_timeout=grace_seconds,
         keepalive_timeout=header_seconds,
         handler_cancellation=True,
