@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ from tensorflow_serving.apis import (
 REPOSITORY = Path(__file__).parents[1]
 _MAX_MESSAGE = 2**31 - 1
 START_SECONDS = 120.0
+# What starts our server.
+OUR_COMMAND = (sys.executable, "-m", "serving.model_server", "--host=127.0.0.1")
 
 
 @dataclasses.dataclass(frozen=True)

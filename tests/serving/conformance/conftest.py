@@ -14,13 +14,12 @@ from __future__ import annotations
 import fcntl
 import os
 import shlex
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import conformance_models
 import pytest
-from model_servers import Server, Target, start, wait_until
+from model_servers import OUR_COMMAND, Server, Target, start, wait_until
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -67,7 +66,7 @@ def server_command(request: pytest.FixtureRequest) -> list[str]:
     command = request.config.getoption("--server-command", default=None)
     if command:
         return shlex.split(command)
-    return [sys.executable, "-m", "serving.model_server", "--host=127.0.0.1"]
+    return list(OUR_COMMAND)
 
 
 @pytest.fixture(scope="session")
