@@ -58,6 +58,7 @@ _WARN_SECONDS = 60.0
 class _Sampled:
     """A model whose requests are logged."""
 
+    model: str
     rate: float
     prefix: str
 
@@ -75,7 +76,7 @@ class RequestLog:
         self.written = 0
         self.dropped = 0
         self._sampled: Mapping[str, _Sampled] = {}
-        self._waiting: queue.Queue[tuple[str, Callable[[], prediction_log_pb2.PredictionLog]] | None] = (
+        self._waiting: queue.Queue[tuple[_Sampled, Callable[[], prediction_log_pb2.PredictionLog]] | None] = (
             queue.Queue(MAX_WAITING)
         )
         self._files: dict[str, _File] = {}
@@ -104,9 +105,9 @@ class RequestLog:
         self, prediction: Prediction, inputs: Mapping[str, np.ndarray], output_filter: Sequence[str]
     ) -> None:
         """A Predict request was answered."""
-        if self._sampled and self._draw(prediction.name):
+        if self._sampled and (sampled := self._draw(prediction.name)):
             names = tuple(output_filter)
-            self._put(prediction.name, lambda: _predict_record(prediction, inputs, names))
+            self._put(sampled, lambda: _predict_record(prediction, inputs, names))
 
     def classified(
         self,
@@ -115,7 +116,7 @@ class RequestLog:
         response: classification_pb2.ClassificationResponse,
     ) -> None:
         """A Classify request was answered."""
-        if self._sampled and self._draw(spec.name):
+        if self._sampled and (sampled := self._draw(spec.name)):
 
             def record() -> prediction_log_pb2.PredictionLog:
                 made = prediction_log_pb2.PredictionLog()
@@ -125,13 +126,13 @@ class RequestLog:
                 made.log_metadata.model_spec.CopyFrom(response.model_spec)
                 return made
 
-            self._put(spec.name, record)
+            self._put(sampled, record)
 
     def regressed(
         self, spec: ModelSpec, given: input_pb2.Input, response: regression_pb2.RegressionResponse
     ) -> None:
         """A Regress request was answered."""
-        if self._sampled and self._draw(spec.name):
+        if self._sampled and (sampled := self._draw(spec.name)):
 
             def record() -> prediction_log_pb2.PredictionLog:
                 made = prediction_log_pb2.PredictionLog()
@@ -141,7 +142,7 @@ class RequestLog:
                 made.log_metadata.model_spec.CopyFrom(response.model_spec)
                 return made
 
-            self._put(spec.name, record)
+            self._put(sampled, record)
 
     def inferred(
         self,
@@ -150,7 +151,7 @@ class RequestLog:
         response: inference_pb2.MultiInferenceResponse,
     ) -> None:
         """A MultiInference request was answered."""
-        if self._sampled and self._draw(name):
+        if self._sampled and (sampled := self._draw(name)):
 
             def record() -> prediction_log_pb2.PredictionLog:
                 made = prediction_log_pb2.PredictionLog()
@@ -160,7 +161,7 @@ class RequestLog:
                 made.log_metadata.model_spec.CopyFrom(request.tasks[0].model_spec)
                 return made
 
-            self._put(name, record)
+            self._put(sampled, record)
 
     def close(self) -> None:
         """Writes what waits and closes the files."""
@@ -171,13 +172,13 @@ class RequestLog:
             self._thread = None
 
     # --- in the event loop ----------------------------------------------------------
-    def _draw(self, name: str) -> bool:
+    def _draw(self, name: str) -> _Sampled | None:
         sampled = self._sampled.get(name)
-        return sampled is not None and (sampled.rate >= 1 or random.random() < sampled.rate)
+        return sampled if sampled is not None and random.random() < sampled.rate else None
 
-    def _put(self, name: str, record: Callable[[], prediction_log_pb2.PredictionLog]) -> None:
+    def _put(self, sampled: _Sampled, record: Callable[[], prediction_log_pb2.PredictionLog]) -> None:
         try:
-            self._waiting.put_nowait((name, record))
+            self._waiting.put_nowait((sampled, record))
         except queue.Full:
             self._drop("the queue is full")
 
@@ -199,24 +200,20 @@ class RequestLog:
             if item is None:
                 self._each_file(lambda file: file.close())
                 return
-            name, make = item
+            sampled, make = item
             try:
-                self._append(name, make().SerializeToString(deterministic=True))
+                self._append(sampled, make().SerializeToString(deterministic=True))
             except (OSError, errors_impl.OpError) as error:
                 self._drop(f"{type(error).__name__}: {error}")
 
-    def _append(self, name: str, data: bytes) -> None:
-        sampled = self._sampled.get(name)
+    def _append(self, sampled: _Sampled, data: bytes) -> None:
+        name = sampled.model
         file = self._files.get(name)
-        if file is not None and (
-            file.bytes + len(data) > MAX_FILE_BYTES or (sampled and sampled.prefix != file.prefix)
-        ):
+        if file is not None and (file.bytes + len(data) > MAX_FILE_BYTES or file.prefix != sampled.prefix):
             del self._files[name]
             file.close()
             file = None
         if file is None:
-            if sampled is None:
-                return  # the config changed meanwhile
             file = self._files[name] = _File(sampled.prefix, name)
         file.write(data)
         self.written += 1
@@ -276,7 +273,7 @@ def _checked(model: model_server_config_pb2.ModelConfig) -> _Sampled:
             f"Model {model.name}: logging_config.log_collector_config needs a filename_prefix, "
             "the path that the files' names begin with"
         )
-    return _Sampled(rate, collector.filename_prefix)
+    return _Sampled(model.name, rate, collector.filename_prefix)
 
 
 def _predict_record(
