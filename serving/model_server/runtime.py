@@ -103,6 +103,9 @@ class Model:
             intra_op_parallelism_threads=options.intra_op_threads,
             inter_op_parallelism_threads=options.inter_op_threads,
         )
+        # A second graph optimizer, in MLIR, which gives up on functions with a
+        # `tf.cond`, noisily: it took as long as loading and made nothing faster.
+        config.graph_options.rewrite_options.disable_tfg_optimizer = True
         graph = ops.Graph()
         sess = session.Session(graph=graph, config=config)
         try:
@@ -136,6 +139,11 @@ class Model:
             return dict(zip(names, call(*feeds), strict=True))
         except errors_impl.OpError as error:
             raise _status_error(error) from error
+        except UnicodeDecodeError as error:
+            # TensorFlow quotes the bytes it refuses, and its Python layer fails to read its own text:
+            # the code is lost with it, the text is what could not be read.
+            text = bytes(error.object).decode("utf-8", "backslashreplace")
+            raise StatusError(Code.INVALID_ARGUMENT, text) from error
 
     def _callable(self, signature: str, outputs: tuple[str, ...]) -> Any:
         found = self.signatures[signature]
