@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import functools
 import importlib.util
@@ -18,6 +19,8 @@ from tensorflow.python.framework import errors_impl, ops
 from tensorflow.python.saved_model import loader_impl
 
 from serving.model_server.errors import Code, StatusError
+
+_malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +139,7 @@ class Model:
         call = self._callables.get((signature, names)) or self._callable(signature, names)
         feeds = [inputs[name] for name in self.signatures[signature].inputs]
         try:
-            return dict(zip(names, call(*feeds), strict=True))
+            return {name: _array(found) for name, found in zip(names, call(*feeds), strict=True)}
         except errors_impl.OpError as error:
             raise _status_error(error) from error
         except UnicodeDecodeError as error:
@@ -161,6 +164,9 @@ class Model:
         self._callables.clear()
         self._session.close()
         self._session = None
+        if _malloc_trim is not None:
+            # The C library would keep the pages for the next model.
+            _malloc_trim(0)
 
 
 def _register_ops(graph: meta_graph_pb2.MetaGraphDef) -> None:
@@ -194,6 +200,13 @@ def _signatures(graph: meta_graph_pb2.MetaGraphDef) -> dict[str, Signature]:
         for key, proto in graph.signature_def.items()
         if not key.startswith("__saved_model")
     }
+
+
+def _array(found: Any) -> np.ndarray:
+    """What a session gives for an output: an array, but of one value without dimensions the value."""
+    if type(found) is np.ndarray:
+        return found
+    return np.array(found, object if type(found) is bytes else None)
 
 
 def _tensor(info: meta_graph_pb2.TensorInfo) -> TensorInfo:
