@@ -332,7 +332,8 @@ def usage(program: str = "python -m serving.model_server") -> str:
         lines.append(title)
         for field in FLAGS:
             if field.metadata["own"] == own:
-                default = {None: "", True: "true", False: "false"}.get(field.default, field.default)
+                default = "" if field.default is None else str(field.default)
+                default = default.lower() if default in ("True", "False") else default
                 lines.append(f"  --{field.name}={default}")
                 lines.append(f"        {field.metadata['text']}")
         lines.append("")
