@@ -108,6 +108,7 @@ def echo(path: Path) -> None:
         steps = v1.placeholder(tf.int32, [None], "steps")
         signatures: Signatures = {
             "serving_default": (PREDICT, {"text": text}, {"text": tf.identity(text)}),
+            "number": (PREDICT, {"text": text}, {"number": v1.string_to_number(text)}),
             "bytes": (PREDICT, {"text": text}, {"text_bytes": tf.identity(text)}),
             "two": (PREDICT, {"a": a, "b": b}, {"sum": a + tf.cast(b, tf.float32), "b": tf.identity(b)}),
             "total": (PREDICT, {"a": a}, {"total": tf.reduce_sum(a)}),

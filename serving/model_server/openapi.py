@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from tensorflow.core.framework import types_pb2 as types
 
-from serving.model_server import dtypes
+from serving.model_server import dtypes, json_rules
 from serving.model_server.errors import HTTP_STATUS, Code, StatusError
 
 if TYPE_CHECKING:
@@ -173,7 +173,9 @@ def _tensor_schema(info: TensorInfo, skip: int) -> dict[str, Any]:
     """Nested lists; `skip` leading dimensions are somewhere else in the body."""
     schema = _value_schema(info.dtype)
     if info.shape is None:
-        return {"description": f"{dtypes.name(info.dtype)} of any rank"}
+        nested = {"type": "array", "items": {"type": "array", "items": schema}}
+        described = f"{dtypes.name(info.dtype)} of any rank, nested as deep as that is"
+        return {"anyOf": [schema, {"type": "array", "items": schema}, nested], "description": described}
     for size in reversed(info.shape[skip:]):
         schema = {"type": "array", "items": schema}
         if size is not None:
@@ -196,8 +198,9 @@ def _value_schema(dtype: int) -> dict[str, Any]:
         return {"oneOf": [text, encoded]}
     if dtype == types.DT_BOOL:
         return {"type": "boolean"}
-    if dtype in (types.DT_FLOAT, types.DT_DOUBLE):
-        return {"type": "number", "format": dtypes.name(dtype)}
+    if dtype in json_rules.FLOAT_LIMITS:
+        largest, _ = json_rules.FLOAT_LIMITS[dtype]
+        return {"type": "number", "format": dtypes.name(dtype), "minimum": -largest, "maximum": largest}
     return {"description": f"{dtypes.name(dtype)} has no JSON form"}
 
 

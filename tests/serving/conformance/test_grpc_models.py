@@ -7,11 +7,11 @@ from typing import Any
 import grpc
 import pytest
 import tensorflow as tf
-from conformance_models import CLASSIFY, HALF, REGRESS
+from conformance_models import CLASSIFY, ECHO, HALF, REGRESS
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from model_servers import Target, refusal
+from model_servers import Target, predict_request, refusal
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -82,6 +82,22 @@ def test_no_examples_are_an_error(target: Target) -> None:
     code, text = refusal(lambda: target.predictions.Regress(request, timeout=60))
     assert code is INVALID_ARGUMENT
     assert "Input is empty" in text
+
+
+def test_an_example_of_the_wrong_kind_is_refused_whatever_its_bytes(target: Target) -> None:
+    wrong = tf.train.Example()
+    wrong.features.feature["x"].bytes_list.value.append(b"\xff\xfe")
+    request = asked(regression_pb2.RegressionRequest(input=examples(wrong)), "regress_x_to_y")
+    code, text = refusal(lambda: target.predictions.Regress(request, timeout=60))
+    assert code is INVALID_ARGUMENT
+    assert "x" in text
+
+
+def test_an_error_that_quotes_bytes_is_a_status(target: Target) -> None:
+    request = predict_request(ECHO, {"text": [b"\xff\xfe"]}, "number")
+    code, text = refusal(lambda: target.predictions.Predict(request, timeout=60))
+    assert code is INVALID_ARGUMENT
+    assert "StringToNumberOp could not correctly convert string" in text
 
 
 def test_classify_needs_its_signature(target: Target) -> None:

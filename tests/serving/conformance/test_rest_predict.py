@@ -41,6 +41,8 @@ def test_columns_give_outputs(rest: Target) -> None:
 
 def test_a_scalar_is_a_column(rest: Target) -> None:
     assert answer(rest, PREDICT, {"inputs": 1.0}) == {"outputs": 3.5}
+    assert answer(rest, ECHO_PREDICT, {"inputs": "a"}) == {"outputs": "a"}
+    assert answer(rest, ECHO_PREDICT, {"inputs": {"b64": "YQ=="}}) == {"outputs": "a"}
 
 
 def test_several_outputs_are_named(rest: Target) -> None:
