@@ -70,11 +70,11 @@ def build(folder: Path, name: str) -> dict[str, float]:
     return {"build_seconds": float((out / "seconds").read_text()), "mebibytes": size / 2**20}
 
 
-def load(make: Callable[[], Engine]) -> tuple[Engine, dict[str, float]]:
+def load(make: Callable[[Any], Engine], given: Any) -> tuple[Engine, dict[str, float]]:
     """An engine ready to answer; the seconds and the memory that took."""
     process = psutil.Process()
     before, began = process.memory_info().rss, time.monotonic()
-    engine = make()
+    engine = make(given)
     memory = (process.memory_info().rss - before) / 2**20
     return engine, {"load_seconds": time.monotonic() - began, "load_mebibytes": memory}
 
@@ -207,14 +207,14 @@ def main() -> None:
     import scann  # noqa: F401 (so that the seconds of imports are not those of the first to load)
     import tensorflow  # noqa: F401
 
-    exact: dict[str, Callable[[], Engine]] = {
-        "exact-tensorflow": lambda: ann_engines.ExactTensorFlow(matrix),
-        "exact-numpy": lambda: ann_engines.ExactNumpy(matrix),
+    exact: dict[str, Any] = {
+        "exact-tensorflow": ann_engines.ExactTensorFlow,
+        "exact-numpy": ann_engines.ExactNumpy,
     }
     engines: dict[str, Engine] = {}
     for name in (*exact, *names):
-        make = exact.get(name) or (lambda name=name: ann_engines.LOADED[name](folder / name))
-        engines[name], costs = load(make)
+        given: Any = matrix if name in exact else folder / name
+        engines[name], costs = load(exact.get(name) or ann_engines.LOADED[name], given)
         rows.setdefault(name, {}).update(costs)
     least = tenth_best(matrix, asked)
     for name, engine in engines.items():

@@ -219,8 +219,8 @@ class FaissIvfPq:
         import faiss
 
         faiss.omp_set_num_threads(1)
-        self._index = faiss.read_index(str(folder / "index"))
-        self._lists = faiss.downcast_index(self._index.base_index)
+        self._index: Any = faiss.read_index(str(folder / "index"))
+        self._lists: Any = faiss.downcast_index(self._index.base_index)
         self.grid = [
             {"lists": lists, "rescored": rescored}
             for lists in _steps(1, self._lists.nlist)
@@ -255,7 +255,7 @@ class FaissHnsw:
         import faiss
 
         faiss.omp_set_num_threads(1)
-        self._index = faiss.read_index(str(folder / "index"))
+        self._index: Any = faiss.read_index(str(folder / "index"))
         self.grid = [{"candidates": value} for value in _steps(K, 2000)]
 
     def set(self, settings: Settings) -> None:
@@ -342,7 +342,7 @@ def main() -> None:
         from components.index.approximate import first_ask
         from components.index.params import IndexParams
 
-        params = IndexParams()
+        params = IndexParams.model_validate({})
         sample, ask = queries[: params.recall_queries], first_ask(params.default_k)
         engine.build(vectors, sample, args.out, params.recall_at, params.target_recall, ask)
     else:

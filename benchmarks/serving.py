@@ -49,7 +49,7 @@ PREDICT = "/tensorflow.serving.PredictionService/Predict"
 TIMES_NAIVE = 4.0
 CPU_ABOVE_CEILING = 300.0  # microseconds
 SHARES_OF_CAPACITY = (0.3, 0.6, 0.9)
-START_SECONDS = 180.0
+START_SECONDS = 300.0
 
 # Lengths of histories, as of MovieLens's users: median 70, one in a hundred above a thousand.
 _MEDIAN_LENGTH = 70

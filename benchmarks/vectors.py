@@ -132,7 +132,7 @@ def _embed(folder: Path, size: Size) -> None:
         return max((folder / "artifacts" / node / key).iterdir(), key=lambda path: int(path.name))
 
     towers = tf.saved_model.load(str(artifact("trainer", "model") / "Format-Serving"))
-    params = IndexParams(recall_queries=size.queries, max_history=200)
+    params = IndexParams.model_validate({"recall_queries": size.queries, "max_history": 200})
     catalogue = catalogues.from_movies(read_movies(str(artifact("example_gen", "movies"))))
     vectors = catalogues.embed(
         catalogue, towers.embed_movie, params.embed_block, lambda done: _progress(done, len(catalogue))
