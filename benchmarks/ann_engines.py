@@ -216,10 +216,9 @@ class FaissIvfPq:
         faiss.write_index(index, str(out / "index"))
 
     def __init__(self, folder: Path) -> None:
+        self._index = _read_faiss(folder / "index")
         import faiss
 
-        faiss.omp_set_num_threads(1)
-        self._index: Any = faiss.read_index(str(folder / "index"))
         self._lists: Any = faiss.downcast_index(self._index.base_index)
         self.grid = [
             {"lists": lists, "rescored": rescored}
@@ -252,10 +251,7 @@ class FaissHnsw:
         faiss.write_index(index, str(out / "index"))
 
     def __init__(self, folder: Path) -> None:
-        import faiss
-
-        faiss.omp_set_num_threads(1)
-        self._index: Any = faiss.read_index(str(folder / "index"))
+        self._index = _read_faiss(folder / "index")
         self.grid = [{"candidates": value} for value in _steps(K, 2000)]
 
     def set(self, settings: Settings) -> None:
@@ -307,6 +303,13 @@ LOADED: dict[str, Any] = {
     "faiss-hnsw": FaissHnsw,
     "hnswlib": Hnswlib,
 }
+
+
+def _read_faiss(path: Path) -> Any:
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    return faiss.read_index(str(path))
 
 
 def _session(graph: Any) -> Any:
