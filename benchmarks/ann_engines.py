@@ -217,9 +217,7 @@ class FaissIvfPq:
 
     def __init__(self, folder: Path) -> None:
         self._index = _read_faiss(folder / "index")
-        import faiss
-
-        self._lists: Any = faiss.downcast_index(self._index.base_index)
+        self._lists = _inverted_lists(self._index)
         self.grid = [
             {"lists": lists, "rescored": rescored}
             for lists in _steps(1, self._lists.nlist)
@@ -310,6 +308,13 @@ def _read_faiss(path: Path) -> Any:
 
     faiss.omp_set_num_threads(1)
     return faiss.read_index(str(path))
+
+
+def _inverted_lists(index: Any) -> Any:
+    """The lists under the exact rescoring."""
+    import faiss
+
+    return faiss.downcast_index(index.base_index)
 
 
 def _session(graph: Any) -> Any:
