@@ -91,7 +91,8 @@ def predict(
     Args:
       signature: name.
       inputs: arrays (or what NumPy makes one of) by name. For a signature of
-        Marquee's contract they get its types; strings are str or bytes.
+        Marquee's contract they get its types; else an array keeps its own and
+        numbers with a point become float32. Strings are str or bytes.
       outputs: which to answer; none for all.
 
     Returns:
@@ -265,6 +266,8 @@ def _array(value: Any, dtype: contract.DType | None) -> np.ndarray:
     """An array as the transports take it: strings are bytes in an object array."""
     if dtype != "string":
         array = np.asarray(value, dtype)
+        if array.dtype == np.float64 and not isinstance(value, np.ndarray):
+            array = array.astype(np.float32)
         if array.dtype.kind not in "OUS":
             return array
     # From the value itself: NumPy's fixed-width bytes lose trailing zeros.

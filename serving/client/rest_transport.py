@@ -164,9 +164,12 @@ def _arrays(outputs: Any, signature: str) -> dict[str, np.ndarray]:
     """Arrays of the contract's types, or of what the JSON looks like for other signatures."""
     known = contract.SIGNATURES.get(signature)
     dtypes = {item.name: item.dtype for item in known.outputs} if known else {}
-    if not isinstance(outputs, dict) or (len(dtypes) == 1 and set(outputs) != set(dtypes)):
-        # A single output comes without its name.
-        outputs = {next(iter(dtypes), "outputs"): outputs}
+    if not isinstance(outputs, dict):
+        # A single output comes without its name. One that the contract names
+        # otherwise is of a model that has nothing but the signature's name from it.
+        outputs = {next(iter(dtypes)) if len(dtypes) == 1 else "outputs": outputs}
+    if set(outputs) != set(dtypes):
+        dtypes = {}
     return {name: _array(value, dtypes.get(name)) for name, value in outputs.items()}
 
 

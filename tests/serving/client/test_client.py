@@ -133,6 +133,13 @@ def test_any_other_signature_as_arrays(serve):
     assert script.seen[0].inputs == {"x": [[1, 2]], "text": [["ä"]]}
 
 
+def test_a_model_of_ones_own_may_have_a_signature_of_a_name_that_the_contract_has(serve):
+    script = Script([{"y": [1.5, 2.0]}])
+    with serve(script) as address, Client(address) as client:
+        [value] = client.predict("serving_default", {"x": [1, 2]}).outputs.values()
+    assert value.tolist() == [1.5, 2.0]
+
+
 def test_status(serve):
     with serve(Script([RANKING])) as address, Client(address) as client:
         [status] = client.status()
