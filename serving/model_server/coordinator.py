@@ -127,18 +127,23 @@ class Coordinator:
           StatusError: it cannot load what the others serve.
           ReplicaDiedError: it died meanwhile.
         """
-        await replica.configure(self._config)
+        loaded: set[tuple[str, Version]] = set()
         while True:
-            wanted = self._available()
-            for name, version in wanted:
+            wanted = set(self._available())
+            for name, version in wanted - loaded:
                 await replica.load(name, version.number, version.path)
+            for name, version in loaded - wanted:
+                await replica.unload(name, version.number)
+            loaded = wanted
             async with self._publish_lock:
-                if self._available() == wanted:
-                    await replica.configure(self._config)
-                    await replica.prepare(self._table)
-                    await replica.commit()
-                    self._replicas.append(replica)
-                    break
+                if set(self._available()) != wanted:
+                    continue
+                # From here on it gets what the others get: nothing is awaited in between.
+                self._replicas.append(replica)
+                await replica.configure(self._config)
+                await replica.prepare(self._table)
+                await replica.commit()
+                break
         await self._publish()
 
     def leave(self, replica: Replica) -> None:
@@ -434,13 +439,17 @@ class Coordinator:
         While something answers one replica goes first: if the version kills
         its process, the others live.
         """
-        replicas = list(self._replicas)
-        if not replicas:
+        if not self._replicas:
             raise StatusError(Code.UNAVAILABLE, "no worker process is running")
+        loaded: list[Replica] = []
         try:
-            if self._available() and len(replicas) > 1:
-                await self._load_first(replicas.pop(0), name, version)
-            await self._each(lambda replica: replica.load(name, version.number, version.path), replicas)
+            if self._available() and len(self._replicas) > 1:
+                loaded.append(self._replicas[0])
+                await self._load_first(self._replicas[0], name, version)
+            # Again for those that joined meanwhile.
+            while missing := [replica for replica in self._replicas if replica not in loaded]:
+                loaded += missing
+                await self._each(lambda replica: replica.load(name, version.number, version.path), missing)
         except StatusError:
             await self._each(lambda replica: replica.unload(name, version.number))
             raise
