@@ -1,4 +1,4 @@
-"""Fifty versions of a really pushed model, one after the other under load: nothing fails, nothing piles up."""
+"""Fifty versions of a pushed model, one after the other under load: nothing fails, nothing piles up."""
 
 from __future__ import annotations
 
