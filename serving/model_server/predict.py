@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from serving.model_server.servables import Manager, Servable
 
 Tensors = dict[str, np.ndarray]
-# Decodes a request's inputs once its signature is known (REST needs the types).
-Decoder = Callable[[Signature], Tensors]
+# Decodes a request's inputs once its signature is known (REST needs the types); a
+# large request is decoded in a thread, and awaited.
+Decoder = Callable[[Signature], Tensors | Awaitable[Tensors]]
 _Answer = TypeVar("_Answer")
 
 REST = "REST"
@@ -147,6 +148,8 @@ class DataPlane:
                     ) from None
                 raise
             given = inputs(signature) if callable(inputs) else inputs
+            if isinstance(given, Awaitable):
+                given = await given
             tensors = checks.predict_inputs(signature, given)
             names = checks.predict_outputs(signature, output_filter)
             answer = await self._run(servable, signature.key, tensors, names, deadline, _PREDICT)

@@ -234,6 +234,9 @@ class _Api:
         asked = await _in_thread(large, json_tensors.read_predict, body)
         access.signature = asked.signature_name
 
+        async def large_inputs(signature: Signature) -> dict[str, np.ndarray]:
+            return await _in_thread(True, inputs, signature)
+
         def inputs(signature: Signature) -> dict[str, np.ndarray]:
             tensors = asked.tensors(signature)
             shape = next(iter(tensors.values())).shape
@@ -241,7 +244,8 @@ class _Api:
             return tensors
 
         spec = ModelSpec(spec.name, spec.version, spec.label, asked.signature_name)
-        found = await self._data_plane.predict(spec, inputs, (), deadline, "REST")
+        decoder = large_inputs if large else inputs
+        found = await self._data_plane.predict(spec, decoder, (), deadline, "REST")
         access.version, access.signature = found.version, found.signature
         large = sum(array.size for array in found.outputs.values()) >= _LARGE_ANSWER
         return await _in_thread(large, json_tensors.write_outputs, found.outputs, asked.row_format)

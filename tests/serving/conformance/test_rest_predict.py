@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -235,3 +236,15 @@ def test_bodies_may_be_compressed(rest: Target) -> None:
     body = gzip.compress(b'{"instances": [1.0]}')
     found = rest.http("POST", PREDICT, body, {"Content-Encoding": "gzip"})
     assert (found.status, found.json) == (200, {"predictions": [3.5]})
+
+
+def test_a_large_body_is_answered_and_holds_up_nobody(rest: Target) -> None:
+    values = [n / 2 for n in range(400_000)]  # some megabytes of text
+    with ThreadPoolExecutor(1) as pool:
+        large = pool.submit(rest.http, "POST", PREDICT, {"instances": values})
+        small = 0
+        while not large.done():
+            assert answer(rest, PREDICT, {"instances": [1.0]}) == {"predictions": [3.5]}
+            small += 1
+    assert large.result().json == {"predictions": [value / 2 + 3 for value in values]}
+    assert small > 1
