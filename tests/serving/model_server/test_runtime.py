@@ -106,11 +106,13 @@ def test_scann_answers_and_gives_its_memory_back(tmp_path: Path) -> None:
     process = psutil.Process()
     queries = np.random.default_rng(1).normal(size=(4, 64)).astype(np.float32)
     after = []
+    closed = []
     for _ in range(8):
         model = Model.load(str(path))
         rows = model.run("serving_default", {"queries": queries}, ["rows"])["rows"]
         assert rows.shape == (4, 10)
         model.close()
+        closed.append(model)  # closing frees, not the last reference
         after.append(process.memory_info().rss)
     # Kept, each index would add 20 MiB or more.
     assert after[-1] - after[2] < 40 * 2**20
