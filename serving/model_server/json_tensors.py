@@ -121,20 +121,29 @@ def _writable(name: str, array: np.ndarray, writer: json_text.Writer) -> Any:
     if dtype.number not in _WRITABLE:
         raise invalid_argument(f"Failed to write JSON value for tensor type: {dtype.name}")
     if dtype.number == types.DT_STRING:
-        return _map(array, _as_base64 if name.endswith(_BYTES_SUFFIX) else writer.text)
+        if name.endswith(_BYTES_SUFFIX):
+            return _map(array.tolist(), _as_base64)
+        try:
+            return _map(array.tolist(), bytes.decode)
+        except UnicodeDecodeError:
+            return _map(array.tolist(), writer.text)
     if dtype.number in _FLOATS and not np.isfinite(array).all():
-        return _map(array, writer.number)
+        return _map(_nested(array), writer.number)
     return np.ascontiguousarray(array) if array.ndim else array[()]
 
 
-def _map(array: np.ndarray, convert: Callable[[Any], Any]) -> Any:
-    """Nested lists of converted values, or the value of a scalar."""
-    flat = [convert(value) for value in array.reshape(-1)]
-    if not array.ndim:
-        return flat[0]
-    nested = np.empty(array.size, object)
-    nested[:] = flat
-    return nested.reshape(array.shape).tolist()
+def _map(values: Any, convert: Callable[[Any], Any]) -> Any:
+    """Nested lists with every value converted."""
+    if type(values) is not list:
+        return convert(values)
+    if values and type(values[0]) is list:
+        return [_map(row, convert) for row in values]
+    return [convert(value) for value in values]
+
+
+def _nested(array: np.ndarray) -> Any:
+    """Nested lists of NumPy's floats, which are written with no more digits than they have."""
+    return list(map(_nested, array)) if array.ndim else array[()]
 
 
 def _as_base64(value: bytes) -> dict[str, str]:

@@ -17,7 +17,7 @@ MAX_EXPANDED_BYTES = 64 * 2**20
 # NumPy's own bound (TensorFlow's is 254).
 MAX_RANK = 64
 # From here on the packed bytes are read instead of one Python object per value.
-_MANY = 64
+_MANY = 16
 _PACKED_TAGS = {"float_val": 5 << 3 | 2, "double_val": 6 << 3 | 2}
 
 
@@ -180,14 +180,22 @@ def _repeat_last(values: np.ndarray, dtype: dtypes.DataType, count: int) -> np.n
     return full
 
 
-def _packed(proto: tensor_pb2.TensorProto, tag: int) -> bytes:
+def _packed(proto: tensor_pb2.TensorProto, tag: int) -> memoryview:
     """The bytes of a packed field: the runtime holds them so, but shows Python objects only."""
-    alone = tensor_pb2.TensorProto()
-    name = "float_val" if tag == _PACKED_TAGS["float_val"] else "double_val"
-    getattr(alone, name).MergeFrom(getattr(proto, name))
-    wire = alone.SerializeToString()
-    _, start = _read_varint(wire, 1)
-    return wire[start:]
+    wire = memoryview(proto.SerializeToString())
+    at = 0
+    while True:  # the field is there: it has values
+        key, at = _read_varint(wire, at)
+        kind = key & 7
+        if kind == 2:
+            length, at = _read_varint(wire, at)
+            if key == tag:
+                return wire[at : at + length]
+            at += length
+        elif kind == 0:
+            _, at = _read_varint(wire, at)
+        else:
+            at += 4 if kind == 5 else 8
 
 
 def _read_strings(content: bytes, count: int) -> np.ndarray:
@@ -210,7 +218,7 @@ def _read_strings(content: bytes, count: int) -> np.ndarray:
     return strings
 
 
-def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+def _read_varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
     value = shift = 0
     while at < len(data) and shift < 64:
         byte = data[at]
