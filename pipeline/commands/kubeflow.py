@@ -171,8 +171,7 @@ def run_lint(args: argparse.Namespace) -> int:
 
 
 def run_rehearse(args: argparse.Namespace) -> int:
-    from pipeline import data, interrupt, runs
-    from pipeline.config import Config
+    from pipeline import config_file, data, interrupt, runs
     from pipeline.kubeflow import checked
     from pipeline.kubeflow.parameters import given
     from pipeline.kubeflow.rehearsal import DATA
@@ -180,7 +179,7 @@ def run_rehearse(args: argparse.Namespace) -> int:
     documents = checked.read(args.file)
     params = given(documents, args.params)
     if args.data is not None or DATA not in params:
-        source = data.resolve(Config().model_copy(update={"data": args.data}))
+        source = data.resolve(config_file.load().model_copy(update={"data": args.data}))
         params[DATA] = str(source.path)
     run_id = runs.new_run_id()
     with interrupt.ctrl_c_ends_the_process():

@@ -301,7 +301,7 @@ class _Graph:
     def _made(self, producer: Any, tasks: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
         """Output definitions of a task, None if there is no such task or component."""
         reference = ((tasks.get(producer) or {}).get("componentRef") or {}).get("name")
-        component = self.components.get(reference)
+        component = self.components.get(str(reference))
         return None if component is None else _definitions(component, "output", kind)
 
     # --- components and executors ---
@@ -383,7 +383,9 @@ def _is_a(value: Any, kind: str) -> bool:
         return True
     if isinstance(value, bool):
         return kind == "BOOLEAN"
-    return isinstance(value, allowed) and (kind != "NUMBER_INTEGER" or float(value).is_integer())
+    if isinstance(value, float) and kind == "NUMBER_INTEGER":
+        return value.is_integer()
+    return isinstance(value, allowed)
 
 
 def _cycles(tasks: Mapping[str, Any], where: str) -> Iterator[str]:

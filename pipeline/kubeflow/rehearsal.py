@@ -167,7 +167,7 @@ class _Run:
             self._parameters[task, name] = (
                 values[name] if name in values else _typed(Path(parameter["outputFile"]).read_text(), kind)
             )
-        outputs = {}
+        outputs: dict[str, tuple[Output, ...]] = {}
         for name, artifacts in declared["artifacts"].items():
             [artifact] = artifacts["artifacts"]
             reported = report.get("artifacts", {}).get(name, {}).get("artifacts", [])
