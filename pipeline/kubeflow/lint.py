@@ -198,7 +198,7 @@ class _Graph:
                     yield f"{at}.dependentTasks: the task waits for itself"
                 elif before not in tasks:
                     yield f"{at}.dependentTasks: waits for {before}, which is no task; {_have(tasks)}"
-            reference = (task.get("componentRef") or {}).get("name")
+            reference = str((task.get("componentRef") or {}).get("name", ""))
             if reference not in self.components:
                 yield f"{at}.componentRef: {reference!r} is no component; {_have(self.components)}"
                 continue
