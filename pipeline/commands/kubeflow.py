@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -172,6 +173,7 @@ def run_lint(args: argparse.Namespace) -> int:
 
 def run_rehearse(args: argparse.Namespace) -> int:
     from pipeline import config_file, data, interrupt, runs
+    from pipeline.errors import INTERRUPTED
     from pipeline.kubeflow import checked
     from pipeline.kubeflow.parameters import given
     from pipeline.kubeflow.rehearsal import DATA
@@ -182,13 +184,15 @@ def run_rehearse(args: argparse.Namespace) -> int:
         source = data.resolve(config_file.load().model_copy(update={"data": args.data}))
         params[DATA] = str(source.path)
     run_id = runs.new_run_id()
-    with interrupt.ctrl_c_ends_the_process():
-        return _rehearse(args, documents, params, run_id)
+    try:
+        with interrupt.ctrl_c_ends_the_process():
+            return _rehearse(args, documents, params, run_id)
+    except KeyboardInterrupt:
+        print("\nmarquee: interrupted; the next rehearsal starts anew", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _rehearse(args: argparse.Namespace, documents: Documents, params: dict[str, Any], run_id: str) -> int:
-    import sys
-
     from pipeline.display import Display
     from pipeline.errors import OK, REFUSED, ComponentFailedError
     from pipeline.kubeflow import rehearsal

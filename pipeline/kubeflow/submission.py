@@ -91,6 +91,8 @@ def submit(
                 "params": values,
                 "pipeline_id": pipeline_id,
                 "version_id": version_id,
+                # The API server does not look at the spec's own.
+                "pipeline_root": documents.pipeline.get("defaultPipelineRoot"),
                 "service_account": params.service_account,
             }
             if run:

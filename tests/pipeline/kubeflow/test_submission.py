@@ -20,6 +20,7 @@ from pipeline import cli
 SPEC = {
     "schemaVersion": "2.1.0",
     "pipelineInfo": {"name": "small"},
+    "defaultPipelineRoot": "s3://bucket/runs",
     "root": {
         "inputDefinitions": {
             "parameters": {
@@ -93,7 +94,9 @@ def test_a_run_is_of_this_version_with_the_values_given(
     [run] = api.runs
     assert run["display_name"] == "try"
     assert run["service_account"] == "runner"
-    assert run["runtime_config"]["parameters"] == {"data": "/mnt/data", "max_steps": 7}
+    assert run["runtime_config"] == {
+        "parameters": {"data": "/mnt/data", "max_steps": 7}, "pipeline_root": "s3://bucket/runs"
+    }  # fmt: skip
     assert run["pipeline_version_reference"] == {
         "pipeline_id": "pipeline-1",
         "pipeline_version_id": "version-1",
