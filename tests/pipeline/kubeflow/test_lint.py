@@ -17,6 +17,9 @@ from pipeline.kubeflow.lint import order, problems
 EXAMPLES, MODEL = ({"artifactType": {"schemaTitle": f"tfx.{name}"}} for name in ("Examples", "Model"))
 
 
+TEXT = {"parameterType": "STRING"}
+
+
 def spec() -> dict[str, Any]:
     """Three tasks: find makes a parameter, read an artifact from it, train reads both."""
     return {
@@ -258,6 +261,29 @@ PLANTED = {
     ),
     "a default of another type": (
         put("root/inputDefinitions/parameters/data/defaultValue", 3), "data.defaultValue: 3 is no STRING"
+    ),
+    "an artifact from nowhere": (
+        put(f"{TRAIN}/inputs/artifacts/examples", {}),
+        "examples: comes from nowhere; expected taskOutputArtifact",
+    ),
+    "no such artifact of the run": (
+        put(f"{TRAIN}/inputs/artifacts/examples", {"componentInputArtifact": "log"}),
+        "examples: the graph has no input 'log'; there is none",
+    ),
+    "an empty executor": (put(f"{EXECUTORS}/exec-read", {}), "exec-read: is empty; expected a container"),
+    "an inner graph without tasks": (
+        put("components/comp-find", {"dag": {}, "inputDefinitions": {"parameters": {"data": TEXT}}}),
+        "components.comp-find: has a dag without tasks",
+    ),
+    "an error in an inner graph": (
+        put(
+            "components/comp-find",
+            {
+                "dag": {"tasks": {"x": {"taskInfo": {"name": "x"}, "componentRef": {"name": "comp-y"}}}},
+                "inputDefinitions": {"parameters": {"data": TEXT}},
+            },
+        ),
+        "components.comp-find.dag.tasks.x.componentRef: 'comp-y' is no component",
     ),
     "a placeholder for nothing": (
         put(f"{EXECUTORS}/exec-train/container/args", ["{{$.inputs.parameters['stesp']}}"]),
