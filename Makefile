@@ -1,10 +1,11 @@
 # Each target does its own set-up: a fresh clone needs Python 3.11 and nothing else.
 #   make run                      data -> trained, gated, pushed model (DATA=path CONFIG=file ARGS="--set ...")
+#   make serve                    the pushed models over gRPC and REST
 #   make test                     lint and the tests, under 20 minutes on 2 cores
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-long lint format bench lock clean
+.PHONY: help setup setup-dev run serve test test-long lint format bench lock clean
 
 bin := .venv/bin
 ARGS ?=
@@ -20,6 +21,9 @@ setup-dev: ## the same with the tools for tests and lint
 
 run: setup ## run the pipeline: DATA=folder, else a local copy, a download or the generated sample
 	@$(bin)/marquee run $(if $(DATA),--data "$(DATA)") $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
+
+serve: setup ## serve the newest pushed models over gRPC and REST (ARGS="--workers 2"); Ctrl-C stops it
+	@$(bin)/marquee serve $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
 
 test: setup-dev lint ## lint, then the tests that take minutes at most
 	@$(bin)/python -m pytest -m "not long" -n 2 --dist loadfile $(ARGS)

@@ -132,7 +132,7 @@ def _embed(folder: Path, size: Size) -> None:
         return max((folder / "artifacts" / node / key).iterdir(), key=lambda path: int(path.name))
 
     towers = tf.saved_model.load(str(artifact("trainer", "model") / "Format-Serving"))
-    params = IndexParams(recall_queries=size.queries, max_history=200)
+    params = IndexParams.model_validate({"recall_queries": size.queries, "max_history": 200})
     catalogue = catalogues.from_movies(read_movies(str(artifact("example_gen", "movies"))))
     vectors = catalogues.embed(
         catalogue, towers.embed_movie, params.embed_block, lambda done: _progress(done, len(catalogue))
@@ -155,6 +155,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ratings", type=int, default=5_000_000)
     parser.add_argument("--queries", type=int, default=4096, help="users whose histories are the queries")
     parser.add_argument("--train-batch", type=int, default=8192, help="pairs in a training step")
+
+
+def as_arguments(args: argparse.Namespace) -> list[str]:
+    """What `add_arguments` read, for another process."""
+    names = ("movies", "users", "ratings", "queries", "train_batch")
+    return [f"--{name.replace('_', '-')}={getattr(args, name)}" for name in names]
 
 
 def size_of(args: argparse.Namespace) -> Size:

@@ -41,7 +41,7 @@ from pipeline.config import Config
 from pipeline.errors import ConfigError
 from pipeline.metadata_store import connection_config
 
-_SERVING = "serving"  # started by the serving check as a process
+_SERVING = "serving/model_server"  # started by the serving check as a process
 LATEST = "latest"  # value of trainer.warm_start: the version that was pushed last
 
 

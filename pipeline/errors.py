@@ -34,6 +34,10 @@ class InputError(MarqueeError):
     exit_code = BAD_INPUT
 
 
+class ServerError(MarqueeError):
+    """A model server did not answer, or could not."""
+
+
 class LockedError(MarqueeError):
     """Another run is using the same artifacts root."""
 

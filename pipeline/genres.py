@@ -9,8 +9,10 @@ from collections.abc import Iterable, Sequence
 from pipeline.errors import InputError
 
 
-def parse(texts: Iterable[str], known: Sequence[str]) -> list[str]:
+def parse(texts: Iterable[str], known: Sequence[str] | None) -> list[str]:
     """The genres of comma-separated lists, spelt as the catalogue has them, each once.
+
+    `known` None takes them as they are typed.
 
     Raises:
       InputError: a genre that no movie has; suggests the nearest.
@@ -18,7 +20,7 @@ def parse(texts: Iterable[str], known: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(_find(part, known) for part in _parts(texts)))
 
 
-def parse_tastes(texts: Iterable[str], known: Sequence[str]) -> dict[str, float]:
+def parse_tastes(texts: Iterable[str], known: Sequence[str] | None) -> dict[str, float]:
     """Genre -> weight of lists such as "Action=5,Comedy=3"; only their proportions count.
 
     Raises:
@@ -37,7 +39,9 @@ def _parts(texts: Iterable[str]) -> list[str]:
     return [part.strip() for text in texts for part in text.split(",") if part.strip()]
 
 
-def _find(name: str, known: Sequence[str]) -> str:
+def _find(name: str, known: Sequence[str] | None) -> str:
+    if known is None:
+        return name.strip()
     folded = {genre.casefold(): genre for genre in known}
     wanted = name.strip().casefold()
     if wanted in folded:

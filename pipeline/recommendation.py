@@ -99,7 +99,7 @@ def recommend(servable: Servable, request: Request, find_user: Callable[[str], T
             found = find_user(request.user_id)
         except NoTimelinesError:
             # A model may carry its users' histories, but takes nothing else with them.
-            if request.filtered or request.likes or request.tastes or not servable.known_users:
+            if request.filtered or request.likes or request.tastes or servable.known_users == 0:
                 raise
             return _by_user_id(servable, request)
         known_user = found is not None
@@ -111,7 +111,7 @@ def recommend(servable: Servable, request: Request, find_user: Callable[[str], T
         history = history.then(Events(tuple(movie.movie_id for movie in movies), stars, at_unknown_time))
     if not history and not request.tastes:
         return Answer(_popular(servable, request), known_user, popular=True, history=0)
-    history = history.newest(servable.limit("max_history"))
+    history = history.newest(servable.limit("max_history") or len(history))
     return Answer(_ask(servable, request, history), known_user, popular=False, history=len(history))
 
 
@@ -153,10 +153,9 @@ def _reasons(
     answer = servable.ask(
         contract.EXPLAIN, **query, **{contract.MOVIE_IDS: [movie.movie_id for movie in movies]}
     )
-    by_id = servable.titles.by_id
     return [
         tuple(
-            (by_id[movie_id.decode()], float(weight))
+            (servable.movie(movie_id.decode()), float(weight))
             for movie_id, weight in zip(ids, weights, strict=True)
             if movie_id != contract.PAD_ID and weight > 0
         )
@@ -170,7 +169,7 @@ def _by_user_id(servable: Servable, request: Request) -> Answer:
     )
     results = tuple(Result(movie, score) for movie, score in scored(servable, answer))
     # The model answers for an unknown user with the popular list.
-    popular = [movie_id for movie_id, _ in servable.popular[: len(results)]]
+    popular = [movie.movie_id for movie, _ in _most_popular(servable, len(results))]
     is_popular = [result.movie.movie_id for result in results] == popular
     return Answer(results, known_user=not is_popular, popular=is_popular, history=None)
 
@@ -179,12 +178,19 @@ def _popular(servable: Servable, request: Request) -> tuple[Result, ...]:
     """The most popular movies that meet the filters."""
     if request.diversity:
         raise InputError("--diversity needs something to recommend by: a known user, --likes or --taste")
+    if servable.files is None:
+        if request.filtered:
+            raise InputError(
+                "filters on the popular list need the model's catalogue, which is not on this machine; "
+                "ask for a known user, --likes or --taste, which the server filters itself"
+            )
+        return tuple(Result(movie, score) for movie, score in _most_popular(servable, request.k))
     excluded = {movie.movie_id for movie in request.exclude}
     first, last = request.year_min or -1, request.year_max or float("inf")
     has_bound = bool(request.year_min or request.year_max)
     results = []
-    for movie_id, score in servable.popular:
-        movie = servable.titles.by_id[movie_id]
+    for movie_id, score in servable.files.popular:
+        movie = servable.movie(movie_id)
         in_years = first <= movie.year <= last and not (has_bound and not movie.year)
         in_genres = not request.genres or not set(request.genres).isdisjoint(movie.genres)
         if in_years and in_genres and movie_id not in excluded:
@@ -194,10 +200,20 @@ def _popular(servable: Servable, request: Request) -> tuple[Result, ...]:
     return tuple(results)
 
 
+def _most_popular(servable: Servable, count: int) -> list[tuple[Movie, float]]:
+    """The first movies of the popular list and their shares of the ratings."""
+    if servable.files is None:
+        # The model answers so for a user that it does not know.
+        nobody = {contract.USER_ID: "", contract.K: count}
+        return scored(servable, servable.ask(contract.RECOMMEND_USER, **nobody))
+    return [(servable.movie(movie_id), share) for movie_id, share in servable.files.popular[:count]]
+
+
 def scored(servable: Servable, answer: dict[str, Any]) -> list[tuple[Movie, float]]:
     """The movies and scores of a result row, without its padding."""
-    by_id = servable.titles.by_id
     pairs = zip(answer[contract.MOVIE_IDS], answer[contract.SCORES], strict=True)
     return [
-        (by_id[movie_id.decode()], float(score)) for movie_id, score in pairs if movie_id != contract.PAD_ID
+        (servable.movie(movie_id.decode()), float(score))
+        for movie_id, score in pairs
+        if movie_id != contract.PAD_ID
     ]

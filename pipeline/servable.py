@@ -1,7 +1,8 @@
-"""A pushed model, loaded into this process and asked one request at a time."""
+"""A model that can be asked one request at a time, and what its pushed files say of it."""
 
 from __future__ import annotations
 
+import abc
 import functools
 import json
 import re
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from components import contract, storage
 from components.pusher import versions
 from pipeline.errors import InputError
-from pipeline.titles import Movie, Titles
+from pipeline.titles import IdsOnly, Movie, Titles
 from pipeline.typed import typed
 
 if TYPE_CHECKING:
@@ -52,25 +53,19 @@ def _none_of(number: int, complete: list[Version]) -> list[Version]:
     raise InputError(f"no version {number} has been pushed; there are {known}")
 
 
-class Servable:
-    """One model of a version.
+class PushedFiles:
+    """What lies beside a pushed model for people to read.
 
     Args:
-      version: as `choose` gives it.
-      model: contract.MODEL or contract.MODEL_EXACT.
+      path: the SavedModel's folder.
     """
 
-    def __init__(self, version: Version, model: str) -> None:
-        self.model = model
-        self.version = version.number
-        self.record = version.record
-        path = version.path if model == contract.MODEL else version.path_exact
-        assert path is not None, "choose() leaves out versions without the model"
-        self._path = path
+    def __init__(self, path: str) -> None:
+        self.path = path
 
     @functools.cached_property
     def titles(self) -> Titles:
-        """The movies that this model knows."""
+        """The movies that the model knows."""
         table = self._parquet(contract.CATALOGUE)
         names = (contract.MOVIE_ID, contract.TITLE, contract.YEAR, contract.GENRES, contract.RATING_COUNT)
         rows = zip(*(table[name].to_pylist() for name in names), strict=True)
@@ -85,19 +80,61 @@ class Servable:
         ids, shares = (column.to_pylist() for column in self._parquet(contract.POPULARITY).columns)
         return list(zip(map(_text, ids), shares, strict=True))
 
-    def limit(self, name: str) -> int:
-        """How much a request may ask for: a knob of `components.index.params` by name."""
-        return int(self._info["params"][name])
+    @functools.cached_property
+    def info(self) -> dict[str, Any]:
+        value = json.loads(storage.read_text(self._extra(contract.INDEX_INFO)))
+        assert isinstance(value, dict)
+        return value
 
-    @property
-    def known_users(self) -> int:
-        """How many users' histories the model carries."""
-        return int(self._info["known_users"])
+    def _parquet(self, name: str) -> Any:
+        import pyarrow.parquet as pq
+
+        with storage.open_binary(self._extra(name), "rb") as file:
+            return pq.read_table(file)
+
+    def _extra(self, name: str) -> str:
+        return storage.join(self.path, contract.ASSETS_EXTRA, name)
+
+
+class Servable(abc.ABC):
+    """One version of a model.
+
+    Args:
+      model: contract.MODEL or contract.MODEL_EXACT.
+      version: its number.
+      run_id: the run that pushed it, "" if unknown.
+      files: None where there are none on this machine; then ids stand for movies.
+    """
+
+    def __init__(self, model: str, version: int, run_id: str, files: PushedFiles | None) -> None:
+        self.model = model
+        self.version = version
+        self.run_id = run_id
+        self.files = files
 
     @functools.cached_property
-    def genres(self) -> list[str]:
-        """Every genre of the catalogue, by name."""
+    def titles(self) -> Titles:
+        """The movies that this model knows."""
+        return self.files.titles if self.files else IdsOnly()
+
+    def movie(self, movie_id: str) -> Movie:
+        return self.titles.by_id.get(movie_id) or Movie(movie_id, f"id:{movie_id}")
+
+    @functools.cached_property
+    def genres(self) -> list[str] | None:
+        """Every genre of the catalogue, by name; None if there is no catalogue to look into."""
+        if self.files is None:
+            return None
         return sorted({genre for movie in self.titles.by_id.values() for genre in movie.genres})
+
+    def limit(self, name: str) -> int | None:
+        """How much a request may ask for: a knob of `components.index.params`; None if unknown."""
+        return int(self.files.info["params"][name]) if self.files else None
+
+    @property
+    def known_users(self) -> int | None:
+        """How many users' histories the model carries; None if unknown."""
+        return int(self.files.info["known_users"]) if self.files else None
 
     def ask(self, signature: str, **given: Any) -> dict[str, np.ndarray]:
         """Answers one request.
@@ -113,22 +150,50 @@ class Servable:
         Raises:
           InputError: the model refused the request; its own words.
         """
+        outputs = self._ask(signature, contract.SIGNATURES[signature].filled([given]))
+        return {name: value[0] for name, value in outputs.items()}
+
+    @property
+    @abc.abstractmethod
+    def where(self) -> str:
+        """The server's address, "" for a model in this process."""
+
+    @abc.abstractmethod
+    def _ask(self, signature: str, inputs: dict[str, list[Any]]) -> dict[str, np.ndarray]:
+        """The outputs for a batch of one."""
+
+    def _refused(self, message: str) -> InputError:
+        who = f"{self.model} at {self.where}" if self.where else self.model
+        return InputError(f"{who} refused the request: {_rule(message)}")
+
+
+class LoadedServable(Servable):
+    """A pushed model in this process.
+
+    Args:
+      version: as `choose` gives it.
+      model: contract.MODEL or contract.MODEL_EXACT.
+    """
+
+    def __init__(self, version: Version, model: str) -> None:
+        super().__init__(
+            model, version.number, str(version.record.get("run", "")), pushed_files(version, model)
+        )
+
+    @property
+    def where(self) -> str:
+        return ""
+
+    def _ask(self, signature: str, inputs: dict[str, list[Any]]) -> dict[str, np.ndarray]:
         import tensorflow as tf
 
-        inputs = contract.SIGNATURES[signature].filled([given])
         dtypes = {item.name: item.dtype for item in contract.SIGNATURES[signature].inputs}
         tensors = {name: tf.constant(value, dtypes[name]) for name, value in inputs.items()}
         try:
             outputs = self._loaded.signatures[signature](**tensors)
         except tf.errors.InvalidArgumentError as error:
-            raise InputError(f"{self.model} refused the request: {_rule(error.message)}") from error
-        return {name: value.numpy()[0] for name, value in outputs.items()}
-
-    @functools.cached_property
-    def _info(self) -> dict[str, Any]:
-        value = json.loads(storage.read_text(self._extra(contract.INDEX_INFO)))
-        assert isinstance(value, dict)
-        return value
+            raise self._refused(error.message) from error
+        return {name: value.numpy() for name, value in outputs.items()}
 
     @functools.cached_property
     def _loaded(self) -> Any:
@@ -136,16 +201,15 @@ class Servable:
 
         if self.model == contract.MODEL:
             import scann  # noqa: F401  registers ScaNN's op
-        return tf.saved_model.load(self._path)
+        assert self.files is not None
+        return tf.saved_model.load(self.files.path)
 
-    def _parquet(self, name: str) -> Any:
-        import pyarrow.parquet as pq
 
-        with storage.open_binary(self._extra(name), "rb") as file:
-            return pq.read_table(file)
-
-    def _extra(self, name: str) -> str:
-        return storage.join(self._path, contract.ASSETS_EXTRA, name)
+def pushed_files(version: Version, model: str) -> PushedFiles:
+    """Those of one of a version's two models."""
+    path = version.path if model == contract.MODEL else version.path_exact
+    assert path is not None, "choose() leaves out versions without the model"
+    return PushedFiles(path)
 
 
 def _text(value: str | bytes) -> str:

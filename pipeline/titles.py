@@ -26,6 +26,7 @@ _MOVED_ARTICLE = re.compile(rf"^(.+), ({_ARTICLES})'?$", re.IGNORECASE)
 _LEADING_ARTICLE = re.compile(rf"^({_ARTICLES}) (?=\S)")
 _ALTERNATIVE = re.compile(r"\s*\(([^()]*)\)")
 _YEAR = re.compile(r"^(?P<title>.*\S)\s*(?:\((?P<year>\d{4})\)|\s(?P<bare>\d{4}))$")
+_ID = re.compile(r"^id:\s*([^,\s]+)$", re.IGNORECASE)
 _MARK = re.compile(r"^(?P<title>.*)=(?P<mark>[^=,]*)$")
 # Letters that Unicode does not take apart into a base letter and a mark.
 _PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
@@ -164,6 +165,20 @@ class Titles:
                         best[movie.movie_id] = (score, movie)
         ranked = sorted(best.values(), key=lambda item: (-item[0], -item[1].rating_count, item[1].label))
         return [movie for _, movie in ranked[:_SUGGESTIONS]]
+
+
+class IdsOnly(Titles):
+    """Stands for a catalogue that is not at hand: "id:318" is movie 318, titles name nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    def _candidates(self, query: str) -> list[Movie]:
+        found = _ID.match(query.strip())
+        return [Movie(found[1], f"id:{found[1]}")] if found else []
+
+    def _unknown(self, query: str) -> str:
+        return f'"{query}": there is no catalogue here to look titles up in; give ids, such as id:318'
 
 
 def normalised(title: str) -> str:

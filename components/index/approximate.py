@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import hashlib
 
@@ -29,13 +30,19 @@ class ScannIndex(tf.Module):
     The same vectors give the same index, bit for bit: leaves start from
     k-means++, which the library seeds with a constant. Its default, a random
     start, differs from build to build and can be given no seed.
+
+    Args:
+      embeddings: float32[N, D]. The exported index reads this variable: the
+        vectors are in the SavedModel once, for all that search them.
+      config: see there.
     """
 
-    def __init__(self, embeddings: np.ndarray, config: ScannConfig) -> None:
+    def __init__(self, embeddings: tf.Variable, config: ScannConfig) -> None:
         super().__init__(name="scann")
         self.config = config
+        self._embeddings = embeddings
         searcher = (
-            scann_ops.builder(tf.constant(embeddings), config.min_reordering, "dot_product")
+            scann_ops.builder(embeddings.read_value(), config.min_reordering, "dot_product")
             .tree(
                 config.num_leaves,
                 config.num_leaves_to_search,
@@ -53,14 +60,18 @@ class ScannIndex(tf.Module):
             .build()
         )
         self._state = searcher.serialize_to_module()
+        del self._state.dataset  # the same vectors again
         # Every signature's graph rebuilds the searcher from the variables when
         # it first runs. Under one name they share one copy in memory; the name
         # comes from the vectors, so no other model's can be met by mistake.
-        digest = hashlib.sha256(embeddings.tobytes() + repr(config).encode()).hexdigest()
+        digest = hashlib.sha256(embeddings.numpy().tobytes() + repr(config).encode()).hexdigest()
         self._shared_name = f"scann-{digest[:32]}"
 
-    def __call__(self, queries: tf.Tensor, neighbours: tf.Tensor) -> Candidates:
-        """Up to `neighbours` (int32[], positive) rows for queries float32[B, D], lowest row first."""
+    def __call__(self, queries: tf.Tensor, neighbours: int) -> Candidates:
+        """Up to `neighbours` rows for queries float32[B, D].
+
+        They come as ScaNN orders them: best first, the lower row first among equals.
+        """
         batch = tf.shape(queries)[0]
         rows, scores = tf.cond(
             batch > 0,
@@ -68,12 +79,12 @@ class ScannIndex(tf.Module):
             lambda: (tf.zeros([0, 0], tf.int32), tf.zeros([0, 0], tf.float32)),
         )
         found = tf.math.is_finite(scores)
-        return Candidates(tf.where(found, rows, 0), tf.where(found, scores, NOTHING)).by_row()
+        return Candidates(tf.where(found, rows, 0), tf.where(found, scores, NOTHING))
 
-    def _search(self, queries: tf.Tensor, neighbours: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        state = self._state
+    def _search(self, queries: tf.Tensor, neighbours: int) -> tuple[tf.Tensor, tf.Tensor]:
+        state, config = self._state, self.config
         handle = scann_kernels.tensors_to_scann(
-            state.dataset,
+            self._embeddings,
             state.scann_config,
             state.serialized_partitioner,
             state.datapoint_to_token,
@@ -87,66 +98,89 @@ class ScannIndex(tf.Module):
         found = scann_kernels.ScannSearcher(handle).search_batched(
             queries,
             final_num_neighbors=neighbours,
-            pre_reorder_num_neighbors=tf.maximum(
-                self.config.min_reordering, self.config.reordering_factor * neighbours
-            ),
-            leaves_to_search=self.config.num_leaves_to_search,
+            pre_reorder_num_neighbors=max(config.min_reordering, config.reordering_factor * neighbours),
+            leaves_to_search=config.leaves_for(neighbours),
         )
         return found.indices, found.distances
 
 
+# How many movies of a history are thought of when ScaNN is first asked: as many
+# more neighbours are asked for. Most histories are shorter, and of the longer
+# ones not all is near the query.
+_SEEN_AMONG_NEAREST = 128
+
+
+def first_ask(most: int) -> int:
+    """Neighbours that ScaNN is asked for at first, where a request may need `most` results."""
+    return most + _SEEN_AMONG_NEAREST
+
+
 class ApproximateSearch(tf.Module):
-    """ScaNN first; exact search for the rows it leaves short.
+    """ScaNN, asked for more where it left a row short; exact search for what is short even then.
 
     A row is short when fewer movies than it needs survive its history,
-    exclusions and filters: a narrow filter, a history as long as the part of
-    the catalogue that ScaNN looked into.
+    exclusions and filters. How many neighbours are asked for follows from the
+    signature alone, never from what else is in the batch: one request with a
+    long history costs the others nothing and does not change their answers.
 
     Args:
       index: ScaNN over the catalogue.
       exact: exact search over the same rows.
       filters: the same movies' genres and years.
-      filter_oversample: times more neighbours asked for when a row filters.
+      oversample: times more neighbours asked for where the first were too few.
     """
 
-    def __init__(
-        self, index: ScannIndex, exact: ExactSearch, filters: MovieFilters, filter_oversample: int
-    ) -> None:
+    def __init__(self, index: ScannIndex, exact: ExactSearch, filters: MovieFilters, oversample: int) -> None:
         super().__init__(name="approximate_search")
         self._index = index
         self._exact = exact
         self._filters = filters
-        self._filter_oversample = filter_oversample
+        self._oversample = oversample
 
     def __call__(
-        self, queries: tf.Tensor, wanted: Wanted, seen: Seen, needed: tf.Tensor, width: tf.Tensor
+        self, queries: tf.Tensor, wanted: Wanted, seen: Seen, needed: tf.Tensor, width: tf.Tensor, most: int
     ) -> Candidates:
         """As `ExactSearch`; `needed`, int32[B], is how many results make a row complete."""
-        found = self._survivors(queries, wanted, seen, width).best(width)
+        first = first_ask(most)
+        limit = self._index.config.max_neighbours
+        asks = sorted({min(first, limit), min(first * self._oversample, limit)})
+        return self._search(asks, queries, wanted, seen, needed, width, most)
+
+    def _search(
+        self,
+        asks: list[int],
+        queries: tf.Tensor,
+        wanted: Wanted,
+        seen: Seen,
+        needed: tf.Tensor,
+        width: tf.Tensor,
+        most: int,
+    ) -> Candidates:
+        if not asks:
+            return self._exact(queries, wanted, seen, needed, width, most)
+        found = self._survivors(queries, wanted, seen, asks[0]).best(width)
         filled = tf.reduce_sum(tf.cast(found.present, tf.int32), axis=1)
         short = tf.where(filled < needed)[:, 0]
 
-        def search_exactly() -> Candidates:
+        def again() -> Candidates:
             asked, wants = tf.gather(queries, short), tf.gather(needed, short)
-            better = self._exact(asked, wanted.take(short), seen.take(short), wants, width)
+            better = self._search(asks[1:], asked, wanted.take(short), seen.take(short), wants, width, most)
             at = short[:, tf.newaxis]
             return Candidates(
                 tf.tensor_scatter_nd_update(found.rows, at, better.rows),
                 tf.tensor_scatter_nd_update(found.scores, at, better.scores),
             )
 
-        return Candidates(*tf.cond(tf.shape(short)[0] > 0, search_exactly, lambda: found))
+        return Candidates(*tf.cond(tf.shape(short)[0] > 0, again, lambda: found))
 
-    def _survivors(self, queries: tf.Tensor, wanted: Wanted, seen: Seen, width: tf.Tensor) -> Candidates:
-        filtered = wanted.any()
-        ask = width * tf.where(filtered, self._filter_oversample, 1)
-        # Those seen are likely to be among the nearest: ask for as many more.
-        ask += tf.maximum(tf.reduce_max(seen.distinct()), 0)
-        found = self._index(queries, tf.clip_by_value(ask, 1, self._index.config.max_neighbours))
+    def _survivors(self, queries: tf.Tensor, wanted: Wanted, seen: Seen, ask: int) -> Candidates:
+        found = self._index(queries, ask)
         found = found.keep(~seen.holds(found.rows))
         return Candidates(
             *tf.cond(
-                filtered, lambda: found.keep(self._filters.allow_rows(wanted, found.rows)), lambda: found
+                wanted.any(),
+                lambda: found.keep(self._filters.allow_rows(wanted, found.rows)),
+                lambda: found,
             )
         )
 
@@ -159,11 +193,11 @@ class Tuned:
     recall: float
 
 
-def build_scann(embeddings: np.ndarray, queries: np.ndarray, recall_at: int, target_recall: float) -> Tuned:
+def build_scann(embeddings: tf.Variable, queries: np.ndarray, recall_at: int, target_recall: float) -> Tuned:
     """Builds the index and searches as many leaves as the wanted recall takes.
 
     Leaves to search are an input of ScaNN's search, so trying a number costs a
-    search, not a build.
+    search, not a build; and more leaves find more, so their range is halved.
 
     Args:
       embeddings: float32[N, D].
@@ -172,16 +206,20 @@ def build_scann(embeddings: np.ndarray, queries: np.ndarray, recall_at: int, tar
       target_recall: the share of them to find. Where even all leaves find
         fewer, all leaves are searched; the evaluator's gate has the last word.
     """
-    index = ScannIndex(embeddings, scann_config(len(embeddings)))
-    recall_at = min(recall_at, len(embeddings))
-    best = exact_top(embeddings, queries, recall_at)
-    recall = 0.0
-    for leaves in leaves_to_try(index.config.num_leaves):
+    vectors = embeddings.numpy()
+    index = ScannIndex(embeddings, scann_config(len(vectors)))
+    recall_at = min(recall_at, len(vectors))
+    best = exact_top(vectors, queries, recall_at)
+    asked = tf.constant(queries)
+
+    def recall_with(leaves: int) -> float:
         index.config = dataclasses.replace(index.config, num_leaves_to_search=leaves)
-        recall = _recall(index(tf.constant(queries), tf.constant(recall_at)), best)
-        if recall >= target_recall:
-            break
-    return Tuned(index, recall)
+        return _recall(index(asked, recall_at), best)
+
+    tries = leaves_to_try(index.config.num_leaves)
+    # All leaves are the last resort, whatever they find.
+    first = bisect.bisect_left(tries[:-1], target_recall, key=recall_with)
+    return Tuned(index, recall_with(tries[first]))
 
 
 def exact_top(embeddings: np.ndarray, queries: np.ndarray, width: int, block: int = 64) -> np.ndarray:

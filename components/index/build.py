@@ -113,7 +113,7 @@ def assemble(
         search_info: dict[str, Any] = {"kind": "exact"}
         if name == contract.MODEL and len(catalogue) >= max(params.exact_below, MIN_MOVIES):
             queries = sample_queries(towers, catalogue, histories, embeddings, params)
-            tuned = build_scann(embeddings, queries, params.recall_at, params.target_recall)
+            tuned = build_scann(vectors, queries, params.recall_at, params.target_recall)
             search = ApproximateSearch(tuned.index, exact, filters, params.filter_oversample)
             search_info = {
                 "kind": "scann",

@@ -39,13 +39,6 @@ class Candidates(NamedTuple):
         short = [[0, 0], [0, tf.maximum(width - places, 0)]]
         return Candidates(tf.pad(rows, short), tf.pad(top.values, short, constant_values=NOTHING))
 
-    def by_row(self) -> Candidates:
-        """The same places, lowest row first, so that `best` settles ties by row."""
-        order = tf.argsort(self.rows, axis=1)
-        return Candidates(
-            tf.gather(self.rows, order, batch_dims=1), tf.gather(self.scores, order, batch_dims=1)
-        )
-
 
 class Seen(NamedTuple):
     """Movies that must not come back.

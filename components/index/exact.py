@@ -31,7 +31,7 @@ class ExactSearch(tf.Module):
         self._block_scores = block_scores
 
     def __call__(
-        self, queries: tf.Tensor, wanted: Wanted, seen: Seen, needed: tf.Tensor, width: tf.Tensor
+        self, queries: tf.Tensor, wanted: Wanted, seen: Seen, needed: tf.Tensor, width: tf.Tensor, most: int
     ) -> Candidates:
         """Searches.
 
@@ -41,11 +41,12 @@ class ExactSearch(tf.Module):
           seen: the movies that must not come back.
           needed: int32[B], unused here: an exact row holds all there is.
           width: int32[], results per row.
+          most: results that any row of the signature can need, unused here.
 
         Returns:
           Candidates [B, width], best first, the lower row first among equals.
         """
-        del needed
+        del needed, most
         movies = self._embeddings.shape[0]
         batch = tf.shape(queries)[0]
         block = tf.maximum(self._block_scores // (tf.maximum(batch, 1) * self._filters.words), _MIN_BLOCK)

@@ -52,7 +52,9 @@ class IndexParams(Section):
     recall_at: int = Field(100, ge=1, description="how many of the exact top movies `target_recall` looks at")
     recall_queries: int = Field(512, ge=1, description="users whose queries measure that recall")
     filter_oversample: int = Field(
-        5, ge=1, description="times more neighbours are asked of ScaNN when a filter may drop some"
+        5,
+        ge=1,
+        description="times more neighbours are asked of ScaNN where a filter or a long history left too few",
     )
     block_scores: int = Field(
         1 << 24,

@@ -21,8 +21,8 @@ from components.index.params import IndexParams
 from components.tensors import input_specs, neutral
 
 Tensors = Mapping[str, tf.Tensor]
-# (queries, wanted, seen, needed, width) -> Candidates, as ExactSearch and ApproximateSearch.
-Search = Callable[[tf.Tensor, Wanted, Seen, tf.Tensor, tf.Tensor], Candidates]
+# (queries, wanted, seen, needed, width, most) -> Candidates, as ExactSearch and ApproximateSearch.
+Search = Callable[[tf.Tensor, Wanted, Seen, tf.Tensor, tf.Tensor, int], Candidates]
 
 _QUERY_INPUTS = tuple(item.name for item in contract.SIGNATURES[contract.EMBED_QUERY].inputs)
 
@@ -103,7 +103,8 @@ class Retrieval(tf.Module):
         k = tf.where(row >= 0, self._k(inputs[contract.K]), 0)
         queries = tf.gather(self._embeddings, tf.maximum(row, 0))
         wanted = MovieFilters.everything(tf.shape(row)[0], self._filters.words)
-        found = self._search(queries, wanted, Seen.of(row[:, tf.newaxis]), k, self._width(k))
+        seen = Seen.of(row[:, tf.newaxis])
+        found = self._search(queries, wanted, seen, k, self._width(k), self._params.max_k)
         return self._result(found, k, self._params.max_k)
 
     def rate(self, inputs: Tensors) -> dict[str, tf.Tensor]:
@@ -170,9 +171,9 @@ class Retrieval(tf.Module):
         width = contract.EVALUATE_K
         k = tf.fill([batch], width)
         wanted = MovieFilters.everything(batch, self._filters.words)
-        found = self._search(queries, wanted, seen, k, self._width(k))
+        found = self._search(queries, wanted, seen, k, self._width(k), width)
         result = self._result(found, k, width)
-        best = self._result(self._exact(queries, wanted, seen, k, self._width(k)), k, width)
+        best = self._result(self._exact(queries, wanted, seen, k, self._width(k), width), k, width)
         popular = self._result(self._popular(seen, tf.constant(width)), k, width)
         targets = parsed[contract.TARGET_MOVIE_IDS]
         asked = {name: request[name] for name in _QUERY_INPUTS}
@@ -218,7 +219,9 @@ class Retrieval(tf.Module):
         wanted = self._filters.wanted(
             request[contract.FILTER_GENRES], request[contract.YEAR_MIN], request[contract.YEAR_MAX]
         )
-        pool = search(self._queries(request), wanted, self._seen(request), needed, self._width(needed))
+        most = max(columns, self._params.diversity_pool) if contract.DIVERSITY in inputs else columns
+        queries, seen = self._queries(request), self._seen(request)
+        pool = search(queries, wanted, seen, needed, self._width(needed), most)
         width = self._width(k)
 
         def mix() -> Candidates:

@@ -11,10 +11,10 @@ from typing import Final
 MIN_MOVIES: Final = 16
 # With a single leaf every query answers row 0.
 _MIN_LEAVES: Final = 2
-# Shares of the leaves tried until the wanted recall is met; 1 is a full scan of the codes.
-_LEAF_SHARES: Final = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
-# Where the leaves searched hold less than this many times what is asked, the
-# answer would come up short or poor: such rows are searched exactly.
+# From one number of leaves to search to the next: a search takes about as much longer.
+_LEAF_STEP: Final = 1.1
+# The leaves searched hold at least so many times the neighbours that are asked
+# for; with fewer, the answer would come up short or poor.
 _HEADROOM: Final = 2
 
 
@@ -31,7 +31,7 @@ class ScannConfig:
     Attributes:
       movies: N.
       num_leaves: partitions.
-      num_leaves_to_search: partitions that a query looks into.
+      num_leaves_to_search: partitions that a query looks into, at the least.
       dimensions_per_block: dimensions that share one code.
       anisotropic_quantization_threshold: how much an error along the vector
         weighs more than one across it.
@@ -54,8 +54,12 @@ class ScannConfig:
     @property
     def max_neighbours(self) -> int:
         """Most neighbours worth asking for; a row that needs more is searched exactly."""
-        reached = self.movies * self.num_leaves_to_search // self.num_leaves
-        return max(1, reached // _HEADROOM)
+        return max(1, self.movies // _HEADROOM)
+
+    def leaves_for(self, neighbours: int) -> int:
+        """Partitions to look into for so many neighbours."""
+        enough = math.ceil(_HEADROOM * neighbours * self.num_leaves / self.movies)
+        return min(self.num_leaves, max(self.num_leaves_to_search, enough))
 
 
 def scann_config(movies: int) -> ScannConfig:
@@ -72,4 +76,7 @@ def scann_config(movies: int) -> ScannConfig:
 
 def leaves_to_try(num_leaves: int) -> list[int]:
     """Numbers of leaves to search, fewest first, the last being all of them."""
-    return sorted({max(_MIN_LEAVES, math.ceil(share * num_leaves)) for share in _LEAF_SHARES})
+    tries = [_MIN_LEAVES]
+    while tries[-1] < num_leaves:
+        tries.append(min(num_leaves, max(tries[-1] + 1, math.floor(tries[-1] * _LEAF_STEP))))
+    return tries

@@ -26,39 +26,21 @@ class History(NamedTuple):
 
     @property
     def ages(self) -> tf.Tensor:
-        """float32[B, W]: how many events ago, 0 for the newest."""
-        present = tf.cast(self.mask, tf.float32)
-        return tf.cumsum(present, axis=1, reverse=True, exclusive=True)
+        """float32[1, W]: how many events ago, 0 for the newest; right-aligned events have no gaps."""
+        return tf.cast(tf.range(tf.shape(self.mask)[1] - 1, -1, -1)[tf.newaxis], tf.float32)
 
 
 # An event with no stars (a click, a plain "like") reads as this rating.
 UNSTARRED_RATING = contract.RELEVANT_RATING
 
 
-def first_occurrence(rows: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-    """bool[B, H]: known and not seen earlier in the row.
-
-    The first occurrence counts, because TensorFlow Serving pads a short row
-    by repeating its first element at the end. Sorting keeps it O(H log H).
-    """
-    width = tf.shape(rows, out_type=tf.int64)[1]
-    position = tf.range(width)[tf.newaxis, :]
-    movie = tf.where(known, tf.cast(rows, tf.int64), tf.constant(-1, tf.int64))
-    order = tf.argsort(movie * tf.maximum(width, 1) + position, axis=1)
-    in_order = tf.gather(movie, order, batch_dims=1)
-    # Prepend a value that no movie has: the first of a row is always new.
-    before = tf.concat(
-        [tf.fill(tf.shape(in_order[:, :1]), tf.constant(-2, tf.int64)), in_order[:, :-1]], axis=1
-    )
-    is_new = tf.not_equal(in_order, before)
-    back = tf.argsort(order, axis=1)
-    return tf.gather(is_new, back, batch_dims=1) & known
-
-
 def window(
     rows: tf.Tensor, ratings: tf.Tensor, timestamps: tf.Tensor, known: tf.Tensor, size: int
 ) -> History:
     """The last `size` distinct known events of each row, right-aligned.
+
+    Of a movie's events the first counts, because TensorFlow Serving pads a
+    short row by repeating its first element at the end.
 
     Args:
       rows: int32[B, H] catalogue rows; whatever where `known` is false.
@@ -67,16 +49,29 @@ def window(
       known: bool[B, H]: not a pad and in the catalogue.
       size: W.
     """
-    keep = first_occurrence(rows, known)
-    width = tf.shape(rows)[1]
+    width = tf.shape(rows, out_type=tf.int64)[1]
     position = tf.range(width)[tf.newaxis, :]
-    # Kept events sort behind dropped ones and stay in their order.
-    order = tf.argsort(tf.where(keep, position + width, position), axis=1)[:, -size:]
-    ratings = tf.where(ratings == 0, UNSTARRED_RATING, ratings)
+    movie = tf.where(known, tf.cast(rows, tf.int64), tf.constant(-1, tf.int64))
+    # Sorted by movie, then position: the one sort of the whole width. In a batch
+    # most of it is padding, so what follows works on W columns.
+    step = tf.maximum(width, 1)
+    key = tf.sort(movie * step + position, axis=1)
+    movie = key // step
+    # Before the first stands a value that no movie has.
+    before = tf.concat([tf.fill(tf.shape(movie[:, :1]), tf.constant(-2, tf.int64)), movie[:, :-1]], axis=1)
+    first = (movie >= 0) & (movie != before)
+    newest = tf.math.top_k(
+        tf.where(first, key - movie * step, -1), tf.minimum(size, tf.shape(rows)[1])
+    ).values
+    order = tf.reverse(newest, [1])
+    keep = order >= 0
+    order = tf.maximum(order, 0)
 
     def take(values: tf.Tensor) -> tf.Tensor:
-        values = tf.gather(tf.where(keep, values, tf.zeros_like(values)), order, batch_dims=1)
+        values = tf.gather(values, order, batch_dims=1)
+        values = tf.where(keep, values, tf.zeros_like(values))
         short = tf.maximum(size - tf.shape(values)[1], 0)
         return tf.ensure_shape(tf.pad(values, [[0, 0], [short, 0]]), [None, size])
 
-    return History(take(rows), take(ratings), take(timestamps), take(keep))
+    stars = tf.where(ratings == 0, UNSTARRED_RATING, ratings)
+    return History(take(rows), take(stars), take(timestamps), take(tf.ones_like(known)))

@@ -95,8 +95,8 @@ class Towers(tf.Module):
 
     def _history(self, movie_ids: tf.Tensor, ratings: tf.Tensor, timestamps: tf.Tensor) -> History:
         rows = tf.cast(self._rows.lookup(movie_ids), tf.int32)
-        known = (rows >= 0) & (movie_ids != contract.PAD_ID)
-        return window(tf.maximum(rows, 0), ratings, timestamps, known, self._window)
+        # The empty string pads and is no movie's id: the table does not know it either.
+        return window(tf.maximum(rows, 0), ratings, timestamps, rows >= 0, self._window)
 
     def _taste(self, genres: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """float32[B, G]: given tastes, magnitudes scaled to sum to 1; unknown genres are ignored."""

@@ -27,7 +27,7 @@ class ServingCheckSpec(types.ComponentSpec):
 
 
 class ServingCheck(base_component.BaseComponent):
-    """Loads each model in a fresh process and has it answer its warm-up requests.
+    """Starts the model server on both models and has each answer its warm-up requests.
 
     Output: `infra_blessing` (InfraBlessing), with the marker file and the
     `blessed` property of TFX's InfraValidator and a report with the reason.

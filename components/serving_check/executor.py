@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from concurrent import futures
 from typing import Any
 
 from tfx import types
@@ -48,13 +47,7 @@ class Executor(base_executor.BaseExecutor):
                 name: path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict[key]))
                 for name, key in ((contract.MODEL, MODEL), (contract.MODEL_EXACT, MODEL_EXACT))
             }
-            # Loading and tracing use one core: two processes take the time of one.
-            with futures.ThreadPoolExecutor(len(model_dirs)) as pool:
-                started = [
-                    pool.submit(check, name, model_dir, params.timeout_s)
-                    for name, model_dir in model_dirs.items()
-                ]
-            verdicts = [future.result() for future in started]
+            verdicts = check(model_dirs, params.timeout_s)
             for verdict in verdicts:
                 _log.info("serving check: %s", verdict)
         ok = report.write_report(infra_blessing.uri, verdicts, skipped)

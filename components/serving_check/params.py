@@ -11,5 +11,7 @@ class ServingCheckParams(Section):
     """The `serving_check` section of the config."""
 
     timeout_s: float = Field(
-        300.0, gt=0, description="seconds that one model may take to load and to answer its warm-up requests"
+        300.0,
+        gt=0,
+        description="seconds that both models may take to load and to answer their warm-up requests",
     )

@@ -29,7 +29,6 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     from pipeline import movie_list
     from pipeline.errors import InputError
-    from pipeline.titles import Movie
 
     with pushed_model(args) as (config, servable):
         found = timeline(config, servable, args.user)
@@ -40,9 +39,8 @@ def run(args: argparse.Namespace) -> int:
                 f"user {args.user} has {len(found.history)} ratings, too few to hold any back for the test"
             )
         predicted = predict(servable, args.user, found)
-        by_id = servable.titles.by_id
     pairs = [
-        (by_id.get(movie_id, Movie(movie_id, f"id:{movie_id}")), rated, stars)
+        (servable.movie(movie_id), rated, stars)
         for movie_id, rated, stars in zip(
             found.targets.movie_ids, found.targets.ratings, predicted, strict=True
         )
@@ -93,12 +91,13 @@ def predict(servable: Servable, user_id: str, timeline: Timeline) -> list[float 
     """Stars for each of the user's targets; None for a movie that the model does not know."""
     from components import contract
 
+    history = timeline.history
     query = {
-        **timeline.history.newest(servable.limit("max_history")).as_inputs(),
+        **history.newest(servable.limit("max_history") or len(history)).as_inputs(),
         contract.USER_ID: user_id,
     }
     ids = timeline.targets.movie_ids
-    at_once = servable.limit("max_movies")
+    at_once = servable.limit("max_movies") or len(ids)
     stars: list[float | None] = []
     for start in range(0, len(ids), at_once):
         asked = list(ids[start : start + at_once])

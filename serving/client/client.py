@@ -63,6 +63,7 @@ class _Connection:
         metadata: Mapping[str, str] | None = None,
     ) -> None:
         self.address = addresses.parse(address)
+        self.model = model
         if tls is not None and self.address.protocol == "rest" and not self.address.encrypted:
             raise ValueError(f"{address} is plain HTTP, so tls would not be used; write https://")
         self._defaults: Options = {
@@ -85,11 +86,9 @@ class _Connection:
         asked = _target(self.address.text, call.signature, options)
         deadline = _deadline(options["timeout_s"])
         request_id = options.get("request_id") or uuid.uuid4().hex
-        metadata = {
-            **self._defaults["metadata"],
-            **{name.lower(): value for name, value in options["metadata"].items()},
-            REQUEST_ID: request_id,
-        }
+        given = {**self._defaults["metadata"], **options["metadata"]}
+        # gRPC takes no capitals, HTTP makes no difference.
+        metadata = {**{name.lower(): value for name, value in given.items()}, REQUEST_ID: request_id}
         for number in itertools.count(1):
             try:
                 return await call.send(self._opened(), Attempt(asked, _remaining(deadline), metadata))

@@ -134,7 +134,7 @@ def read_metrics_path(path: str) -> str:
     Raises:
       StatusError: as `read_model_config`.
     """
-    prometheus = _read(path, _new("MonitoringConfig")).prometheus_config  # type: ignore[attr-defined]
+    prometheus = _read(path, _new("MonitoringConfig")).prometheus_config
     if not prometheus.enable:
         return ""
     where = prometheus.path or METRICS_PATH

@@ -257,7 +257,7 @@ class Metrics:
         found = self._children.get(key)
         if found is None:
             found = self._children[key] = _Distribution(histogram.labels(*labels))
-        return found  # type: ignore[no-any-return]
+        return found
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(_TF + name, text, labels, registry=self.registry)

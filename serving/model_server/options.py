@@ -87,7 +87,9 @@ class ServerOptions:
     )
     rest_api_max_body_bytes: int = _flag(64 << 20, "largest REST request", own=True)
     max_queued_requests: int = _flag(
-        0, "requests that may wait per signature; 0 for what the batching says", own=True
+        0,
+        "requests that may wait per signature, besides the bound of the batching; 0 for no more than that",
+        own=True,
     )
     access_log: str = _flag("", 'one JSON line per request: a file, "-" for stdout, "" for none', own=True)
 
@@ -141,52 +143,47 @@ NOT_HONOURED: Final[dict[str, tuple[type, Any, str]]] = {
 _REFUSED: Final = {"use_alts_credentials": "ALTS is not supported; use --ssl_config_file for TLS"}
 
 
-def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> ServerOptions:
+def parse(
+    arguments: Sequence[str],
+    environment: Mapping[str, str] = os.environ,
+    base_paths: Mapping[str, str] | None = None,
+) -> ServerOptions:
     """Reads the command line, the environment and the files they name.
 
     MODEL_NAME and MODEL_BASE_PATH are read as TensorFlow Serving's image reads
     them: the model is at MODEL_BASE_PATH/MODEL_NAME (/models and model if only
     the other is set). Flags win.
 
+    Args:
+      arguments: flags.
+      environment: where those variables are looked up.
+      base_paths: model -> folder, for when nothing else says what to serve.
+
     Raises:
       UsageError: unknown flag, a value that is none, flags that contradict each other.
       StatusError: a file that cannot be read or is not what it should be.
     """
-    given, ignored = _split(arguments)
-    if ("MODEL_NAME" in environment or "MODEL_BASE_PATH" in environment) and not given.get(
-        "model_config_file"
-    ):
-        name = environment.get("MODEL_NAME") or "model"
-        folder = environment.get("MODEL_BASE_PATH") or "/models"
-        given = {"model_name": name, "model_base_path": f"{folder.rstrip('/')}/{name}", **given}
-    return finish(ServerOptions(**given), tuple(ignored))
-
-
-def finish(options: ServerOptions, ignored: Sequence[str] = ()) -> ServerOptions:
-    """Checks the flags together and reads the files that they name.
-
-    Raises:
-      UsageError, StatusError: as `parse`.
-    """
-    warnings = list(ignored)
-    if (
-        not options.model_base_path
-        and not options.model_config_file
-        and not options.config.model_config_list.config
-    ):
-        raise UsageError(
-            "nothing to serve: give --model_name and --model_base_path, or --model_config_file "
-            "(or set MODEL_NAME and MODEL_BASE_PATH)"
-        )
+    given, warnings = _split(arguments)
+    name, folder = environment.get("MODEL_NAME"), environment.get("MODEL_BASE_PATH")
+    if (name or folder) and "model_config_file" not in given:
+        name = name or "model"
+        path = f"{(folder or '/models').rstrip('/')}/{name}"
+        given = {"model_name": name, "model_base_path": path, **given}
+    options = ServerOptions(**given)
+    if options.model_base_path:
+        base_paths = {options.model_name: options.model_base_path}
     _check(options)
     if options.model_config_file:
         config = config_files.read_model_config(options.model_config_file)
         if options.model_base_path:
             warnings.append("--model_base_path and --model_name are ignored: there is a --model_config_file")
-    elif options.model_base_path:
-        config = single_model(options.model_name, options.model_base_path)
+    elif base_paths:
+        config = latest_of(base_paths)
     else:
-        config = options.config
+        raise UsageError(
+            "nothing to serve: give --model_name and --model_base_path, or --model_config_file "
+            "(or set MODEL_NAME and MODEL_BASE_PATH)"
+        )
     batching: Mapping[str, Any] = {}
     if options.batching_parameters_file:
         batching = config_files.read_batching_parameters(options.batching_parameters_file)
@@ -206,12 +203,16 @@ def finish(options: ServerOptions, ignored: Sequence[str] = ()) -> ServerOptions
     )
 
 
-def single_model(name: str, base_path: str) -> model_server_config_pb2.ModelServerConfig:
-    """The config of one model: its latest version."""
+def latest_of(base_paths: Mapping[str, str]) -> model_server_config_pb2.ModelServerConfig:
+    """The config that serves the latest version of each model.
+
+    Args:
+      base_paths: model -> folder of its versions; a relative one is taken from here.
+    """
     config = model_server_config_pb2.ModelServerConfig()
-    # TensorFlow Serving takes a relative path on the command line, and there alone.
-    path = base_path if "://" in base_path else os.path.abspath(base_path)  # noqa: PTH100 (keeps links)
-    config.model_config_list.config.add(name=name, base_path=path, model_platform=PLATFORM)
+    for name, base_path in base_paths.items():
+        path = base_path if "://" in base_path else os.path.abspath(base_path)  # noqa: PTH100 (keeps links)
+        config.model_config_list.config.add(name=name, base_path=path, model_platform=PLATFORM)
     return config
 
 
@@ -331,7 +332,8 @@ def usage(program: str = "python -m serving.model_server") -> str:
         lines.append(title)
         for field in FLAGS:
             if field.metadata["own"] == own:
-                default = {None: "", True: "true", False: "false"}.get(field.default, field.default)
+                default = "" if field.default is None else str(field.default)
+                default = default.lower() if default in ("True", "False") else default
                 lines.append(f"  --{field.name}={default}")
                 lines.append(f"        {field.metadata['text']}")
         lines.append("")

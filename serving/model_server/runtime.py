@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
+import functools
 import importlib.util
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
+from tensorflow.python.client import pywrap_tf_session, session
+from tensorflow.python.framework import errors_impl, ops
 from tensorflow.python.saved_model import loader_impl
 
 from serving.model_server.errors import Code, StatusError
+
+_malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,16 +65,18 @@ class Signature:
     outputs: Mapping[str, TensorInfo]
     proto: meta_graph_pb2.SignatureDef
 
+    @functools.cached_property
+    def output_names(self) -> tuple[str, ...]:
+        return tuple(self.outputs)
+
 
 class Model:
     """A SavedModel in memory, run from any number of threads. Made by `load`, given back by `close`."""
 
-    def __init__(self, path: str, session: tf.compat.v1.Session, signatures: Mapping[str, Signature]) -> None:
+    def __init__(self, path: str, sess: session.Session, signatures: Mapping[str, Signature]) -> None:
         self.path = path
         self.signatures = MappingProxyType(dict(signatures))
-        self.load_seconds = 0.0
-        self.memory_bytes = 0
-        self._session: Any = session
+        self._session: Any = sess
         self._callables: dict[tuple[str, tuple[str, ...]], Any] = {}
         self._lock = threading.Lock()
 
@@ -82,7 +88,6 @@ class Model:
           StatusError: there is none, it lacks the tags, or TensorFlow refuses it.
         """
         options = options or RuntimeOptions()
-        started = time.perf_counter()
         try:
             saved_model = loader_impl.parse_saved_model(path)
         except OSError as error:
@@ -101,20 +106,21 @@ class Model:
             intra_op_parallelism_threads=options.intra_op_threads,
             inter_op_parallelism_threads=options.inter_op_threads,
         )
-        graph = tf.Graph()
-        session = tf.compat.v1.Session(graph=graph, config=config)
+        # A second graph optimizer, in MLIR, which gives up on functions with a
+        # `tf.cond`, noisily: it took as long as loading and made nothing faster.
+        config.graph_options.rewrite_options.disable_tfg_optimizer = True
+        graph = ops.Graph()
+        sess = session.Session(graph=graph, config=config)
         try:
             with graph.as_default():
-                tf.compat.v1.saved_model.loader.load(session, list(options.tags), path)
-        except tf.errors.OpError as error:
-            session.close()
+                loader_impl.SavedModelLoader(path).load(sess, list(options.tags))
+        except errors_impl.OpError as error:
+            sess.close()
             raise _status_error(error) from error
         except (OSError, ValueError, TypeError, RuntimeError) as error:
-            session.close()
+            sess.close()
             raise StatusError(Code.INVALID_ARGUMENT, f"{path}: {error}") from error
-        model = cls(path, session, _signatures(graphs[0]))
-        model.load_seconds = time.perf_counter() - started
-        return model
+        return cls(path, sess, _signatures(graphs[0]))
 
     def run(
         self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
@@ -133,9 +139,14 @@ class Model:
         call = self._callables.get((signature, names)) or self._callable(signature, names)
         feeds = [inputs[name] for name in self.signatures[signature].inputs]
         try:
-            return dict(zip(names, call(*feeds), strict=True))
-        except tf.errors.OpError as error:
+            return {name: _array(found) for name, found in zip(names, call(*feeds), strict=True)}
+        except errors_impl.OpError as error:
             raise _status_error(error) from error
+        except UnicodeDecodeError as error:
+            # TensorFlow quotes the bytes it refuses, and its Python layer fails to read its own text:
+            # the code is lost with it, the text is what could not be read.
+            text = bytes(error.object).decode("utf-8", "backslashreplace")
+            raise StatusError(Code.INVALID_ARGUMENT, text) from error
 
     def _callable(self, signature: str, outputs: tuple[str, ...]) -> Any:
         found = self.signatures[signature]
@@ -153,10 +164,9 @@ class Model:
         self._callables.clear()
         self._session.close()
         self._session = None
-
-
-def replay_warmup(model: Model, path: str) -> int:
-    raise NotImplementedError
+        if _malloc_trim is not None:
+            # The C library would keep the pages for the next model.
+            _malloc_trim(0)
 
 
 def _register_ops(graph: meta_graph_pb2.MetaGraphDef) -> None:
@@ -175,7 +185,7 @@ def _register_ops(graph: meta_graph_pb2.MetaGraphDef) -> None:
                 "install it, or serve the model exported without them",
             )
         folder = Path(spec.submodule_search_locations[0])
-        tf.load_op_library(str(folder / "scann_ops" / "cc" / "_scann_ops.so"))
+        pywrap_tf_session.TF_LoadLibrary(str(folder / "scann_ops" / "cc" / "_scann_ops.so"))
 
 
 def _signatures(graph: meta_graph_pb2.MetaGraphDef) -> dict[str, Signature]:
@@ -192,11 +202,18 @@ def _signatures(graph: meta_graph_pb2.MetaGraphDef) -> dict[str, Signature]:
     }
 
 
+def _array(found: Any) -> np.ndarray:
+    """What a session gives for an output: an array, but of one value without dimensions the value."""
+    if type(found) is np.ndarray:
+        return found
+    return np.array(found, object if type(found) is bytes else None)
+
+
 def _tensor(info: meta_graph_pb2.TensorInfo) -> TensorInfo:
     shape = info.tensor_shape
     sizes = None if shape.unknown_rank else tuple(None if d.size < 0 else d.size for d in shape.dim)
     return TensorInfo(info.name, info.dtype, sizes)
 
 
-def _status_error(error: tf.errors.OpError) -> StatusError:
+def _status_error(error: errors_impl.OpError) -> StatusError:
     return StatusError(Code(error.error_code), error.message)

@@ -8,6 +8,7 @@ or in the parent of several.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import enum
 import json
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from serving.model_server.runtime import Model
 
 _log = logging.getLogger(__name__)
+
+# Seconds after which a version that cannot be freed is mentioned (again).
+_REMIND_S = 60.0
 
 
 class State(enum.IntEnum):
@@ -90,7 +94,7 @@ class Servable:
         self._refs = 0
         self._lock = threading.Lock()
         self._retired = False
-        self._drained = threading.Event()
+        self._drained: Callable[[], object] = lambda: None
 
     def retain(self) -> None:
         with self._lock:
@@ -100,7 +104,7 @@ class Servable:
         with self._lock:
             self._refs -= 1
             if self._retired and not self._refs:
-                self._drained.set()
+                self._drained()
 
     def __enter__(self) -> Servable:
         return self
@@ -108,13 +112,25 @@ class Servable:
     def __exit__(self, *exception: object) -> None:
         self.release()
 
-    def retire(self) -> threading.Event:
-        """No request is routed here any more; the event is set when the last one is through."""
+    async def drained(self) -> None:
+        """Returns when the last request is through; none is routed here any more."""
+        loop = asyncio.get_running_loop()
+        drained = asyncio.Event()
         with self._lock:
             self._retired = True
+            # The last one may end in a batch thread.
+            self._drained = lambda: loop.call_soon_threadsafe(drained.set)
             if not self._refs:
-                self._drained.set()
-        return self._drained
+                drained.set()
+        while not drained.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(drained.wait(), _REMIND_S)
+            if not drained.is_set():
+                _log.warning(
+                    "%s version %d was replaced and still has requests; it is freed when they end",
+                    self.name,
+                    self.version,
+                )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +164,7 @@ class Manager:
       metrics: told of versions that come and go.
       epoch: one number that says which table is in force; with several
         processes it lies in memory they share, so that all move at once.
-      load_threads: versions that may load at the same time.
+      load_threads: threads for loading; the coordinator decides how many are used.
     """
 
     def __init__(
@@ -232,7 +248,7 @@ class Manager:
         await self.reload_config(config)
 
     def on_config(self, listener: Callable[[model_server_config_pb2.ModelServerConfig], None]) -> None:
-        """`listener` is called with every config that comes into force."""
+        """`listener` is called with every config that comes into force; it may refuse it by a StatusError."""
         self._config_listeners.append(listener)
 
     def _version_of(self, name: str, label: str) -> int:
@@ -245,11 +261,15 @@ class Manager:
 
     # --- for the coordinator ----------------------------------------------------
     async def configure(self, config: model_server_config_pb2.ModelServerConfig) -> None:
-        """A config comes into force."""
-        self._models = tuple(model.name for model in config.model_config_list.config)
-        self._metrics.set_models(self._models)
+        """A config comes into force.
+
+        Raises:
+          StatusError: a listener refuses it; nothing has changed.
+        """
         for listener in self._config_listeners:
             listener(config)
+        self._models = tuple(model.name for model in config.model_config_list.config)
+        self._metrics.set_models(self._models)
 
     async def load(self, name: str, version: int, path: str) -> None:
         """Loads and warms a version; no request reaches it yet.
@@ -261,7 +281,14 @@ class Manager:
             return
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
-        model = await loop.run_in_executor(self._load_pool, self._load, path)
+        try:
+            model = await loop.run_in_executor(self._load_pool, self._load, path)
+        except StatusError:
+            raise
+        except Exception as error:
+            # Whatever a broken model does to its loader, the server goes on.
+            _log.exception("%s version %d", name, version)
+            raise StatusError(Code.INTERNAL, f"{path}: {type(error).__name__}: {error}") from error
         seconds = time.perf_counter() - started
         size = await loop.run_in_executor(self._load_pool, index_size, path)
         self._loaded[name, version] = Servable(name, version, model, seconds, size)
@@ -284,8 +311,13 @@ class Manager:
         servable = self._loaded.pop((name, version), None)
         if servable is None:
             return
+        await servable.drained()
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._unload_pool, _drain_and_close, servable)
+        await loop.run_in_executor(self._unload_pool, servable.model.close)
+
+    def routed(self) -> dict[str, tuple[int, ...]]:
+        """Versions that answer, by model."""
+        return {name: route.versions for name, route in self._table.routes.items() if route.versions}
 
     async def close(self) -> None:
         """Frees everything. No request may be under way."""
@@ -319,18 +351,6 @@ class Manager:
         for key in self._routed.keys() - before.keys():
             servable = self._routed[key]
             self._metrics.version_loaded(*key, servable.load_seconds, servable.index_size)
-
-
-def _drain_and_close(servable: Servable) -> None:
-    drained = servable.retire()
-    while not drained.wait(60):
-        _log.warning(
-            "%s version %d: requests have been running on it for a minute since it was replaced; "
-            "it is freed when they end",
-            servable.name,
-            servable.version,
-        )
-    servable.model.close()
 
 
 def index_size(path: str) -> int | None:

@@ -93,11 +93,11 @@ def test_a_folder_of_a_room_and_no_room(tree: Path) -> None:
 
 def test_what_is_started_as_a_process_counts(tree: Path) -> None:
     (tree / "serving").mkdir()
-    (tree / "serving/warmup.py").write_text("from components.beta import other\n")
+    (tree / "serving/server.py").write_text("from components.beta import other\n")
     found = {path.name for path in source_files(also=("serving",), root=tree)}
-    assert {"warmup.py", "other.py", "params.py"} <= found
+    assert {"server.py", "other.py", "params.py"} <= found
     before = code_hash("alpha", also=("serving",), root=tree)
-    (tree / "serving/warmup.py").write_text("")
+    (tree / "serving/server.py").write_text("")
     assert code_hash("alpha", also=("serving",), root=tree) != before
 
 

@@ -4,8 +4,10 @@ import json
 import time
 from pathlib import Path
 
+import contract_model
 import psutil
 import pytest
+import tensorflow as tf
 from tfx.types import channel_utils, standard_artifacts
 from tfx.utils import path_utils
 
@@ -53,24 +55,26 @@ def _corrupt(folder):
     (folder / "saved_model.pb").write_bytes(b"half a model")
 
 
-def test_models_that_answer_are_blessed(stub_model, tmp_path):
-    infra, (ok, reason), content = _run(tmp_path, stub_model.save, stub_model.save)
+def test_models_that_answer_are_blessed(tmp_path):
+    infra, (ok, reason), content = _run(tmp_path, contract_model.save, contract_model.save)
     assert ok and reason == ""
     assert infra.get_int_custom_property("blessed") == 1
     assert (tmp_path / "infra" / report.BLESSED).exists()
     assert [model["model"] for model in content["models"]] == list(contract.MODELS)
 
 
-def test_a_corrupt_model_and_one_that_answers_wrongly_are_refused(stub_model, tmp_path):
+def test_a_corrupt_model_and_one_that_answers_wrongly_are_refused(tmp_path):
     """One of the two would be enough; each is named with its reason."""
     infra, (ok, reason), content = _run(
-        tmp_path, _corrupt, lambda folder: stub_model.save(folder, without=contract.SIMILAR)
+        tmp_path, _corrupt, lambda folder: contract_model.save(folder, without=contract.SIMILAR)
     )
     assert not ok and infra.get_int_custom_property("blessed") == 0
     assert (tmp_path / "infra" / report.NOT_BLESSED).exists()
     assert not (tmp_path / "infra" / report.BLESSED).exists()
-    assert "marquee: cannot load the model at" in reason
-    assert "marquee-exact: similar: the model has no such signature" in reason
+    first, second = (model["reason"] for model in content["models"])
+    assert reason == f"marquee: {first}; marquee-exact: {second}"
+    assert "{name: marquee version: 1} due to error: " in first and "saved_model.pb" in first
+    assert "{name: marquee-exact version: 1}" in second and '"similar" not found' in second
     assert all(not model["ok"] for model in content["models"])
 
 
@@ -82,18 +86,45 @@ def test_models_refused_by_the_gates_are_not_even_started(tmp_path):
     assert time.monotonic() - started < 3
 
 
+def test_a_model_that_answers_wrongly_over_the_wire_is_refused(tmp_path):
+    """Warm-up only asks whether there is an answer; the check reads it."""
+
+    def spoil(name, outputs):
+        if name == contract.SIMILAR:
+            return {**outputs, contract.SCORES: outputs[contract.SCORES] + float("nan")}
+        return outputs
+
+    good = contract_model.save(tmp_path / "good")
+    spoilt = contract_model.save(tmp_path / "spoilt", spoil, unasked=contract.RATE)
+    first, second = check({"good": good, "spoilt": spoilt}, timeout_s=120)
+    assert (first.model, first.ok, first.reason) == ("good", True, "")
+    assert (second.model, second.ok) == ("spoilt", False)
+    assert second.reason == "similar: scores holds values that are not finite (and 1 more)"
+    assert "spoilt" in second.output
+
+
+def test_a_model_without_warm_up_requests_is_refused(tmp_path):
+    model_dir = Path(contract_model.save(tmp_path / "model"))
+    (model_dir / contract.ASSETS_EXTRA / contract.WARMUP_REQUESTS).unlink()
+    [verdict] = check({"model": str(model_dir)}, timeout_s=120)
+    assert not verdict.ok and verdict.reason.startswith("its warm-up requests cannot be read: ")
+
+
+HANGING = """
+import pathlib, subprocess, sys, time
+child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])
+pathlib.Path({pid!r}).write_text(str(child.pid))
+print('loading', flush=True)
+time.sleep(600)
+"""
+
+
 def test_a_hanging_server_is_killed_with_its_children(tmp_path, monkeypatch):
-    (tmp_path / "hanging_server.py").write_text(
-        "import pathlib, subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
-        "pathlib.Path(sys.argv[1]).write_text(str(child.pid))\n"
-        "print('loading', flush=True)\n"
-        "time.sleep(600)\n"
-    )
+    (tmp_path / "hanging_server.py").write_text(HANGING.format(pid=str(tmp_path / "pid")))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    verdict = check("marquee", str(tmp_path / "pid"), timeout_s=3.0, module="hanging_server")
+    [verdict] = check({"marquee": str(tmp_path)}, timeout_s=3.0, module="hanging_server")
     assert not verdict.ok and 3.0 <= verdict.seconds < 30.0
-    assert verdict.reason == "no answer to all warm-up requests within 3 s; the process was killed"
+    assert verdict.reason == "no answer to all warm-up requests within 3 s; the server was killed"
     assert verdict.output == "loading"
     child = int((tmp_path / "pid").read_text())
     # A killed process has closed its output a moment before the kernel calls it dead.
@@ -110,13 +141,47 @@ def _is_running(pid: int) -> bool:
         return False
 
 
-def test_a_crash_and_a_silent_end_are_named(tmp_path, monkeypatch):
-    (tmp_path / "crashing.py").write_text("import os; os.kill(os.getpid(), 11)\n")
+# As the real server, but one model kills the process that loads it.
+CRASHING = """
+import os, sys, serving.model_server.__main__ as server
+config = next(a.partition('=')[2] for a in sys.argv if a.startswith('--model_config_file'))
+if {model!r} in open(config).read():
+    os.kill(os.getpid(), 11)
+sys.exit(server.main())
+"""
+
+
+def test_a_crash_is_put_down_to_the_model_that_causes_it(tmp_path, monkeypatch):
+    (tmp_path / "crashing.py").write_text(CRASHING.format(model="marquee-exact"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    model_dir = contract_model.save(tmp_path / "model")
+    model_dirs = dict.fromkeys(contract.MODELS, model_dir)
+    good, bad = check(model_dirs, 120.0, module="crashing")
+    assert (good.model, good.ok, good.reason) == ("marquee", True, "")
+    assert (bad.model, bad.ok, bad.reason) == ("marquee-exact", False, "the server died of SIGSEGV")
+
+
+def test_a_silent_end_is_named(tmp_path, monkeypatch):
     (tmp_path / "silent.py").write_text("raise SystemExit(4)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert check("marquee", "-", 60.0, module="crashing").reason == "the process died of SIGSEGV"
-    silent = check("marquee", "-", 60.0, module="silent")
-    assert silent.reason == "the process ended with exit code 4 and said nothing"
+    [silent] = check({"marquee": str(tmp_path)}, 60.0, module="silent")
+    assert silent.reason == "the server ended with exit code 4 and said nothing"
+
+
+def test_a_model_on_an_object_store_is_fetched(tmp_path):
+    """TensorFlow's in-memory file system stands for it: the server, another process, cannot see that."""
+    from tfx.dsl.io import fileio, filesystem_registry
+    from tfx.dsl.io.plugins import tensorflow_gfile
+
+    registry = filesystem_registry.DEFAULT_FILESYSTEM_REGISTRY
+    registry.register(tensorflow_gfile.TensorflowFilesystem, priority=0)
+    local = Path(contract_model.save(tmp_path / "model"))
+    for path in filter(Path.is_file, local.rglob("*")):
+        target = f"ram://serving_check/{path.relative_to(local)}"
+        fileio.makedirs(target.rpartition("/")[0])
+        tf.io.gfile.copy(str(path), target)
+    [verdict] = check({"model": "ram://serving_check"}, timeout_s=120)
+    assert verdict.ok, verdict
 
 
 @pytest.mark.parametrize("missing", contract.MODELS)

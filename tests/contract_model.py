@@ -1,7 +1,7 @@
 """A SavedModel with every signature of the contract and no substance, to be spoilt in one place.
 
 What a signature answers is of the right name, type and number of rows, which is
-all that the warm-up can know to be right.
+all that the serving check can know to be right.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
 from components import contract
+from components.tensors import input_specs
 
 Outputs = dict[str, tf.Tensor]
 
@@ -20,7 +21,7 @@ Outputs = dict[str, tf.Tensor]
 def answer(signature: contract.Signature, inputs: Mapping[str, tf.Tensor]) -> Outputs:
     batch = tf.shape(inputs[signature.inputs[0].name])[0]
     return {
-        item.name: tf.zeros([batch] if item.columns is None else [batch, 3], tf.dtypes.as_dtype(item.dtype))
+        item.name: tf.zeros(item.shape(batch, 3), tf.dtypes.as_dtype(item.dtype))
         for item in signature.outputs
     }
 
@@ -42,12 +43,7 @@ def save(
     module = tf.Module()
     functions = {}
     for name, signature in contract.SIGNATURES.items():
-        specs = {
-            item.name: tf.TensorSpec(
-                [None] if item.columns is None else [None, None], tf.dtypes.as_dtype(item.dtype), item.name
-            )
-            for item in signature.inputs
-        }
+        specs = {spec.name: spec for spec in input_specs(name)}
 
         def call(signature: contract.Signature = signature, **inputs: tf.Tensor) -> Outputs:
             return spoil(signature.name, answer(signature, inputs))
@@ -60,15 +56,16 @@ def save(
     with tf.io.TFRecordWriter(str(extra / contract.WARMUP_REQUESTS)) as writer:
         for name, signature in contract.SIGNATURES.items():
             if name != unasked:
-                writer.write(_request(signature).SerializeToString())
+                writer.write(request(signature).SerializeToString())
     return str(folder)
 
 
-def _request(signature: contract.Signature) -> prediction_log_pb2.PredictionLog:
+def request(signature: contract.Signature) -> prediction_log_pb2.PredictionLog:
     request = predict_pb2.PredictRequest(
         model_spec=model_pb2.ModelSpec(name=contract.MODEL, signature_name=signature.name)
     )
     for item in signature.inputs:
-        shape = [2] if item.columns is None else [2, 1]
-        request.inputs[item.name].CopyFrom(tf.make_tensor_proto(item.neutral, dtype=item.dtype, shape=shape))
+        request.inputs[item.name].CopyFrom(
+            tf.make_tensor_proto(item.neutral, dtype=item.dtype, shape=item.shape(2))
+        )
     return prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))

@@ -1,0 +1,114 @@
+"""What TensorFlow Serving checks of a Predict request before it runs, with its codes and texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from serving.model_server import dtypes, tensors
+from serving.model_server.errors import Code, StatusError, invalid_argument
+from serving.model_server.runtime import Model, Signature
+
+DEFAULT_SIGNATURE = "serving_default"
+PREDICT = "tensorflow/serving/predict"
+CLASSIFY = "tensorflow/serving/classify"
+REGRESS = "tensorflow/serving/regress"
+
+
+def predict_signature(model: Model, key: str, check_method_name: bool) -> Signature:
+    """The signature to run; "" is the default.
+
+    Raises:
+      StatusError: FAILED_PRECONDITION if there is none of that name.
+    """
+    key = key or DEFAULT_SIGNATURE
+    signature = model.signatures.get(key)
+    if signature is None:
+        raise StatusError(Code.FAILED_PRECONDITION, f'Serving signature key "{key}" not found.')
+    if check_method_name and signature.method_name not in (PREDICT, CLASSIFY, REGRESS):
+        raise StatusError(
+            Code.INTERNAL,
+            "Expected prediction signature method_name to be one of "
+            f"{{{PREDICT}, {CLASSIFY}, {REGRESS}}}. Was: {signature.method_name}",
+        )
+    return signature
+
+
+def predict_inputs(signature: Signature, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The signature's inputs in its order, defaults filled in.
+
+    Raises:
+      StatusError: INVALID_ARGUMENT for one missing, unknown or of another type.
+    """
+    wanted = signature.inputs
+    if given.keys() != wanted.keys():
+        given = _completed(signature, given)
+    found = {}
+    for name, info in wanted.items():
+        array = given[name]
+        expected = dtypes.BY_NUMBER.get(info.dtype)
+        if expected is None or array.dtype != expected.numpy:
+            raise _wrong_type(signature, name, array)
+        found[name] = array
+    return found
+
+
+def predict_outputs(signature: Signature, output_filter: Sequence[str]) -> tuple[str, ...]:
+    """The outputs to compute, in the order asked for; all in the signature's if none is named.
+
+    Raises:
+      StatusError: INVALID_ARGUMENT for a name that is unknown or asked for twice.
+    """
+    if not output_filter:
+        return signature.output_names
+    for index, name in enumerate(output_filter):
+        if name not in signature.outputs:
+            raise invalid_argument(
+                f"output tensor alias not found in signature: {name} "
+                f"Outputs expected to be in the set {{{_joined(signature.outputs)}}}."
+            )
+        if name in output_filter[:index]:
+            raise invalid_argument(f"duplicate output tensor alias: {name}")
+    return tuple(output_filter)
+
+
+def _completed(signature: Signature, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    wanted, defaults = signature.inputs, signature.proto.defaults
+    extra, missing = given.keys() - wanted.keys(), wanted.keys() - given.keys()
+    if len(given) > len(wanted) or (len(given) < len(wanted) and not defaults):
+        raise invalid_argument(
+            f"input size does not match signature: {len(given)}!={len(wanted)} "
+            f"len({{{_joined(given)}}}) != len({{{_joined(wanted)}}}). "
+            f"Sent extra: {{{_joined(extra)}}}. Missing but required: {{{_joined(missing)}}}."
+        )
+    completed = {name: array for name, array in given.items() if name in wanted}
+    for name in sorted(missing):
+        if name not in defaults:
+            raise invalid_argument(
+                f"Signature input alias: {name}(feed name: {wanted[name].name}) not found in request and no "
+                f"default value provided. Inputs expected to be in the request {{{_joined(given)}}}, "
+                f"or default input alias set: {_joined(defaults)}"
+            )
+        completed[name] = tensors.decode(defaults[name])
+    if extra:
+        used = given.keys() & wanted.keys()
+        raise invalid_argument(
+            f"Inputs contains invalid name. Used request inputs: {_joined(used)}, "
+            f"request input: {_joined(given)}"
+        )
+    return completed
+
+
+def _wrong_type(signature: Signature, name: str, array: np.ndarray) -> StatusError:
+    # TensorFlow counts the tensors fed in the order of their names in the graph.
+    feeds = sorted({info.name for info in signature.inputs.values()})
+    info = signature.inputs[name]
+    return invalid_argument(
+        f"Expects arg[{feeds.index(info.name)}] to be {dtypes.name(info.dtype)} "
+        f"but {dtypes.of_array(array).name} is provided"
+    )
+
+
+def _joined(names: Iterable[str]) -> str:
+    return ",".join(sorted(names))

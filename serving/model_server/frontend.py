@@ -1,0 +1,120 @@
+"""gRPC and REST of one process: opened when its models answer, drained when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+import grpc
+from aiohttp import web
+
+from serving.model_server import grpc_service, ports, rest_service
+from serving.model_server.access_log import AccessLog
+from serving.model_server.batching import Batcher, BatchingOptions
+from serving.model_server.metrics import Metrics
+from serving.model_server.options import ServerOptions
+from serving.model_server.predict import DataPlane
+from serving.model_server.request_log import RequestLog
+from serving.model_server.servables import Manager
+
+_log = logging.getLogger(__name__)
+
+# TensorFlow Serving's limit of a message, in both directions.
+_MAX_MESSAGE = 2**31 - 1
+# Beyond the grace period, for what is cut off to end.
+_CUT_OFF_S = 2.0
+
+
+class Frontend:
+    """What answers requests in this process.
+
+    Args:
+      options: ports, TLS, batching, logs.
+      manager: which versions answer.
+      metrics: counts requests.
+    """
+
+    def __init__(self, options: ServerOptions, manager: Manager, metrics: Metrics) -> None:
+        self._options = options
+        self._share_ports = options.workers > 1
+        self._batcher = Batcher(batching_options(options), metrics)
+        self._request_log = RequestLog()
+        self._access_log = AccessLog(options.access_log) if options.access_log else None
+        manager.on_config(self._request_log.configure)
+        data_plane = DataPlane(
+            manager, self._batcher, metrics, self._request_log, options.enable_signature_method_name_check
+        )
+        self._grpc = grpc.aio.server(options=self._channel_options())
+        self._health = grpc_service.add_services(self._grpc, data_plane, manager, options, self._access_log)
+        app = rest_service.create_app(data_plane, manager, metrics, options, self._access_log)
+        self._rest = rest_service.create_runner(app, grace_seconds=options.shutdown_grace_seconds)
+
+    async def start(self) -> None:
+        """Opens the ports.
+
+        Raises:
+          PortInUseError: one cannot be opened.
+        """
+        options = self._options
+        if options.port:
+            self._listen(f"{_bracketed(options.host)}:{options.port}")
+        if options.grpc_socket_path:
+            self._listen(f"unix:{options.grpc_socket_path}")
+        if options.port or options.grpc_socket_path:
+            await self._grpc.start()
+        if options.rest_api_port:
+            await self._rest.setup()
+            opened = ports.open_port(options.host, options.rest_api_port, self._share_ports)
+            await web.SockSite(self._rest, opened, backlog=1024).start()
+        if self._health is not None:
+            await grpc_service.set_serving(self._health)
+
+    async def stop(self, grace_s: float) -> None:
+        """Takes no new requests, answers those under way, closes.
+
+        Args:
+          grace_s: seconds after which what still runs is cut off.
+        """
+        started = time.monotonic()
+        if self._health is not None:
+            await self._health.enter_graceful_shutdown()
+        await asyncio.gather(self._grpc.stop(grace_s), self._rest.cleanup())
+        if time.monotonic() - started >= grace_s > 0:
+            _log.warning("requests still ran after %g s and were cut off", grace_s)
+        self._batcher.close()
+        self._request_log.close()
+        if self._access_log is not None:
+            self._access_log.close()
+
+    def _channel_options(self) -> list[tuple[str, int | str]]:
+        ours: dict[str, int | str] = {
+            "grpc.max_receive_message_length": _MAX_MESSAGE,
+            "grpc.max_send_message_length": _MAX_MESSAGE,
+            "grpc.so_reuseport": int(self._share_ports),
+        }
+        return list({**ours, **dict(self._options.channel_arguments)}.items())
+
+    def _listen(self, address: str) -> None:
+        tls = self._options.tls
+        try:
+            if tls is None:
+                self._grpc.add_insecure_port(address)
+                return
+            credentials = grpc.ssl_server_credentials(
+                [(tls.server_key.encode(), tls.server_cert.encode())],
+                root_certificates=tls.custom_ca.encode() or None,
+                require_client_auth=tls.client_verify,
+            )
+            self._grpc.add_secure_port(address, credentials)
+        except (RuntimeError, ValueError) as error:
+            raise ports.PortInUseError(f"gRPC cannot listen on {address}: {error}") from error
+
+
+def batching_options(options: ServerOptions) -> BatchingOptions:
+    """How requests are batched: never, by the file, or what queues up while batches run."""
+    return BatchingOptions.of(options.enable_batching, options.batching, options.max_queued_requests)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,201 @@
+"""The commands that ask a model, against a model server on the same models."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from model_servers import Server, start
+
+from components import contract
+from serving.client import Client, Code, Query, ServingError
+
+Marquee = Callable[..., tuple[int, str, str]]
+Ask = Callable[..., dict[str, Any]]
+
+VERSION = 1_700_000_000
+HEAT, SABRINA = "13", "16"
+
+
+@pytest.fixture(scope="module")
+def server(world: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("server")
+    config = "\n".join(
+        f'config {{ name: "{model}" base_path: "{world["artifacts"] / "serving_model" / model}" '
+        'model_platform: "tensorflow" }'
+        for model in contract.MODELS
+    )
+    (folder / "models.config").write_text(f"model_config_list {{ {config} }}")
+    running = start(
+        [sys.executable, "-m", "serving.model_server"],
+        [
+            "--host=127.0.0.1",
+            f"--model_config_file={folder / 'models.config'}",
+            # What it answers is compared in full: the first requests of each shape may be slow.
+            "--enable_model_warmup=false",
+        ],
+        folder,
+    )
+    yield running
+    assert running.stop() == 0, running.output
+
+
+@pytest.fixture(params=["grpc", "rest"])
+def address(request: pytest.FixtureRequest, server: Server) -> str:
+    return server.grpc if request.param == "grpc" else f"http://{server.rest}"
+
+
+ASKED = [
+    ("recommend", "--user", "u1", "--k", "7"),
+    ("recommend", "--user", "nobody", "--k", "4"),
+    (
+        "recommend", "--likes", "Heat=4.5; id:19", "--taste", "Action=5", "--genres", "Drama,horror",
+        "--exclude", "toy story", "--year-min", "1960", "--diversity", "0.3",
+    ),
+    ("recommend", "--likes", "Heat", "--exact"),
+    ("similar", "Heat (1995)", "--k", "5"),
+    ("rate", "--user", "u1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", ASKED, ids=lambda a: " ".join(a[:3]))
+def test_a_server_answers_what_the_model_answers_here(
+    marquee_json: Ask, address: str, arguments: tuple[str, ...]
+) -> None:
+    model = contract.MODEL_EXACT if arguments[0] == "rate" else contract.MODEL
+    here = marquee_json(*arguments, "--model", model)
+    there = marquee_json(*arguments, "--model", model, "--server", address)
+    assert there == _nearly({**here, "server": address})
+
+
+def _nearly(value: Any) -> Any:
+    """The same document, floats within what a batched or fused graph may change."""
+    if isinstance(value, dict):
+        return {key: _nearly(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_nearly(item) for item in value]
+    return pytest.approx(value, rel=1e-5, abs=1e-6) if isinstance(value, float) else value
+
+
+def test_the_scann_model_is_asked_unless_another_is_named(marquee: Marquee, address: str) -> None:
+    code, out, err = marquee("similar", "Heat (1995)", "--k", "3", "--server", address)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0].endswith(f"(marquee version {VERSION} at {address})")
+
+
+def test_without_a_catalogue_ids_are_shown_and_it_says_so(
+    marquee: Marquee, marquee_json: Ask, address: str, tmp_path: Path
+) -> None:
+    with_titles = marquee_json("similar", "id:13", "--k", "3", "--server", address)
+    code, out, err = marquee(
+        "similar", "id:13", "--k", "3", "--json", "--server", address, artifacts=tmp_path
+    )
+    assert code == 0
+    assert err.startswith(f"note: no marquee has been pushed to {tmp_path}")
+    assert "so there is no catalogue to take titles from: movies are named by their ids" in err
+    without = json.loads(out)
+    ids = [result["movie_id"] for result in with_titles["results"]]
+    assert [result["movie_id"] for result in without["results"]] == ids
+    assert [result["title"] for result in without["results"]] == [f"id:{movie_id}" for movie_id in ids]
+
+
+def test_without_a_catalogue_the_server_still_knows_users_and_tastes(
+    marquee: Marquee, marquee_json: Ask, address: str, tmp_path: Path
+) -> None:
+    def bare(*arguments: str) -> tuple[int, dict[str, Any], str]:
+        code, out, err = marquee(*arguments, "--json", "--server", address, artifacts=tmp_path)
+        return code, json.loads(out) if out else {}, err
+
+    code, answer, _ = bare("recommend", "--user", "u2", "--k", "5")
+    assert code == 0 and answer["known_user"] is True and len(answer["results"]) == 5
+    code, answer, _ = bare("recommend", "--user", "nobody", "--k", "5")
+    assert code == 0 and (answer["known_user"], answer["popular"]) == (False, True)
+    code, answer, _ = bare("recommend", "--likes", "id:13=4, id:16", "--taste", "Drama=2", "--genres", "War")
+    assert code == 0
+    assert [like["movie_id"] for like in answer["likes"]] == [HEAT, SABRINA]
+    code, _, err = bare("recommend", "--likes", "Heat")
+    assert code == 2 and '"Heat": there is no catalogue here to look titles up in; give ids' in err
+
+
+def test_titles_of_another_version_are_announced(
+    marquee: Marquee, server: Server, world: dict[str, Any], tmp_path: Path
+) -> None:
+    for model in contract.MODELS:
+        (tmp_path / "serving_model" / model).mkdir(parents=True)
+        version = world["artifacts"] / "serving_model" / model / str(VERSION)
+        (tmp_path / "serving_model" / model / "5").symlink_to(version)
+    code, out, err = marquee("similar", "Heat (1995)", "--server", server.grpc, artifacts=tmp_path)
+    assert code == 0 and f"marquee version {VERSION} at" in out
+    assert f"version {VERSION} is not in {tmp_path}" in err
+    assert "so titles are those of version 5" in err
+
+
+def test_refusals_and_missing_servers_exit_with_a_reason(marquee: Marquee, address: str) -> None:
+    code, out, err = marquee("recommend", "--likes", "Heat", "--k", "21", "--server", address)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"marquee: marquee at {address} refused the request: k must be between 0")
+    assert "max_k = 20" in err and "got 21" in err
+    code, _, err = marquee("similar", "id:13", "--version", "5", "--server", address)
+    assert code == 1 and f"{address}: model marquee, version 5: NOT_FOUND: " in err
+    dead = "http://127.0.0.1:1" if address.startswith("http") else "127.0.0.1:1"
+    code, _, err = marquee("similar", "id:13", "--server", dead)
+    assert code == 1 and f"{dead}: model marquee: UNAVAILABLE: " in err and "4 attempts" in err
+    code, _, err = marquee("similar", "id:13", "--server", "localhost")
+    assert code == 2 and '"localhost" is no address of a server; expected host:port' in err
+    code, _, err = marquee("similar", "id:13", "--server", address, "--timeout", "0")
+    assert code == 2 and "timeout_s must be above 0" in err
+
+
+def test_over_rest_a_fresh_process_needs_no_tensorflow(server: Server, world: dict[str, Any]) -> None:
+    script = (
+        "import sys\nfrom pipeline import cli\n"
+        "code = cli.main(sys.argv[1:])\n"
+        "print(code, 'tensorflow' in sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", script, "similar", "Heat (1995)", "--json"),
+            *("--server", f"http://{server.rest}", "--set", f"artifacts={world['artifacts']}"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == "0 False\n"
+    assert len(json.loads(done.stdout)["results"]) == 10
+
+
+# --- the client itself against the real server ------------------------------------------
+def test_both_protocols_and_a_batch_give_the_same_rankings(server: Server) -> None:
+    queries = [Query([(HEAT, 5.0)], k=5), Query([(SABRINA, 3.0), (HEAT, 4.0)], k=8, genres=["Drama"])]
+    with Client(server.grpc) as grpc, Client(f"http://{server.rest}") as rest:
+        one_by_one = [grpc.recommend(query.history, query.k, genres=query.genres) for query in queries]
+        assert [len(ranking) for ranking in one_by_one] == [5, 8]
+        for client in (grpc, rest):
+            batch = client.recommend_batch(queries)
+            assert [ranking.ids for ranking in batch] == [ranking.ids for ranking in one_by_one]
+            for ranking, alone in zip(batch, one_by_one, strict=True):
+                assert [movie.score for movie in ranking] == pytest.approx(
+                    [movie.score for movie in alone], abs=1e-6
+                )
+        [stars] = {client.rate([(HEAT, 5.0)], [SABRINA, "nonesuch"]).stars for client in (grpc, rest)}
+        assert 0.5 <= stars[0] <= 5.0 and stars[1] is None
+        reasons = [client.explain([HEAT, SABRINA], one_by_one[0].ids[:2]).reasons for client in (grpc, rest)]
+        assert reasons[0] == reasons[1] and {r.movie_id for r in reasons[0][0]} <= {HEAT, SABRINA}
+        assert grpc.status() == rest.status()
+        assert [(s.version, s.state) for s in grpc.status()] == [(VERSION, "AVAILABLE")]
+
+
+def test_the_servers_own_words_come_through(server: Server) -> None:
+    with Client(server.grpc, model="nonesuch") as client, pytest.raises(ServingError) as error:
+        client.similar(HEAT)
+    assert error.value.code is Code.NOT_FOUND
+    assert error.value.message == "Servable not found for request: Latest(nonesuch)"
+    with Client(f"http://{server.rest}") as client, pytest.raises(ServingError) as error:
+        client.predict("nonesuch", {"x": [1.0]})
+    assert error.value.code is Code.INVALID_ARGUMENT and "nonesuch" in error.value.message

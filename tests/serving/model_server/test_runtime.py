@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+
+import conformance_models
+import numpy as np
+import psutil
+import pytest
+import tensorflow as tf
+import tiny_models
+from tensorflow.core.framework import types_pb2
+
+from serving.model_server.errors import Code, StatusError
+from serving.model_server.runtime import Model, RuntimeOptions
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.everything(tmp_path_factory.mktemp("everything") / "1")
+
+
+@pytest.fixture(scope="module")
+def model(saved: Path) -> Model:
+    model = Model.load(str(saved))
+    yield model
+    model.close()
+
+
+def test_signatures_say_what_the_model_takes(model: Model) -> None:
+    assert sorted(model.signatures) == ["any_rank", "deceitful", "highest", "look_up", "scalar"]
+    assert model.signatures["look_up"].inputs["words"].dtype == types_pb2.DT_STRING
+    assert model.signatures["look_up"].inputs["words"].shape == (None, None)
+    assert model.signatures["any_rank"].inputs["x"].shape is None
+    assert model.signatures["scalar"].outputs["y"].shape == ()
+    assert model.signatures["scalar"].method_name == "tensorflow/serving/predict"
+
+
+def test_tables_assets_and_variables_are_there(model: Model) -> None:
+    words = np.array([[b"two", b"zero"], [b"none", b"one"]], object)
+    assert model.run("look_up", {"words": words}, ["lines"])["lines"].tolist() == [[2, 0], [-1, 1]]
+    for x in (np.float32(2), np.ones((1, 2, 1), np.float32)):
+        np.testing.assert_array_equal(
+            model.run("any_rank", {"x": np.asarray(x)}, ["y"])["y"], np.asarray(x) * 3
+        )
+
+
+def test_a_tensorflow_1_graph_runs_and_computes_only_what_is_asked(tmp_path: Path) -> None:
+    conformance_models.half_plus(tmp_path / "1", 2.0)
+    model = Model.load(str(tmp_path / "1"))
+    found = model.run("serving_default", {"x": np.array([1, 5], np.float32)}, ["y"])
+    assert found["y"].tolist() == [2.5, 4.5]
+    conformance_models.echo(tmp_path / "2")
+    echo = Model.load(str(tmp_path / "2"))
+    pair = {"a": np.ones(1, np.float32), "b": np.ones(1, np.int32)}
+    assert list(echo.run("two", pair, ["b"])) == ["b"]
+    # The same output twice, and in the order asked for.
+    assert list(echo.run("two", pair, ["sum", "b"])) == ["sum", "b"]
+
+
+def test_the_error_of_an_operation_is_its_code_and_text(model: Model) -> None:
+    with pytest.raises(StatusError, match="x must be below 1000, got") as error:
+        model.run("highest", {"x": np.full((1, 1), 2000, np.float32)}, ["y"])
+    assert error.value.code is Code.INVALID_ARGUMENT
+    assert "Original stack trace" not in error.value.message
+
+
+def test_it_runs_in_many_threads(model: Model) -> None:
+    wrong = []
+
+    def ask(value: float) -> None:
+        for _ in range(50):
+            found = model.run("highest", {"x": np.array([[value, 0]], np.float32)}, ["y"])["y"]
+            if found.tolist() != [value * 3]:
+                wrong.append(found)
+
+    threads = [threading.Thread(target=ask, args=(value,)) for value in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_what_cannot_be_loaded_says_why(saved: Path, tmp_path: Path) -> None:
+    with pytest.raises(StatusError, match="nowhere") as error:
+        Model.load(str(tmp_path / "nowhere"))
+    assert error.value.code is Code.NOT_FOUND
+    with pytest.raises(StatusError, match=r"tags: \{ gpu \}.*\['serve'\]"):
+        Model.load(str(saved), RuntimeOptions(tags=("gpu",)))
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "saved_model.pb").write_bytes(b"\xff\xff\xff")
+    with pytest.raises(StatusError, match="torn"):
+        Model.load(str(tmp_path / "torn"))
+    shutil.copytree(saved, tmp_path / "half")
+    for file in (tmp_path / "half" / "variables").iterdir():
+        file.unlink()
+    with pytest.raises(StatusError) as error:
+        Model.load(str(tmp_path / "half"))
+    assert error.value.code is not Code.OK
+
+
+def test_scann_answers_and_gives_its_memory_back(tmp_path: Path) -> None:
+    path = tiny_models.scann(tmp_path / "1", rows=40_000, width=64)  # 10 MiB of vectors, twice in memory
+    process = psutil.Process()
+    queries = np.random.default_rng(1).normal(size=(4, 64)).astype(np.float32)
+    after = []
+    for _ in range(8):
+        model = Model.load(str(path))
+        rows = model.run("serving_default", {"queries": queries}, ["rows"])["rows"]
+        assert rows.shape == (4, 10)
+        model.close()
+        after.append(process.memory_info().rss)
+    # Kept, each index would add 20 MiB or more.
+    assert after[-1] - after[2] < 40 * 2**20
+
+
+def test_an_empty_batch_is_answered(model: Model) -> None:
+    found = model.run("look_up", {"words": np.empty((0, 2), object)}, ["lines"])["lines"]
+    assert found.shape == (0, 2)
+
+
+def test_strings_are_bytes_with_all_their_zeros(tmp_path: Path) -> None:
+    conformance_models.echo(tmp_path / "1")
+    echo = Model.load(str(tmp_path / "1"))
+    text = np.array([b"", b"a\0", "é".encode(), b"x" * 1000], object)
+    found = echo.run("serving_default", {"text": text}, ["text"])["text"]
+    assert found.dtype == object
+    assert found.tolist() == text.tolist()
+    with pytest.raises(StatusError) as error:
+        echo.run("unready", {"a": np.ones(1, np.float32)}, ["y"])
+    assert error.value.code is Code.FAILED_PRECONDITION
+    assert tf.errors.FAILED_PRECONDITION == Code.FAILED_PRECONDITION

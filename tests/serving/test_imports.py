@@ -1,0 +1,48 @@
+"""What is installed where models are served: no TFX, no Beam, nothing of the pipeline."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+BLOCKED = [
+    "tfx", "apache_beam", "tensorflow_transform", "tensorflow_model_analysis",
+    "tensorflow_data_validation", "tfx_bsl", "ml_metadata", "tensorflow_recommenders", "pipeline",
+    "pydantic", "pyarrow", "pandas", "rich", "yaml",
+    *(
+        f"components.{path.stem}"
+        for path in (ROOT / "components").iterdir()
+        if path.stem not in ("__init__", "__pycache__", "contract")
+    ),
+]  # fmt: skip
+
+
+def modules() -> list[str]:
+    """Every module below serving; a `__main__` would run."""
+    files = sorted((ROOT / "serving").rglob("*.py"))
+    return [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in files
+        if path.stem != "__main__"
+    ]
+
+
+def test_serving_imports_neither_tfx_nor_beam_nor_the_pipeline():
+    assert "components.trainer" in BLOCKED and "components.storage" in BLOCKED
+    assert {"serving.client", "serving.model_server.server"} <= set(modules())
+    script = (
+        "import importlib, sys\n"
+        "class Block:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if any(name == b or name.startswith(b + '.') for b in {BLOCKED!r}):\n"
+        "            raise ImportError(f'{name} is not installed where models are served')\n"
+        "sys.meta_path.insert(0, Block())\n"
+        f"for name in {modules()!r}:\n"
+        "    importlib.import_module(name)\n"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
