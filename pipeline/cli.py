@@ -18,7 +18,7 @@ from types import TracebackType
 from pipeline.errors import FAILED, INTERRUPTED, MarqueeError
 from pipeline.typed import typed
 
-COMMANDS = ("run", "status", "gates", "serve", "recommend", "similar", "rate", "data", "config")
+COMMANDS = ("run", "status", "gates", "serve", "recommend", "similar", "rate", "data", "config", "kubeflow")
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -24,6 +24,7 @@ from components.serving_check.params import ServingCheckParams
 from components.trainer.params import TrainerParams
 from components.transform.params import TransformParams
 from pipeline import metadata_url
+from pipeline.kubeflow.params import KubeflowParams
 
 
 def _check_metadata(url: str | None) -> str | None:
@@ -95,6 +96,10 @@ class Config(Section):
         ServingCheckParams.model_validate({}), description="the model server's trial of a candidate"
     )
     pusher: PusherParams = Field(PusherParams.model_validate({}), description="publishing and retention")
+    kubeflow: KubeflowParams = Field(
+        KubeflowParams.model_validate({}),
+        description="running on Kubeflow Pipelines; not read by marquee run",
+    )
 
     @pydantic.model_validator(mode="after")
     def _metadata_beside_remote_artifacts(self) -> Config:

@@ -11,19 +11,16 @@ import contextlib
 import dataclasses
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
 from tfx.components.example_validator.component import ExampleValidator
-from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.transform.component import Transform
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.orchestration.pipeline import Pipeline
 from tfx.types import BaseChannel
 
-import components
 from components import contract
 from components.all_events.component import AllEvents
 from components.baseline.component import Baseline
@@ -31,6 +28,7 @@ from components.data_check.component import DataCheck
 from components.evaluator.component import Evaluator
 from components.example_gen.component import ExampleGen
 from components.example_gen.fingerprint import fingerprint
+from components.import_schema.component import ImportSchema
 from components.index.component import Index
 from components.pusher import versions
 from components.pusher.component import Pusher
@@ -43,34 +41,61 @@ from pipeline.config import Config
 from pipeline.errors import ConfigError
 from pipeline.metadata_store import connection_config
 
-_SCHEMAS = Path(components.__file__).parent / "transform" / "schemas"
 _SERVING = "serving/model_server"  # started by the serving check as a process
-_LATEST = "latest"  # value of trainer.warm_start: the version that was pushed last
+LATEST = "latest"  # value of trainer.warm_start: the version that was pushed last
 
 
-def create_pipeline(config: Config) -> Pipeline:
+@dataclasses.dataclass(frozen=True)
+class Launch:
+    """What may differ from one run to the next while the pipeline stays the same.
+
+    Each is a plain value here and one of TFX's RuntimeParameters on Kubeflow.
+
+    Attributes:
+      data: folder of the raw files.
+      fingerprint: of these files, see components.example_gen.fingerprint.
+      push_to: root of the served models.
+      max_steps: steps of a fit, at most, instead of `trainer.max_steps`; None: as the config says.
+    """
+
+    data: Any
+    fingerprint: Any
+    push_to: Any
+    max_steps: Any = None
+
+    @classmethod
+    def local(cls, config: Config) -> Launch:
+        """That of the config.
+
+        Raises:
+          ValueError: `data` is not set.
+        """
+        if config.data is None:
+            raise ValueError("config.data is not set; pipeline.data.resolve finds the data")
+        return cls(config.data, fingerprint(config.data), config.serving_dir)
+
+
+def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:
     """The whole graph.
 
     Args:
-      config: `data` must be set, to a local folder (see pipeline.data.resolve).
+      config: without a `launch`, `data` must be set to a local folder (see pipeline.data.resolve).
+      launch: default `Launch.local(config)`.
 
     Raises:
       ValueError: `data` is not set.
       ConfigError: Beam refuses one of `beam_pipeline_args`.
     """
-    if config.data is None:
-        raise ValueError("config.data is not set; pipeline.data.resolve finds the data")
+    launch = launch or Launch.local(config)
     example_gen = ExampleGen(
-        data_path=config.data, fingerprint=fingerprint(config.data), params=config.example_gen.to_json()
+        data_path=launch.data, fingerprint=launch.fingerprint, params=config.example_gen.to_json()
     ).with_id("example_gen")
     timelines, movies = example_gen.outputs["timelines"], example_gen.outputs["movies"]
 
     statistics_timelines = StatisticsGen(examples=timelines).with_id("statistics_timelines")
     statistics_movies = StatisticsGen(examples=movies).with_id("statistics_movies")
-    schema_timelines = ImportSchemaGen(schema_file=str(_SCHEMAS / "timelines.pbtxt")).with_id(
-        "schema_timelines"
-    )
-    schema_movies = ImportSchemaGen(schema_file=str(_SCHEMAS / "movies.pbtxt")).with_id("schema_movies")
+    schema_timelines = ImportSchema(schema_file="timelines.pbtxt").with_id("schema_timelines")
+    schema_movies = ImportSchema(schema_file="movies.pbtxt").with_id("schema_movies")
     validate_timelines = ExampleValidator(
         statistics=statistics_timelines.outputs["statistics"], schema=schema_timelines.outputs["schema"]
     ).with_id("validate_timelines")
@@ -99,6 +124,7 @@ def create_pipeline(config: Config) -> Pipeline:
         transform_graph=transform.outputs["transform_graph"],
         model_params=config.model,
         params=_warm_start(config),
+        max_steps=launch.max_steps,
     ).with_id("trainer")
     # Nothing is computed from data that was found wrong.
     transform.add_upstream_node(data_check)
@@ -107,7 +133,7 @@ def create_pipeline(config: Config) -> Pipeline:
         towers=trainer.outputs["model"], movies=movies, timelines=timelines, params=config.index
     ).with_id("index")
     model = index.outputs["model"]
-    baseline = Baseline(model=model, push_destination=config.serving_dir).with_id("baseline")
+    baseline = Baseline(model=model, push_destination=launch.push_to).with_id("baseline")
     evaluator = Evaluator(
         examples=timelines,
         model=model,
@@ -117,7 +143,7 @@ def create_pipeline(config: Config) -> Pipeline:
     # What is pushed: this model as it was tested, or its fit on all events.
     final_fit = None
     if config.final_fit == contract.ALL:
-        final_fit = _final_fit(config, timelines, movies, transform, trainer, index, evaluator)
+        final_fit = _final_fit(config, launch, timelines, movies, transform, trainer, index, evaluator)
     final_index = final_fit.index if final_fit else index
     final_evaluator = final_fit.evaluator if final_fit else evaluator
     serving_check = ServingCheck(
@@ -134,7 +160,7 @@ def create_pipeline(config: Config) -> Pipeline:
         infra_blessing=serving_check.outputs["infra_blessing"],
         evaluation=evaluator.outputs["evaluation"],
         tested_model=model if final_fit else None,
-        destination=config.serving_dir,
+        destination=launch.push_to,
         params=config.pusher,
     ).with_id("pusher")
 
@@ -149,8 +175,8 @@ def create_pipeline(config: Config) -> Pipeline:
             # Stock components: of the project they run nothing, or what is named.
             _on_sources(statistics_timelines),
             _on_sources(statistics_movies),
-            _on_sources(schema_timelines, "transform/schemas"),
-            _on_sources(schema_movies, "transform/schemas"),
+            _on_sources(schema_timelines, "import_schema", "transform/schemas"),
+            _on_sources(schema_movies, "import_schema", "transform/schemas"),
             _on_sources(validate_timelines),
             _on_sources(validate_movies),
             _on_sources(data_check, "data_check"),
@@ -177,6 +203,7 @@ class _FinalFit:
 
 def _final_fit(
     config: Config,
+    launch: Launch,
     timelines: BaseChannel,
     movies: BaseChannel,
     transform: Transform,
@@ -196,6 +223,7 @@ def _final_fit(
         transform_graph=transform.outputs["transform_graph"],
         model_params=config.model,
         params=_warm_start(config),
+        max_steps=launch.max_steps,
         repeat=FitToRepeat(
             model=trainer.outputs["model"],
             model_run=trainer.outputs["model_run"],
@@ -268,7 +296,7 @@ def _warm_start(config: Config) -> TrainerParams:
     Of a version fitted on all events it is the model that was tested: weights that
     have seen the test split would make the next test worthless.
     """
-    if config.trainer.warm_start != _LATEST:
+    if config.trainer.warm_start != LATEST:
         return config.trainer
     version = versions.latest(config.serving_dir)
     return config.trainer.model_copy(update={"warm_start": (version and version.unseen) or ""})

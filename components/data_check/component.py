@@ -6,16 +6,11 @@ from typing import Any, ClassVar
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import artifact, standard_artifacts
+from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter
+from tfx.types.experimental import simple_artifacts
 
 from components.data_check import executor
-
-
-class DataCheckReport(artifact.Artifact):
-    """anomalies.json: a list of {dataset, split, feature, reason, detail}, empty when all is well."""
-
-    TYPE_NAME = "DataCheckReport"
 
 
 class DataCheckSpec(types.ComponentSpec):
@@ -24,7 +19,8 @@ class DataCheckSpec(types.ComponentSpec):
         executor.TIMELINES_ANOMALIES: ChannelParameter(type=standard_artifacts.ExampleAnomalies),
         executor.MOVIES_ANOMALIES: ChannelParameter(type=standard_artifacts.ExampleAnomalies),
     }
-    OUTPUTS: ClassVar[dict[str, Any]] = {executor.REPORT: ChannelParameter(type=DataCheckReport)}
+    # A type of TFX's own: one of the project's cannot travel through Kubeflow.
+    OUTPUTS: ClassVar[dict[str, Any]] = {executor.REPORT: ChannelParameter(type=simple_artifacts.File)}
 
 
 class DataCheck(base_component.BaseComponent):
@@ -36,6 +32,9 @@ class DataCheck(base_component.BaseComponent):
     Args:
       timelines_anomalies: `anomalies` of the ExampleValidator on timelines.
       movies_anomalies: the same on movies.
+
+    Output: `report`, anomalies.json: a list of {dataset, split, feature, reason, detail},
+    empty when all is well.
     """
 
     SPEC_CLASS = DataCheckSpec
@@ -47,7 +46,7 @@ class DataCheck(base_component.BaseComponent):
                 **{
                     executor.TIMELINES_ANOMALIES: timelines_anomalies,
                     executor.MOVIES_ANOMALIES: movies_anomalies,
-                    executor.REPORT: types.Channel(type=DataCheckReport),
+                    executor.REPORT: types.Channel(type=simple_artifacts.File),
                 }
             )
         )

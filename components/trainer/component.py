@@ -10,7 +10,7 @@ from tfx.components.trainer import component as tfx_trainer
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.proto import trainer_pb2
 from tfx.types import standard_artifacts, standard_component_specs
-from tfx.types.component_spec import ChannelParameter
+from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from components import contract
 from components.model.params import ModelParams
@@ -27,6 +27,10 @@ class TrainerSpec(standard_component_specs.TrainerSpec):
         executor.TESTED_MODEL_KEY: ChannelParameter(type=standard_artifacts.Model, optional=True),
         executor.TESTED_RUN_KEY: ChannelParameter(type=standard_artifacts.ModelRun, optional=True),
         executor.BLESSING_KEY: ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),
+    }
+    PARAMETERS = {  # noqa: RUF012
+        **standard_component_specs.TrainerSpec.PARAMETERS,
+        executor.MAX_STEPS_KEY: ExecutionParameter(type=int, optional=True),
     }
 
 
@@ -55,6 +59,7 @@ class Trainer(tfx_trainer.Trainer):
       model_params, params: the two config sections.
       repeat: the fit to do again on `timelines`, of which train alone is read: nothing is
         held out, and as many epochs are run as it kept. None: a fit that stops by eval.
+      max_steps: in place of `params.max_steps`, a number or a RuntimeParameter; None: that.
 
     Outputs: `model`, the towers' SavedModel; `model_run`, TensorBoard logs and contract.FIT.
     """
@@ -70,6 +75,7 @@ class Trainer(tfx_trainer.Trainer):
         model_params: ModelParams,
         params: TrainerParams,
         repeat: FitToRepeat | None = None,
+        max_steps: int | None = None,
     ) -> None:
         spec = TrainerSpec(
             examples=timelines,
@@ -86,6 +92,7 @@ class Trainer(tfx_trainer.Trainer):
                 executor.TESTED_MODEL_KEY: repeat and repeat.model,
                 executor.TESTED_RUN_KEY: repeat and repeat.model_run,
                 executor.BLESSING_KEY: repeat and repeat.blessing,
+                executor.MAX_STEPS_KEY: max_steps,
             },
             model=types.Channel(type=standard_artifacts.Model),
             model_run=types.Channel(type=standard_artifacts.ModelRun),

@@ -21,6 +21,8 @@ MOVIES_KEY = "movies"
 TESTED_MODEL_KEY = "tested_model"
 TESTED_RUN_KEY = "tested_run"
 BLESSING_KEY = "blessing"
+# Execution property of a run that says how long to train, in place of the config.
+MAX_STEPS_KEY = "max_steps"
 
 
 class Executor(tfx_executor.GenericExecutor):
@@ -64,4 +66,6 @@ class Executor(tfx_executor.GenericExecutor):
         if input_dict.get(TESTED_RUN_KEY):
             tested_run = artifact_utils.get_single_uri(input_dict[TESTED_RUN_KEY])
             fn_args.custom_config[run.TESTED_RUN] = tested_run
+        if exec_properties.get(MAX_STEPS_KEY) is not None:
+            fn_args.custom_config[run.MAX_STEPS] = exec_properties[MAX_STEPS_KEY]
         return fn_args

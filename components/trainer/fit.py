@@ -77,14 +77,18 @@ def fit(
       params: seed, schedule, patience.
       log_dir: for TensorBoard.
       last_epoch: end after this epoch, at most `params.epochs`, on the learning rates
-        that it and those before it have in a fit of all epochs. None: all epochs.
+        that it and those before it have in a fit of all epochs. None: all epochs, or as
+        many steps as `params.max_steps` allows.
 
     Raises:
       FloatingPointError: the loss is not finite; the step and what to change are named.
     """
     dataset = events.training_batches(windows, positions, params.batch_size, params.seed)
     steps = int(dataset.cardinality())
-    optimizer = keras.optimizers.Adam(learning_rate(params.learning_rate, steps * params.epochs))
+    length = steps * params.epochs
+    if params.max_steps:
+        length = min(length, params.max_steps)
+    optimizer = keras.optimizers.Adam(learning_rate(params.learning_rate, length))
 
     # AutoGraph would convert all of Keras (14 s) for control flow that is not there.
     @tf.function(autograph=False)
@@ -99,17 +103,21 @@ def fit(
     writer = tf.summary.create_file_writer(log_dir)
     best = FitResult(best_epoch=0, epochs=0, recall={})
     best_score, best_weights = -math.inf, model.get_weights()
-    epochs = params.epochs if last_epoch is None else min(last_epoch, params.epochs)
-    total = steps * epochs
+    epochs = math.ceil(length / steps)  # the last one may be a part
+    if last_epoch is not None:
+        epochs = min(last_epoch, epochs)
+    total = min(length, steps * epochs)
     epoch = 0
     for epoch in range(1, epochs + 1):
         started = time.monotonic()
         sums = {"retrieval": 0.0, "rating": 0.0}
         text = f"epoch {epoch}/{epochs}"
-        for i, pairs in enumerate(dataset):
+        before = (epoch - 1) * steps
+        in_epoch = min(steps, length - before)
+        for i, pairs in enumerate(dataset if in_epoch == steps else dataset.take(in_epoch)):
             losses = step(pairs)
-            if i % 10 == 0 or i == steps - 1:
-                progress.report((epoch - 1) * steps + i + 1, total, f"{text}  {_recall_text(best.recall)}")
+            if i % 10 == 0 or i == in_epoch - 1:
+                progress.report(before + i + 1, total, f"{text}  {_recall_text(best.recall)}")
             for name, value in losses.items():
                 sums[name] += float(value)
             if not math.isfinite(sums["retrieval"] + sums["rating"]):
@@ -118,7 +126,7 @@ def fit(
                     "lower trainer.learning_rate or raise model.temperature"
                 )
         recall = eval_recall()
-        means = {name: value / steps for name, value in sums.items()}
+        means = {name: value / in_epoch for name, value in sums.items()}
         seconds = time.monotonic() - started
         _log.info("epoch %d: %.1f s, losses %s, %s", epoch, seconds, means, _recall_text(recall))
         with writer.as_default(step=epoch):

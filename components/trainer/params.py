@@ -10,6 +10,12 @@ from components.params import Section
 class TrainerParams(Section):
     seed: int = Field(1, ge=0, description="seed of weights, shuffling, dropout and drawn negatives")
     epochs: int = Field(6, ge=1, description="passes over the (prefix, next) pairs, at most")
+    max_steps: int = Field(
+        0,
+        ge=0,
+        description="steps of the fit in all, at most, however many its epochs have; 0: no such limit. The "
+        "learning rate falls to 0 by the last one",
+    )
     batch_size: int = Field(
         1024, ge=2, description="B, pairs in a step; each is the others' in-batch negative"
     )

@@ -29,6 +29,7 @@ TRAINER_PARAMS = "trainer"
 TIMELINES = "timelines_uri"
 MOVIES = "movies_uri"
 TESTED_RUN = "tested_run_uri"
+MAX_STEPS = "max_steps"
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -38,7 +39,8 @@ def run_fn(fn_args: FnArgs) -> None:
       fn_args: `transform_graph_path`, `serving_model_dir`, `model_run_dir`, and in
         `custom_config` the URIs of the two artifacts and the two params as JSON;
         for a final fit also that of the tested fit's model_run: then train is all
-        there is, and the fit ends after as many epochs as the tested one kept.
+        there is, and the fit ends after as many epochs as the tested one kept. A
+        MAX_STEPS among them stands in for `max_steps` of the params.
 
     Raises:
       ValueError: nothing to train on.
@@ -46,6 +48,8 @@ def run_fn(fn_args: FnArgs) -> None:
     config = fn_args.custom_config
     model_params = ModelParams.from_json(config[MODEL_PARAMS])
     params = TrainerParams.from_json(config[TRAINER_PARAMS])
+    if MAX_STEPS in config:
+        params = TrainerParams.model_validate({**params.model_dump(), MAX_STEPS: config[MAX_STEPS]})
     keras.utils.set_random_seed(params.seed)
 
     transform = catalogue.MovieTransform(fn_args.transform_graph_path)

@@ -11,7 +11,7 @@ from tfx.orchestration.pipeline import Pipeline
 from components import contract
 from pipeline.code_hash import code_hash
 from pipeline.config_file import load
-from pipeline.dag import create_pipeline
+from pipeline.dag import Launch, create_pipeline
 from pipeline.errors import ConfigError
 
 # Each component with those whose outputs it reads, or whose verdict it waits for.
@@ -136,7 +136,9 @@ def test_every_component_carries_the_hash_of_its_code(data: Path) -> None:
     stock = {"statistics_timelines", "statistics_movies", "validate_timelines", "validate_movies"}
     schemas = {"schema_timelines", "schema_movies"}
     for node, found in hashes.items():
-        rooms = () if node in stock else ("transform/schemas",) if node in schemas else (node,)
+        rooms = (
+            () if node in stock else ("import_schema", "transform/schemas") if node in schemas else (node,)
+        )
         also = ("serving/model_server",) if node == "serving_check" else ()  # started as a process
         assert found == code_hash(*rooms, also=also), node
 
@@ -200,6 +202,16 @@ def test_latest_means_the_tested_model_of_a_final_fit(data: Path) -> None:
         assert str(served / contract.MODEL_TESTED / "17") in values[node]["custom_config"]
     (served / contract.MODEL_TESTED / "17" / "saved_model.pb").unlink()  # then nothing honest is left
     assert changed(data, "trainer.warm_start=latest") == set()
+
+
+def test_what_differs_from_run_to_run_reaches_its_components(data: Path) -> None:
+    config = load(None, ["final_fit=all"])
+    launch = Launch(data="/d", fingerprint="f", push_to="/p", max_steps=7)
+    values = properties(create_pipeline(config, launch))
+    assert (values["example_gen"]["data_path"], values["example_gen"]["data_fingerprint"]) == ("/d", "f")
+    assert values["baseline"]["push_destination"] == values["pusher"]["destination"] == "/p"
+    assert values["trainer"]["max_steps"] == values["final_trainer"]["max_steps"] == "7"
+    assert values["evaluator"] == properties(graph(data, "final_fit=all"))["evaluator"]
 
 
 def test_without_data_it_says_who_finds_it() -> None:

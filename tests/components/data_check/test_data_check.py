@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.types import artifact_utils, channel, standard_artifacts
+from tfx.types.experimental import simple_artifacts
 
 from components import contract
 from components.data_check import executor
 from components.data_check.anomalies import WHOLE_DATASET, DataCheckError
-from components.data_check.component import DataCheck, DataCheckReport
+from components.data_check.component import DataCheck
 
 
 def anomalies(**reasons: tuple[str, str]) -> anomalies_pb2.Anomalies:
@@ -36,7 +37,7 @@ def artifact(folder: Path, splits: dict[str, anomalies_pb2.Anomalies]) -> standa
 
 def run(tmp_path, timelines=None, movies=None) -> list[dict]:
     """Runs the executor; returns the report, also when it raises (through the folder)."""
-    report = DataCheckReport()
+    report = simple_artifacts.File()
     report.uri = str(tmp_path / "report")
     good = anomalies_pb2.Anomalies()
     inputs = {

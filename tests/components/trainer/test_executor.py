@@ -24,14 +24,14 @@ def artifact(kind, uri, **properties):
     return made
 
 
-def component(inputs, *, final):
+def component(inputs, *, final, max_steps=None):
     channels = {key: channel_utils.as_channel([made]) for key, made in inputs.items()}
     repeat = None
     if final:
         repeat = FitToRepeat(channels["tested_model"], channels["tested_run"], channels["blessing"])
     return Trainer(
         channels["examples"], channels["movies"], channels["transform_graph"], ModelParams(), TrainerParams(),
-        repeat,
+        repeat, max_steps,
     )  # fmt: skip
 
 
@@ -101,3 +101,11 @@ def test_the_first_fit_has_no_tested_run(inputs, outputs, monkeypatch):
     assert json.loads(first.exec_properties["eval_args"]) == {}
     (fn_args,) = do(monkeypatch, {key: inputs[key] for key in first.inputs}, outputs, first.exec_properties)
     assert run.TESTED_RUN not in fn_args.custom_config
+    assert run.MAX_STEPS not in fn_args.custom_config
+
+
+def test_a_runs_limit_of_steps_reaches_run_fn(inputs, outputs, monkeypatch):
+    inputs["blessing"].set_int_custom_property("blessed", 1)
+    limited = component(inputs, final=True, max_steps=7)
+    (fn_args,) = do(monkeypatch, inputs, outputs, limited.exec_properties)
+    assert fn_args.custom_config[run.MAX_STEPS] == 7

@@ -9,7 +9,12 @@ from components.trainer import fit, run
 from components.trainer.params import TrainerParams
 
 
-def test_a_final_fit_reads_train_alone_and_ends_with_the_tested_best_epoch(pushed_workspace, tmp_path):
+def test_a_final_fit_reads_train_alone_and_ends_with_the_tested_best_epoch(
+    pushed_workspace, tmp_path, monkeypatch
+):
+    fitted_with = []
+    real = fit.fit
+    monkeypatch.setattr(fit, "fit", lambda *args: fitted_with.append(args[4]) or real(*args))
     timelines = pushed_workspace.artifact("example_gen", "timelines")
     shutil.copytree(timelines / "Split-train", tmp_path / "timelines" / "Split-train")  # no eval, no test
     fit.FitResult(best_epoch=1, epochs=3, recall={10: 0.2}).write(str(tmp_path / "tested_run"))
@@ -25,9 +30,11 @@ def test_a_final_fit_reads_train_alone_and_ends_with_the_tested_best_epoch(pushe
                 run.TIMELINES: str(tmp_path / "timelines"),
                 run.MOVIES: str(pushed_workspace.artifact("example_gen", "movies")),
                 run.TESTED_RUN: str(tmp_path / "tested_run"),
+                run.MAX_STEPS: 10_000,  # of the run, in place of the params'
             },
         )
     )
+    assert fitted_with == [params.model_copy(update={"max_steps": 10_000})]
     assert fit.FitResult.read(str(tmp_path / "run")) == fit.FitResult(best_epoch=1, epochs=1, recall={})
     assert (tmp_path / "towers" / "saved_model.pb").is_file()
     assert (tmp_path / "towers" / contract.ASSETS_EXTRA / contract.WARM_START).is_file()

@@ -1,0 +1,1 @@
+"""A curated schema as an artifact."""

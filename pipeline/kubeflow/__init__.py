@@ -1,0 +1,1 @@
+"""Running the pipeline on Kubeflow Pipelines v2: its spec, what checks it, what runs in its containers."""

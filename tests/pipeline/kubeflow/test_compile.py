@@ -1,0 +1,275 @@
+"""The compiled spec: the graph is the DAG's, and every knob of the config is in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+from tfx.orchestration.pipeline import Pipeline
+
+from pipeline import cli
+from pipeline.config_file import load
+from pipeline.dag import Launch, create_pipeline
+from pipeline.errors import ConfigError
+from pipeline.kubeflow.documents import Documents, read_all
+from pipeline.kubeflow.lint import problems
+from pipeline.kubeflow.task import MODULE
+from pipeline.runners.kubeflow import FIND_DATA, compile_pipeline
+
+REPOSITORY = Path(__file__).parents[3]
+KNOBS = (
+    "name=shop",
+    "final_fit=all",
+    "metadata=mysql://marquee:hunter2@db/m",
+    "kubeflow.image=registry.example/marquee:7",
+    "kubeflow.image_pull_policy=Always",
+    "kubeflow.pipeline_root=s3://bucket/runs",
+    "kubeflow.volumes={claim: /mnt/marquee}",
+    "kubeflow.artifacts_dir=/mnt/marquee/artifacts",
+    "kubeflow.data=/mnt/marquee/data/{date}",
+    "kubeflow.push_to=/mnt/marquee/serving_model",
+    "kubeflow.cpu={default: 0.5, final_trainer: 4}",
+    "kubeflow.memory_gib={default: 3, trainer: 12.5}",
+    "kubeflow.accelerator={trainer: nvidia.com/gpu, final_trainer: nvidia.com/gpu}",
+    "kubeflow.accelerators={trainer: 2}",
+    "kubeflow.node_selector={pool: gpu}",
+    "kubeflow.retries=5",
+    "kubeflow.retry_wait_s=7",
+    "kubeflow.beam_pipeline_args=[--runner=FlinkRunner, --flink_master=flink:8081]",
+    "kubeflow.env={TZ: UTC}",
+    "kubeflow.secret_env={AWS_SECRET_ACCESS_KEY: s3-keys/secret}",
+    "trainer.max_steps=300",
+)
+
+
+@pytest.fixture(scope="module")
+def plain() -> Documents:
+    return compile_pipeline(load())
+
+
+@pytest.fixture(scope="module")
+def full() -> Documents:
+    return compile_pipeline(load(None, KNOBS))
+
+
+def tasks(documents: Documents) -> dict[str, Any]:
+    return documents.pipeline["root"]["dag"]["tasks"]
+
+
+def containers(documents: Documents) -> dict[str, Any]:
+    """task -> its container"""
+    executors = documents.pipeline["deploymentSpec"]["executors"]
+    return {name: executors[f"exec-{name}"]["container"] for name in tasks(documents)}
+
+
+def kubernetes(documents: Documents) -> dict[str, Any]:
+    """task -> its part of the platform's document"""
+    executors = documents.platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    return {name: executors[f"exec-{name}"] for name in tasks(documents)}
+
+
+def graph(documents: Documents) -> dict[str, set[str]]:
+    return {name: set(task.get("dependentTasks", ())) for name, task in tasks(documents).items()}
+
+
+def dag(*overrides: str) -> Pipeline:
+    return create_pipeline(load(None, overrides), Launch(data="/d", fingerprint="f", push_to="/p"))
+
+
+@pytest.mark.parametrize("final_fit", ["train", "all"])
+def test_the_graph_is_the_dag_and_a_step_that_finds_the_data(
+    plain: Documents, full: Documents, final_fit: str
+) -> None:
+    expected = {
+        node.id.replace("_", "-"): {up.id.replace("_", "-") for up in node.upstream_nodes}
+        for node in dag(f"final_fit={final_fit}").components
+    }
+    expected["example-gen"] = {FIND_DATA}
+    assert graph(full if final_fit == "all" else plain) == {**expected, FIND_DATA: set()}
+
+
+def test_it_is_sound_and_parses_strictly(plain: Documents, full: Documents, tmp_path: Path) -> None:
+    for documents in (plain, full):
+        documents.write(tmp_path / "spec.yaml")
+        written = read_all(tmp_path / "spec.yaml")
+        assert problems(written) == []
+        spec = json_format.ParseDict(written[0], pipeline_spec_pb2.PipelineSpec())
+        assert spec.schema_version == "2.1.0"
+        deployment = json_format.MessageToDict(spec.deployment_spec)
+        json_format.ParseDict(deployment, pipeline_spec_pb2.PipelineDeploymentConfig())
+        json_format.ParseDict(written[1], pipeline_spec_pb2.PlatformSpec())
+
+
+def test_nothing_of_this_machine_and_no_secret_is_in_it(full: Documents) -> None:
+    text = json.dumps([full.pipeline, full.platform])
+    for part in (str(REPOSITORY), str(Path.home()), str(Path.cwd()), "hunter2", "mysql"):
+        assert part not in text
+
+
+def test_the_same_config_gives_the_same_file(plain: Documents) -> None:
+    again = compile_pipeline(load())
+    assert (again.pipeline, again.platform) == (plain.pipeline, plain.platform)
+
+
+def test_a_runs_parameters(plain: Documents, full: Documents) -> None:
+    def parameters(documents: Documents) -> dict[str, Any]:
+        specs = documents.pipeline["root"]["inputDefinitions"]["parameters"]
+        return {name: (spec["parameterType"], spec.get("defaultValue")) for name, spec in specs.items()}
+
+    assert parameters(plain) == {
+        "data": ("STRING", None),
+        "date": ("STRING", ""),
+        "fingerprint": ("STRING", ""),
+        "push_to": ("STRING", None),
+        "max_steps": ("NUMBER_INTEGER", 0),
+    }
+    assert parameters(full) == {
+        "data": ("STRING", "/mnt/marquee/data/{date}"),
+        "date": ("STRING", ""),
+        "fingerprint": ("STRING", ""),
+        "push_to": ("STRING", "/mnt/marquee/serving_model"),
+        "max_steps": ("NUMBER_INTEGER", 300),
+    }
+
+
+def test_what_a_run_is_given_reaches_the_steps(full: Documents) -> None:
+    inputs = {
+        name: task["inputs"]["parameters"]
+        for name, task in tasks(full).items()
+        if "parameters" in task["inputs"]
+    }
+    for name in ("data_path", "fingerprint"):
+        key = {"fingerprint": "data_fingerprint"}.get(name, name)
+        assert inputs["example-gen"][key] == {
+            "taskOutputParameter": {"producerTask": FIND_DATA, "outputParameterKey": name}
+        }
+    assert inputs[FIND_DATA] == {
+        name: {"componentInputParameter": name} for name in ("data", "date", "fingerprint")
+    }
+    for step, key, parameter in (
+        ("trainer", "max_steps", "max_steps"),
+        ("final-trainer", "max_steps", "max_steps"),
+        ("baseline", "push_destination", "push_to"),
+        ("pusher", "destination", "push_to"),
+    ):
+        assert inputs[step][key] == {"componentInputParameter": parameter}
+
+
+def test_what_looks_outside_its_inputs_is_never_cached(plain: Documents) -> None:
+    cached = {name for name, task in tasks(plain).items() if task["cachingOptions"].get("enableCache")}
+    assert tasks(plain).keys() - cached == {FIND_DATA, "baseline", "pusher"}
+    uncached = compile_pipeline(load(None, ["cache=false"]))
+    assert not any(task.get("cachingOptions") for task in tasks(uncached).values())
+
+
+def test_every_step_runs_the_projects_entry_point_in_the_image(full: Documents) -> None:
+    for name, container in containers(full).items():
+        assert container["image"] == "registry.example/marquee:7"
+        assert container["env"] == [{"name": "TZ", "value": "UTC"}]
+        if name == FIND_DATA:
+            continue
+        assert container["command"] == ["python", "-m", MODULE]
+        arguments = container["args"]
+        assert arguments[arguments.index("--json_serialized_invocation_args") + 1] == "{{$}}"
+        assert arguments[arguments.index("--artifact_root") + 1] == "/mnt/marquee/artifacts"
+        assert {"--runner=FlinkRunner", "--flink_master=flink:8081"} <= set(arguments)
+
+
+def test_resources_of_a_step(plain: Documents, full: Documents) -> None:
+    resources = {name: container["resources"] for name, container in containers(full).items()}
+    assert resources["index"] == {
+        "cpuLimit": 0.5, "cpuRequest": 0.5, "resourceCpuLimit": "0.5", "resourceCpuRequest": "0.5",
+        "memoryLimit": 3.221, "memoryRequest": 3.221,
+        "resourceMemoryLimit": "3072Mi", "resourceMemoryRequest": "3072Mi",
+    }  # fmt: skip
+    assert resources["trainer"]["resourceMemoryLimit"] == "12800Mi"
+    assert resources["final-trainer"]["resourceCpuLimit"] == "4"
+    assert resources["trainer"]["accelerator"] == {
+        "type": "nvidia.com/gpu", "count": "2", "resourceType": "nvidia.com/gpu", "resourceCount": "2"
+    }  # fmt: skip
+    assert resources["final-trainer"]["accelerator"]["resourceCount"] == "1"
+    assert {name for name in resources if "accelerator" in resources[name]} == {"final-trainer", "trainer"}
+    assert containers(plain)["trainer"]["resources"]["resourceMemoryLimit"] == "8192Mi"
+
+
+def test_retries_of_a_step(full: Documents) -> None:
+    for task in tasks(full).values():
+        assert task["retryPolicy"] == {
+            "maxRetryCount": 5, "backoffDuration": "7s", "backoffFactor": 2.0, "backoffMaxDuration": "3600s"
+        }  # fmt: skip
+    none = compile_pipeline(load(None, ["kubeflow.retries=0"]))
+    assert not any("retryPolicy" in task for task in tasks(none).values())
+
+
+def test_what_kubernetes_adds(plain: Documents, full: Documents) -> None:
+    assert full.pipeline["defaultPipelineRoot"] == "s3://bucket/runs"
+    for name, config in kubernetes(full).items():
+        assert config["imagePullPolicy"] == "Always"
+        assert config["pvcMount"] == [{"constant": "claim", "mountPath": "/mnt/marquee"}]
+        assert config["secretAsEnv"] == [
+            {
+                "secretName": "s3-keys",
+                "keyToEnv": [{"envVar": "AWS_SECRET_ACCESS_KEY", "secretKey": "secret"}],
+            }
+        ]
+        assert config.get("nodeSelector") == ({"labels": {"pool": "gpu"}} if "trainer" in name else None)
+    assert set(map(json.dumps, kubernetes(plain).values())) == {'{"imagePullPolicy": "IfNotPresent"}'}
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("trainer.warm_start=latest", "trainer.warm_start = latest: .* when the spec is compiled"),
+        (
+            "kubeflow.cpu={tariner: 2}",
+            "kubeflow.cpu.tariner: there is no such step; the steps are baseline",
+        ),
+        ("kubeflow.accelerator={gpu: 2}", "kubeflow.accelerator"),
+        ("kubeflow.env={URL: 'http://u:pw@host'}", "holds an address with a password"),
+    ],
+)
+def test_a_config_that_kubeflow_cannot_run_is_explained(override: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        compile_pipeline(load(None, [override]))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (
+            ["kubeflow.pipeline_root=/mnt/x"],
+            "takes gs://, s3://, minio:// only",
+        ),
+        (["kubeflow.data=/mnt/x"], "data = /mnt/x: lies on no volume"),
+        (["kubeflow.push_to=models"], "push_to = models: must be an absolute folder or a URL"),
+        (
+            ["kubeflow.volumes={c: /mnt/a}", "kubeflow.push_to=/mnt/ab"],
+            "/mnt/ab: lies on no volume",
+        ),
+        (["kubeflow.accelerators={trainer: 2}"], "accelerators.trainer: accelerator says nothing of trainer"),
+        (["kubeflow.env={A: x}", "kubeflow.secret_env={A: s/k}"], "A stands in env and in secret_env"),
+        (["kubeflow.secret_env={A: hunter2}"], r"kubeflow.secret_env\[A\] = 'hunter2'"),
+        (["kubeflow.cpu={trainer: 0}"], r"kubeflow.cpu\[trainer\] = 0"),
+        (["kubeflow.volumes={c: mnt}"], r"kubeflow.volumes\[c\] = 'mnt'"),
+    ],
+)
+def test_a_wrong_knob_is_explained(overrides: list[str], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load(None, overrides)
+
+
+def test_the_command_writes_the_file(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, plain: Documents
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["kubeflow", "compile", "--output", "out/spec.yaml"]) == 0
+    out = capfd.readouterr().out
+    assert "out/spec.yaml: marquee, 16 steps, image marquee-pipeline:0.1.0" in out
+    assert "must be given" in out
+    written = list(yaml.safe_load_all((tmp_path / "out" / "spec.yaml").read_text()))
+    assert written == [plain.pipeline, plain.platform]
