@@ -343,16 +343,18 @@ def main() -> None:
     vectors, queries = np.load(args.vectors), np.load(args.queries)
     engine = LOADED[args.engine]
     began = time.monotonic()
-    if args.engine == "scann-exported":
-        engine.build(vectors, queries, args.out, K, TARGET_RECALL, K)
-    elif args.engine == "scann-served":
-        # By the config's defaults, and asked for what `serving_default` asks for.
+    if engine is ScannExported:
         from components.index.approximate import first_ask
         from components.index.params import IndexParams
 
         params = IndexParams.model_validate({})
-        sample, ask = queries[: params.recall_queries], first_ask(params.default_k)
-        engine.build(vectors, sample, args.out, params.recall_at, params.target_recall, ask)
+        sample = queries[: params.recall_queries]
+        if args.engine == "scann-exported":
+            engine.build(vectors, sample, args.out, K, TARGET_RECALL, K)
+        else:
+            # By the config's defaults, and asked for what `serving_default` asks for.
+            ask = first_ask(params.default_k)
+            engine.build(vectors, sample, args.out, params.recall_at, params.target_recall, ask)
     else:
         engine.build(vectors, args.out)
     (args.out / "seconds").write_text(f"{time.monotonic() - began:.2f}")

@@ -16,6 +16,18 @@ from components.index.exact import ExactSearch
 from components.index.filters import MovieFilters, Wanted
 from components.index.scann_config import ScannConfig, leaves_to_try, scann_config
 
+# What ScaNN's searcher is made of beside the vectors: inputs of its operation.
+_PARTS = (
+    "scann_config",
+    "serialized_partitioner",
+    "datapoint_to_token",
+    "ah_codebook",
+    "hashed_dataset",
+    "int8_dataset",
+    "int8_multipliers",
+    "dp_norms",
+)
+
 
 class ScannIndex(tf.Module):
     """Nearest rows by dot product, from ScaNN's TensorFlow operations.
@@ -59,8 +71,9 @@ class ScannIndex(tf.Module):
             .reorder(config.min_reordering)
             .build()
         )
-        self._state = searcher.serialize_to_module()
-        del self._state.dataset  # the same vectors again
+        state = searcher.serialize_to_module()
+        # All but the state's own copy of the vectors.
+        self._parts = {name: getattr(state, name) for name in _PARTS}
         # Every signature's graph rebuilds the searcher from the variables when
         # it first runs. Under one name they share one copy in memory; the name
         # comes from the vectors, so no other model's can be met by mistake.
@@ -82,18 +95,9 @@ class ScannIndex(tf.Module):
         return Candidates(tf.where(found, rows, 0), tf.where(found, scores, NOTHING))
 
     def _search(self, queries: tf.Tensor, neighbours: int) -> tuple[tf.Tensor, tf.Tensor]:
-        state, config = self._state, self.config
+        config = self.config
         handle = scann_kernels.tensors_to_scann(
-            self._embeddings,
-            state.scann_config,
-            state.serialized_partitioner,
-            state.datapoint_to_token,
-            state.ah_codebook,
-            state.hashed_dataset,
-            state.int8_dataset,
-            state.int8_multipliers,
-            state.dp_norms,
-            shared_name=self._shared_name,
+            x=self._embeddings, shared_name=self._shared_name, **self._parts
         )
         found = scann_kernels.ScannSearcher(handle).search_batched(
             queries,
@@ -108,6 +112,8 @@ class ScannIndex(tf.Module):
 # more neighbours are asked for. Most histories are shorter, and of the longer
 # ones not all is near the query.
 _SEEN_AMONG_NEAREST = 128
+# While recall is measured: 4 bytes each, and 8 for the order they are put in.
+_SCORES_AT_ONCE = 1 << 24
 
 
 def first_ask(most: int) -> int:
@@ -222,15 +228,16 @@ def build_scann(embeddings: tf.Variable, queries: np.ndarray, recall_at: int, ta
     return Tuned(index, recall_with(tries[first]))
 
 
-def exact_top(embeddings: np.ndarray, queries: np.ndarray, width: int, block: int = 64) -> np.ndarray:
+def exact_top(embeddings: np.ndarray, queries: np.ndarray, width: int) -> np.ndarray:
     """int[Q, width]: rows of the highest dot products, in no order."""
+    block = max(1, _SCORES_AT_ONCE // len(embeddings))
     last = min(width, len(embeddings) - 1)
-    return np.concatenate(
-        [
-            np.argpartition(-(queries[start : start + block] @ embeddings.T), last, axis=1)[:, :width]
-            for start in range(0, len(queries), block)
-        ]
-    )
+    best = np.empty((len(queries), min(width, len(embeddings))), np.int64)
+    for start in range(0, len(queries), block):
+        part = slice(start, start + block)
+        # Copied row by row into `best`: a view would keep all N places of each query.
+        best[part] = np.argpartition(-(queries[part] @ embeddings.T), last, axis=1)[:, :width]
+    return best
 
 
 def _recall(found: Candidates, best: np.ndarray) -> float:

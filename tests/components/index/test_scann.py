@@ -30,13 +30,13 @@ def test_the_same_vectors_give_the_same_index(fake):
     vectors = fake.make_vectors(1000, 16).astype(np.float32)
     states = []
     for _ in range(2):
-        state = ScannIndex(tf.Variable(vectors), scann_config(1000))._state
+        parts = ScannIndex(tf.Variable(vectors), scann_config(1000))._parts
         states.append(
             [
-                state.datapoint_to_token.numpy().tobytes(),
-                state.hashed_dataset.numpy().tobytes(),
-                state.serialized_partitioner.numpy().item(),
-                state.ah_codebook.numpy().item(),
+                parts["datapoint_to_token"].numpy().tobytes(),
+                parts["hashed_dataset"].numpy().tobytes(),
+                parts["serialized_partitioner"].numpy().item(),
+                parts["ah_codebook"].numpy().item(),
             ]
         )
     assert states[0] == states[1]
