@@ -15,9 +15,9 @@ import functools
 import os
 import time
 import weakref
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -38,11 +38,12 @@ _LOOK = 0.05
 
 Tensors = dict[str, np.ndarray]
 Outcome = Tensors | StatusError
+_T = TypeVar("_T")
 
 
 @dataclasses.dataclass(frozen=True)
 class BatchingOptions:
-    """TensorFlow Serving's batching parameters; the defaults batch what queues up and never wait.
+    """TensorFlow Serving's batching parameters; the defaults batch what queues up for our signatures.
 
     Attributes:
       enabled: False runs every request alone.
@@ -130,7 +131,9 @@ class _Request:
 class _Lane:
     """The requests for one signature of one servable."""
 
-    def __init__(self, servable: Servable, signature: str, options: BatchingOptions) -> None:
+    def __init__(
+        self, servable: Servable, signature: str, options: BatchingOptions, waiting: collections.Counter[str]
+    ) -> None:
         self.servable = weakref.ref(servable)
         self.name = servable.name
         self.signature = signature
@@ -143,7 +146,7 @@ class _Lane:
         )
         self.waiting_rows = 0
         self.waiting_requests = 0
-        self.running = 0
+        self.waiting_by_model = waiting
 
 
 class _Queue:
@@ -174,6 +177,7 @@ class _Queue:
         self.rows -= request.rows
         self.lane.waiting_rows -= request.rows
         self.lane.waiting_requests -= 1
+        self.lane.waiting_by_model[self.lane.name] -= 1
         return request
 
 
@@ -229,6 +233,8 @@ class Batcher:
         self._queues: collections.OrderedDict[Hashable, _Queue] = collections.OrderedDict()
         self._scheduled = False
         self._load = _Load()
+        # By model: requests for all its signatures and versions.
+        self._waiting: collections.Counter[str] = collections.Counter()
         self._timer: asyncio.TimerHandle | None = None
 
     async def run(
@@ -253,7 +259,8 @@ class Batcher:
             if the deadline passed before the request ran, else what the model says.
         """
         lane = self._lane(servable, signature)
-        group = lane.merging.group(inputs) if lane.merging is not None else None
+        rule = lane.merging  # read once: a batch thread may take it away
+        group = rule.group(inputs) if rule is not None else None
         rows = 1
         if group is not None:
             rows = len(next(iter(inputs.values())))
@@ -286,8 +293,9 @@ class Batcher:
     ) -> Tensors:
         """A request too large for one execution: in parts, their rows put together again."""
         step = self._options.execution_rows
-        parts = await asyncio.gather(
-            *(
+        # All parts end before this does: the caller holds the model for them only so long.
+        parts = await all_of(
+            [
                 self.run(
                     servable,
                     signature,
@@ -296,7 +304,7 @@ class Batcher:
                     deadline,
                 )
                 for start in range(0, rows, step)
-            )
+            ]
         )
         try:
             return {name: np.concatenate([part[name] for part in parts]) for name in outputs}
@@ -313,7 +321,7 @@ class Batcher:
             lanes = self._lanes[servable] = {}
         lane = lanes.get(signature)
         if lane is None:
-            lane = lanes[signature] = _Lane(servable, signature, self._options)
+            lane = lanes[signature] = _Lane(servable, signature, self._options, self._waiting)
         return lane
 
     def _enqueue(
@@ -347,11 +355,17 @@ class Batcher:
         queue.rows += rows
         lane.waiting_rows += rows
         lane.waiting_requests += 1
+        self._waiting[lane.name] += 1
+        self._report(lane.name)
         if self._idle and not self._scheduled:
             # Not at once: what else arrived in this round of the loop comes along.
             self._scheduled = True
             loop.call_soon(self._dispatch)
         return request.future
+
+    def _report(self, model: str) -> None:
+        if self._metrics is not None:
+            self._metrics.set_queue_length(model, self._waiting[model])
 
     def _full(self, lane: _Lane, rows: int) -> bool:
         options = self._options
@@ -398,14 +412,12 @@ class Batcher:
                 self._queues.move_to_end(key)
             else:
                 del self._queues[key]
-            if self._metrics is not None:
-                self._metrics.set_queue_length(queue.lane.name, queue.lane.waiting_requests)
+            self._report(queue.lane.name)
             if requests:
                 # A living request holds its servable; from here on the batch does.
                 servable = queue.lane.servable()
                 assert servable is not None
                 servable.retain()
-                queue.lane.running += 1
                 return _Batch(servable, queue.lane, queue.outputs, requests, queue.alone)
 
     def _ready(self, now: float) -> Hashable:
@@ -429,7 +441,6 @@ class Batcher:
     def _finish(self, batch: _Batch, done: Future[list[Outcome]]) -> None:
         """Back in the event loop: answers the requests of a batch and starts the next."""
         self._idle += 1
-        batch.lane.running -= 1
         batch.servable.release()
         error = done.exception()
         if error is not None:
@@ -521,6 +532,17 @@ class Batcher:
             if size >= rows:
                 return size - rows
         return 0
+
+
+async def all_of(answers: Iterable[Awaitable[_T]]) -> list[_T]:
+    """Their results; if any fails, its error, but only once all have ended."""
+    found = await asyncio.gather(*answers, return_exceptions=True)
+    results: list[_T] = []
+    for result in found:
+        if isinstance(result, BaseException):
+            raise result
+        results.append(result)
+    return results
 
 
 def _late() -> StatusError:

@@ -60,8 +60,9 @@ def of_signature(signature: Signature, asked_for: bool, pad: bool) -> Merging | 
     Args:
       signature: of any model.
       asked_for: whether the operator turned batching on: then any signature is
-        taken to be made for it, as TensorFlow Serving does. If not, only those
-        that say so by an open first dimension in all inputs and outputs.
+        taken to be made for it, as TensorFlow Serving does. If not, only ours
+        are: shapes do not tell whether a row's answer depends on other rows
+        (a softmax over the candidates of one request, say).
       pad: whether requests of unequal widths are padded (see `Rowwise`).
     """
     ours = contract.SIGNATURES.get(signature.key)
@@ -70,9 +71,7 @@ def of_signature(signature: Signature, asked_for: bool, pad: bool) -> Merging | 
     infos = [*signature.inputs.values(), *signature.outputs.values()]
     if not signature.inputs or any(info.shape == () for info in infos):
         return None
-    if asked_for or all(info.shape and info.shape[0] is None for info in infos):
-        return Rowwise(pad)
-    return None
+    return Rowwise(pad) if asked_for else None
 
 
 def _same(

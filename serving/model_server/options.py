@@ -56,7 +56,9 @@ class ServerOptions:
     max_num_load_retries: int = _flag(5, "how often a load is tried again")
     load_retry_interval_micros: int = _flag(60_000_000, "microseconds between two tries")
     enable_batching: bool | None = _flag(
-        None, "true: batch by --batching_parameters_file; false: never; left out: batch what queues up"
+        None,
+        "true: batch by --batching_parameters_file; false: never; left out: batch what queues up "
+        "for Marquee's signatures",
     )
     batching_parameters_file: str = _flag("", "BatchingParameters in text form")
     tensorflow_session_parallelism: int = _flag(0, "threads of a session; 0 for what suits the cores")

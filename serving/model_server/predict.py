@@ -18,6 +18,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving.model_server import checks, examples
+from serving.model_server.batching import all_of
 from serving.model_server.errors import Code, StatusError, invalid_argument
 from serving.model_server.runtime import Signature
 
@@ -201,11 +202,12 @@ class DataPlane:
         label = first.version_label if first.HasField("version_label") else None
         with self._manager.acquire(first.name, version, label) as servable:
             plans = examples.multi_inference(servable.model, request, self._check_method_names)
-            answers = await asyncio.gather(
-                *(
+            # All end before the model is given back.
+            answers = await all_of(
+                [
                     self._run_examples(servable, plan, request.input, deadline, _MULTI_INFERENCE)
                     for plan in plans
-                )
+                ]
             )
             response = inference_pb2.MultiInferenceResponse()
             for task, plan, (outputs, count) in zip(request.tasks, plans, answers, strict=True):

@@ -66,10 +66,13 @@ def serve(
     metrics: Metrics | None = None,
     **options: Any,
 ) -> Any:
-    """Runs `body` with a batcher of one thread, and sees that nothing holds the model afterwards."""
+    """Runs `body` with a batcher of one thread, and sees that nothing holds the model afterwards.
+
+    The operator asked for batching, unless `options` say otherwise: else only our signatures are batched.
+    """
 
     async def run() -> Any:
-        batcher = Batcher(BatchingOptions(**{"num_batch_threads": 1, **options}), metrics)
+        batcher = Batcher(BatchingOptions(**{"num_batch_threads": 1, "asked_for": True, **options}), metrics)
         servable = Servable("model", 1, model)
         try:
             return await body(batcher, servable)
@@ -304,10 +307,10 @@ def test_a_request_above_the_maximum(watched: Watched) -> None:
         assert code_of(task) is Code.INVALID_ARGUMENT
         assert "Task size 10 is larger than maximum input batch size 4" in str(task.exception())
 
-    serve(watched, answered, max_batch_size=4)
+    serve(watched, answered, max_batch_size=4, asked_for=False)
     assert watched.rows == [10]
-    serve(watched, refused, max_batch_size=4, asked_for=True)
-    cut = {"enable_large_batch_splitting": True, "max_execution_batch_size": 4, "asked_for": True}
+    serve(watched, refused, max_batch_size=4)
+    cut = {"enable_large_batch_splitting": True, "max_execution_batch_size": 4}
     watched.rows.clear()
     serve(watched, answered, max_batch_size=16, **cut)
     assert watched.rows == [4, 4, 2] or sum(watched.rows) == 10
@@ -328,6 +331,55 @@ def test_widths_of_other_models_are_padded_only_if_asked_for(watched: Watched) -
     watched.rows.clear()
     serve(watched, body, pad_variable_length_inputs=True)
     assert watched.rows == [1, 6]
+
+
+def test_a_part_that_fails_leaves_none_behind(watched: Watched) -> None:
+    async def body(batcher: Batcher, servable: Servable) -> None:
+        first = await behind_a_closed_door(batcher, servable)
+        cut = ask(batcher, servable, x(*[[5000 if i < 4 else i] for i in range(40)]))
+        await asyncio.sleep(0)
+        watched.open.set()
+        await asyncio.wait([first, cut])
+        assert code_of(cut) is Code.INVALID_ARGUMENT
+        # The request is answered and holds the model no more: nothing of it may run from here on.
+        assert not batcher._queues
+        assert sum(watched.rows) == 41
+
+    options = {"max_batch_size": 64, "max_execution_batch_size": 4, "max_enqueued_batches": 100}
+    serve(watched, body, enable_large_batch_splitting=True, **options)
+
+
+def test_of_other_models_nobody_s_rows_are_mixed_unasked(watched: Watched) -> None:
+    async def body(batcher: Batcher, servable: Servable) -> None:
+        first = await behind_a_closed_door(batcher, servable)
+        tasks = [ask(batcher, servable, x([i])) for i in range(3)]
+        await asyncio.sleep(0)
+        watched.open.set()
+        await asyncio.gather(first, *tasks)
+
+    serve(watched, body, asked_for=False)
+    assert watched.rows == [1] * 4
+
+
+def test_the_queue_length_is_of_now_and_of_all_signatures(watched: Watched) -> None:
+    metrics = Metrics()
+
+    def length() -> str:
+        (line,) = [line for line in metrics.render().decode().splitlines() if "queue_length{" in line]
+        return line.removeprefix("marquee:serving:queue_length")
+
+    async def body(batcher: Batcher, servable: Servable) -> None:
+        first = await behind_a_closed_door(batcher, servable)
+        tasks = [ask(batcher, servable, x([i])) for i in range(3)]
+        words = {"words": np.array([[b"two"]], object)}
+        tasks += [ask(batcher, servable, words, signature="look_up") for _ in range(2)]
+        await asyncio.sleep(0)
+        assert length() == '{model_name="model"} 5'
+        watched.open.set()
+        await asyncio.gather(first, *tasks)
+        assert length() == '{model_name="model"} 0'
+
+    serve(watched, body, metrics)
 
 
 def test_scalars_and_unknown_ranks_run_alone(watched: Watched) -> None:

@@ -126,27 +126,26 @@ def test_another_model_s_signature_of_our_name_is_not_ours() -> None:
     ours = _contract_signature(contract.SIMILAR)
     inputs = {**ours.inputs, contract.K: TensorInfo("k:0", types_pb2.DT_INT64, (None,))}
     other = dataclasses.replace(ours, inputs=inputs)
-    assert isinstance(merging.of_signature(other, False, False), merging.Rowwise)
+    assert merging.of_signature(other, False, False) is None
+    assert isinstance(merging.of_signature(other, True, False), merging.Rowwise)
 
 
 @pytest.mark.parametrize(
-    ("inputs", "outputs", "by_default", "asked_for"),
+    ("inputs", "outputs", "batched"),
     [
-        ({"x": (1, (None, 2))}, {"y": (1, (None,))}, True, True),
-        ({"x": (1, None)}, {"y": (1, (None,))}, False, True),
-        ({"x": (1, (4,))}, {"y": (1, (None,))}, False, True),
-        ({"x": (1, (None,))}, {"y": (1, (1,))}, False, True),
-        ({"x": (1, (None,)), "s": (1, ())}, {"y": (1, (None,))}, False, False),
-        ({"x": (1, (None,))}, {"y": (1, ())}, False, False),
-        ({}, {"y": (1, (None,))}, False, False),
+        ({"x": (1, (None, 2))}, {"y": (1, (None,))}, True),
+        ({"x": (1, None)}, {"y": (1, (None,))}, True),
+        ({"x": (1, (4,))}, {"y": (1, (None,))}, True),
+        ({"x": (1, (None,))}, {"y": (1, (1,))}, True),
+        ({"x": (1, (None,)), "s": (1, ())}, {"y": (1, (None,))}, False),
+        ({"x": (1, (None,))}, {"y": (1, ())}, False),
+        ({}, {"y": (1, (None,))}, False),
     ],
 )
-def test_which_other_signatures_are_batched(
-    inputs: dict, outputs: dict, by_default: bool, asked_for: bool
-) -> None:
+def test_other_signatures_are_batched_only_if_asked_for(inputs: dict, outputs: dict, batched: bool) -> None:
     signature = _signature("other", inputs, outputs)
-    assert (merging.of_signature(signature, False, False) is not None) == by_default
-    assert (merging.of_signature(signature, True, False) is not None) == asked_for
+    assert merging.of_signature(signature, False, False) is None
+    assert (merging.of_signature(signature, True, False) is not None) == batched
 
 
 def test_other_models_by_tensorflow_serving_s_rule() -> None:
