@@ -55,7 +55,7 @@ def predict_inputs(signature: Signature, given: Mapping[str, np.ndarray]) -> dic
 
 
 def predict_outputs(signature: Signature, output_filter: Sequence[str]) -> tuple[str, ...]:
-    """The outputs to compute, in the order asked for; all in the signature's if none is named.
+    """The outputs to compute, in the signature's order, whatever theirs; all if none is named.
 
     Raises:
       StatusError: INVALID_ARGUMENT for a name that is unknown or asked for twice.
@@ -70,7 +70,8 @@ def predict_outputs(signature: Signature, output_filter: Sequence[str]) -> tuple
             )
         if name in output_filter[:index]:
             raise invalid_argument(f"duplicate output tensor alias: {name}")
-    return tuple(output_filter)
+    # A response has no order: requests for the same outputs are the same, and run together.
+    return tuple([name for name in signature.output_names if name in output_filter])
 
 
 def _completed(signature: Signature, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

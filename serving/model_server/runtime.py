@@ -20,6 +20,10 @@ from tensorflow.python.saved_model import loader_impl
 
 from serving.model_server.errors import Code, StatusError
 
+# Callables kept per model beyond those that compute all outputs of a signature: which
+# outputs are asked for is the client's choice, and each choice has a graph of its own.
+_MAX_CALLABLES = 64
+
 _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
 
 
@@ -139,6 +143,7 @@ class Model:
           StatusError: with the code and text of the operation that failed.
         """
         names = tuple(outputs)
+        # Without the lock: a callable that is dropped meanwhile lives as long as this run.
         call = self._callables.get((signature, names)) or self._callable(signature, names)
         feeds = [inputs[name] for name in self.signatures[signature].inputs]
         try:
@@ -154,19 +159,33 @@ class Model:
     def _callable(self, signature: str, outputs: tuple[str, ...]) -> Any:
         found = self.signatures[signature]
         with self._lock:
-            call = self._session._make_callable_from_options(
-                config_pb2.CallableOptions(
-                    feed=[info.name for info in found.inputs.values()],
-                    fetch=[found.outputs[name].name for name in outputs],
+            call = self._callables.get((signature, outputs))
+            if call is None:
+                call = self._session._make_callable_from_options(
+                    config_pb2.CallableOptions(
+                        feed=[info.name for info in found.inputs.values()],
+                        fetch=[found.outputs[name].name for name in outputs],
+                    )
                 )
-            )
-            return self._callables.setdefault((signature, outputs), call)
+                self._callables[signature, outputs] = call
+                self._drop_oldest()
+            return call
+
+    def _drop_oldest(self) -> None:
+        chosen = [key for key in self._callables if len(key[1]) < len(self.signatures[key[0]].outputs)]
+        for key in chosen[:-_MAX_CALLABLES]:
+            del self._callables[key]
 
     def close(self) -> None:
         """Gives the memory back. No `run` may be under way, none may follow."""
         self._callables.clear()
+        graph = self._session.graph
         self._session.close()
         self._session = None
+        # Its operations and the graph refer to each other: the garbage collector
+        # would come by some swaps later, after another copy of the graph for each.
+        ops.dismantle_graph(graph)
+        del graph
         if _malloc_trim is not None:
             # The C library would keep the pages for the next model.
             _malloc_trim(0)

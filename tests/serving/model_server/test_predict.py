@@ -180,6 +180,12 @@ def test_what_predict_refuses_it_refuses_with_tensorflow_serving_s_words(
     assert (error.code, error.message) == (code, text)
 
 
+def test_outputs_asked_for_in_any_order_are_one_graph_and_one_batch(folder: Path) -> None:
+    signature = Model.load(str(folder / "echo")).signatures["two"]
+    assert checks.predict_outputs(signature, ["sum", "b"]) == checks.predict_outputs(signature, ["b", "sum"])
+    assert checks.predict_outputs(signature, ["sum"]) == ("sum",)
+
+
 def test_rest_has_its_own_words_for_an_unknown_signature(folder: Path) -> None:
     error = refused(folder, lambda plane: plane.predict(ModelSpec("half", signature="no"), X, api="REST"))
     assert error.code is Code.INVALID_ARGUMENT

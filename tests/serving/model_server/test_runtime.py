@@ -12,6 +12,7 @@ import tensorflow as tf
 import tiny_models
 from tensorflow.core.framework import types_pb2
 
+from serving.model_server import runtime
 from serving.model_server.errors import Code, StatusError
 from serving.model_server.runtime import Model, RuntimeOptions
 
@@ -134,3 +135,29 @@ def test_strings_are_bytes_with_all_their_zeros(tmp_path: Path) -> None:
         echo.run("unready", {"a": np.ones(1, np.float32)}, ["y"])
     assert error.value.code is Code.FAILED_PRECONDITION
     assert tf.errors.FAILED_PRECONDITION == Code.FAILED_PRECONDITION
+
+
+def test_the_outputs_that_clients_choose_do_not_fill_the_memory(tmp_path: Path) -> None:
+    def build() -> conformance_models.Signatures:
+        x = tf.compat.v1.placeholder(tf.float32, [None], "x")
+        outputs = {f"times_{i}": x * float(i) for i in range(8)}
+        return {"serving_default": (conformance_models.PREDICT, {"x": x}, outputs)}
+
+    conformance_models.save(tmp_path / "1", build)
+    model = Model.load(str(tmp_path / "1"))
+    signature = model.signatures["serving_default"]
+    ones = {"x": np.ones(1, np.float32)}
+    chosen = [
+        [name for bit, name in enumerate(signature.output_names) if number >> bit & 1]
+        for number in range(1, 256)
+    ]
+    for names in [chosen[-1], *chosen, chosen[0]]:
+        found = model.run("serving_default", ones, names)
+        assert {name: value.tolist() for name, value in found.items()} == {
+            name: [float(name.removeprefix("times_"))] for name in names
+        }
+    # What everybody asks for is made once, whatever came between.
+    kept = list(model._callables)
+    assert kept[0] == ("serving_default", signature.output_names)
+    assert len(kept) == 1 + runtime._MAX_CALLABLES
+    model.close()
