@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 from conformance_models import ECHO, HALF
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from model_servers import Server, Target, outputs_of, predict_request, refusal, wait_until
+from model_servers import Server, Target, outputs_of, predict_request, refusal
 from tensorflow_serving.apis import prediction_log_pb2, prediction_service_pb2_grpc
 
 StartServer = Callable[..., Server]
@@ -245,10 +245,11 @@ def test_a_server_without_models_ends_with_an_error(start_server: StartServer, t
 
 def test_sigterm_ends_the_server_with_its_requests_answered(start_server: StartServer, models: Path) -> None:
     server = start_server(*one_model(models, ECHO))
-    call = burn(server, 500)
-    wait_until(lambda: server.http("GET", f"/v1/models/{ECHO}").status == 200)
+    server.predict(ECHO, {"text": ["connected"]})
+    call = burn(server, 2000)
+    server.predict(ECHO, {"text": ["behind it on the same connection"]})
     server.process.terminate()
-    assert outputs_of(call.result())["steps"] == [500]
+    assert outputs_of(call.result())["steps"] == [2000]
     assert server.process.wait(60) == 0
 
 
