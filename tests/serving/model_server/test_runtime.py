@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import shutil
 import threading
+import weakref
 from pathlib import Path
 
 import conformance_models
@@ -100,6 +102,20 @@ def test_what_cannot_be_loaded_says_why(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(StatusError) as error:
         Model.load(str(tmp_path / "half"))
     assert error.value.code is not Code.OK
+
+
+def test_the_graph_of_a_closed_model_goes_without_the_garbage_collector(saved: Path) -> None:
+    """Its parts refer to each other; the collector would leave several to lie about."""
+    gc.collect()
+    gc.disable()
+    try:
+        model = Model.load(str(saved))
+        graph = weakref.ref(model._session.graph)
+        model.run("scalar", {"x": np.float32(1.0)}, ["y"])
+        model.close()
+        assert graph() is None
+    finally:
+        gc.enable()
 
 
 def test_scann_answers_and_gives_its_memory_back(tmp_path: Path) -> None:
