@@ -357,7 +357,9 @@ def index_size(path: str) -> int | None:
     """Movies in the index of a model of ours, None for any other."""
     file = Path(path) / contract.ASSETS_EXTRA / contract.INDEX_INFO
     try:
-        size = json.loads(file.read_text())["movies"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return int(json.loads(file.read_text())["movies"])
+    except FileNotFoundError:
         return None  # not ours, or in an object store
-    return int(size)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        _log.warning("the size of the index is unknown: %s: %s: %s", file, type(error).__name__, error)
+        return None

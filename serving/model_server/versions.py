@@ -49,6 +49,16 @@ def find(base_path: str) -> Found:
     Raises:
       OSError: it does not exist or cannot be read.
     """
+    try:
+        return _found(base_path)
+    except OSError:
+        raise
+    except Exception as error:
+        # Object stores have errors of their own, and a path of the config may be none at all.
+        raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+def _found(base_path: str) -> Found:
     listing, is_complete = _file_system(base_path)
     by_version: dict[int, str] = {}
     duplicates = []
@@ -92,20 +102,23 @@ def aspired(
 
 
 def fingerprint(path: str) -> frozenset[tuple[str, int, int]]:
-    """(name, size, time of change) of every file that loading a version reads; empty if it vanished.
+    """(name, size, time of change) of every file that loading a version reads; empty if none can be seen.
 
     Object stores replace whole objects: there only names and sizes count.
     """
     files: set[tuple[str, int, int]] = set()
     if is_remote(path):
         files_io = _tensorflow_files()
-        for folder, _, names in files_io.walk_v2(path):
-            for name in names:
-                files.add((f"{folder}/{name}", files_io.stat_v2(f"{folder}/{name}").length, 0))
+        try:
+            for folder, _, names in files_io.walk_v2(path):
+                for name in names:
+                    files.add((f"{folder}/{name}", files_io.stat_v2(f"{folder}/{name}").length, 0))
+        except files_io.errors.OpError:
+            return frozenset()
         return frozenset(files)
     for part in _READ:
         top = Path(path, part)
-        for file in top.rglob("*") if top.is_dir() else [top]:
+        for file in top.rglob("*") if os.path.isdir(top) else [top]:  # noqa: PTH112 (never raises)
             try:
                 stat = file.stat()
             except OSError:
@@ -121,14 +134,18 @@ def is_remote(path: str) -> bool:
 def _file_system(base_path: str) -> tuple[list[str], Callable[[str], bool]]:
     """Names under a path, and how to tell a version that is complete."""
     if not is_remote(base_path):
-        return os.listdir(base_path), lambda path: any(Path(path, name).is_file() for name in _SAVED_MODELS)  # noqa: PTH208
+        return os.listdir(base_path), _is_complete  # noqa: PTH208
     files_io = _tensorflow_files()
-    try:
-        # Object stores list "12/" for a folder.
-        names = [name.rstrip("/") for name in files_io.list_directory_v2(base_path)]
-    except Exception as error:
-        raise OSError(f"{base_path}: {error}") from error
+    # Object stores list "12/" for a folder.
+    names = [name.rstrip("/") for name in files_io.list_directory_v2(base_path)]
     return names, lambda path: any(files_io.file_exists_v2(f"{path}/{name}") for name in _SAVED_MODELS)
+
+
+def _is_complete(path: str) -> bool:
+    try:
+        return any(Path(path, name).is_file() for name in _SAVED_MODELS)
+    except PermissionError:
+        return False  # one folder that is not ours to read must not hide the others
 
 
 def _tensorflow_files() -> Any:

@@ -234,6 +234,38 @@ def test_between_tries_the_status_says_why(tmp_path: Path, put_version: PutVersi
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("text", ['{"movies": null}', "[1", "[]", '{"movies": 1e999}', '{"movies": 7}'])
+def test_a_broken_index_file_costs_a_metric_only(tmp_path: Path, put_version: PutVersion, text: str) -> None:
+    async def run() -> None:
+        async with serving(one(tmp_path)) as served:
+            version = put_version(tmp_path.parent / f"{tmp_path.name}-made", 2)
+            (version / "assets.extra").mkdir()
+            (version / "assets.extra" / "index.json").write_text(text)
+            version.rename(tmp_path / "2")
+            await served.until(lambda: served.latest() == 2)
+            with served.manager.acquire("m") as servable:
+                assert servable.index_size == (7 if "7" in text else None)
+
+    put_version(tmp_path, 1)
+    asyncio.run(run())
+
+
+def test_a_base_path_that_is_none_is_waited_for(
+    tmp_path: Path, put_version: PutVersion, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run() -> None:
+        async with serving(one(tmp_path)) as served:
+            asked = config(one(tmp_path))
+            asked.model_config_list.config.add(name="n", base_path="/a\0b", model_platform="tensorflow")
+            reload = asyncio.ensure_future(served.coordinator.reload(asked))
+            await served.until(lambda: "embedded null byte" in caplog.text)
+            assert served.latest() == 1
+            reload.cancel()
+
+    put_version(tmp_path, 1)
+    asyncio.run(run())
+
+
 def test_a_half_copied_version_is_waited_for(tmp_path: Path, put_version: PutVersion) -> None:
     async def run() -> None:
         base = tmp_path / "m"

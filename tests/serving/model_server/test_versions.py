@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,31 @@ def test_of_two_names_of_a_number_the_last_counts(tmp_path: Path) -> None:
 def test_a_missing_base_path_raises(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         versions.find(str(tmp_path / "missing"))
+
+
+@pytest.mark.parametrize(
+    ("path", "text"), [("/no\0path", "embedded null byte"), ("nosuch://bucket/models", "NotFoundError")]
+)
+def test_whatever_is_wrong_with_a_base_path_is_an_os_error(path: str, text: str) -> None:
+    with pytest.raises(OSError, match=text):
+        versions.find(path)
+
+
+def test_a_version_that_may_not_be_read_hides_no_other() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder)
+        base.chmod(0o755)
+        make(base, "1", "2")
+        (base / "2").chmod(0)
+        if os.getuid() == 0:
+            os.seteuid(65534)  # permissions do not apply to root
+        try:
+            found = versions.find(folder)
+            assert versions.fingerprint(f"{folder}/2") == frozenset()
+        finally:
+            os.seteuid(os.getuid())
+            (base / "2").chmod(0o755)
+    assert (list(found.complete), list(found.incomplete)) == ([1], [2])
 
 
 def policy(**choice: Any) -> Any:
