@@ -24,6 +24,7 @@ from __future__ import annotations
 import argparse
 import base64
 import collections
+import dataclasses
 import json
 import pickle
 import random
@@ -50,6 +51,15 @@ _DRAIN_SECONDS = 30.0  # how long the last answers are waited for
 Done = Callable[[int, str, bytes], None]
 
 
+@dataclasses.dataclass
+class _Partly:
+    """A message of which not all could be sent yet."""
+
+    stream: int
+    rest: bytes
+    window: int
+
+
 class GrpcConnection:
     """An HTTP/2 connection that carries unary calls of one method.
 
@@ -70,7 +80,7 @@ class GrpcConnection:
         self._consumed = 0
         self._window = _DEFAULT_WINDOW
         self._stream_window = _DEFAULT_WINDOW
-        self._waiting: collections.deque[tuple[int, bytes]] = collections.deque()
+        self._waiting: collections.deque[_Partly] = collections.deque()
         headers = _grpc_headers(f"{host}:{port}", path)
         self._headers = _frame_start(len(headers), _HEADERS, _END_HEADERS), headers
         settings = struct.pack(">HIHI", 1, 0, 4, _WINDOW)
@@ -90,26 +100,37 @@ class GrpcConnection:
         return struct.pack(">BI", 0, len(body)) + body
 
     def send(self, tag: int, message: bytes) -> None:
-        if self._waiting or len(message) > self._window:
-            self._waiting.append((tag, message))
-        else:
-            self._send(tag, message)
-
-    def _send(self, tag: int, message: bytes) -> None:
-        if len(message) > self._stream_window:
-            raise ValueError(f"a request of {len(message)} bytes is larger than a stream's window")
         stream = self._next_stream
         self._next_stream += 2
         self._tags[stream] = tag
-        self._window -= len(message)
-        number = stream.to_bytes(4, "big")
         start, headers = self._headers
+        number = stream.to_bytes(4, "big")
+        if self._waiting or len(message) > min(self._window, self._stream_window):
+            self.socket.sendall(b"".join((start, number, headers)))
+            self._waiting.append(_Partly(stream, message, self._stream_window))
+            self._send_more()
+            return
+        self._window -= len(message)
         parts = [start, number, headers]
         last = (len(message) - 1) // _FRAME * _FRAME
         for at in range(0, last + 1, _FRAME):
             part = message[at : at + _FRAME]
             parts += [_frame_start(len(part), _DATA, _END_STREAM if at == last else 0), number, part]
         self.socket.sendall(b"".join(parts))
+
+    def _send_more(self) -> None:
+        """As much of what waits as the windows allow, oldest first."""
+        while self._waiting:
+            first = self._waiting[0]
+            size = min(len(first.rest), self._window, first.window, _FRAME)
+            if size <= 0:
+                return
+            part, first.rest = first.rest[:size], first.rest[size:]
+            self._window -= size
+            first.window -= size
+            self.socket.sendall(_frame(_DATA, 0 if first.rest else _END_STREAM, first.stream, part))
+            if not first.rest:
+                self._waiting.popleft()
 
     def receive(self) -> None:
         data = self.socket.recv(_READ)
@@ -143,15 +164,20 @@ class GrpcConnection:
             self._answers.pop(stream, None)
             self._done(self._tags.pop(stream), f"stream reset, code {payload.hex()}", b"")
         elif kind == _WINDOW_UPDATE:
+            more = int.from_bytes(payload, "big")
             if stream == 0:
-                self._window += int.from_bytes(payload, "big")
-                while self._waiting and len(self._waiting[0][1]) <= self._window:
-                    self._send(*self._waiting.popleft())
+                self._window += more
+            for partly in self._waiting:
+                if partly.stream == stream:
+                    partly.window += more
+            self._send_more()
         elif kind == _SETTINGS:
             if not flags & _ACK:
                 for at in range(0, len(payload), 6):
                     name, value = struct.unpack(">HI", payload[at : at + 6])
                     if name == 4:
+                        for partly in self._waiting:
+                            partly.window += value - self._stream_window
                         self._stream_window = value
                 self._settled = True
                 self.socket.sendall(_frame(_SETTINGS, _ACK, 0, b""))
