@@ -10,7 +10,7 @@ half of the queries; recall and time are then measured on the other half. In
 each round the engines take turns, and a bar is the median over rounds of the
 ratio within a round. Writes benchmarks/out/ann.json.
 
-Recall@10: share of the ten found whose exact score reaches that of the tenth
+Times are CPU of the whole process, which one thread's are. Recall@10: share of the ten found whose exact score reaches that of the tenth
 best (of two equal movies either will do).
 """
 
@@ -103,15 +103,19 @@ def search_all(engine: Engine, queries: np.ndarray, batch: int) -> np.ndarray:
 
 
 def seconds_per_query(engine: Engine, queries: np.ndarray, batch: int, seconds: float) -> float:
-    """Mean over batches that follow one another through `queries`, for about `seconds`."""
+    """Mean over batches that follow one another through `queries`, for about `seconds`.
+
+    Of CPU, all threads of the process together: on an idle machine the same as
+    by the clock, since one thread searches, and on a busy one still that.
+    """
     starts = range(0, len(queries) - batch + 1, batch)
     engine.search(queries[:batch])
-    done, began = 0, time.perf_counter()
+    done, began = 0, time.process_time()
     while True:
         at = starts[done % len(starts)]
         engine.search(queries[at : at + batch])
         done += 1
-        passed = time.perf_counter() - began
+        passed = time.process_time() - began
         if passed > seconds:
             return passed / (done * batch)
 
