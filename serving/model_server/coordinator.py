@@ -202,7 +202,8 @@ class Coordinator:
         """
         if config.WhichOneof("config") is None:
             return  # as TensorFlow Serving: "Taking no action for empty config."
-        added = await self._apply(config)
+        # In a task of its own: half a config must not come into force because who asked gave up.
+        added = await asyncio.shield(asyncio.ensure_future(self._apply(config)))
         await self._wait_for(added, "model")
 
     async def _apply(self, config: model_server_config_pb2.ModelServerConfig) -> dict[str, ConfiguredModel]:
@@ -450,6 +451,9 @@ class Coordinator:
             while missing := [replica for replica in self._replicas if replica not in loaded]:
                 loaded += missing
                 await self._each(lambda replica: replica.load(name, version.number, version.path), missing)
+            if not self._replicas:
+                version.tries = self._options.max_num_load_retries  # as in `_load_first`
+                raise StatusError(Code.INTERNAL, "every process that loaded the version ended")
         except StatusError:
             await self._each(lambda replica: replica.unload(name, version.number))
             raise

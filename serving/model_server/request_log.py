@@ -52,6 +52,8 @@ _MAY_HOLD_EXAMPLES = (contract.EXAMPLES, "inputs")
 # How long a record may stay in memory before it is in the file.
 _FLUSH_SECONDS = 1.0
 _WARN_SECONDS = 60.0
+# How long the end of the server waits for a file, twice at most.
+_CLOSE_SECONDS = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,11 +166,19 @@ class RequestLog:
             self._put(sampled, record)
 
     def close(self) -> None:
-        """Writes what waits and closes the files."""
+        """Writes what waits and closes the files; gives up on a disk that hangs."""
         if self._thread is not None:
             self._sampled = {}
-            self._waiting.put(None)
-            self._thread.join()
+            try:
+                self._waiting.put(None, timeout=_CLOSE_SECONDS)
+            except queue.Full:
+                pass  # said below
+            else:
+                self._thread.join(_CLOSE_SECONDS)
+            if self._thread.is_alive():
+                _log.error(
+                    "request log: its files do not take records any more; %d are lost", self._waiting.qsize()
+                )
             self._thread = None
 
     # --- in the event loop ----------------------------------------------------------
@@ -203,7 +213,7 @@ class RequestLog:
             sampled, make = item
             try:
                 self._append(sampled, make().SerializeToString(deterministic=True))
-            except (OSError, errors_impl.OpError) as error:
+            except Exception as error:  # noqa: BLE001 (one record that cannot be made or written ends no other)
                 self._drop(f"{type(error).__name__}: {error}")
 
     def _append(self, sampled: _Sampled, data: bytes) -> None:

@@ -18,7 +18,7 @@ from tensorflow_serving.apis import get_model_status_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 from serving.model_server import options
-from serving.model_server.coordinator import Coordinator
+from serving.model_server.coordinator import Coordinator, ReplicaDiedError
 from serving.model_server.errors import Code, StatusError
 from serving.model_server.loading import ModelLoader
 from serving.model_server.metrics import Metrics
@@ -485,6 +485,52 @@ def test_a_new_model_that_does_not_load_fails_the_reload_and_the_others_go_on(
             assert server.versions("b") == {1: State.END}
 
     asyncio.run(run())
+
+
+def test_a_reload_that_nobody_waits_for_is_done_to_its_end(tmp_path: Path, put_version: PutVersion) -> None:
+    async def run() -> None:
+        put_version(tmp_path, 1)
+        async with serving(one(tmp_path, name="a")) as server:
+            for turns in range(10):
+                name = f"given-up-after-{turns}"
+                asked = config(one(tmp_path, name="a") + one(tmp_path, name=name))
+                reload = asyncio.ensure_future(server.manager.reload(asked))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                reload.cancel()
+                await asyncio.wait([reload])
+                async with server.coordinator._reload_lock:
+                    known = server.manager.models()
+                if name in known:
+                    await server.until(lambda name=name: server.latest(name) == 1)
+            assert name in known
+
+    asyncio.run(run())
+
+
+class Fatal(Manager):
+    """A process that ends when it loads anything."""
+
+    async def load(self, name: str, version: int, path: str) -> None:
+        raise ReplicaDiedError("it was killed by SIGKILL")
+
+
+def test_a_version_that_ends_every_process_is_not_taken_for_loaded(
+    tmp_path: Path, put_version: PutVersion
+) -> None:
+    async def run() -> None:
+        flags = options.parse(["--model_base_path=/unused", "--max_num_load_retries=5"], {})
+        parsed = dataclasses.replace(flags, config=config(one(tmp_path)))
+        metrics = Metrics()
+        coordinator = Coordinator(parsed, lambda _: None, pytest.fail)
+        with pytest.raises(StatusError, match="every process that loaded the version ended"):
+            await coordinator.start([Fatal(ModelLoader(parsed, metrics), metrics) for _ in range(2)])
+        # The processes that come after them must not be asked to load it.
+        assert coordinator._available() == []
+        await coordinator.stop()
+
+    put_version(tmp_path, 1)
+    asyncio.run(asyncio.wait_for(run(), 30))
 
 
 def test_a_reload_that_waits_for_a_folder_does_not_hold_up_the_next_one(

@@ -155,6 +155,33 @@ def test_a_disk_that_refuses_costs_records_and_nothing_else(tmp_path: Path) -> N
     assert (log.written, log.dropped) == (0, 1)
 
 
+def test_a_record_that_cannot_be_made_ends_no_other(tmp_path: Path) -> None:
+    log = RequestLog()
+    log.configure(config(tmp_path / "log"))
+    no_tensor = np.array(["2020-01-01"], "datetime64[s]")
+    log.predicted(Prediction("m", 7, "serving_default", {"when": no_tensor}), {}, ())
+    log.predicted(PREDICTION, {}, ())
+    log.close()
+    assert (log.written, log.dropped) == (1, 1)
+    assert len(records(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("asked", [1, request_log.MAX_WAITING + 10])
+def test_a_disk_that_hangs_does_not_hold_up_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, asked: int
+) -> None:
+    hanging = threading.Event()
+    monkeypatch.setattr(RequestLog, "_append", lambda *_: hanging.wait())
+    monkeypatch.setattr(request_log, "_CLOSE_SECONDS", 0.05)
+    log = RequestLog()
+    log.configure(config(tmp_path / "log"))
+    for _ in range(asked):
+        log.predicted(PREDICTION, {}, ())
+    log.close()
+    assert "its files do not take records any more" in caplog.text
+    hanging.set()
+
+
 def test_files_do_not_grow_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request_log, "MAX_FILE_BYTES", 200)
     log = RequestLog()
