@@ -10,8 +10,8 @@ half of the queries; recall and time are then measured on the other half. In
 each round the engines take turns, and a bar is the median over rounds of the
 ratio within a round. Writes benchmarks/out/ann.json.
 
-Times are CPU of the whole process, which one thread's are. Recall@10: share of the ten found whose exact score reaches that of the tenth
-best (of two equal movies either will do).
+Times are CPU of the whole process. Recall@10: share of the ten found whose
+exact score reaches that of the tenth best (of two equal movies either will do).
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def _train(folder: Path, data: Path, size: Size) -> None:
             if outcome.node == _LAST_COMPONENT:
                 raise _TrainedEnoughError
 
-    trainer = {"epochs": size.epochs, "batch_size": size.batch_size, "uniform_negatives": size.batch_size}
+    trainer = {"epochs": size.epochs, "batch_size": size.batch_size}
     config = Config.model_validate(
         {"data": str(data), "artifacts": str(folder / "artifacts"), "trainer": trainer}
     )
@@ -151,10 +151,10 @@ def _progress(done: int, total: int) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--movies", type=int, default=1_000_000)
-    parser.add_argument("--users", type=int, default=12_000)
-    parser.add_argument("--ratings", type=int, default=5_000_000)
+    parser.add_argument("--users", type=int, default=6_000)
+    parser.add_argument("--ratings", type=int, default=3_000_000)
     parser.add_argument("--queries", type=int, default=4096, help="users whose histories are the queries")
-    parser.add_argument("--train-batch", type=int, default=8192, help="pairs in a training step")
+    parser.add_argument("--train-batch", type=int, default=4096, help="pairs in a training step")
 
 
 def as_arguments(args: argparse.Namespace) -> list[str]:
