@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Mapping
 
@@ -18,6 +17,7 @@ from tensorflow_serving.apis import (
 from components import contract
 from components.serving_check import answers
 from components.serving_check.server import SERVER_MODULE, Server, start
+from components.serving_check.verdict import Verdict
 
 _Version = get_model_status_pb2.ModelVersionStatus
 _ARGUMENTS = (
@@ -33,25 +33,6 @@ _POLL_SECONDS = 0.1
 _STATUS_SECONDS = 5.0
 # The server does not listen yet, is busy loading, or has not looked for the model.
 _NOT_YET = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.DEADLINE_EXCEEDED)
-
-
-@dataclasses.dataclass(frozen=True)
-class Verdict:
-    """What came of checking one model.
-
-    Attributes:
-      model: which one, of contract.MODELS.
-      ok: it loaded and answered every request.
-      seconds: from the server's start to the last answer of this model.
-      reason: why not; "" if ok.
-      output: last lines that the server printed.
-    """
-
-    model: str
-    ok: bool
-    seconds: float
-    reason: str
-    output: str
 
 
 class _RefusedError(Exception):

@@ -13,8 +13,9 @@ from tfx.utils import path_utils
 
 from components import contract
 from components.serving_check import report
-from components.serving_check.check import Verdict, check
+from components.serving_check.check import check
 from components.serving_check.params import ServingCheckParams
+from components.serving_check.verdict import Verdict
 
 _log = logging.getLogger(__name__)
 

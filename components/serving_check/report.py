@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 
 from components import contract, storage
-from components.serving_check.check import Verdict
+from components.serving_check.verdict import Verdict
 
 # As TFX's InfraValidator names them.
 BLESSED = "INFRA_BLESSED"

@@ -9,8 +9,8 @@ import pytest
 from components import contract
 from components.evaluator.gates import Gate
 from components.evaluator.report import ModelMetrics, Report, write_gates, write_metrics
-from components.serving_check.check import Verdict as ServingVerdict
 from components.serving_check.report import REFUSED_BY_GATES, write_report
+from components.serving_check.verdict import Verdict as ServingVerdict
 from pipeline.runs import NodeRun, Output, State
 from pipeline.verdict import as_json, gates_line, gates_table, verdict
 

@@ -20,8 +20,8 @@ from components.evaluator.gates import Gate
 from components.evaluator.report import write_gates
 from components.example_gen.errors import DataError
 from components.pusher.versions import SAVED_MODEL
-from components.serving_check.check import Verdict
 from components.serving_check.report import write_report
+from components.serving_check.verdict import Verdict
 
 
 class TinyError(Exception):

@@ -13,9 +13,10 @@ from tfx.utils import path_utils
 
 from components import contract
 from components.serving_check import executor, report
-from components.serving_check.check import Verdict, check
+from components.serving_check.check import check
 from components.serving_check.component import ServingCheck
 from components.serving_check.params import ServingCheckParams
+from components.serving_check.verdict import Verdict
 
 
 def _model(folder: Path) -> tuple[standard_artifacts.Model, Path]:
