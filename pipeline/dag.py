@@ -61,7 +61,9 @@ def create_pipeline(config: Config) -> Pipeline:
     if config.data is None:
         raise ValueError("config.data is not set; pipeline.data.resolve finds the data")
     example_gen = ExampleGen(
-        data_path=config.data, fingerprint=fingerprint(config.data), params=config.example_gen.to_json()
+        data_path=config.data,
+        fingerprint=fingerprint(config.data, config.example_gen),
+        params=config.example_gen.to_json(),
     ).with_id("example_gen")
     timelines, movies = example_gen.outputs["timelines"], example_gen.outputs["movies"]
 

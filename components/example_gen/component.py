@@ -13,6 +13,12 @@ from components import contract
 from components.example_gen import executor
 
 
+class Quarantine(types.Artifact):
+    """contract.BAD_ROWS, the rows that were set aside, and contract.ROWS, where all rows went."""
+
+    TYPE_NAME = "Quarantine"
+
+
 class ExampleGenSpec(types.ComponentSpec):
     PARAMETERS: ClassVar[dict[str, Any]] = {
         executor.DATA_PATH: ExecutionParameter(type=str),
@@ -23,16 +29,17 @@ class ExampleGenSpec(types.ComponentSpec):
     OUTPUTS: ClassVar[dict[str, Any]] = {
         executor.TIMELINES: ChannelParameter(type=standard_artifacts.Examples),
         executor.MOVIES: ChannelParameter(type=standard_artifacts.Examples),
+        executor.QUARANTINE: ChannelParameter(type=Quarantine),
     }
 
 
 class ExampleGen(base_component.BaseComponent):
-    """Reads a MovieLens folder; emits `timelines` (train, eval, test) and `movies`.
+    """Reads a log; emits `timelines` (train, eval, test), `movies` and `quarantine`.
 
     Args:
-      data_path: local folder in the MovieLens CSV layout.
-      fingerprint: `fingerprint.fingerprint(data_path)`. Not read: it makes the
-        cache miss when the files change under the same path.
+      data_path: local file or folder in one of the layouts of `layouts`.
+      fingerprint: `fingerprint.fingerprint` of it. Not read: it makes the cache
+        miss when the files change under the same path.
       params: ExampleGenParams as JSON.
     """
 
@@ -48,6 +55,7 @@ class ExampleGen(base_component.BaseComponent):
                     contract.PARAMS: params,
                     executor.TIMELINES: types.Channel(type=standard_artifacts.Examples),
                     executor.MOVIES: types.Channel(type=standard_artifacts.Examples),
+                    executor.QUARANTINE: types.Channel(type=Quarantine),
                 }
             )
         )
