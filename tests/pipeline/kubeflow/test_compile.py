@@ -149,7 +149,8 @@ def test_what_a_run_is_given_reaches_the_steps(full: Documents) -> None:
             "taskOutputParameter": {"producerTask": FIND_DATA, "outputParameterKey": name}
         }
     assert inputs[FIND_DATA] == {
-        name: {"componentInputParameter": name} for name in ("data", "date", "fingerprint")
+        **{name: {"componentInputParameter": name} for name in ("data", "date", "fingerprint")},
+        "params": {"runtimeValue": {"constant": load(None, KNOBS).example_gen.to_json()}},
     }
     for step, key, parameter in (
         ("trainer", "max_steps", "max_steps"),
@@ -193,7 +194,7 @@ def test_resources_of_a_step(plain: Documents, full: Documents) -> None:
         "type": "nvidia.com/gpu", "count": "2", "resourceType": "nvidia.com/gpu", "resourceCount": "2"
     }  # fmt: skip
     assert resources["final-trainer"]["accelerator"]["resourceCount"] == "1"
-    assert [name for name in resources if "accelerator" in resources[name]] == ["final-trainer", "trainer"]
+    assert {name for name in resources if "accelerator" in resources[name]} == {"final-trainer", "trainer"}
     assert containers(plain)["trainer"]["resources"]["resourceMemoryLimit"] == "8192Mi"
 
 
