@@ -101,6 +101,7 @@ def test_the_first_fit_has_no_tested_run(inputs, outputs, monkeypatch):
     assert json.loads(first.exec_properties["eval_args"]) == {}
     (fn_args,) = do(monkeypatch, {key: inputs[key] for key in first.inputs}, outputs, first.exec_properties)
     assert run.TESTED_RUN not in fn_args.custom_config
+    assert run.MAX_STEPS not in fn_args.custom_config
 
 
 def test_a_runs_limit_of_steps_reaches_run_fn(inputs, outputs, monkeypatch):
@@ -108,4 +109,3 @@ def test_a_runs_limit_of_steps_reaches_run_fn(inputs, outputs, monkeypatch):
     limited = component(inputs, final=True, max_steps=7)
     (fn_args,) = do(monkeypatch, inputs, outputs, limited.exec_properties)
     assert fn_args.custom_config[run.MAX_STEPS] == 7
-    assert executor.MAX_STEPS_KEY not in component(inputs, final=True).exec_properties
