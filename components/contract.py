@@ -15,13 +15,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 # --- splits -----------------------------------------------------------------
-# Per user, by time: n ratings, t = max(1, n // 10); a user with n < 3 is in
-# train alone. What "history" means in each split:
-#   train  the first n - 2t events; targets are empty lists (the trainer cuts
+# Three parts of the events, and what "history" and "targets" mean in each split:
+#   train  history = the train events; targets are empty lists (the trainer cuts
 #          (prefix, next) pairs inside the history).
-#   eval   the first n - 2t events; targets are the next t.
-#   test   the first n - t events; targets are the last t.
-# Ties in time keep the file's order.
+#   eval   history = the train events; targets = the eval events.
+#   test   history = the train and eval events; targets = the test events.
+# Both in time order, oldest first; ties in time keep the file's order. A split has
+# a record of every user with a history and (but in train) a target in it.
+#
+# Which events are in which part is the rule's business. n = a user's events:
+#   user_time       t = max(1, n // 10): the last t are test, the t before are eval.
+#                   A user with n < 3 is in train alone. The default.
+#   leave_last_out  the same with t = 1, as the literature on sequences has it.
+#   global_time     before one date train, from a second on test, eval in between:
+#                   what retraining in production sees. Nothing of anybody's future
+#                   is in train. A user without an event before the second date, and
+#                   what one does before the second date without any before the
+#                   first, is in no target: there is no history to ask with.
+#   random          as user_time, but the events of eval and test are drawn. A
+#                   history then holds events that are later than its targets: for
+#                   comparison with published figures on random splits only.
+SplitRule = Literal["user_time", "leave_last_out", "global_time", "random"]
 TRAIN: Final = "train"
 EVAL: Final = "eval"
 TEST: Final = "test"
@@ -293,6 +307,10 @@ PINNED: Final = "PINNED"  # a file of this name keeps a version from retention
 GATES: Final = "gates.json"  # verdicts, in the blessing artifact
 METRICS: Final = "metrics.json"  # overall and by slice, in the evaluation artifact
 FIT: Final = "fit.json"  # what a fit came to, in the model_run artifact
+
+# In ExampleGen's quarantine artifact.
+BAD_ROWS: Final = "bad_rows.jsonl"  # table, file, line, kind and reason of every row set aside
+ROWS: Final = "rows.json"  # rows in = used + set aside + left out by the config, by table
 
 # Custom properties of artifacts and execution properties.
 CODE_HASH: Final = "marquee_code"  # hash of the sources a component runs on

@@ -43,8 +43,8 @@ class Config(Section):
     )
     data: str | None = Field(
         None,
-        description="folder with ratings.csv, movies.csv and tags.csv; null: $DATA, a local copy, "
-        "GroupLens, or the generated sample",
+        description="the log: a MovieLens folder of any edition, a file of `user item` lines, or your own "
+        "CSV or Parquet (see example_gen); null: $DATA, a local copy, GroupLens, or the generated sample",
     )
     artifacts: str = Field(
         "artifacts", min_length=1, description="where a run writes everything it makes: folder or URL"

@@ -52,7 +52,7 @@ class Launch:
     Each is a plain value here and one of TFX's RuntimeParameters on Kubeflow.
 
     Attributes:
-      data: folder of the raw files.
+      data: file or folder of the raw data.
       fingerprint: of these files, see components.example_gen.fingerprint.
       push_to: root of the served models.
       max_steps: steps of a fit, at most, instead of `trainer.max_steps`; None: as the config says.
@@ -72,7 +72,7 @@ class Launch:
         """
         if config.data is None:
             raise ValueError("config.data is not set; pipeline.data.resolve finds the data")
-        return cls(config.data, fingerprint(config.data), config.serving_dir)
+        return cls(config.data, fingerprint(config.data, config.example_gen), config.serving_dir)
 
 
 def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:

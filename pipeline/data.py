@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from components.example_gen import fetch, sample
+from components.example_gen.errors import DataError
+from components.example_gen.layouts import Layout, detect
 from pipeline.config import Config
 from pipeline.errors import InputError
 
@@ -19,7 +21,7 @@ _DOWNLOAD_SECONDS = 5.0
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """A folder with the log, and a sentence on where it comes from."""
+    """The log's file or folder, and a sentence on where it comes from."""
 
     path: Path
     origin: str
@@ -34,9 +36,9 @@ def resolve(config: Config, environment: Mapping[str, str] = os.environ) -> Data
       InputError: if a given path holds no ratings.
     """
     if config.data is not None:
-        return Data(_checked(config.data, "data"), "as given")
+        return Data(_checked(config.data, "data", config), "as given")
     if environment.get(ENVIRONMENT):
-        return Data(_checked(environment[ENVIRONMENT], ENVIRONMENT), f"from {ENVIRONMENT}")
+        return Data(_checked(environment[ENVIRONMENT], ENVIRONMENT, config), f"from {ENVIRONMENT}")
     local = LOCAL_COPY.absolute()
     if (local / _RATINGS).is_file():
         return Data(local, "local copy")
@@ -47,14 +49,26 @@ def resolve(config: Config, environment: Mapping[str, str] = os.environ) -> Data
     return Data(Path(fetched), f"downloaded from GroupLens; {fetch.LICENCE_NOTE}")
 
 
-def _checked(given: str, name: str) -> Path:
+def layout_of(path: Path, config: Config) -> Layout:
+    """What is read of a path.
+
+    Raises:
+      InputError: nothing that is known lies there.
+    """
+    try:
+        return detect(path, config.example_gen)
+    except DataError as error:
+        raise InputError(str(error)) from error
+
+
+def _checked(given: str, name: str, config: Config) -> Path:
     path = Path(given).expanduser().absolute()
-    if not (path / _RATINGS).is_file():
-        what = "has no ratings.csv" if path.is_dir() else "is not a folder"
+    try:
+        layout_of(path, config)
+    except InputError as error:
         raise InputError(
-            f"{name} = {given}: {path} {what}; expected a folder in MovieLens's layout "
-            "(ratings.csv, movies.csv, tags.csv), or leave it out for ml-latest-small or the sample"
-        )
+            f"{name} = {given}: {error}; or leave it out for ml-latest-small or the sample"
+        ) from error
     return path
 
 

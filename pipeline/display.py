@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from pipeline.rows import account_lines
 from pipeline.runs import NodeRun, State
 
 _MARKS = {State.RAN: "✓", State.CACHED: "=", State.REFUSED: "✗", State.FAILED: "✗"}
@@ -79,6 +80,8 @@ class Display:
     def finished(self, outcome: NodeRun) -> None:
         note = " (cached)" if outcome.cached and outcome.state is State.REFUSED else ""
         self._close(outcome.node, outcome.state, outcome.seconds, note)
+        for text in account_lines(outcome):
+            self.line(f"    {text}", "dim")
 
     def failed(self, node_id: str, seconds: float) -> None:
         self._close(node_id, State.FAILED, seconds, "")

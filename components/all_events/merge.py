@@ -36,6 +36,14 @@ def timelines(splits: Mapping[str, pa.Table]) -> pa.Table:
         history: _joined(latest[history].combine_chunks(), latest[targets].combine_chunks())
         for history, targets in zip(contract.HISTORY_FEATURES, contract.TARGET_FEATURES, strict=True)
     }
+    # The random split draws its targets: they lie anywhere in time.
+    times = joined[contract.HISTORY_TIMESTAMPS]
+    rows = np.repeat(np.arange(len(times)), times.value_lengths().to_numpy())
+    order = pa.array(np.lexsort((times.flatten().to_numpy(), rows)))
+    joined = {
+        name: pa.LargeListArray.from_arrays(times.offsets, lists.flatten().take(order))
+        for name, lists in joined.items()
+    }
     columns = {contract.USER_ID: latest[contract.USER_ID], **joined}
     nothing = {
         field.name: pa.array([[] if pa.types.is_large_list(field.type) else ""] * len(latest), field.type)

@@ -1,6 +1,8 @@
 """Raw interaction logs -> the `timelines` and `movies` artifacts.
 
-Read in this order: `movielens` (files to tables), `timelines` and `movies`
-(tables to records, pure functions), `write` and `read` (records to TFRecord
-and back), `executor` and `component` (the TFX step around them).
+Read in this order: `layouts` (which file and column means what), `text_blocks` and
+`tables` (files to typed rows), `gather` with `log_store` (rows to sorted events on
+disk) and `quarantine` (rows set aside), `splits`, `timelines` and `movies` (events to
+records, pure functions), `write` and `read` (records to TFRecord and back),
+`executor` and `component` (the TFX step around them).
 """

@@ -8,6 +8,7 @@ from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
+from tfx.types.experimental import simple_artifacts
 
 from components import contract
 from components.example_gen import executor
@@ -23,16 +24,20 @@ class ExampleGenSpec(types.ComponentSpec):
     OUTPUTS: ClassVar[dict[str, Any]] = {
         executor.TIMELINES: ChannelParameter(type=standard_artifacts.Examples),
         executor.MOVIES: ChannelParameter(type=standard_artifacts.Examples),
+        executor.QUARANTINE: ChannelParameter(type=simple_artifacts.File),
     }
 
 
 class ExampleGen(base_component.BaseComponent):
-    """Reads a MovieLens folder; emits `timelines` (train, eval, test) and `movies`.
+    """Reads a log; emits `timelines` (train, eval, test), `movies` and `quarantine`.
+
+    `quarantine` holds contract.BAD_ROWS, the rows that were set aside, and contract.ROWS,
+    where all rows went. Its type is TFX's: one of the project's cannot travel through Kubeflow.
 
     Args:
-      data_path: local folder in the MovieLens CSV layout.
-      fingerprint: `fingerprint.fingerprint(data_path)`. Not read: it makes the
-        cache miss when the files change under the same path.
+      data_path: local file or folder in one of the layouts of `layouts`.
+      fingerprint: `fingerprint.fingerprint` of it. Not read: it makes the cache
+        miss when the files change under the same path.
       params: ExampleGenParams as JSON.
     """
 
@@ -48,6 +53,7 @@ class ExampleGen(base_component.BaseComponent):
                     contract.PARAMS: params,
                     executor.TIMELINES: types.Channel(type=standard_artifacts.Examples),
                     executor.MOVIES: types.Channel(type=standard_artifacts.Examples),
+                    executor.QUARANTINE: types.Channel(type=simple_artifacts.File),
                 }
             )
         )

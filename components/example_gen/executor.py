@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-import functools
+import json
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from absl import logging
 from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from components import contract
-from components.example_gen import features, movielens, movies, timelines
+from components import contract, storage
+from components.example_gen import accounts, features, movies, splits, timelines
 from components.example_gen.artifact import describe, write_split
 from components.example_gen.errors import DataError
 from components.example_gen.fingerprint import fingerprint
+from components.example_gen.gather import Gathered, gather
+from components.example_gen.layouts import detect
 from components.example_gen.params import ExampleGenParams
+from components.example_gen.quarantine import Quarantine
 from components.example_gen.read import split_uri
+from components.example_gen.totals import Totals, totals
 
 DATA_PATH = "data_path"
 TIMELINES = "timelines"
 MOVIES = "movies"
+QUARANTINE = "quarantine"
 
 
 class Executor(base_executor.BaseExecutor):
-    """Reads a folder of interactions and writes `timelines` and `movies`.
+    """Reads interactions and writes `timelines`, `movies` and what was set aside.
 
     Raises:
       DataError: the data cannot be used.
@@ -38,35 +46,78 @@ class Executor(base_executor.BaseExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         params = ExampleGenParams.from_json(exec_properties[contract.PARAMS])
-        log = movielens.read(exec_properties[DATA_PATH])
-        # The outputs are cached under the fingerprint, so they must be of these very bytes.
-        expected, found = exec_properties[contract.DATA_FINGERPRINT], fingerprint(exec_properties[DATA_PATH])
-        if found != expected:
-            raise DataError(
-                movielens.RATINGS,
-                f"the files in {exec_properties[DATA_PATH]} changed while the run was reading them "
-                f"(fingerprint {found[:12]}, at the start {expected[:12]}); run again",
+        path = exec_properties[DATA_PATH]
+        layout = detect(path, params)
+        logging.info("layout %s", layout)
+        with tempfile.TemporaryDirectory(dir=params.scratch, prefix="marquee-") as scratch:
+            bad_rows = Path(scratch, contract.BAD_ROWS)
+            with Quarantine(bad_rows) as bad:
+                data = gather(layout, params, bad, Path(scratch))
+            # The outputs are cached under the fingerprint, so they must be of these very bytes.
+            expected, found = exec_properties[contract.DATA_FINGERPRINT], fingerprint(path, params)
+            if found != expected:
+                raise DataError(
+                    layout.ratings.files[0].name,
+                    f"the files in {path} changed while the run was reading them "
+                    f"(fingerprint {found[:12]}, at the start {expected[:12]}); run again",
+                )
+            known = totals(data.log, params)
+            require_splits(data, known, params)
+            _write_timelines(output_dict[TIMELINES], data, known, params)
+            _write_movies(output_dict[MOVIES], data, known, params)
+            account = accounts.account(data, known, bad)
+            folder = artifact_utils.get_single_uri(output_dict[QUARANTINE])
+            storage.copy_file(str(bad_rows), storage.join(folder, contract.BAD_ROWS))
+            storage.write_text(
+                storage.join(folder, contract.ROWS), json.dumps(account.as_dict(), indent=2) + "\n"
             )
-        events = timelines.sort_events(log)
-        at = timelines.cut(events.offsets)
-        if not at.split_users.size:
-            raise DataError(
-                movielens.RATINGS,
-                f"none of {len(events.user_ids)} users has 3 ratings or more, so there is nothing to test "
-                "on; expected at least one (one rating each for train, eval and test)",
-            )
+        logging.info("%s", "; ".join(account.lines()))
 
-        artifact = artifact_utils.get_single_instance(output_dict[TIMELINES])
-        describe(artifact, contract.SPLITS)
-        for split in contract.SPLITS:
-            sizes = timelines.lengths(events, at, split)
-            make = functools.partial(timelines.records, events, at, split)
-            write_split(split_uri(artifact.uri, split), sizes, make, params.events_per_shard)
-            logging.info("timelines, %s: %d records, %d ratings", split, len(sizes), sizes.sum())
 
-        artifact = artifact_utils.get_single_instance(output_dict[MOVIES])
-        describe(artifact, (features.MOVIES_SPLIT,))
-        table = movies.records(log, events, at)
-        folder, sizes = split_uri(artifact.uri, features.MOVIES_SPLIT), np.ones(len(table), np.int64)
-        write_split(folder, sizes, lambda part: table[part], params.events_per_shard)
-        logging.info("movies: %d", len(table))
+def require_splits(data: Gathered, known: Totals, params: ExampleGenParams) -> None:
+    """Stops where a split would have no record.
+
+    Raises:
+      DataError: saying what the rule of the split needs.
+    """
+    for split in contract.SPLITS:
+        if known.users(split).size:
+            continue
+        needs = (
+            f"events before {params.eval_from}, from then to {params.test_from}, and from then on"
+            if params.split == "global_time"
+            else "3 ratings or more (one each for train, eval and test)"
+        )
+        raise DataError(
+            data.layout.ratings.files[0].name,
+            f"none of {len(data.log.user_ids)} users has {needs}, so there is nothing to put into {split}; "
+            "expected at least one such user",
+        )
+
+
+def _write_timelines(
+    artifacts: list[types.Artifact], data: Gathered, known: Totals, params: ExampleGenParams
+) -> None:
+    artifact = artifact_utils.get_single_instance(artifacts)
+    describe(artifact, contract.SPLITS)
+    for split in contract.SPLITS:
+        users, sizes = known.users(split), known.sizes(split)
+
+        def make(part: slice, split: str = split, users: np.ndarray = users) -> pa.Table:
+            # Users between these two who have no record here are left out by `records`.
+            events = data.log.events(int(users[part][0]), int(users[part][-1]) + 1)
+            return timelines.records(events, splits.parts(events, params), split, known.seen)
+
+        write_split(split_uri(artifact.uri, split), sizes, make, params.events_per_shard)
+        logging.info("timelines, %s: %d records, %d ratings", split, len(sizes), sizes.sum())
+
+
+def _write_movies(
+    artifacts: list[types.Artifact], data: Gathered, known: Totals, params: ExampleGenParams
+) -> None:
+    artifact = artifact_utils.get_single_instance(artifacts)
+    describe(artifact, (features.MOVIES_SPLIT,))
+    table = movies.records(data.items, data.tags, data.log.user_ids, known)
+    folder, sizes = split_uri(artifact.uri, features.MOVIES_SPLIT), np.ones(len(table), np.int64)
+    write_split(folder, sizes, lambda part: table[part], params.events_per_shard)
+    logging.info("movies: %d", len(table))

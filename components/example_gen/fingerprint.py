@@ -5,22 +5,25 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from components.example_gen import movielens
+from components.example_gen import layouts
+from components.example_gen.params import ExampleGenParams
 
 
-def fingerprint(folder: Path | str) -> str:
+def fingerprint(path: Path | str, params: ExampleGenParams) -> str:
     """sha256 (hex) over the names, sizes and contents of the files that the reader uses.
 
     Files that are missing are left out: whether they may be is the reader's business.
+
+    Raises:
+      DataError: there is no known layout at `path`.
     """
     digest = hashlib.sha256()
-    for name in movielens.FILES:
-        path = Path(folder) / name
-        if not path.is_file():
+    for file in layouts.detect(path, params).files:
+        if not file.is_file():
             continue
         # The size before the content keeps two files from reading as one.
-        digest.update(f"{name}\0{path.stat().st_size}\0".encode())
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
+        digest.update(f"{file.name}\0{file.stat().st_size}\0".encode())
+        with file.open("rb") as opened:
+            while block := opened.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()

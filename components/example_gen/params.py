@@ -2,17 +2,157 @@
 
 from __future__ import annotations
 
+import datetime
+from typing import Annotated, Final, Literal
+
+import pydantic
 from pydantic import Field
 
+from components import contract
 from components.params import Section
+
+LayoutName = Literal["auto", "movielens-csv", "movielens-dat", "movielens-100k", "pairs", "csv", "parquet"]
+COLUMN_ROLES: Final = ("user", "item", "rating", "time")
+ITEM_ROLES: Final = ("item", "title", "year", "genres")
+
+
+def seconds_of(date: str) -> int:
+    """Unix seconds of a date or time in ISO 8601; UTC where it names no zone.
+
+    Raises:
+      ValueError: it is no such text.
+    """
+    try:
+        time = datetime.datetime.fromisoformat(date)
+    except ValueError as error:
+        raise ValueError(f"must be a date such as 2018-09-26 or 2018-09-26T10:00:00, got {date!r}") from error
+    return int((time if time.tzinfo else time.replace(tzinfo=datetime.UTC)).timestamp())
+
+
+def _check_date(date: str | None) -> str | None:
+    if date is not None:
+        seconds_of(date)
+    return date
+
+
+def _as_text(date: object) -> object:
+    """YAML reads 2018-09-26 as a date."""
+    return date.isoformat() if isinstance(date, datetime.date) else date
+
+
+Date = Annotated[str | None, pydantic.BeforeValidator(_as_text), pydantic.AfterValidator(_check_date)]
 
 
 class ExampleGenParams(Section):
-    """How the artifacts are written."""
+    """What is read, what of it is kept, how it is split and how it is written."""
 
+    layout: LayoutName = Field(
+        "auto",
+        description="how the files are laid out. auto: known by their names; csv and parquet: your own log, "
+        "one file or a folder of them, with `columns`",
+    )
+    columns: dict[str, str] = Field(
+        {},
+        description="columns of your own log: user and item, and rating and time where it has them, such as "
+        "{user: customer_id, item: sku, rating: stars, time: at}. Without a rating every event counts as "
+        "5 stars; without a time the order of the rows counts",
+    )
+    items: str | None = Field(
+        None,
+        description="your own table of items, CSV or Parquet: path, relative to the data's folder; null: the "
+        "items are those of the log",
+    )
+    item_columns: dict[str, str] = Field(
+        {}, description="its columns: item, and title, year and genres where it has them"
+    )
+    list_separator: str = Field("|", min_length=1, description="between the genres in one cell")
+    delimiter: str = Field(",", min_length=1, max_length=1, description="between the columns of your own CSV")
+    encoding: Literal["utf-8", "latin-1"] | None = Field(
+        None, description="of the text files; null: as the layout has it"
+    )
+    time_unit: Literal["s", "ms", "us", "iso"] = Field(
+        "s",
+        description="of your own time column: seconds, milliseconds or microseconds since 1970, or ISO 8601 "
+        "text (UTC where it names no zone)",
+    )
+    rating_scale: tuple[float, float] = Field(
+        (contract.MIN_RATING, contract.MAX_RATING),
+        description="lowest and highest rating in the files. Another scale is mapped evenly onto "
+        f"{contract.MIN_RATING:g} to {contract.MAX_RATING:g} stars",
+    )
+    max_line_bytes: int = Field(
+        65_536, ge=256, le=8_000_000, description="a longer line is a bad row, whatever is in it"
+    )
+    max_bad_share: float = Field(
+        0.001,
+        ge=0,
+        le=1,
+        description="share of the rows of a table (ratings, items, tags) that may be bad and are set aside; "
+        "with more the run stops and shows the first",
+    )
+    repeated: Literal["bad", "first", "last"] = Field(
+        "bad",
+        description="what an item that a user rates again is. bad: a bad row; first, last: only that event "
+        "of the user's with the item is kept, and the others are counted as left out",
+    )
+    start: Date = Field(None, description="events before this date are left out; null: none are")
+    end: Date = Field(None, description="events from this date on are left out; null: none are")
+    min_ratings_per_user: int = Field(
+        1,
+        ge=1,
+        description="users with fewer are left out, again until all that are left have so many (k-core)",
+    )
+    min_ratings_per_item: int = Field(
+        0,
+        ge=0,
+        description="items with fewer are left out likewise, of the catalogue too; 0 keeps unrated ones",
+    )
+    split: contract.SplitRule = Field(
+        "user_time",
+        description="how events become train, eval and test, as components/contract.py says. user_time: "
+        "each user's last tenth; leave_last_out: each user's last event; global_time: by `eval_from` and "
+        "`test_from`; random: a tenth of each user's events, by `split_seed`",
+    )
+    eval_from: Date = Field(None, description="first date of eval in the split global_time")
+    test_from: Date = Field(None, description="first date of test in the split global_time")
+    split_seed: int = Field(42, ge=0, description="seed of the split random")
+    buffer_rows: int = Field(
+        4_000_000,
+        ge=1_000,
+        description="events sorted in memory at once, about 150 bytes each; the rest waits on disk",
+    )
+    scratch: str | None = Field(
+        None, description="folder for that, about 60 bytes per event; null: the system's for temporary files"
+    )
     events_per_shard: int = Field(
         1_000_000,
         ge=1,
         description="Ratings per TFRecord file (about 16 bytes each before compression). A shard is "
         "encoded in memory at once, and is what Beam spreads over workers.",
     )
+
+    @pydantic.model_validator(mode="after")
+    def _across_keys(self) -> ExampleGenParams:
+        for key, given, known in (
+            ("columns", self.columns, COLUMN_ROLES),
+            ("item_columns", self.item_columns, ITEM_ROLES),
+        ):
+            for role in given:
+                if role not in known:
+                    raise ValueError(f"{key} has the key {role!r}; expected some of {', '.join(known)}")
+            if given and (
+                missing := [role for role in known[:2] if role in ("user", "item") and role not in given]
+            ):
+                raise ValueError(f"{key} must name a column for {' and '.join(missing)}")
+        if self.items is not None and not self.item_columns:
+            raise ValueError("items is given without item_columns; expected at least {item: COLUMN}")
+        if self.rating_scale[0] >= self.rating_scale[1]:
+            raise ValueError(f"rating_scale is {list(self.rating_scale)}; expected the lower number first")
+        if self.start and self.end and seconds_of(self.start) >= seconds_of(self.end):
+            raise ValueError(f"start ({self.start}) must be before end ({self.end})")
+        if self.split == "global_time":
+            if self.eval_from is None or self.test_from is None:
+                raise ValueError("split is global_time, which needs both eval_from and test_from")
+            if seconds_of(self.eval_from) >= seconds_of(self.test_from):
+                raise ValueError(f"eval_from ({self.eval_from}) must be before test_from ({self.test_from})")
+        return self

@@ -25,7 +25,9 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     add_config_arguments(parser)
     parser.add_argument(
-        "--data", metavar="PATH", help="folder with ratings.csv, movies.csv, tags.csv (--set data=PATH)"
+        "--data",
+        metavar="PATH",
+        help="MovieLens folder, or your own log (--set data=PATH); see `marquee data check`",
     )
     parser.set_defaults(run=run)
 
@@ -45,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
         # With --json the document has stdout to itself.
         with logs_to_file(log, terminal_descriptor=2 if args.json else 1) as terminal:
             print(f"data  {source.path} ({source.origin})", file=terminal)
+            print(f"      {data.layout_of(source.path, config)}", file=terminal)
             print(f"log   {log}", file=terminal)
             summary, code = _run(config, run_id, terminal)
     if args.json:

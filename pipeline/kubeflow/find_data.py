@@ -14,13 +14,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from components.example_gen.errors import DataError
 from components.example_gen.fingerprint import fingerprint
+from components.example_gen.params import ExampleGenParams
 from pipeline.errors import OK, InputError
 from pipeline.kubeflow.task import ERROR
 
 MODULE = "pipeline.kubeflow.find_data"
 DATE = "{date}"
-_RATINGS = "ratings.csv"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -47,22 +48,20 @@ def resolve(data: str, date: str, today: datetime.date) -> str:
     return data.replace(DATE, today.isoformat())
 
 
-def find(folder: str, expected: str) -> str:
-    """Fingerprint of the files in `folder`.
+def find(folder: str, params: ExampleGenParams, expected: str) -> str:
+    """Fingerprint of the files that are read at `folder`, which may be a file.
 
     Args:
+      params: how they are read.
       expected: the fingerprint they must have; "" for any.
 
     Raises:
-      InputError: there are no ratings, or not those that are expected.
+      InputError: there is no data, or not that which is expected.
     """
-    path = Path(folder)
-    if not (path / _RATINGS).is_file():
-        what = f"has no {_RATINGS}" if path.is_dir() else "is not a folder in this container"
-        raise InputError(
-            f"data = {folder}: {what}; expected ratings.csv, movies.csv and tags.csv on a mounted volume"
-        )
-    found = fingerprint(path)
+    try:
+        found = fingerprint(folder, params)
+    except DataError as error:
+        raise InputError(f"data = {folder}: {error}; it must lie on a mounted volume") from error
     if expected and found != expected:
         raise InputError(
             f"data = {folder}: the files have the fingerprint {found}, not {expected} as the run asks for; "
@@ -74,6 +73,7 @@ def find(folder: str, expected: str) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="folder; {date} in it is replaced")
+    parser.add_argument("--params", required=True, help="the config's section example_gen, as JSON")
     parser.add_argument("--date", default="", help="YYYY-MM-DD; empty: today, in UTC")
     parser.add_argument("--fingerprint", default="", help="that the files must have; empty: any")
     parser.add_argument("--data_path_file", type=Path, required=True, help="where to write the folder")
@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         folder = resolve(args.data, args.date, datetime.datetime.now(datetime.UTC).date())
-        found = find(folder, args.fingerprint)
+        found = find(folder, ExampleGenParams.from_json(args.params), args.fingerprint)
     except InputError as error:
         print(f"{ERROR}{error}", file=sys.stderr)
         return error.exit_code

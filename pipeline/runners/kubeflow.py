@@ -22,6 +22,7 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.orchestration.kubeflow.v2 import pipeline_builder
 from tfx.orchestration.pipeline import Pipeline
 
+from components import contract
 from components.example_gen.component import ExampleGen
 from components.example_gen.executor import DATA_PATH
 from pipeline.config import Config
@@ -140,7 +141,9 @@ def _add_find_data(spec: dict[str, Any], config: Config, example_gen: str, param
     given, found = (DATA, DATE, FINGERPRINT), (DATA_PATH, FINGERPRINT)
     spec["components"][f"comp-{FIND_DATA}"] = {
         "executorLabel": f"exec-{FIND_DATA}",
-        "inputDefinitions": {"parameters": {name: {"parameterType": _STRING} for name in given}},
+        "inputDefinitions": {
+            "parameters": {name: {"parameterType": _STRING} for name in (*given, contract.PARAMS)}
+        },
         "outputDefinitions": {"parameters": {name: {"parameterType": _STRING} for name in found}},
     }
     spec["deploymentSpec"]["executors"][f"exec-{FIND_DATA}"] = {
@@ -149,7 +152,7 @@ def _add_find_data(spec: dict[str, Any], config: Config, example_gen: str, param
             "command": ["python", "-m", find_data.MODULE],
             # `=`, or a value that begins with a hyphen would be taken for a flag.
             "args": [
-                *(f"--{name}={{{{$.inputs.parameters['{name}']}}}}" for name in given),
+                *(f"--{name}={{{{$.inputs.parameters['{name}']}}}}" for name in (*given, contract.PARAMS)),
                 *(f"--{name}_file={{{{$.outputs.parameters['{name}'].output_file}}}}" for name in found),
             ],
         }
@@ -159,7 +162,12 @@ def _add_find_data(spec: dict[str, Any], config: Config, example_gen: str, param
         "taskInfo": {"name": FIND_DATA},
         "componentRef": {"name": f"comp-{FIND_DATA}"},
         "cachingOptions": {},
-        "inputs": {"parameters": {name: {"componentInputParameter": name} for name in given}},
+        "inputs": {
+            "parameters": {
+                **{name: {"componentInputParameter": name} for name in given},
+                contract.PARAMS: {"runtimeValue": {"constant": config.example_gen.to_json()}},
+            }
+        },
     }
     reader = tasks[example_gen]
     reader["dependentTasks"] = [*reader.get("dependentTasks", []), FIND_DATA]

@@ -40,11 +40,13 @@ def test_what_is_given_wins_over_the_environment_and_that_over_a_local_copy(tmp_
 def test_a_given_path_is_never_replaced(tmp_path: Path, name: str) -> None:
     missing = str(tmp_path / "missing")
     config = Config.model_validate({"data": missing if name == "data" else None})
-    with pytest.raises(InputError, match=f"{name} = {missing}: .* is not a folder"):
+    with pytest.raises(InputError, match=f"{name} = {missing}: .* is not a file or folder; expected"):
         data.resolve(config, {"DATA": missing})
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(InputError, match=r"has no ratings\.csv"):
+    with pytest.raises(
+        InputError, match=r"holds none of the files that are known; expected a folder with ratings\.csv"
+    ):
         data.resolve(Config(), {"DATA": str(empty)})
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import json
 import re
+from pathlib import Path
 
 import pytest
 
+from components import contract
 from pipeline.display import Display
-from pipeline.runs import NodeRun, State
+from pipeline.runs import NodeRun, Output, State
 from pipeline.table import table
 
 
@@ -52,6 +56,22 @@ def test_a_long_component_speaks_up_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -
         for now in (1.0, 9.0, 11.0, 12.0, 22.0):
             display.progress(int(now), 30, "epoch")
     assert stream.getvalue().splitlines() == ["  trainer  11/30  epoch", "  trainer  22/30  epoch"]
+
+
+def test_where_the_rows_went_is_told_beside_who_read_them(tmp_path: Path) -> None:
+    rows = {"rows_in": 1005, "used": 1000, "bad": {"NaN": 2}, "left_out": {"outside start and end": 3}}
+    clean = {"rows_in": 9, "used": 9, "bad": {}, "left_out": {}}
+    (tmp_path / contract.ROWS).write_text(json.dumps({"ratings": rows, "items": clean}))
+    outputs = {"quarantine": (Output("Quarantine", str(tmp_path), {}),)}
+    stream = io.StringIO()
+    with Display(stream) as display:
+        display.planned(["example_gen"])
+        display.finished(dataclasses.replace(node("example_gen", State.CACHED), outputs=outputs))
+    assert stream.getvalue().splitlines()[1:] == [
+        "    ratings: 1,005 rows = 1,000 used + 2 set aside + 3 left out (outside start and end)",
+        "    items: 9 rows = 9 used + 0 set aside",
+        f"    set aside: {tmp_path / contract.BAD_ROWS}",
+    ]
 
 
 class Terminal(io.StringIO):

@@ -55,8 +55,9 @@ def test_pushed_then_cached(root: Path, data: Path, capfd: pytest.CaptureFixture
     out, err = capfd.readouterr()
     lines = out.splitlines()
     assert lines[0] == f"data  {data} (as given)"
-    assert lines[1].startswith(f"log   {root}/logs/run-")
-    assert [line.split()[:3] for line in lines[2:6]] == [
+    assert lines[1] == "      movielens-csv: ratings.csv, movies.csv"
+    assert lines[2].startswith(f"log   {root}/logs/run-")
+    assert [line.split()[:3] for line in lines[3:7]] == [
         ["✓", name, "ran"] for name in ("make", "talk", "judge", "push")
     ]
     assert ["recall@10", "floor", "0.9", "0.5", "ok", "at", "least"] in [line.split() for line in lines]
@@ -166,7 +167,7 @@ def test_a_wrong_data_path_is_bad_input(
     assert cli.main(arguments("run", root, "--data", str(tmp_path / "nowhere"))) == 2
     err = capfd.readouterr().err
     assert f"data = {tmp_path}/nowhere" in err
-    assert "is not a folder" in err
+    assert "is not a file or folder" in err
 
 
 @pytest.mark.parametrize("command", ["run", "status", "gates"])

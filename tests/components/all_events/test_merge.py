@@ -13,7 +13,10 @@ from components.example_gen import features
 
 MOVIES = ("m1", "m2", "m3", "m4")
 event = st.tuples(st.sampled_from(MOVIES[:3]), st.sampled_from([0.5, 3.0, 4.5]), st.integers(1, 10**10))
-users = st.dictionaries(st.text("abé", min_size=1, max_size=3), st.lists(event, min_size=1, max_size=25))
+logs_in_time = st.lists(event, min_size=1, max_size=25).map(
+    lambda log: sorted(log, key=lambda event: event[2])
+)
+users = st.dictionaries(st.text("abé", min_size=1, max_size=3), logs_in_time)
 
 
 def record(user, history, targets, held_out):
@@ -78,6 +81,14 @@ def test_counts_and_means_are_of_all_ratings_and_the_rest_stays(logs):
         assert new.pop(contract.RATING_COUNT) == len(stars)
         assert new.pop(contract.RATING_MEAN) == pytest.approx(sum(stars) / len(stars) if stars else 0.0)
         assert new == {name: old[name] for name in new}
+
+
+def test_targets_from_anywhere_in_time_take_their_place():
+    log = [("m1", 3.0, 10), ("m2", 4.0, 20), ("m3", 5.0, 30), ("m4", 1.0, 40)]
+    drawn = [record("a", [log[0], log[2], log[3]], [log[1]], True), record("b", [log[3]], log[:2], True)]
+    splits = {split: features.TIMELINES.empty_table() for split in contract.SPLITS}
+    merged = merge.timelines({**splits, contract.TEST: pa.Table.from_pylist(drawn, features.TIMELINES)})
+    assert merged.to_pylist() == [record("a", log, [], False), record("b", [*log[:2], log[3]], [], False)]
 
 
 def test_an_event_of_an_unknown_movie_is_named():

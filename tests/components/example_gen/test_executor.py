@@ -1,44 +1,54 @@
 """The executor as TFX calls it, without a runner."""
 
+import json
+
 import pytest
 from tfx.types import artifact_utils, standard_artifacts
 
 from components import contract
-from components.example_gen import executor, movielens, movies, read, timelines
+from components.example_gen import component, executor, read
 from components.example_gen.component import ExampleGen
 from components.example_gen.errors import DataError
 from components.example_gen.fingerprint import fingerprint
 from components.example_gen.params import ExampleGenParams
 
+HEADER = "userId,movieId,rating,timestamp\n"
+
 
 def run(data, target, mark=None, **params):
-    """Runs ExampleGen on a folder, known by `mark` or its fingerprint; returns its two artifacts."""
+    """Runs ExampleGen on a folder, known by `mark` or its fingerprint; returns its artifacts."""
+    knobs = ExampleGenParams(**params)
     artifacts = {}
-    for name in (executor.TIMELINES, executor.MOVIES):
-        artifacts[name] = standard_artifacts.Examples()
+    for name in (executor.TIMELINES, executor.MOVIES, executor.QUARANTINE):
+        kind = component.Quarantine if name == executor.QUARANTINE else standard_artifacts.Examples
+        artifacts[name] = kind()
         artifacts[name].uri = str(target / name)
-    component = ExampleGen(str(data), mark or fingerprint(data), ExampleGenParams(**params).to_json())
-    properties = {**component.spec.exec_properties, contract.CODE_HASH: "unknown properties are ignored"}
+    step = ExampleGen(str(data), mark or fingerprint(data, knobs), knobs.to_json())
+    properties = {**step.spec.exec_properties, contract.CODE_HASH: "unknown properties are ignored"}
     executor.Executor().Do({}, {name: [artifact] for name, artifact in artifacts.items()}, properties)
     return artifacts
 
 
-@pytest.mark.parametrize("events_per_shard", [2, 1000])
-def test_artifacts_hold_the_records(folder, tmp_path, events_per_shard):
-    data = folder()
+@pytest.mark.parametrize("events_per_shard", [1, 2, 1000])
+def test_artifacts_hold_the_records(folder, make_records, tmp_path, events_per_shard):
+    ratings = [("10", "10", 4.0, 3), ("10", "20", 3.5, 2), ("10", "30", 5.0, 1), ("9", "10", 0.5, 1)]
+    ratings += [(str(user), str(movie), 3.0, movie) for user in (7, 8) for movie in (10, 20, 30)]
+    tags = [("10", "30", "Fun", 1), ("9", "10", " Sad", 1), ("9", "10", "Late", 2)]
+    data = folder(
+        ratings=HEADER + "".join(f"{u},{m},{r},{t}\n" for u, m, r, t in ratings),
+        movies="movieId,title,genres\n" + "".join(f"{m},Title {m} (1990),Drama\n" for m in (30, 10, 20)),
+        tags="userId,movieId,tag,timestamp\n" + "".join(f"{u},{m},{w},{t}\n" for u, m, w, t in tags),
+    )
+    expected = make_records(ratings, tags, ("10", "20", "30"))
     artifacts = run(data, tmp_path / "out", events_per_shard=events_per_shard)
-    log = movielens.read(data)
-    events = timelines.sort_events(log)
-    at = timelines.cut(events.offsets)
 
     artifact = artifacts[executor.TIMELINES]
     assert artifact_utils.decode_split_names(artifact.split_names) == list(contract.SPLITS)
     for split in contract.SPLITS:
-        expected = timelines.records(events, at, split)
-        assert read.read_timelines(artifact.uri, split).to_pylist() == expected.to_pylist()
+        assert read.read_timelines(artifact.uri, split).to_pylist() == expected.splits[split].to_pylist()
     artifact = artifacts[executor.MOVIES]
     assert artifact_utils.decode_split_names(artifact.split_names) == ["train"]
-    assert read.read_movies(artifact.uri).to_pylist() == movies.records(log, events, at).to_pylist()
+    assert read.read_movies(artifact.uri).to_pylist() == expected.movies.to_pylist()
 
 
 def test_the_same_data_gives_the_same_bytes(folder, tmp_path):
@@ -54,7 +64,7 @@ def test_the_same_data_gives_the_same_bytes(folder, tmp_path):
 
 def test_files_that_change_under_a_run_are_not_cached_under_their_old_hash(folder, tmp_path):
     data = folder()
-    before = fingerprint(data)
+    before = fingerprint(data, ExampleGenParams())
     with (data / "ratings.csv").open("a") as file:
         file.write("9,10,3.0,100\n")
     with pytest.raises(DataError, match="changed while the run was reading them"):
@@ -71,3 +81,29 @@ def test_data_that_cannot_be_split_is_refused(folder, tmp_path):
 def test_bad_data_stops_the_component(folder, tmp_path):
     with pytest.raises(DataError, match=r"ratings\.csv, line 2: rating is 7\.0"):
         run(folder(ratings="userId,movieId,rating,timestamp\n1,10,7,100\n"), tmp_path / "out")
+
+
+def test_what_is_set_aside_lies_in_the_artifact_and_the_sum_is_right(folder, tmp_path):
+    ratings = [f"{user},{movie},4.0,{movie}" for user in range(1, 41) for movie in (10, 20, 30)]
+    ratings[5:5] = ["1,10,9,1"]
+    data = folder(
+        ratings=HEADER + "\n".join(ratings) + "\n",
+        tags="userId,movieId,tag,timestamp\n1,77,Fun,90\n2,10,Fun,9\n",
+    )
+    artifacts = run(data, tmp_path / "out", max_bad_share=0.5)
+    uri = artifacts[executor.QUARANTINE].uri
+    rows = [json.loads(line) for line in open(f"{uri}/{contract.BAD_ROWS}")]  # noqa: SIM115, PTH123
+    assert [(row["table"], row["file"], row["line"], row["kind"]) for row in rows] == [
+        ("ratings", "ratings.csv", 7, "rating out of scale"),
+        ("tags", "tags.csv", 2, "unknown item"),
+    ]
+    with open(f"{uri}/{contract.ROWS}") as file:  # noqa: PTH123
+        account = json.load(file)
+    assert account["ratings"] == {
+        "rows_in": 121,
+        "used": 120,
+        "bad": {"rating out of scale": 1},
+        "left_out": {},
+    }
+    assert account["tags"] == {"rows_in": 2, "used": 1, "bad": {"unknown item": 1}, "left_out": {}}
+    assert account["items"]["used"] == 3

@@ -1,4 +1,9 @@
-from components.example_gen.fingerprint import fingerprint
+from components.example_gen import fingerprint as module
+from components.example_gen.params import ExampleGenParams
+
+
+def fingerprint(path):
+    return module.fingerprint(path, ExampleGenParams())
 
 
 def test_one_changed_rating_changes_it_and_the_same_content_does_not(folder):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components import contract
-from components.example_gen import movielens, sample, sample_words
+from components.example_gen import sample, sample_words
 
 SMALL = {"users": 120, "movies": 400, "ratings": 9_000, "seed": 3}
 
@@ -119,11 +119,12 @@ def test_tags_are_words_of_the_clusters(small: Path, ratings: pd.DataFrame) -> N
     assert tags.tag.nunique() > tags.tag.str.lower().nunique()  # mixed case
 
 
-def test_the_reader_takes_it(small: Path, movies: pd.DataFrame) -> None:
-    read = movielens.read(small)
-    assert read.ratings.num_rows == SMALL["ratings"]
-    assert read.movies.num_rows == SMALL["movies"]
-    assert (np.array(read.movies[contract.YEAR]) > 0).mean() > 0.97
+def test_the_reader_takes_every_row(small: Path, read: Callable) -> None:
+    found = read(small)
+    assert not found.rows_bad
+    assert len(found.ratings) == SMALL["ratings"]
+    assert len(found.items) == SMALL["movies"]
+    assert np.mean([row[contract.YEAR] > 0 for row in found.items]) > 0.97
 
 
 @settings(max_examples=25, deadline=None)

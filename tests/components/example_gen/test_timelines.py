@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components import contract
-from components.example_gen import features, movies, timelines
+from components.example_gen import features
+from components.example_gen.codes import id_order
 
 CATALOGUE = ("7", "10", "9", "abc", "1000")
 
@@ -76,22 +77,18 @@ tag_lists = st.lists(st.tuples(users, movie_ids, tag_texts, seconds), max_size=1
 
 @settings(max_examples=150, deadline=None)
 @given(ratings_lists, tag_lists)
-def test_records_equal_the_reference(make_log, ratings, tags):
-    log = make_log(ratings, tags, CATALOGUE)
-    events = timelines.sort_events(log)
-    at = timelines.cut(events.offsets)
+def test_records_equal_the_reference(make_records, ratings, tags):
+    made = make_records(ratings, tags, CATALOGUE)
     expected_splits, expected_movies = reference(ratings, tags)
 
     for split in contract.SPLITS:
-        table = timelines.records(events, at, split)
+        table = made.splits[split]
         assert table.schema == features.TIMELINES
         assert table.to_pylist() == expected_splits[split]
         sizes = [len(row["history_ratings"]) + len(row["target_ratings"]) for row in expected_splits[split]]
-        assert timelines.lengths(events, at, split).tolist() == sizes
-        part = slice(1, 3)
-        assert timelines.records(events, at, split, part).to_pylist() == expected_splits[split][part]
+        assert made.sizes[split] == sizes
 
-    table = movies.records(log, events, at)
+    table = made.movies
     assert table.schema == features.MOVIES
     got = [(*row.values(),) for row in table.select(["movie_id", "tags", "rating_count"]).to_pylist()]
     assert got == [row[:3] for row in expected_movies]
@@ -104,30 +101,39 @@ def test_records_equal_the_reference(make_log, ratings, tags):
     ("n", "train", "block"),
     [(1, 1, 0), (2, 2, 0), (3, 1, 1), (9, 7, 1), (19, 17, 1), (20, 16, 2), (100, 80, 10)],
 )
-def test_block_sizes(n, train, block):
-    at = timelines.cut(np.array([0, n]))
-    assert (at.train_end[0], at.eval_end[0] - at.train_end[0], n - at.eval_end[0]) == (train, block, block)
-    assert at.split_users.size == (n >= 3)
+def test_block_sizes(make_records, n, train, block):
+    made = make_records([("1", "7", 3.0, i) for i in range(n)], [], CATALOGUE)
+    lengths = {
+        split: [(len(row["history_ratings"]), len(row["target_ratings"])) for row in table.to_pylist()]
+        for split, table in made.splits.items()
+    }
+    assert lengths == {
+        contract.TRAIN: [(train, 0)],
+        contract.EVAL: [(train, block)] if block else [],
+        contract.TEST: [(train + block, block)] if block else [],
+    }
 
 
 @pytest.mark.parametrize(
     ("length", "bucket"),
     [(1, "001-009"), (9, "001-009"), (10, "010-029"), (299, "100-299"), (300, "300-"), (999, "300-")],
 )
-def test_history_buckets_include_their_upper_bound(make_log, length, bucket):
+def test_history_buckets_include_their_upper_bound(make_records, length, bucket):
     n = next(n for n in range(3, 2000) if n - 2 * max(1, n // 10) == length)
-    events = timelines.sort_events(make_log([("1", "7", 3.0, i) for i in range(n)], [], CATALOGUE))
-    record = timelines.records(events, timelines.cut(events.offsets), contract.EVAL).to_pylist()[0]
+    record = (
+        make_records([("1", "7", 3.0, i) for i in range(n)], [], CATALOGUE)
+        .splits[contract.EVAL]
+        .to_pylist()[0]
+    )
     assert (len(record["history_ratings"]), record["slice_history"]) == (length, bucket)
 
 
 @pytest.mark.parametrize(
     ("stars", "cold"), [(3.5, contract.WARM), (contract.RELEVANT_RATING, contract.COLD), (5.0, contract.COLD)]
 )
-def test_only_a_relevant_unseen_target_is_cold(make_log, stars, cold):
+def test_only_a_relevant_unseen_target_is_cold(make_records, stars, cold):
     ratings = [("1", "7", 5.0, 1), ("1", "7", 5.0, 2), ("1", "9", stars, 3)]
-    events = timelines.sort_events(make_log(ratings, [], CATALOGUE))
-    test = timelines.records(events, timelines.cut(events.offsets), contract.TEST)
+    test = make_records(ratings, [], CATALOGUE).splits[contract.TEST]
     assert test["slice_cold"].to_pylist() == [cold]
 
 
@@ -135,4 +141,4 @@ def test_ids_are_ordered_by_value_whatever_their_length():
     longer, long = "1" + "0" * 24, "9" * 23
     ordered = ["0", "00", "9", "10", long, longer, "-1", "1.5", "a", "b"]
     shuffled = pa.array([ordered[i] for i in (9, 3, 2, 1, 0, 4, 5, 8, 6, 7)])
-    assert shuffled.take(timelines.id_order(shuffled)).to_pylist() == ordered
+    assert shuffled.take(id_order(shuffled)).to_pylist() == ordered

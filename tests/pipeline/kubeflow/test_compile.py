@@ -149,7 +149,8 @@ def test_what_a_run_is_given_reaches_the_steps(full: Documents) -> None:
             "taskOutputParameter": {"producerTask": FIND_DATA, "outputParameterKey": name}
         }
     assert inputs[FIND_DATA] == {
-        name: {"componentInputParameter": name} for name in ("data", "date", "fingerprint")
+        **{name: {"componentInputParameter": name} for name in ("data", "date", "fingerprint")},
+        "params": {"runtimeValue": {"constant": load(None, KNOBS).example_gen.to_json()}},
     }
     for step, key, parameter in (
         ("trainer", "max_steps", "max_steps"),

@@ -1,0 +1,75 @@
+"""Where every row went: rows in = used + set aside + left out by the config."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from components.example_gen.gather import RATINGS, Gathered
+from components.example_gen.quarantine import Quarantine
+from components.example_gen.totals import Totals
+
+NO_HISTORY = "in no record: without a history to ask with"
+
+
+@dataclasses.dataclass(frozen=True)
+class TableRows:
+    """The rows of one table.
+
+    Attributes:
+      rows_in: rows in its files.
+      used: rows that are in a record; of tags and items, that are good.
+      bad: rows set aside, by kind.
+      left_out: rows that the config leaves out, by why.
+    """
+
+    rows_in: int
+    used: int
+    bad: dict[str, int]
+    left_out: dict[str, int]
+
+    def __str__(self) -> str:
+        parts = [f"{self.used:,} used", f"{sum(self.bad.values()):,} set aside"]
+        if self.left_out:
+            parts.append(f"{sum(self.left_out.values()):,} left out ({', '.join(self.left_out)})")
+        return f"{self.rows_in:,} rows = {' + '.join(parts)}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Account:
+    """All tables' rows, by table."""
+
+    tables: dict[str, TableRows]
+
+    def lines(self) -> list[str]:
+        """One per table."""
+        return [f"{name}: {rows}" for name, rows in self.tables.items()]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Account:
+        return cls({name: TableRows(**rows) for name, rows in values.items()})
+
+    def as_dict(self) -> dict[str, Any]:
+        return {name: dataclasses.asdict(rows) for name, rows in self.tables.items()}
+
+
+def account(data: Gathered, known: Totals, bad: Quarantine) -> Account:
+    """Adds up.
+
+    Raises:
+      AssertionError: a row is unaccounted for, which is a bug.
+    """
+    used = {RATINGS: known.events_used()}
+    left_out = {RATINGS: dict(data.left_out)}
+    if unused := int(data.log.offsets[-1]) - used[RATINGS]:
+        left_out[RATINGS][NO_HISTORY] = unused
+    result = {}
+    # Ratings first: they are what people look for.
+    for name in sorted(bad.tables(), key=lambda name: name != RATINGS):
+        kinds = {kind: count for (table, kind), count in sorted(bad.kinds.items()) if table == name}
+        rows_in, out = bad.rows_in[name], left_out.get(name, {})
+        good = used.get(name, rows_in - sum(kinds.values()))
+        if rows_in != good + sum(kinds.values()) + sum(out.values()):
+            raise AssertionError(f"{name}: {rows_in} rows in, {good} used, {kinds} set aside, {out} left out")
+        result[name] = TableRows(rows_in, good, kinds, out)
+    return Account(result)

@@ -1,0 +1,232 @@
+"""A data set's files -> checked, selected, sorted events on disk, with every row accounted for."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from components import contract
+from components.example_gen import catalogue, layouts, log_store, quarantine, rules, tables
+from components.example_gen.codes import Codes
+from components.example_gen.errors import DataError
+from components.example_gen.layouts import Layout
+from components.example_gen.log_store import Log, Repeats
+from components.example_gen.params import ExampleGenParams, seconds_of
+from components.example_gen.quarantine import BadRow, Quarantine
+from components.example_gen.tables import Chunk
+
+RATINGS = "ratings"
+
+
+@dataclasses.dataclass(frozen=True)
+class Gathered:
+    """What is there to be cut into records.
+
+    Attributes:
+      layout: where it was read.
+      log: the events.
+      items: catalogue.ITEMS_SCHEMA, in the order of log.item_ids.
+      tags: catalogue.TAGS_SCHEMA; may name users and items that are not in the log.
+      left_out: rows of ratings that the config leaves out, by why.
+    """
+
+    layout: Layout
+    log: Log
+    items: pa.Table
+    tags: pa.Table
+    left_out: dict[str, int]
+
+
+def gather(layout: Layout, params: ExampleGenParams, bad: Quarantine, scratch: Path) -> Gathered:
+    """Reads all tables.
+
+    Args:
+      scratch: an empty folder on a disk with about 60 bytes per rating; what is
+        returned lives in it.
+
+    Raises:
+      DataError: a file cannot be used, too many rows are bad, or nothing is left.
+    """
+    items = None
+    if layout.items is not None:
+        items = catalogue.read_items(layout.items, params, bad)
+        bad.require_share(layout.items.table, params.max_bad_share)
+    known = None if items is None else items[contract.MOVIE_ID].combine_chunks()
+    left_out: collections.Counter[str] = collections.Counter()
+    sorted_folder = scratch / "sorted"
+    sorted_folder.mkdir()
+    writer = log_store.Writer(sorted_folder, Codes(known), params.buffer_rows)
+    for chunk in tables.read(layout.ratings, bad, params.max_line_bytes):
+        _add(layout, chunk, params, writer, bad, left_out)
+    if not bad.rows_in[RATINGS]:
+        raise DataError(layout.ratings.files[0].name, "has no rows; expected at least one")
+    item_ids = _item_names(writer)
+    log = writer.finish(
+        "read" if params.repeated == "bad" else params.repeated,
+        functools.partial(_repeated, layout, params, bad, left_out, item_ids),
+    )
+    bad.require_share(RATINGS, params.max_bad_share)
+    log, kept = _core(log, params, scratch, left_out)
+    items = (
+        catalogue.items_of(log.item_ids) if items is None else items.filter(pa.array(kept))
+    ).combine_chunks()
+    _require_events(log, layout, bad, left_out)
+    tags = catalogue.read_tags(layout.tags, known, params, bad)
+    if layout.tags is not None:
+        bad.require_share(layout.tags.table, params.max_bad_share)
+    return Gathered(layout, log, items, tags, dict(left_out))
+
+
+def _add(
+    layout: Layout,
+    chunk: Chunk,
+    params: ExampleGenParams,
+    writer: log_store.Writer,
+    bad: Quarantine,
+    left_out: collections.Counter[str],
+) -> None:
+    """Checks a chunk and hands what is good to the writer."""
+    table, names = chunk.table, layout.ratings.columns
+    users, items = writer.users.encode(table[layouts.USER]), writer.items.encode(table[layouts.ITEM])
+    places = log_store.place(chunk.file, chunk.lines)
+    if layouts.TIME in names:
+        times = table[layouts.TIME].to_numpy()
+    else:
+        # The order stands for the time: rows of one file, files one after the other.
+        start = bad.rows_in[RATINGS] - len(table)
+        times = np.arange(start + 1, start + 1 + len(table), dtype=np.int64)
+    if layouts.RATING in names:
+        ratings = table[layouts.RATING].to_numpy()
+    else:
+        ratings = np.full(len(table), params.rating_scale[1], np.float32)
+
+    off_time = rules.time_problem(times) > 0
+    off_scale = rules.scale_problem(ratings, params.rating_scale)
+    broken = (users < 0) | (items < 0) | off_time | off_scale
+    for row in np.flatnonzero(broken).tolist():
+        role = (
+            layouts.USER if users[row] < 0
+            else layouts.ITEM if items[row] < 0
+            else layouts.TIME if off_time[row]
+            else layouts.RATING
+        )  # fmt: skip
+        kind, expected = _expected(role, table[role][row].as_py(), layout, params)
+        reason = f"{names[role]} is {table[role][row].as_py()!r}, expected {expected}"
+        bad.add(BadRow(RATINGS, layout.ratings.files[chunk.file].name, int(chunk.lines[row]), kind, reason))
+
+    outside = np.zeros(len(table), bool)
+    if params.start is not None:
+        outside |= times < seconds_of(params.start)
+    if params.end is not None:
+        outside |= times >= seconds_of(params.end)
+    if count := int((outside & ~broken).sum()):
+        left_out["outside start and end"] += count
+    kept = ~(broken | outside)
+    writer.add(users[kept], items[kept], _stars(ratings[kept], params), times[kept], places[kept])
+
+
+def _expected(role: str, came: object, layout: Layout, params: ExampleGenParams) -> tuple[str, str]:
+    """(kind, what was expected) of a cell that breaks a rule."""
+    if role == layouts.USER:
+        return quarantine.MISSING, "a non-empty id"
+    if role == layouts.ITEM:
+        if layout.items is None:
+            return quarantine.MISSING, "a non-empty id"
+        kind = quarantine.UNKNOWN_ITEM if came else quarantine.MISSING
+        return kind, f"a {layout.items.columns[layouts.ITEM]} of {layout.items.files[0].name}"
+    if role == layouts.TIME:
+        assert isinstance(came, int)
+        if came < 0:
+            return quarantine.BAD_TIME, "Unix seconds, 0 or later"
+        return quarantine.BAD_TIME, "Unix seconds before the year 2100 (for others see example_gen.time_unit)"
+    low, high = params.rating_scale
+    unit = " stars" if params.rating_scale == (contract.MIN_RATING, contract.MAX_RATING) else ""
+    return quarantine.NAN if came != came else quarantine.OUT_OF_SCALE, f"{low:g} to {high:g}{unit}"
+
+
+def _stars(ratings: np.ndarray, params: ExampleGenParams) -> np.ndarray:
+    low, high = params.rating_scale
+    if (low, high) == (contract.MIN_RATING, contract.MAX_RATING):
+        return ratings
+    share = (ratings.astype(np.float64) - low) / (high - low)
+    return (contract.MIN_RATING + share * (contract.MAX_RATING - contract.MIN_RATING)).astype(np.float32)
+
+
+def _item_names(writer: log_store.Writer) -> pa.StringArray:
+    ids = writer.items.ids()
+    return ids.take(log_store.id_order(ids))
+
+
+def _repeated(
+    layout: Layout,
+    params: ExampleGenParams,
+    bad: Quarantine,
+    left_out: collections.Counter[str],
+    item_ids: pa.StringArray,
+    repeats: Repeats,
+) -> None:
+    name = layout.ratings.columns[layouts.ITEM]
+    for item, place, stays, exact in zip(
+        repeats.item.tolist(),
+        repeats.place.tolist(),
+        repeats.stays.tolist(),
+        repeats.exact.tolist(),
+        strict=True,
+    ):
+        if not exact and params.repeated != "bad":
+            left_out[f"rated again ({params.repeated} kept)"] += 1
+            continue
+        (file, line), (stays_file, stays_line) = (
+            log_store.file_and_line(place),
+            log_store.file_and_line(stays),
+        )
+        files = layout.ratings.files
+        where = f"line {stays_line}" + (f" of {files[stays_file].name}" if stays_file != file else "")
+        if exact:
+            kind, reason = quarantine.DUPLICATE, f"the same as {where}"
+        else:
+            kind = quarantine.REPEATED
+            reason = (
+                f"{name} is {item_ids[item].as_py()!r}, expected a movie that this user has not rated on an "
+                f"earlier line ({where}; example_gen.repeated can keep one)"
+            )
+        bad.add(BadRow(RATINGS, files[file].name, line, kind, reason))
+
+
+def _core(
+    log: Log, params: ExampleGenParams, scratch: Path, left_out: collections.Counter[str]
+) -> tuple[Log, np.ndarray]:
+    """The k-core, and bool[M]: which items are left."""
+    users, items = np.ones(len(log.user_ids), bool), np.ones(len(log.item_ids), bool)
+    if params.min_ratings_per_user <= 1 and not params.min_ratings_per_item:
+        return log, items
+    before = -1
+    while before != (before := int(users.sum()) + int(items.sum())):
+        per_user, per_item = np.zeros(len(users), np.int64), np.zeros(len(items), np.int64)
+        for user, item in log.items(params.buffer_rows):
+            kept = users[user] & items[item]
+            per_user += np.bincount(user[kept], minlength=len(users))
+            per_item += np.bincount(item[kept], minlength=len(items))
+        users &= per_user >= params.min_ratings_per_user
+        items &= per_item >= params.min_ratings_per_item
+    folder = scratch / "core"
+    folder.mkdir()
+    core = log_store.select(log, users, items, folder, params.buffer_rows)
+    if gone := int(log.offsets[-1] - core.offsets[-1]):
+        left_out["below min_ratings_per_user or min_ratings_per_item"] += gone
+    return core, items
+
+
+def _require_events(log: Log, layout: Layout, bad: Quarantine, left_out: collections.Counter[str]) -> None:
+    if not len(log.user_ids):
+        counts = ", ".join(
+            [f"{bad.bad(RATINGS):,} bad", *(f"{count:,} {why}" for why, count in left_out.items())]
+        )
+        raise DataError(
+            layout.ratings.files[0].name, f"nothing is left of {bad.rows_in[RATINGS]:,} rows: {counts}"
+        )
