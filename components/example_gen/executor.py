@@ -24,7 +24,7 @@ from components.example_gen.layouts import detect
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.quarantine import Quarantine
 from components.example_gen.read import split_uri
-from components.example_gen.totals import Totals, totals
+from components.example_gen.totals import Totals, require_splits, totals
 
 DATA_PATH = "data_path"
 TIMELINES = "timelines"
@@ -62,7 +62,7 @@ class Executor(base_executor.BaseExecutor):
                     f"(fingerprint {found[:12]}, at the start {expected[:12]}); run again",
                 )
             known = totals(data.log, params)
-            require_splits(data, known, params)
+            require_splits(data.log, known, params, layout.ratings.files[0].name)
             _write_timelines(output_dict[TIMELINES], data, known, params)
             _write_movies(output_dict[MOVIES], data, known, params)
             account = accounts.account(data, known, bad)
@@ -72,27 +72,6 @@ class Executor(base_executor.BaseExecutor):
                 storage.join(folder, contract.ROWS), json.dumps(account.as_dict(), indent=2) + "\n"
             )
         logging.info("%s", "; ".join(account.lines()))
-
-
-def require_splits(data: Gathered, known: Totals, params: ExampleGenParams) -> None:
-    """Stops where a split would have no record.
-
-    Raises:
-      DataError: saying what the rule of the split needs.
-    """
-    for split in contract.SPLITS:
-        if known.users(split).size:
-            continue
-        needs = (
-            f"events before {params.eval_from}, from then to {params.test_from}, and from then on"
-            if params.split == "global_time"
-            else "3 ratings or more (one each for train, eval and test)"
-        )
-        raise DataError(
-            data.layout.ratings.files[0].name,
-            f"none of {len(data.log.user_ids)} users has {needs}, so there is nothing to put into {split}; "
-            "expected at least one such user",
-        )
 
 
 def _write_timelines(

@@ -27,6 +27,11 @@ ENCODING: Final = "bad encoding"
 _SHOWN = 10
 
 
+def percent(share: float) -> str:
+    """For instance "0.12 %" or "67 %"."""
+    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
+
+
 @dataclasses.dataclass(frozen=True)
 class BadRow:
     """One row set aside; `line` is the row's number in a Parquet file, from 1."""
@@ -108,7 +113,7 @@ class Quarantine:
         if bad > len(first):
             more.append(f"  ... {bad - len(first):,} more")
         summary = (
-            f"{bad:,} of {rows:,} rows of {table} are bad ({kinds}), {100 * bad / rows:.2g} %; "
+            f"{bad:,} of {rows:,} rows of {table} are bad ({kinds}), {percent(bad / rows)}; "
             f"example_gen.max_bad_share allows {100 * max_share:g} %"
         )
         raise DataError(first[0].file, "\n".join([first[0].reason, summary, *more]), first[0].line)
