@@ -122,7 +122,8 @@ def measure(who: str, data: Path, ratings: int) -> dict[str, Any]:
     row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     print(
         f"{ratings:>12,} {who:<14}{row['seconds']:>9.1f} s{row['cpu_seconds']:>9.1f} CPU s"
-        f"{row['rows_per_second']:>11,.0f} rows/s{row['peak_mib']:>8,.0f} MiB ({row['imports_mib']:,.0f} by imports)",
+        f"{row['rows_per_second']:>11,.0f} rows/s{row['peak_mib']:>8,.0f} MiB"
+        f" ({row['imports_mib']:,.0f} by imports)",
         flush=True,
     )
     return row
