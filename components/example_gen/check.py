@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +12,7 @@ from components import contract
 from components.example_gen import accounts
 from components.example_gen.accounts import Account
 from components.example_gen.errors import DataError
-from components.example_gen.gather import Gathered, gather
+from components.example_gen.gather import Gathered, gather, scratch_folder
 from components.example_gen.layouts import Layout
 from components.example_gen.log_store import Log
 from components.example_gen.params import ExampleGenParams
@@ -100,11 +99,8 @@ def check(layout: Layout, params: ExampleGenParams, bad_rows: Path | None = None
     """
     # A report is wanted of bad data above all; the share is judged afterwards.
     lenient = params.model_copy(update={"max_bad_share": 1.0})
-    with (
-        tempfile.TemporaryDirectory(dir=params.scratch, prefix="marquee-") as scratch,
-        Quarantine(bad_rows) as bad,
-    ):
-        data = gather(layout, lenient, bad, Path(scratch))
+    with scratch_folder(params) as scratch, Quarantine(bad_rows) as bad:
+        data = gather(layout, lenient, bad, scratch)
         known = totals(data.log, params)
         stops = []
         for table in bad.tables():

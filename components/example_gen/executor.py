@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,7 @@ from components.example_gen import accounts, features, movies, splits, timelines
 from components.example_gen.artifact import describe, write_split
 from components.example_gen.errors import DataError
 from components.example_gen.fingerprint import fingerprint
-from components.example_gen.gather import Gathered, gather
+from components.example_gen.gather import Gathered, gather, scratch_folder
 from components.example_gen.layouts import detect
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.quarantine import Quarantine
@@ -49,10 +47,10 @@ class Executor(base_executor.BaseExecutor):
         path = exec_properties[DATA_PATH]
         layout = detect(path, params)
         logging.info("layout %s", layout)
-        with tempfile.TemporaryDirectory(dir=params.scratch, prefix="marquee-") as scratch:
-            bad_rows = Path(scratch, contract.BAD_ROWS)
+        with scratch_folder(params) as scratch:
+            bad_rows = scratch / contract.BAD_ROWS
             with Quarantine(bad_rows) as bad:
-                data = gather(layout, params, bad, Path(scratch))
+                data = gather(layout, params, bad, scratch)
             # The outputs are cached under the fingerprint, so they must be of these very bytes.
             expected, found = exec_properties[contract.DATA_FINGERPRINT], fingerprint(path, params)
             if found != expected:

@@ -111,7 +111,9 @@ class Quarantine:
         )
         more = [f"  {row}" for row in first[1:]]
         if bad > len(first):
-            more.append(f"  ... {bad - len(first):,} more")
+            more.append(
+                f"  ... {bad - len(first):,} more; marquee data check --bad-rows FILE writes them all"
+            )
         summary = (
             f"{bad:,} of {rows:,} rows of {table} are bad ({kinds}), {percent(bad / rows)}; "
             f"example_gen.max_bad_share allows {100 * max_share:g} %"

@@ -93,7 +93,7 @@ def test_the_share_decides_and_the_first_are_shown(folder, read):
             f"  ratings.csv, line {line}: rating is 9.0, expected 0.5 to 5 stars"
             for line in range(1991, 2000)
         ),
-        "  ... 2 more",
+        "  ... 2 more; marquee data check --bad-rows FILE writes them all",
     ]
 
 
@@ -272,6 +272,18 @@ def test_unrated_items_stay_unless_items_need_ratings(folder, read):
     path = folder(ratings=HEADER + GOOD)
     assert [row["movie_id"] for row in read(path).items] == ["10", "20", "30"]
     assert [row["movie_id"] for row in read(path, min_ratings_per_item=1).items] == ["10"]
+
+
+def test_scratch_is_made_where_it_can_be_and_emptied(folder, tmp_path):
+    with gather.scratch_folder(ExampleGenParams(scratch=str(tmp_path / "deep" / "er"))) as made:
+        assert made.parent == tmp_path / "deep" / "er"
+    assert list((tmp_path / "deep" / "er").iterdir()) == []
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(DataError, match=r"example_gen\.scratch: .*/file/x cannot be written: Not a directory"),
+        gather.scratch_folder(ExampleGenParams(scratch=str(tmp_path / "file" / "x"))),
+    ):
+        pass
 
 
 def test_memory_does_not_hold_bad_rows(folder, tmp_path):
