@@ -263,6 +263,16 @@ def test_the_core_equals_plain_python(tmp_path, read, per_user, per_item, seed):
     assert sum(found.left_out.values()) == gone
 
 
+def test_a_core_is_peeled_until_nothing_more_goes(tmp_path, read):
+    """A chain of users and items loses its ends again and again; a square stays."""
+    chain = [(f"u{i}", f"i{i + step}") for i in range(20) for step in (0, 1)]
+    square = [(user, item) for user in "ab" for item in "cd"]
+    (tmp_path / "log.txt").write_text("".join(f"{user} {item}\n" for user, item in chain + square))
+    found = read(tmp_path / "log.txt", min_ratings_per_user=2, min_ratings_per_item=2)
+    assert [row[:2] for row in found.ratings] == square
+    assert found.left_out == {"below min_ratings_per_user or min_ratings_per_item": 40}
+
+
 def test_a_core_that_leaves_nothing_says_so(folder, read):
     with pytest.raises(DataError, match=r"nothing is left of 4 rows: 0 bad, 4 below min_ratings_per_user"):
         read(folder(), min_ratings_per_item=9)
