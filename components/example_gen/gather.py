@@ -85,6 +85,7 @@ def gather(layout: Layout, params: ExampleGenParams, bad: Quarantine, scratch: P
     writer = log_store.Writer(sorted_folder, Codes(known), params.buffer_rows)
     for chunk in tables.read(layout.ratings, bad, params.max_line_bytes):
         _add(layout, chunk, params, writer, bad, left_out)
+        bad.require_hope(RATINGS, params.max_bad_share)
     if not bad.rows_in[RATINGS]:
         raise DataError(layout.ratings.files[0].name, "has no rows; expected at least one")
     item_ids = _item_names(writer)

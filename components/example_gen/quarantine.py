@@ -25,6 +25,7 @@ REPEATED: Final = "rated before"
 ENCODING: Final = "bad encoding"
 
 _SHOWN = 10
+_HOPELESS_ROWS = 1_000_000
 
 
 def percent(share: float) -> str:
@@ -95,6 +96,16 @@ class Quarantine:
 
     def tables(self) -> Iterator[str]:
         yield from self.rows_in
+
+    def require_hope(self, table: str, max_share: float) -> None:
+        """Stops early where most of many rows are bad: the rest would only take time and disk.
+
+        Raises:
+          DataError: as `require_share`, of the rows so far.
+        """
+        rows = self.rows_in[table]
+        if rows >= _HOPELESS_ROWS and self.bad(table) > rows / 2:
+            self.require_share(table, max_share)
 
     def require_share(self, table: str, max_share: float) -> None:
         """Stops where too much of a table is bad.

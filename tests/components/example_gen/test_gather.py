@@ -1,6 +1,7 @@
 """Bad rows are set aside and counted, bad files stop the run, and every row is accounted for."""
 
 import gzip
+import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -282,6 +283,18 @@ def test_unrated_items_stay_unless_items_need_ratings(folder, read):
     path = folder(ratings=HEADER + GOOD)
     assert [row["movie_id"] for row in read(path).items] == ["10", "20", "30"]
     assert [row["movie_id"] for row in read(path, min_ratings_per_item=1).items] == ["10"]
+
+
+@pytest.mark.parametrize(("good", "rows"), [(0, range(100, 400)), (600, range(1000, 1001))])
+def test_a_hopeless_file_is_not_read_to_its_end(folder, read, monkeypatch, good, rows):
+    monkeypatch.setitem(tables.text_blocks.blocks.__kwdefaults__, "block_bytes", 1_000)
+    monkeypatch.setattr(quarantine, "_HOPELESS_ROWS", 100)
+    lines = [f"{user},10,4,1500000000\n" for user in range(good)]
+    lines += [f"{user},10,4,1500000000000\n" for user in range(good, 1000)]
+    with pytest.raises(DataError) as error:
+        read(folder(ratings=HEADER + "".join(lines)))
+    read_rows = int(re.search(r"of ([\d,]+) rows of ratings are bad", str(error.value))[1].replace(",", ""))
+    assert read_rows in rows
 
 
 def test_scratch_is_made_where_it_can_be_and_emptied(folder, tmp_path):
