@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,12 +17,12 @@ from components.example_gen import accounts, features, movies, splits, timelines
 from components.example_gen.artifact import describe, write_split
 from components.example_gen.errors import DataError
 from components.example_gen.fingerprint import fingerprint
-from components.example_gen.gather import Gathered, gather
+from components.example_gen.gather import Gathered, gather, scratch_folder
 from components.example_gen.layouts import detect
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.quarantine import Quarantine
 from components.example_gen.read import split_uri
-from components.example_gen.totals import Totals, totals
+from components.example_gen.totals import Totals, require_splits, totals
 
 DATA_PATH = "data_path"
 TIMELINES = "timelines"
@@ -49,10 +47,10 @@ class Executor(base_executor.BaseExecutor):
         path = exec_properties[DATA_PATH]
         layout = detect(path, params)
         logging.info("layout %s", layout)
-        with tempfile.TemporaryDirectory(dir=params.scratch, prefix="marquee-") as scratch:
-            bad_rows = Path(scratch, contract.BAD_ROWS)
+        with scratch_folder(params) as scratch:
+            bad_rows = scratch / contract.BAD_ROWS
             with Quarantine(bad_rows) as bad:
-                data = gather(layout, params, bad, Path(scratch))
+                data = gather(layout, params, bad, scratch)
             # The outputs are cached under the fingerprint, so they must be of these very bytes.
             expected, found = exec_properties[contract.DATA_FINGERPRINT], fingerprint(path, params)
             if found != expected:
@@ -62,7 +60,7 @@ class Executor(base_executor.BaseExecutor):
                     f"(fingerprint {found[:12]}, at the start {expected[:12]}); run again",
                 )
             known = totals(data.log, params)
-            require_splits(data, known, params)
+            require_splits(data.log, known, params, layout.ratings.files[0].name)
             _write_timelines(output_dict[TIMELINES], data, known, params)
             _write_movies(output_dict[MOVIES], data, known, params)
             account = accounts.account(data, known, bad)
@@ -72,27 +70,6 @@ class Executor(base_executor.BaseExecutor):
                 storage.join(folder, contract.ROWS), json.dumps(account.as_dict(), indent=2) + "\n"
             )
         logging.info("%s", "; ".join(account.lines()))
-
-
-def require_splits(data: Gathered, known: Totals, params: ExampleGenParams) -> None:
-    """Stops where a split would have no record.
-
-    Raises:
-      DataError: saying what the rule of the split needs.
-    """
-    for split in contract.SPLITS:
-        if known.users(split).size:
-            continue
-        needs = (
-            f"events before {params.eval_from}, from then to {params.test_from}, and from then on"
-            if params.split == "global_time"
-            else "3 ratings or more (one each for train, eval and test)"
-        )
-        raise DataError(
-            data.layout.ratings.files[0].name,
-            f"none of {len(data.log.user_ids)} users has {needs}, so there is nothing to put into {split}; "
-            "expected at least one such user",
-        )
 
 
 def _write_timelines(

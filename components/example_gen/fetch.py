@@ -10,13 +10,12 @@ import threading
 import time
 import urllib.error
 import urllib.request
-import zipfile
-import zlib
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
-from components.example_gen import folder
+from components.example_gen import archive, folder
+from components.example_gen.archive import FetchError
 
 URL: Final = "https://files.grouplens.org/datasets/movielens/ml-latest-small.zip"
 # SHA-256 of the files of the release of September 2018, the one every figure of
@@ -36,9 +35,7 @@ LICENCE_NOTE: Final = (
 _MAX_BYTES: Final = 16 * 2**20
 _CHUNK_BYTES: Final = 64 * 2**10
 
-
-class FetchError(RuntimeError):
-    """The data could not be fetched; the text says why and what to do."""
+__all__ = ("CHECKSUMS", "LICENCE_NOTE", "URL", "FetchError", "fetch")
 
 
 def fetch(
@@ -70,10 +67,9 @@ def fetch(
             return destination
         if not destination.is_dir() or any(destination.iterdir()):
             raise FetchError(f"{destination} exists and is not this data; remove it or choose another folder")
-    files = _unpack(_download(url, timeout_s), checksums)
+    packed = io.BytesIO(_download(url, timeout_s))
     with folder.whole(destination) as new:
-        for name, content in files.items():
-            (new / name).write_bytes(content)
+        archive.extract(packed, new, tuple(checksums), checksums=checksums, max_bytes=_MAX_BYTES)
     return destination
 
 
@@ -143,40 +139,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, urllib.error.URLError):
         return str(error.reason)
     return str(error) or type(error).__name__
-
-
-def _unpack(archive: bytes, checksums: Mapping[str, str]) -> dict[str, bytes]:
-    """name -> content of the wanted files, each checked.
-
-    Entries are taken by their exact names and written under names of our own, so
-    a path in the archive (`../x`, `/x`) leads nowhere; such an archive is refused.
-    """
-    try:
-        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            return _wanted(opened, checksums)
-    # zipfile lets through what zlib says; NotImplementedError: a compression it lacks.
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise FetchError(f"the archive is damaged or no zip file ({error}); try again") from error
-
-
-def _wanted(archive: zipfile.ZipFile, checksums: Mapping[str, str]) -> dict[str, bytes]:
-    entries: dict[str, zipfile.ZipInfo] = {}
-    for entry in archive.infolist():
-        path = PurePosixPath(entry.filename.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts:
-            raise FetchError(f"the archive has an entry that points outside it: {entry.filename!r}")
-        entries.setdefault(path.name, entry)
-    missing = [name for name in checksums if name not in entries]
-    if missing:
-        raise FetchError(f"the archive lacks {', '.join(missing)}; it is not the release expected")
-    if sum(entries[name].file_size for name in checksums) > _MAX_BYTES:
-        raise FetchError(f"the archive unpacks to more than {_MAX_BYTES:,} bytes: not the one expected")
-    files = {name: archive.read(entries[name]) for name in checksums}
-    for name, content in files.items():
-        found = hashlib.sha256(content).hexdigest()
-        if found != checksums[name]:
-            raise FetchError(
-                f"{name} has SHA-256 {found}, expected {checksums[name]}: GroupLens has published another "
-                "release, or something altered it on the way; download it by hand and give its folder"
-            )
-    return files

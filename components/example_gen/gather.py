@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import functools
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +45,25 @@ class Gathered:
     left_out: dict[str, int]
 
 
+@contextlib.contextmanager
+def scratch_folder(params: ExampleGenParams) -> Iterator[Path]:
+    """A folder for `gather` that goes when the block ends.
+
+    Raises:
+      DataError: it cannot be made where the config says.
+    """
+    try:
+        if params.scratch is not None:
+            Path(params.scratch).mkdir(parents=True, exist_ok=True)
+        made = tempfile.TemporaryDirectory(dir=params.scratch, prefix="marquee-")
+    except OSError as error:
+        raise DataError(
+            "example_gen.scratch", f"{params.scratch} cannot be written: {error.strerror}"
+        ) from error
+    with made as folder:
+        yield Path(folder)
+
+
 def gather(layout: Layout, params: ExampleGenParams, bad: Quarantine, scratch: Path) -> Gathered:
     """Reads all tables.
 
@@ -63,6 +85,7 @@ def gather(layout: Layout, params: ExampleGenParams, bad: Quarantine, scratch: P
     writer = log_store.Writer(sorted_folder, Codes(known), params.buffer_rows)
     for chunk in tables.read(layout.ratings, bad, params.max_line_bytes):
         _add(layout, chunk, params, writer, bad, left_out)
+        bad.require_hope(RATINGS, params.max_bad_share)
     if not bad.rows_in[RATINGS]:
         raise DataError(layout.ratings.files[0].name, "has no rows; expected at least one")
     item_ids = _item_names(writer)
@@ -170,24 +193,16 @@ def _repeated(
     item_ids: pa.StringArray,
     repeats: Repeats,
 ) -> None:
-    name = layout.ratings.columns[layouts.ITEM]
-    for item, place, stays, exact in zip(
-        repeats.item.tolist(),
-        repeats.place.tolist(),
-        repeats.stays.tolist(),
-        repeats.exact.tolist(),
-        strict=True,
-    ):
-        if not exact and params.repeated != "bad":
-            left_out[f"rated again ({params.repeated} kept)"] += 1
-            continue
-        (file, line), (stays_file, stays_line) = (
-            log_store.file_and_line(place),
-            log_store.file_and_line(stays),
-        )
-        files = layout.ratings.files
+    if not repeats.exact and params.repeated != "bad":
+        left_out[f"rated again ({params.repeated} kept)"] += len(repeats.place)
+        return
+    name, files = layout.ratings.columns[layouts.ITEM], layout.ratings.files
+    rows = zip(repeats.item.tolist(), repeats.place.tolist(), repeats.stays.tolist(), strict=True)
+    for item, place, stays in rows:
+        file, line = log_store.file_and_line(place)
+        stays_file, stays_line = log_store.file_and_line(stays)
         where = f"line {stays_line}" + (f" of {files[stays_file].name}" if stays_file != file else "")
-        if exact:
+        if repeats.exact:
             kind, reason = quarantine.DUPLICATE, f"the same as {where}"
         else:
             kind = quarantine.REPEATED

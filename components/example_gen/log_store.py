@@ -91,13 +91,13 @@ class Repeats:
       item: int32[rows], positions in the log's item_ids.
       place: int64[rows], from `place`.
       stays: int64[rows], the place of the event that stays.
-      exact: bool[rows], whether rating and time are the same too.
+      exact: whether rating and time are the same too.
     """
 
     item: np.ndarray
     place: np.ndarray
     stays: np.ndarray
-    exact: np.ndarray
+    exact: bool
 
 
 class Writer:
@@ -291,4 +291,4 @@ def _drop(
     if rows.size:
         kept[rows] = False
         gone = bucket[rows]
-        tell(Repeats(gone["item"], gone["place"], bucket["place"][stays], np.full(len(rows), exact)))
+        tell(Repeats(gone["item"], gone["place"], bucket["place"][stays], exact))

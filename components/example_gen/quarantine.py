@@ -25,6 +25,12 @@ REPEATED: Final = "rated before"
 ENCODING: Final = "bad encoding"
 
 _SHOWN = 10
+_HOPELESS_ROWS = 1_000_000
+
+
+def percent(share: float) -> str:
+    """For instance "0.12 %" or "67 %"."""
+    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +97,16 @@ class Quarantine:
     def tables(self) -> Iterator[str]:
         yield from self.rows_in
 
+    def require_hope(self, table: str, max_share: float) -> None:
+        """Stops early where most of many rows are bad: the rest would only take time and disk.
+
+        Raises:
+          DataError: as `require_share`, of the rows so far.
+        """
+        rows = self.rows_in[table]
+        if rows >= _HOPELESS_ROWS and self.bad(table) > rows / 2:
+            self.require_share(table, max_share)
+
     def require_share(self, table: str, max_share: float) -> None:
         """Stops where too much of a table is bad.
 
@@ -106,9 +122,11 @@ class Quarantine:
         )
         more = [f"  {row}" for row in first[1:]]
         if bad > len(first):
-            more.append(f"  ... {bad - len(first):,} more")
+            more.append(
+                f"  ... {bad - len(first):,} more; marquee data check --bad-rows FILE writes them all"
+            )
         summary = (
-            f"{bad:,} of {rows:,} rows of {table} are bad ({kinds}), {100 * bad / rows:.2g} %; "
+            f"{bad:,} of {rows:,} rows of {table} are bad ({kinds}), {percent(bad / rows)}; "
             f"example_gen.max_bad_share allows {100 * max_share:g} %"
         )
         raise DataError(first[0].file, "\n".join([first[0].reason, summary, *more]), first[0].line)

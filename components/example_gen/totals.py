@@ -8,6 +8,7 @@ import numpy as np
 
 from components import contract
 from components.example_gen import splits
+from components.example_gen.errors import DataError
 from components.example_gen.log_store import Log
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.timelines import has_record, history_and_targets
@@ -84,3 +85,24 @@ def totals(log: Log, params: ExampleGenParams) -> Totals:
             history[split][first:last] = events.per_user(known)
             targets[split][first:last] = events.per_user(wanted)
     return Totals(count, stars, last_train, history, targets)
+
+
+def require_splits(log: Log, known: Totals, params: ExampleGenParams, file: str) -> None:
+    """Stops where a split would have no record.
+
+    Raises:
+      DataError: saying what the rule of the split needs.
+    """
+    for split in contract.SPLITS:
+        if known.users(split).size:
+            continue
+        needs = (
+            f"events before {params.eval_from}, from then to {params.test_from}, and from then on"
+            if params.split == "global_time"
+            else "3 ratings or more (one each for train, eval and test)"
+        )
+        raise DataError(
+            file,
+            f"none of {len(log.user_ids)} users has {needs}, so there is nothing to put into {split}; "
+            "expected at least one such user",
+        )

@@ -1,28 +1,69 @@
-"""`marquee data sample`: a MovieLens-shaped set of any size."""
+"""`marquee data`: check, fetch and sample."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from typing import Any
 
-from pipeline.commands.common import Subparsers, add_command, print_json
+from pipeline.commands.common import (
+    Subparsers,
+    add_command,
+    add_config_arguments,
+    load_config,
+    print_json,
+)
 
-_EXAMPLE = "marquee data sample data/sample --users 600 --movies 3000 --ratings 60000 --seed 7"
+_CHECK = "marquee data check data/ml-1m"
+_FETCH = "marquee data fetch 1m"
+_SAMPLE = "marquee data sample data/sample --users 600 --movies 3000 --ratings 60000 --seed 7"
+# As components.example_gen.editions has them; a test compares, so that --help imports nothing heavy.
+EDITIONS = ("latest-small", "100k", "1m", "10m", "20m", "25m", "32m")
+_SECONDS_BETWEEN_LINES = 5.0
 
 
 def add_parser(subparsers: Subparsers) -> None:
+    summary = "Look at data, fetch MovieLens, or make data to try things on."
     parser = subparsers.add_parser(
         "data",
-        help="Make data to try things on.",
-        description="Make data to try things on.",
-        epilog=f"example:\n  {_EXAMPLE}\n\nmarquee data ACTION --help shows an action's own arguments.",
+        help=summary,
+        description=summary,
+        epilog=f"examples:\n  {_CHECK}\n  {_FETCH}\n  {_SAMPLE}\n\n"
+        "marquee data ACTION --help shows an action's own arguments.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
+    check = add_command(
+        actions,
+        "check",
+        "Read a data set as a run would and report on it: rows, bad rows, users, items, density, time, "
+        "histograms, what a run would do. Exit code 0 if a run would go on, 2 if it would stop.",
+        _CHECK,
+    )
+    check.add_argument("path", help="MovieLens folder, file of `user item` lines, or your own log")
+    check.add_argument("--bad-rows", metavar="FILE", help="write every bad row there, as JSON lines")
+    add_config_arguments(check)
+    check.set_defaults(run=run_check)
+
+    fetch = add_command(
+        actions,
+        "fetch",
+        "Download an edition of MovieLens from GroupLens: checked, and resumed where it broke off.",
+        _FETCH,
+    )
+    fetch.add_argument("edition", choices=EDITIONS, metavar="EDITION", help=", ".join(EDITIONS))
+    fetch.add_argument("path", nargs="?", help="folder to make (default data/ml-EDITION)")
+    fetch.add_argument(
+        "--from", dest="base", metavar="URL", help="folder of another server that has the archives"
+    )
+    fetch.set_defaults(run=run_fetch)
+
     sample = add_command(
         actions,
         "sample",
-        "Generate ratings, movies and tags in MovieLens's layout, with structure that can be learnt.",
-        _EXAMPLE,
+        "Generate ratings, movies and tags in MovieLens's layout, with structure that can be learnt. "
+        "Written block by block: tens of millions of ratings need no more memory than one.",
+        _SAMPLE,
     )
     sample.add_argument(
         "path", nargs="?", default="data/sample", help="folder to write (default %(default)s)"
@@ -33,10 +74,77 @@ def add_parser(subparsers: Subparsers) -> None:
     sample.add_argument(
         "--seed", type=int, default=7, metavar="N", help="same seed, same bytes; default %(default)s"
     )
-    sample.set_defaults(run=run)
+    sample.set_defaults(run=run_sample)
 
 
-def run(args: argparse.Namespace) -> int:
+def run_check(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from components.example_gen.check import check
+    from components.example_gen.errors import DataError
+    from pipeline.data import layout_of
+    from pipeline.data_report import text
+    from pipeline.errors import BAD_INPUT, OK, InputError
+
+    config = load_config(args)
+    path = Path(args.path).expanduser().absolute()
+    try:
+        report = check(
+            layout_of(path, config), config.example_gen, Path(args.bad_rows) if args.bad_rows else None
+        )
+    except (DataError, OSError) as error:
+        raise InputError(str(error)) from error
+    if args.json:
+        print_json(report.as_dict())
+    else:
+        print(text(report))
+    return BAD_INPUT if report.stops else OK
+
+
+def run_fetch(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from components.example_gen.archive import FetchError
+    from components.example_gen.editions import BASE, EDITIONS, fetch_edition
+    from pipeline.errors import MarqueeError
+    from pipeline.typed import typed
+
+    edition = EDITIONS[args.edition]
+    path = Path(args.path or f"data/ml-{edition.name}")
+    # On stderr: it is read before the data is used, and --json has stdout to itself.
+    print(edition.licence, file=sys.stderr)
+    try:
+        fetch_edition(edition, path, _Progress(), args.base or BASE)
+    except FetchError as error:
+        raise MarqueeError(str(error)) from error
+    if args.json:
+        print_json({"edition": edition.name, "path": str(path), "licence": edition.licence})
+    else:
+        print(path)
+        print(f"next  {typed('data', 'check', str(path))}")
+    return 0
+
+
+class _Progress:
+    """How much has come: on one line of a terminal, now and then a line elsewhere."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+
+    def __call__(self, done: int, total: int | None) -> None:
+        import time
+
+        live = sys.stderr.isatty()
+        now, whole = time.monotonic(), done == total
+        if now - self._last < (0.1 if live else _SECONDS_BETWEEN_LINES) and not whole:
+            return
+        self._last = now
+        share = f" of {total / 1e6:,.1f} MB, {100 * done / total:.0f} %" if total else " MB"
+        end = "\r" if live and not whole else "\n"
+        print(f"{done / 1e6:,.1f}{share}", end=end, file=sys.stderr, flush=True)
+
+
+def run_sample(args: argparse.Namespace) -> int:
     import dataclasses
 
     from components.example_gen.sample import generate
@@ -44,7 +152,9 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.typed import typed
 
     try:
-        made = generate(args.path, users=args.users, movies=args.movies, ratings=args.ratings, seed=args.seed)
+        made: Any = generate(
+            args.path, users=args.users, movies=args.movies, ratings=args.ratings, seed=args.seed
+        )
     except (ValueError, OSError) as error:
         raise InputError(str(error)) from error
     if args.json:

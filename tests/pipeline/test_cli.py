@@ -36,7 +36,8 @@ COMMANDS = command_parsers(cli.build_parser())
 
 def test_all_commands_are_there() -> None:
     assert set(COMMANDS) == {
-        "run", "status", "gates", "serve", "recommend", "similar", "rate", "data sample", "config",
+        "run", "status", "gates", "serve", "recommend", "similar", "rate", "config",
+        "data check", "data fetch", "data sample",
         "kubeflow compile", "kubeflow lint", "kubeflow rehearse", "kubeflow submit",
     }  # fmt: skip
 
@@ -170,7 +171,7 @@ def test_a_group_of_commands_has_an_example_too(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit) as stop:
         cli.main(["data", "--help"])
     assert stop.value.code == 0
-    assert "example:\n  marquee data sample" in capsys.readouterr().out
+    assert "examples:\n  marquee data check data/ml-1m\n" in capsys.readouterr().out
 
 
 def test_data_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

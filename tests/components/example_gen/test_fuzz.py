@@ -55,10 +55,27 @@ edit = st.tuples(
     st.floats(0, 1, exclude_max=True),
     st.one_of(
         st.binary(min_size=1, max_size=4),
-        st.sampled_from([b'"', b"\n", b"\r", b"\r\n", b",", b"::", b"\0", b"\xff", b"nan", b"-", b"9" * 30, b" ", b'""', b"x" * 400]),
+        st.sampled_from(
+            [
+                b'"',
+                b"\n",
+                b"\r",
+                b"\r\n",
+                b",",
+                b"::",
+                b"\0",
+                b"\xff",
+                b"nan",
+                b"-",
+                b" ",
+                b'""',
+                b"9" * 30,
+                b"x" * 400,
+            ]
+        ),
     ),
     st.integers(1, 40),
-)  # fmt: skip
+)
 
 
 def damaged(content: bytes, edits: list) -> bytes:

@@ -1,6 +1,7 @@
 """Bad rows are set aside and counted, bad files stop the run, and every row is accounted for."""
 
 import gzip
+import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -93,7 +94,7 @@ def test_the_share_decides_and_the_first_are_shown(folder, read):
             f"  ratings.csv, line {line}: rating is 9.0, expected 0.5 to 5 stars"
             for line in range(1991, 2000)
         ),
-        "  ... 2 more",
+        "  ... 2 more; marquee data check --bad-rows FILE writes them all",
     ]
 
 
@@ -263,6 +264,16 @@ def test_the_core_equals_plain_python(tmp_path, read, per_user, per_item, seed):
     assert sum(found.left_out.values()) == gone
 
 
+def test_a_core_is_peeled_until_nothing_more_goes(tmp_path, read):
+    """A chain of users and items loses its ends again and again; a square stays."""
+    chain = [(f"u{i}", f"i{i + step}") for i in range(20) for step in (0, 1)]
+    square = [(user, item) for user in "ab" for item in "cd"]
+    (tmp_path / "log.txt").write_text("".join(f"{user} {item}\n" for user, item in chain + square))
+    found = read(tmp_path / "log.txt", min_ratings_per_user=2, min_ratings_per_item=2)
+    assert [row[:2] for row in found.ratings] == square
+    assert found.left_out == {"below min_ratings_per_user or min_ratings_per_item": 40}
+
+
 def test_a_core_that_leaves_nothing_says_so(folder, read):
     with pytest.raises(DataError, match=r"nothing is left of 4 rows: 0 bad, 4 below min_ratings_per_user"):
         read(folder(), min_ratings_per_item=9)
@@ -272,6 +283,30 @@ def test_unrated_items_stay_unless_items_need_ratings(folder, read):
     path = folder(ratings=HEADER + GOOD)
     assert [row["movie_id"] for row in read(path).items] == ["10", "20", "30"]
     assert [row["movie_id"] for row in read(path, min_ratings_per_item=1).items] == ["10"]
+
+
+@pytest.mark.parametrize(("good", "rows"), [(0, range(100, 400)), (600, range(1000, 1001))])
+def test_a_hopeless_file_is_not_read_to_its_end(folder, read, monkeypatch, good, rows):
+    monkeypatch.setitem(tables.text_blocks.blocks.__kwdefaults__, "block_bytes", 1_000)
+    monkeypatch.setattr(quarantine, "_HOPELESS_ROWS", 100)
+    lines = [f"{user},10,4,1500000000\n" for user in range(good)]
+    lines += [f"{user},10,4,1500000000000\n" for user in range(good, 1000)]
+    with pytest.raises(DataError) as error:
+        read(folder(ratings=HEADER + "".join(lines)))
+    read_rows = int(re.search(r"of ([\d,]+) rows of ratings are bad", str(error.value))[1].replace(",", ""))
+    assert read_rows in rows
+
+
+def test_scratch_is_made_where_it_can_be_and_emptied(folder, tmp_path):
+    with gather.scratch_folder(ExampleGenParams(scratch=str(tmp_path / "deep" / "er"))) as made:
+        assert made.parent == tmp_path / "deep" / "er"
+    assert list((tmp_path / "deep" / "er").iterdir()) == []
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(DataError, match=r"example_gen\.scratch: .*/file/x cannot be written: Not a directory"),
+        gather.scratch_folder(ExampleGenParams(scratch=str(tmp_path / "file" / "x"))),
+    ):
+        pass
 
 
 def test_memory_does_not_hold_bad_rows(folder, tmp_path):

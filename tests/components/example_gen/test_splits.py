@@ -61,6 +61,18 @@ def test_global_time_cuts_everybody_at_the_same_dates(make_records, seed):
     assert found == expected
 
 
+def test_an_event_at_a_date_is_after_it(make_records):
+    times = [2 * DAY - 1, 2 * DAY, 4 * DAY - 1, 4 * DAY]
+    found = by_split(
+        make_records([("1", MOVIES[i], 3.0, t) for i, t in enumerate(times)], [], MOVIES, **DATES)
+    )
+    assert found == {
+        contract.TRAIN: {"1": (times[:1], [])},
+        contract.EVAL: {"1": (times[:1], times[1:3])},
+        contract.TEST: {"1": (times[:3], times[3:])},
+    }
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6))
 def test_leave_last_out_holds_out_one_event_each(make_records, seed):
