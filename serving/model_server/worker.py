@@ -78,6 +78,7 @@ class _Worker:
             "unload": self._unload,
             "serve": self._serve,
             "routed": self._routed,
+            "ping": self._ping,
             "stop": self._stop,
         }
 
@@ -121,6 +122,9 @@ class _Worker:
 
     async def _routed(self) -> dict[str, tuple[int, ...]]:
         return dict(self._manager.routed())
+
+    async def _ping(self) -> None:
+        """The event loop turns."""
 
     async def _stop(self) -> None:
         self._stopping.set()

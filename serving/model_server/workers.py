@@ -35,6 +35,10 @@ _log = logging.getLogger(__name__)
 _BACKOFF_S = (0.5, 30.0)
 # A worker that lived longer than this did not die young.
 _YOUNG_S = 60.0
+# Between two questions whether a worker is still there, and how long it may take to answer:
+# it does so in its event loop, so one that does not answers no request either.
+_ASK_EVERY_S = 10.0
+_ANSWER_WITHIN_S = 60.0
 # Beyond the grace period, for a worker to end by itself.
 _KILL_AFTER_S = 10.0
 
@@ -130,6 +134,24 @@ class Worker:
     async def unload(self, name: str, version: int) -> None:
         await self.call("unload", name, version)
 
+    async def watched(self) -> int:
+        """Its exit code, once it has ended; one that hangs is killed.
+
+        It would keep its share of the connections, and every change of versions waits for all workers.
+        """
+        ended = asyncio.ensure_future(self.process.wait())
+        while not (await asyncio.wait({ended}, timeout=_ASK_EVERY_S))[0]:
+            try:
+                await asyncio.wait_for(self.call("ping"), _ANSWER_WITHIN_S)
+            except ReplicaDiedError:
+                break
+            except TimeoutError:
+                _log.error(
+                    "worker %d hangs (no answer for %g s) and is killed", self.number, _ANSWER_WITHIN_S
+                )
+                self.process.kill()
+        return await ended
+
     async def stop(self, grace_s: float) -> None:
         """Drains and ends the process, and kills it if it does not end."""
         with contextlib.suppress(ReplicaDiedError):
@@ -192,7 +214,7 @@ class _Pool:
         wait = _BACKOFF_S[0]
         while True:
             worker = self._workers[number]
-            code = await worker.process.wait()
+            code = await worker.watched()
             self._coordinator.leave(worker)
             if time.monotonic() - worker.started > _YOUNG_S:
                 wait = _BACKOFF_S[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -22,6 +23,9 @@ from model_servers import Server, predict_request, start, wait_until
 from tensorflow_serving.apis import model_management_pb2, prediction_log_pb2
 
 from components import contract
+from serving.model_server import options
+from serving.model_server import workers as pool
+from serving.model_server.worker import Start
 
 COMMAND = (sys.executable, "-m", "serving.model_server")
 WORKERS = 2
@@ -199,6 +203,21 @@ def test_a_version_that_kills_its_process_kills_one_and_is_never_served(server: 
     assert len(after & before) == WORKERS - 1
     for _ in range(10):
         assert version(server) == 1
+
+
+def test_a_worker_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> int:
+        parsed = options.parse([f"--model_base_path={tmp_path}", "--port=0"], {})
+        worker = await pool.Worker.spawn(Start(parsed, 0, str(tmp_path)), pytest.fail)
+        watched = asyncio.ensure_future(worker.watched())
+        await asyncio.sleep(0.5)
+        assert not watched.done()  # it answered a few times
+        os.kill(worker.process.pid, signal.SIGSTOP)
+        return await asyncio.wait_for(watched, 30)
+
+    monkeypatch.setattr(pool, "_ASK_EVERY_S", 0.05)
+    monkeypatch.setattr(pool, "_ANSWER_WITHIN_S", 5.0)
+    assert asyncio.run(run()) == -signal.SIGKILL
 
 
 def test_requests_under_way_are_answered_when_it_stops(tmp_path: Path) -> None:
