@@ -54,6 +54,13 @@ def served(server: Server, name: str = "m") -> set[int]:
     return {version for version, state in server.states(name).items() if state == "AVAILABLE"}
 
 
+def wait_served(server: Server, versions: set[int], name: str = "m") -> None:
+    wait_until(
+        lambda: served(server, name) == versions,
+        explain=lambda: f"{server.states(name)}, expected {versions}. {server.output}",
+    )
+
+
 def ask(server: Server, version: int | None = None, label: str | None = None) -> int:
     """The version that answers, by what it answers."""
     response = server.predict("m", {"x": [0.0]}, version=version, label=label)
@@ -64,15 +71,9 @@ def ask(server: Server, version: int | None = None, label: str | None = None) ->
 
 @pytest.fixture(scope="module")
 def server(start_server: StartServer, models: Path, folder: Path) -> Server:
-    """Serves m by a config file that is polled, from a folder that is polled every second."""
+    """Serves m from a folder that is polled every second."""
     publish(models, folder / "m", 1)
-    file = folder / "models.config"
-    file.write_text(config(folder / "m"))
-    return start_server(
-        f"--model_config_file={file}",
-        "--model_config_file_poll_wait_seconds=1",
-        "--max_num_load_retries=0",
-    )
+    return start_server("--model_name=m", f"--model_base_path={folder / 'm'}", "--max_num_load_retries=0")
 
 
 def test_a_new_version_takes_over_and_the_old_one_ends(server: Server, models: Path, folder: Path) -> None:
@@ -111,14 +112,14 @@ def test_policies_choose_the_versions(server: Server, models: Path, folder: Path
         "specific { versions: 1 versions: 3 }": {1, 3},
     }.items():
         reload(server, config(base, policy))
-        wait_until(lambda versions=versions: served(server) == versions)
+        wait_served(server, versions)
         assert ask(server) == max(versions)
 
 
 def test_labels_point_to_available_versions(server: Server, models: Path, folder: Path) -> None:
     base = folder / "policies"
     reload(server, config(base, "all {}"))
-    wait_until(lambda: served(server) == {1, 2, 3, 4})
+    wait_served(server, {1, 2, 3, 4})
     reload(server, config(base, "all {}", {"stable": 1, "canary": 4}))
     assert (ask(server, label="stable"), ask(server, label="canary")) == (1, 4)
     reload(server, config(base, "all {}", {"stable": 2}))
@@ -135,7 +136,7 @@ def test_labels_point_to_available_versions(server: Server, models: Path, folder
 
 def test_a_reload_replaces_the_whole_config(server: Server, models: Path, folder: Path) -> None:
     reload(server, config(folder / "policies", name="other"))
-    wait_until(lambda: served(server, "other") == {4})
+    wait_served(server, {4}, "other")
     wait_until(lambda: not served(server))
     code, text = refusal(lambda: ask(server))
     assert (code, text) == (grpc.StatusCode.NOT_FOUND, "Servable not found for request: Latest(m)")
@@ -151,10 +152,19 @@ def test_a_config_that_is_wrong_is_refused(server: Server, folder: Path) -> None
     assert code is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_the_config_file_is_polled(server: Server, folder: Path) -> None:
-    (folder / "models.config").write_text(config(folder / "policies", "specific { versions: 2 }"))
-    wait_until(lambda: served(server) == {2})
-    assert ask(server) == 2
+def test_the_config_file_is_polled(start_server: StartServer, models: Path, folder: Path) -> None:
+    for version in (1, 2):
+        publish(models, folder / "polled", version)
+    file = folder / "models.config"
+    file.write_text(config(folder / "polled"))
+    server = start_server(f"--model_config_file={file}", "--model_config_file_poll_wait_seconds=1")
+    wait_served(server, {2})
+    # Put in place whole: a server must not read half a file.
+    writing = folder / "writing.config"
+    writing.write_text(config(folder / "polled", "specific { versions: 1 }"))
+    writing.rename(file)
+    wait_served(server, {1})
+    assert ask(server) == 1
 
 
 def test_a_new_label_may_point_to_a_version_that_is_not_loaded(
