@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from serving.model_server import merging
+from serving.model_server import config_files, merging
 from serving.model_server.errors import Code, StatusError, invalid_argument
 
 if TYPE_CHECKING:
@@ -95,7 +95,10 @@ class BatchingOptions:
         if not enable:
             return cls(enabled=enable is None, max_queued_requests=max_queued_requests)
         known = {field.name for field in dataclasses.fields(cls)}
-        given = {"max_batch_size": 1000, **{k: v for k, v in parameters.items() if k in known}}
+        given = {
+            "max_batch_size": config_files.MAX_BATCH_SIZE,
+            **{k: v for k, v in parameters.items() if k in known},
+        }
         return cls(asked_for=True, max_queued_requests=max_queued_requests, **given)
 
     @property

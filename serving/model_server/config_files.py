@@ -28,6 +28,8 @@ from serving.model_server.errors import Code, StatusError
 
 M = TypeVar("M", bound=Message)
 
+# If the file does not say.
+MAX_BATCH_SIZE = 1000
 METRICS_PATH = "/monitoring/prometheus/metrics"
 
 _PACKAGE = "tensorflow.serving"
@@ -117,14 +119,14 @@ def _check_allowed_sizes(path: str, found: dict[str, Any]) -> None:
             Code.INVALID_ARGUMENT,
             f"{path}: allowed_batch_sizes entries must be increasing, got {list(sizes)}",
         )
-    name = "max_batch_size"
+    name, largest = "max_batch_size", found.get("max_batch_size", MAX_BATCH_SIZE)
     if found.get("enable_large_batch_splitting"):
-        name = "max_execution_batch_size"
-    if name in found and found[name] != sizes[-1]:
+        name, largest = "max_execution_batch_size", found.get("max_execution_batch_size", largest)
+    if largest != sizes[-1]:
         raise StatusError(
             Code.INVALID_ARGUMENT,
             f"{path}: last entry in allowed_batch_sizes must match {name}; "
-            f"last entry was {sizes[-1]}; expected {found[name]}",
+            f"last entry was {sizes[-1]}; expected {largest}",
         )
 
 

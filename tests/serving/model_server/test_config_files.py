@@ -60,6 +60,16 @@ def test_splitting(file: Path) -> None:
             "max_batch_size { value: 9 } allowed_batch_sizes: 8",
             "last entry in allowed_batch_sizes must match max_batch_size; last entry was 8; expected 9",
         ),
+        (
+            "allowed_batch_sizes: 8",
+            "last entry in allowed_batch_sizes must match max_batch_size; last entry was 8; expected 1000",
+        ),
+        (
+            "max_batch_size { value: 64 } allowed_batch_sizes: 8 "
+            "enable_large_batch_splitting { value: true }",
+            "last entry in allowed_batch_sizes must match max_execution_batch_size; "
+            "last entry was 8; expected 64",
+        ),
         ("max_batch_sise { value: 9 }", 'no field named "max_batch_sise"'),
         ("max_batch_size: 9", "Invalid protobuf file"),
     ],
