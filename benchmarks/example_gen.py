@@ -35,6 +35,7 @@ PEAK_MIB = 4096
 def ours(data: Path, target: Path) -> Any:
     """The executor's call, ready to be timed."""
     from tfx.types import standard_artifacts
+    from tfx.types.experimental import simple_artifacts
 
     from components.example_gen import component, executor
     from components.example_gen.fingerprint import fingerprint
@@ -43,7 +44,7 @@ def ours(data: Path, target: Path) -> Any:
     params = ExampleGenParams.model_validate({"scratch": str(target)})
     artifacts = {}
     for name in (executor.TIMELINES, executor.MOVIES, executor.QUARANTINE):
-        kind = component.Quarantine if name == executor.QUARANTINE else standard_artifacts.Examples
+        kind = simple_artifacts.File if name == executor.QUARANTINE else standard_artifacts.Examples
         artifact = kind()
         artifact.uri = str(target / name)
         artifacts[name] = [artifact]
