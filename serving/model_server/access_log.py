@@ -20,9 +20,12 @@ _log = logging.getLogger(__name__)
 # Lines that may wait for the disk; what comes on top is dropped and counted.
 _MAX_WAITING = 100_000
 _SECONDS_BETWEEN_WRITES = 0.2
+# How long the end of the server waits for the last lines.
+_CLOSE_SECONDS = 2.0
 _PREFIX = secrets.token_hex(6)
 _numbers = itertools.count()
 _MAX_ID = 128
+_MAX_NAME = 256
 
 
 @dataclasses.dataclass(slots=True)
@@ -92,10 +95,13 @@ class AccessLog:
             self._dropped += 1
 
     def close(self) -> None:
-        """Writes what waits."""
+        """Writes what waits; gives up on a pipe that nobody reads."""
         self._closing.set()
-        self._thread.join()
-        os.close(self._file)
+        self._thread.join(_CLOSE_SECONDS)
+        if self._thread.is_alive():
+            _log.error("access log: its last lines are lost, nobody takes them")
+        else:
+            os.close(self._file)
 
     def _write_all(self) -> None:
         closing = False
@@ -107,8 +113,8 @@ class AccessLog:
                 _log.error("access log: %d lines dropped, they come faster than they are written", dropped)
             try:
                 _write_fully(self._file, b"".join(map(_line, waiting)))
-            except OSError as error:
-                _log.error("access log: %d lines lost: %s", len(waiting), error)
+            except Exception as error:  # noqa: BLE001 (lines that cannot be written end no others)
+                _log.error("access log: %d lines lost: %s: %s", len(waiting), type(error).__name__, error)
 
 
 def _line(entry: tuple[float, float, Code, Access]) -> bytes:
@@ -119,9 +125,9 @@ def _line(entry: tuple[float, float, Code, Access]) -> bytes:
             "request_id": access.request_id,
             "api": access.api,
             "method": access.method,
-            "model": access.model,
+            "model": _text(access.model),
             "version": access.version,
-            "signature": access.signature,
+            "signature": _text(access.signature),
             "status": code.name,
             "latency_ms": round(seconds * 1000, 3),
             "rows": access.rows,
@@ -129,6 +135,11 @@ def _line(entry: tuple[float, float, Code, Access]) -> bytes:
         },
         option=orjson.OPT_APPEND_NEWLINE,
     )
+
+
+def _text(name: str) -> str:
+    """A name as a client sent it, which may be of any length and, over REST, no UTF-8."""
+    return name[:_MAX_NAME].encode("utf-8", "backslashreplace").decode()
 
 
 def _write_fully(file: int, data: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 import numpy as np
 
@@ -42,8 +42,8 @@ def predict_inputs(signature: Signature, given: Mapping[str, np.ndarray]) -> dic
       StatusError: INVALID_ARGUMENT for one missing, unknown or of another type.
     """
     wanted = signature.inputs
-    if given.keys() != wanted.keys():
-        given = _completed(signature, given)
+    if defaults := check_names(signature, given.keys()):
+        given = {**given, **{name: tensors.decode(signature.proto.defaults[name]) for name in defaults}}
     found = {}
     for name, info in wanted.items():
         array = given[name]
@@ -52,6 +52,37 @@ def predict_inputs(signature: Signature, given: Mapping[str, np.ndarray]) -> dic
             raise _wrong_type(signature, name, array)
         found[name] = array
     return found
+
+
+def check_names(signature: Signature, given: Set[str]) -> list[str]:
+    """The inputs that were not given and have a default.
+
+    Raises:
+      StatusError: INVALID_ARGUMENT for one missing or unknown.
+    """
+    wanted, defaults = signature.inputs, signature.proto.defaults
+    if given == wanted.keys():
+        return []
+    extra, missing = given - wanted.keys(), wanted.keys() - given
+    if len(given) > len(wanted) or (len(given) < len(wanted) and not defaults):
+        raise invalid_argument(
+            f"input size does not match signature: {len(given)}!={len(wanted)} "
+            f"len({{{_joined(given)}}}) != len({{{_joined(wanted)}}}). "
+            f"Sent extra: {{{_joined(extra)}}}. Missing but required: {{{_joined(missing)}}}."
+        )
+    for name in sorted(missing):
+        if name not in defaults:
+            raise invalid_argument(
+                f"Signature input alias: {name}(feed name: {wanted[name].name}) not found in request and no "
+                f"default value provided. Inputs expected to be in the request {{{_joined(given)}}}, "
+                f"or default input alias set: {_joined(defaults)}"
+            )
+    if extra:
+        raise invalid_argument(
+            f"Inputs contains invalid name. Used request inputs: {_joined(given & wanted.keys())}, "
+            f"request input: {_joined(given)}"
+        )
+    return sorted(missing)
 
 
 def predict_outputs(signature: Signature, output_filter: Sequence[str]) -> tuple[str, ...]:
@@ -72,33 +103,6 @@ def predict_outputs(signature: Signature, output_filter: Sequence[str]) -> tuple
             raise invalid_argument(f"duplicate output tensor alias: {name}")
     # A response has no order: requests for the same outputs are the same, and run together.
     return tuple([name for name in signature.output_names if name in output_filter])
-
-
-def _completed(signature: Signature, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    wanted, defaults = signature.inputs, signature.proto.defaults
-    extra, missing = given.keys() - wanted.keys(), wanted.keys() - given.keys()
-    if len(given) > len(wanted) or (len(given) < len(wanted) and not defaults):
-        raise invalid_argument(
-            f"input size does not match signature: {len(given)}!={len(wanted)} "
-            f"len({{{_joined(given)}}}) != len({{{_joined(wanted)}}}). "
-            f"Sent extra: {{{_joined(extra)}}}. Missing but required: {{{_joined(missing)}}}."
-        )
-    completed = {name: array for name, array in given.items() if name in wanted}
-    for name in sorted(missing):
-        if name not in defaults:
-            raise invalid_argument(
-                f"Signature input alias: {name}(feed name: {wanted[name].name}) not found in request and no "
-                f"default value provided. Inputs expected to be in the request {{{_joined(given)}}}, "
-                f"or default input alias set: {_joined(defaults)}"
-            )
-        completed[name] = tensors.decode(defaults[name])
-    if extra:
-        used = given.keys() & wanted.keys()
-        raise invalid_argument(
-            f"Inputs contains invalid name. Used request inputs: {_joined(used)}, "
-            f"request input: {_joined(given)}"
-        )
-    return completed
 
 
 def _wrong_type(signature: Signature, name: str, array: np.ndarray) -> StatusError:

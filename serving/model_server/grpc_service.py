@@ -23,7 +23,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving.model_server import descriptors, model_info, tensors
+from serving.model_server import checks, descriptors, model_info, tensors
 from serving.model_server.access_log import Access, AccessLog, request_id
 from serving.model_server.errors import Code, StatusError, invalid_argument
 from serving.model_server.predict import ModelSpec
@@ -44,7 +44,7 @@ _FILES = {
 }
 # What TensorFlow Serving names in its health service.
 HEALTH_NAMES = ("", "PredictionService", "ModelService")
-# A status travels in HTTP/2 headers, which are small.
+# A status travels in HTTP/2 headers, which are small. In bytes, as in TensorFlow Serving.
 _MAX_DETAILS = 1024
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _REQUEST_ID = "x-request-id"
@@ -179,8 +179,10 @@ def _request_id(context: grpc.aio.ServicerContext) -> str:
 
 
 def _cut(details: str) -> str:
-    text = details.encode("utf-8", "replace").decode()
-    return text if len(text) <= _MAX_DETAILS else text[:_MAX_DETAILS] + "...TRUNCATED"
+    text = details.encode("utf-8", "replace")
+    if len(text) <= _MAX_DETAILS:
+        return text.decode()
+    return text[:_MAX_DETAILS].decode("utf-8", "ignore") + "...TRUNCATED"
 
 
 class _Service:
@@ -197,6 +199,8 @@ class _Service:
         spec = _spec(request, access)
 
         def inputs(signature: Signature) -> dict[str, Any]:
+            # Before any tensor is made: a few bytes can stand for a large one.
+            checks.check_names(signature, set(request.inputs))
             decoded = tensors.decode_all(request.inputs)
             access.rows = _rows(decoded)
             return decoded

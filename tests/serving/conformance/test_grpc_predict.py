@@ -97,6 +97,18 @@ def test_models_versions_and_labels_that_are_not_there(target: Target) -> None:
     assert (code, text) == (INVALID_ARGUMENT, "Missing ModelSpec")
 
 
+def test_names_of_inputs_are_looked_at_before_their_values(target: Target) -> None:
+    request = predict_request(ECHO, {"a": [1.5]}, "two")
+    for name in ("b", "c"):
+        wrong = request.inputs[name]
+        wrong.dtype = tf.float32.as_datatype_enum
+        wrong.tensor_shape.dim.add().size = 3
+        wrong.tensor_content = b"12345"
+    code, text = refusal(lambda: target.predictions.Predict(request, timeout=60))
+    assert code is INVALID_ARGUMENT
+    assert text.startswith("input size does not match signature: 3!=2 ")
+
+
 def test_inputs_must_be_exactly_the_signatures(target: Target) -> None:
     code, text = refusal(lambda: target.predict(ECHO, {"a": [1.5]}, "two"))
     assert code is INVALID_ARGUMENT

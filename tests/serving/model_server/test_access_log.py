@@ -15,6 +15,7 @@ import pytest
 from conformance_models import ECHO, HALF
 from model_servers import OUR_COMMAND, Server, predict_request, refusal, start
 
+from serving.model_server import access_log
 from serving.model_server.access_log import Access, AccessLog, request_id
 from serving.model_server.errors import Code
 
@@ -50,6 +51,7 @@ def ask(server: Server) -> None:
     assert odd.headers["X-Request-Id"] != "a" * 500
     server.http("GET", f"/v1/models/{HALF}")
     server.http("GET", "/nowhere")
+    server.http("GET", "/v1/models/%ff")
 
 
 def test_a_line_says_who_asked_what_and_how_it_went(served: list[dict[str, Any]]) -> None:
@@ -75,6 +77,7 @@ def test_errors_and_other_methods_are_logged(served: list[dict[str, Any]]) -> No
     assert ("REST", "Predict", "m", "NOT_FOUND") in found
     assert ("REST", "GetModelStatus", HALF, "OK") in found
     assert ("REST", "GET", "", "NOT_FOUND") in found
+    assert ("REST", "GetModelStatus", "\\udcff", "NOT_FOUND") in found
 
 
 def test_no_value_of_a_request_is_logged(served: list[dict[str, Any]]) -> None:
@@ -114,6 +117,32 @@ def test_a_full_pipe_holds_up_no_request(tmp_path: Path) -> None:
     read = reading(reader)
     log.close()
     assert read().count(b"\n") == 2000
+
+
+def test_a_pipe_that_nobody_reads_does_not_hold_up_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(access_log, "_CLOSE_SECONDS", 0.5)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    log = AccessLog(str(pipe))
+    for number in range(2000):
+        log.write(access(str(number)), Code.OK)
+    log.close()
+    assert "its last lines are lost" in caplog.text
+    os.close(reader)
+
+
+def test_names_that_are_no_text_or_endless_are_logged_too(tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    log = AccessLog(str(file))
+    odd = access("1")
+    odd.model, odd.signature = "\udcff", "s" * 100_000
+    log.write(odd, Code.NOT_FOUND)
+    log.close()
+    (line,) = lines(file)
+    assert (line["model"], line["signature"]) == ("\\udcff", "s" * 256)
 
 
 def reading(file: int) -> Callable[[], bytes]:
