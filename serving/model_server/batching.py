@@ -12,7 +12,6 @@ import asyncio
 import collections
 import dataclasses
 import functools
-import os
 import time
 import weakref
 from collections.abc import Awaitable, Hashable, Iterable, Mapping, Sequence
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from serving.model_server import config_files, merging
+from serving.model_server import config_files, cpus, merging
 from serving.model_server.errors import Code, StatusError, invalid_argument
 
 if TYPE_CHECKING:
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
 
 # Seconds that a request waits for others at most, if no batch_timeout_micros says so.
 _MOST_PATIENCE = 0.02
-# Cores' worth of CPU from which on waiting pays, and from which on it is longest.
-_BUSY_FROM, _BUSIEST = 0.5, 1.2
+# Share of its CPUs that a process takes from which on waiting pays, and from which on it is longest.
+_BUSY_FROM, _BUSIEST = 0.25, 0.6
 # Seconds between two looks at the CPU that this process takes.
 _LOOK = 0.05
 
@@ -66,6 +65,7 @@ class BatchingOptions:
         `max_execution_batch_size` is cut.
       max_execution_batch_size: rows that run together when large requests are
         cut; 0 for `max_batch_size`.
+      workers: processes that share the CPUs.
     """
 
     enabled: bool = True
@@ -74,32 +74,37 @@ class BatchingOptions:
     batch_timeout_micros: int = 0
     max_enqueued_batches: int = 10
     max_queued_requests: int = 0
-    num_batch_threads: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
+    num_batch_threads: int = dataclasses.field(default_factory=cpus.whole)
     thread_pool_name: str = "batch_threads"
     allowed_batch_sizes: tuple[int, ...] = ()
     pad_variable_length_inputs: bool = False
     enable_large_batch_splitting: bool = False
     max_execution_batch_size: int = 0
+    workers: int = 1
 
     @classmethod
     def of(
-        cls, enable: bool | None, parameters: Mapping[str, Any], max_queued_requests: int = 0
+        cls,
+        enable: bool | None,
+        parameters: Mapping[str, Any],
+        max_queued_requests: int = 0,
+        workers: int = 1,
     ) -> BatchingOptions:
         """From TensorFlow Serving's flag and file.
 
         Args:
           enable: --enable_batching; None when it was not given.
           parameters: the fields that the BatchingParameters set.
-          max_queued_requests: see the attribute.
+          max_queued_requests, workers: see the attributes.
         """
         if not enable:
-            return cls(enabled=enable is None, max_queued_requests=max_queued_requests)
+            return cls(enabled=enable is None, max_queued_requests=max_queued_requests, workers=workers)
         known = {field.name for field in dataclasses.fields(cls)}
         given = {
             "max_batch_size": config_files.MAX_BATCH_SIZE,
             **{k: v for k, v in parameters.items() if k in known},
         }
-        return cls(asked_for=True, max_queued_requests=max_queued_requests, **given)
+        return cls(asked_for=True, max_queued_requests=max_queued_requests, workers=workers, **given)
 
     @property
     def execution_rows(self) -> int:
@@ -200,9 +205,13 @@ class _Load:
     fewer cores the same requests take. While there is CPU to spare nobody
     waits. When there is none, requests wait for it anyway, and gathering them
     first shortens that.
+
+    Args:
+      cpus: of which this process may take its share.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cpus: float) -> None:
+        self._cpus = cpus
         self._looked_at = time.monotonic()
         self._cpu = time.process_time()
         self._patience = 0.0
@@ -212,7 +221,7 @@ class _Load:
         wall = now - self._looked_at
         if wall >= _LOOK:
             cpu = time.process_time()
-            busy = (cpu - self._cpu) / wall
+            busy = (cpu - self._cpu) / wall / self._cpus
             self._looked_at, self._cpu = now, cpu
             self._patience = _MOST_PATIENCE * min(max((busy - _BUSY_FROM) / (_BUSIEST - _BUSY_FROM), 0), 1)
         return self._patience
@@ -235,7 +244,7 @@ class Batcher:
         # By turns: the queue served goes behind the others.
         self._queues: collections.OrderedDict[Hashable, _Queue] = collections.OrderedDict()
         self._scheduled = False
-        self._load = _Load()
+        self._load = _Load(cpus.available() / options.workers)
         # By model: requests for all its signatures and versions.
         self._waiting: collections.Counter[str] = collections.Counter()
         self._timer: asyncio.TimerHandle | None = None

@@ -14,14 +14,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.model_server import versions
+from serving.model_server import cpus, versions
 from serving.model_server.config_rules import check_config
 from serving.model_server.errors import Code, StatusError
 from serving.model_server.lifecycle import Action, ConfiguredModel, Version
@@ -31,7 +30,7 @@ from serving.model_server.servables import Route, State, Table, VersionStatus
 _log = logging.getLogger(__name__)
 
 # Models that load at the same time before any answers.
-INITIAL_LOAD_THREADS = 4 * (os.cpu_count() or 1)
+INITIAL_LOAD_THREADS = 4 * cpus.whole()
 # Versions that ended and are still reported, per model.
 _KEPT_ENDED = 32
 # Models that were removed and whose versions are still reported.

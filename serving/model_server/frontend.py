@@ -113,7 +113,9 @@ class Frontend:
 
 def batching_options(options: ServerOptions) -> BatchingOptions:
     """How requests are batched: never, by the file, or what queues up for our signatures."""
-    return BatchingOptions.of(options.enable_batching, options.batching, options.max_queued_requests)
+    return BatchingOptions.of(
+        options.enable_batching, options.batching, options.max_queued_requests, options.workers
+    )
 
 
 def _bracketed(host: str) -> str:

@@ -87,7 +87,7 @@ class ServerOptions:
     servable_versions_always_present: bool = _flag(
         False, "keep what is loaded when the last version's folder vanishes", own=True
     )
-    rest_api_max_body_bytes: int = _flag(64 << 20, "largest REST request", own=True)
+    rest_api_max_body_bytes: int = _flag(16 << 20, "largest REST request", own=True)
     max_queued_requests: int = _flag(
         0,
         "requests that may wait per signature, besides the bound of the batching; 0 for no more than that",

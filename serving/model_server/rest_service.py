@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
@@ -40,6 +41,8 @@ BODY_SECONDS = 60.0
 # requests of ordinary size go on being answered.
 _LARGE_BODY = 1 << 20
 _LARGE_ANSWER = 100_000
+# One at a time: parsing takes many times a body's memory and, in C, the interpreter's lock.
+_LARGE_ONES = ThreadPoolExecutor(1, "large_json")
 
 _POST = re.compile(
     r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?:(classify|regress|predict)",
@@ -291,5 +294,5 @@ def _spec(name: str, version: str | None, label: str | None) -> ModelSpec:
 
 async def _in_thread(large: bool, call: Callable[..., _T], *arguments: Any) -> _T:
     if large:
-        return await asyncio.get_running_loop().run_in_executor(None, call, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(_LARGE_ONES, call, *arguments)
     return call(*arguments)

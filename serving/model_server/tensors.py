@@ -13,7 +13,7 @@ from serving.model_server.errors import StatusError, invalid_argument
 # A message may carry fewer values than its shape has elements; the last one is
 # repeated. A few bytes could so ask for any amount of memory: beyond this many
 # bytes the values must be in the message.
-MAX_EXPANDED_BYTES = 64 * 2**20
+MAX_EXPANDED_BYTES = 4 * 2**20
 # NumPy's own bound (TensorFlow's is 254).
 MAX_RANK = 64
 # From here on the packed bytes are read instead of one Python object per value.

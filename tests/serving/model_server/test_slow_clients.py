@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -26,14 +25,14 @@ HEAD = b"POST /v1/models/m:predict HTTP/1.1\r\nHost: x\r\n"
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[int]:
+async def serving(body_seconds: float) -> AsyncIterator[int]:
     """The REST API of a server without models, with short limits; gives its port."""
     metrics = Metrics()
     manager = Manager(Model.load, metrics)
     batcher = Batcher(BatchingOptions())
     options = ServerOptions(rest_api_max_body_bytes=_MAX_BODY)
     app = rest_service.create_app(
-        DataPlane(manager, batcher, metrics), manager, metrics, options, body_seconds=_BODY_S
+        DataPlane(manager, batcher, metrics), manager, metrics, options, body_seconds=body_seconds
     )
     runner = rest_service.create_runner(app, header_seconds=_HEADER_S, grace_seconds=1.0)
     await runner.setup()
@@ -47,9 +46,9 @@ async def serving() -> AsyncIterator[int]:
         batcher.close()
 
 
-def run(test: Callable[[int], Awaitable[None]]) -> None:
+def run(test: Callable[[int], Awaitable[None]], body_seconds: float = _BODY_S) -> None:
     async def main() -> None:
-        async with serving() as port:
+        async with serving(body_seconds) as port:
             await asyncio.wait_for(test(port), 60)
 
     asyncio.run(main())
@@ -73,11 +72,9 @@ async def exchange(port: int, *parts: bytes, pause: float = 0.0, end: bool = Fal
 
 
 async def answers(port: int) -> None:
-    """An ordinary client is answered at once."""
-    started = time.monotonic()
+    """An ordinary client is answered."""
     found = await exchange(port, b"GET /v1/models/m HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert b"Could not find any versions of model m" in found
-    assert time.monotonic() - started < _HEADER_S
 
 
 def test_a_client_that_sends_nothing_is_disconnected() -> None:
@@ -118,9 +115,11 @@ def test_many_slow_clients_hold_up_nobody() -> None:
         ]
         for _ in range(20):
             await answers(port)
-        assert all(found.startswith(b"HTTP/1.1 408 ") for found in await asyncio.gather(*slow))
+        assert not any(client.done() for client in slow), "answered only once the slow ones were gone"
+        for client in slow:
+            client.cancel()
 
-    run(test)
+    run(test, body_seconds=3600.0)
 
 
 def test_a_body_beyond_the_limit_is_413() -> None:
