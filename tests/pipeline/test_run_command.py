@@ -174,13 +174,13 @@ def test_a_wrong_data_path_is_bad_input(
 def test_a_metadata_store_that_is_down_is_named(
     root: Path, data: Path, capfd: pytest.CaptureFixture[str], command: str
 ) -> None:
-    url = "mysql://user:secret@127.0.0.1:1/marquee"
+    url = "mysql://user:swordfish@127.0.0.1:1/marquee"
     more = ["--set", f"metadata={url}", *(["--data", str(data)] if command == "run" else [])]
     assert cli.main(arguments(command, root, *more)) == 1
     out, err = capfd.readouterr()
     assert "marquee: the metadata store mysql://user:***@127.0.0.1:1/marquee cannot be opened" in err
-    assert "secret" not in out + err
-    assert "secret" not in "".join(log.read_text() for log in root.glob("logs/*"))
+    assert "swordfish" not in out + err
+    assert "swordfish" not in "".join(log.read_text() for log in root.glob("logs/*"))
 
 
 # --- runs that end early ---------------------------------------------------------
