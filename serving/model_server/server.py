@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import gc
 import logging
 import os
 import signal
@@ -25,6 +26,8 @@ _log = logging.getLogger(__name__)
 
 OK = 0
 FAILED = 1
+# Objects that may be made before a garbage collection: more than requests under way have.
+_GC_THRESHOLD = 50_000
 
 
 def run(options: ServerOptions, on_ready: OnReady | None = None) -> int:
@@ -97,6 +100,10 @@ def assemble(options: ServerOptions, metrics: Metrics, epoch: Any = None) -> tup
     from serving.model_server.frontend import Frontend
     from serving.model_server.loading import ModelLoader
 
+    # Requests leave no cycles behind; looking for them in all that the imports
+    # made took up to a tenth of a request's CPU.
+    gc.freeze()
+    gc.set_threshold(_GC_THRESHOLD)
     manager = Manager(
         ModelLoader(options, metrics), metrics, epoch, max(INITIAL_LOAD_THREADS, options.num_load_threads)
     )
