@@ -4,9 +4,10 @@ import json
 
 import pytest
 from tfx.types import artifact_utils, standard_artifacts
+from tfx.types.experimental import simple_artifacts
 
 from components import contract
-from components.example_gen import component, executor, read
+from components.example_gen import executor, read
 from components.example_gen.component import ExampleGen
 from components.example_gen.errors import DataError
 from components.example_gen.fingerprint import fingerprint
@@ -20,7 +21,7 @@ def run(data, target, mark=None, **params):
     knobs = ExampleGenParams(**params)
     artifacts = {}
     for name in (executor.TIMELINES, executor.MOVIES, executor.QUARANTINE):
-        kind = component.Quarantine if name == executor.QUARANTINE else standard_artifacts.Examples
+        kind = simple_artifacts.File if name == executor.QUARANTINE else standard_artifacts.Examples
         artifacts[name] = kind()
         artifacts[name].uri = str(target / name)
     step = ExampleGen(str(data), mark or fingerprint(data, knobs), knobs.to_json())

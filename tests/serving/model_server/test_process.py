@@ -123,7 +123,7 @@ def test_what_outlives_the_grace_period_is_cut_off(run: Callable[..., Server], t
     server = run(
         "--model_name=echo", f"--model_base_path={tmp_path / 'echo'}", "--shutdown_grace_seconds=0.5"
     )
-    steps = {"steps": tf.constant([10_000_000])}
+    steps = {"steps": tf.constant([20_000])}
     pending = server.predictions.Predict.future(predict_request("echo", steps, "slow"))
     time.sleep(0.5)
     server.process.send_signal(signal.SIGINT)
