@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run serve test test-long lint format bench lock clean
+.PHONY: help setup setup-dev run serve test test-long lint format bench bench-serving bench-ann lock clean
 
 bin := .venv/bin
 ARGS ?=
@@ -43,6 +43,12 @@ format: setup-dev ## let ruff rewrite what it can
 
 bench: setup-dev ## seconds and peak memory of each component (DATA as for run)
 	@$(bin)/python benchmarks/run.py $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+bench-serving: setup-dev ## the model server against in-process, naive and empty servers (ARGS=--sample without a pushed model)
+	@$(bin)/python benchmarks/serving.py $(ARGS)
+
+bench-ann: setup-dev ## ScaNN as exported against exact search, faiss and hnswlib on a million movies (FOLDER keeps what is made)
+	@$(bin)/python benchmarks/ann.py --folder "$(or $(FOLDER),artifacts/bench-ann)" $(ARGS)
 
 lock: setup-dev ## write the hashed locks anew from pyproject.toml (ARGS=--upgrade for newer releases)
 	@requirements/lock.sh $(ARGS)

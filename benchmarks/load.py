@@ -159,10 +159,12 @@ class GrpcConnection:
                 good = b"grpc-status\x010" in payload
                 why = "" if good else f"gRPC trailers {payload!r}"
                 # The message stands behind its flag and length.
-                self._done(self._tags.pop(stream), why, self._answers.pop(stream, b"")[5:])
+                self._finish(stream, why, self._answers.pop(stream, b"")[5:])
         elif kind == _RST:
             self._answers.pop(stream, None)
-            self._done(self._tags.pop(stream), f"stream reset, code {payload.hex()}", b"")
+            # A server may reset a stream that it has answered.
+            if stream in self._tags:
+                self._finish(stream, f"stream reset, code {payload.hex()}", b"")
         elif kind == _WINDOW_UPDATE:
             more = int.from_bytes(payload, "big")
             if stream == 0:
@@ -186,6 +188,11 @@ class GrpcConnection:
                 self.socket.sendall(_frame(_PING, _ACK, 0, payload))
         elif kind in (_GOAWAY, _CONTINUATION):
             raise ConnectionError(f"unexpected HTTP/2 frame of kind {kind}: {payload!r}")
+
+    def _finish(self, stream: int, why: str, answer: bytes) -> None:
+        if self._waiting:  # what is left of a message that was answered early is not sent
+            self._waiting = collections.deque(each for each in self._waiting if each.stream != stream)
+        self._done(self._tags.pop(stream), why, answer)
 
 
 class RestConnection:
