@@ -31,9 +31,11 @@ if TYPE_CHECKING:
 # Seconds that a request waits for others at most, if no batch_timeout_micros says so.
 _MOST_PATIENCE = 0.02
 # Share of its CPUs that a process takes from which on waiting pays, and from which on it is longest.
-_BUSY_FROM, _BUSIEST = 0.25, 0.6
+_BUSY_FROM, _BUSIEST = 0.4, 0.8
 # Seconds between two looks at the CPU that this process takes.
 _LOOK = 0.05
+# Seconds for which a crowd is remembered, at least.
+_MEMORY = 0.1
 
 Tensors = dict[str, np.ndarray]
 Outcome = Tensors | StatusError
@@ -227,6 +229,27 @@ class _Load:
         return self._patience
 
 
+class _Crowd:
+    """How many requests are usually here at once, waiting or running.
+
+    Clients that ask one query after the other send the next one when they have
+    their answer: once as many are here as there were lately, waiting for more
+    is in vain.
+    """
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self._most = self._most_before = 0
+
+    def is_complete(self, here: int, now: float) -> bool:
+        """Whether there is nobody to wait for, now that `here` requests are."""
+        if now - self._since >= _MEMORY:
+            self._most_before, self._most = self._most, here
+            self._since = now
+        self._most = max(self._most, here)
+        return here >= self._most_before and here >= self._most
+
+
 class Batcher:
     """Runs requests in batch threads. To be used from one event loop.
 
@@ -245,6 +268,8 @@ class Batcher:
         self._queues: collections.OrderedDict[Hashable, _Queue] = collections.OrderedDict()
         self._scheduled = False
         self._load = _Load(cpus.available() / options.workers)
+        self._crowd = _Crowd()
+        self._running = 0  # requests in the batches under way
         # By model: requests for all its signatures and versions.
         self._waiting: collections.Counter[str] = collections.Counter()
         self._timer: asyncio.TimerHandle | None = None
@@ -406,6 +431,7 @@ class Batcher:
             if batch is None:
                 return
             self._idle -= 1
+            self._running += len(batch.requests)
             work = self._threads.submit(self._execute, batch)
             work.add_done_callback(functools.partial(self._executed, loop, batch))
 
@@ -434,7 +460,9 @@ class Batcher:
 
     def _ready(self, now: float) -> Hashable:
         """The first queue that is worth a batch now; None if there is none."""
-        timeout = self._options.batch_timeout_micros / 1e6 or self._load.patience(now)
+        timeout = self._options.batch_timeout_micros / 1e6
+        if not timeout and not self._crowd.is_complete(self._waiting.total() + self._running, now):
+            timeout = self._load.patience(now)
         limit = self._options.execution_rows
         shortest = None
         for key, queue in self._queues.items():
@@ -453,6 +481,7 @@ class Batcher:
     def _finish(self, batch: _Batch, done: Future[list[Outcome]]) -> None:
         """Back in the event loop: answers the requests of a batch and starts the next."""
         self._idle += 1
+        self._running -= len(batch.requests)
         batch.servable.release()
         error = done.exception()
         if error is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 from aiohttp import web
@@ -22,8 +23,11 @@ _log = logging.getLogger(__name__)
 
 # TensorFlow Serving's limit of a message, in both directions.
 _MAX_MESSAGE = 2**31 - 1
-# Beyond the grace period, for what is cut off to end.
-_CUT_OFF_S = 2.0
+# Calls that gRPC holds before it cancels some: an overload is to be answered by
+# the full queue, with UNAVAILABLE.
+_MAX_PENDING = 20_000
+# For streams: reflection, and a health service that is asked once.
+_STREAM_THREADS = 32
 
 
 class Frontend:
@@ -45,8 +49,8 @@ class Frontend:
         data_plane = DataPlane(
             manager, self._batcher, metrics, self._request_log, options.enable_signature_method_name_check
         )
-        self._grpc = grpc.aio.server(options=self._channel_options())
-        self._health = grpc_service.add_services(self._grpc, data_plane, manager, options, self._access_log)
+        self._grpc = grpc.server(ThreadPoolExecutor(_STREAM_THREADS), options=self._channel_options())
+        self._services = grpc_service.GrpcServices(self._grpc, data_plane, manager, options, self._access_log)
         app = rest_service.create_app(data_plane, manager, metrics, options, self._access_log)
         self._rest = rest_service.create_runner(app, grace_seconds=options.shutdown_grace_seconds)
 
@@ -62,13 +66,12 @@ class Frontend:
         if options.grpc_socket_path:
             self._listen(f"unix:{options.grpc_socket_path}")
         if options.port or options.grpc_socket_path:
-            await self._grpc.start()
+            self._services.start()
         if options.rest_api_port:
             await self._rest.setup()
             opened = ports.open_port(options.host, options.rest_api_port, self._share_ports)
             await web.SockSite(self._rest, opened, backlog=1024).start()
-        if self._health is not None:
-            await grpc_service.set_serving(self._health)
+        self._services.set_serving()
 
     async def stop(self, grace_s: float) -> None:
         """Takes no new requests, answers those under way, closes.
@@ -77,9 +80,7 @@ class Frontend:
           grace_s: seconds after which what still runs is cut off.
         """
         started = time.monotonic()
-        if self._health is not None:
-            await self._health.enter_graceful_shutdown()
-        await asyncio.gather(self._grpc.stop(grace_s), self._rest.cleanup())
+        await asyncio.gather(self._services.stop(grace_s), self._rest.cleanup())
         if time.monotonic() - started >= grace_s > 0:
             _log.warning("requests still ran after %g s and were cut off", grace_s)
         self._batcher.close()
@@ -92,6 +93,8 @@ class Frontend:
             "grpc.max_receive_message_length": _MAX_MESSAGE,
             "grpc.max_send_message_length": _MAX_MESSAGE,
             "grpc.so_reuseport": int(self._share_ports),
+            "grpc.server.max_pending_requests": _MAX_PENDING,
+            "grpc.server.max_pending_requests_hard_limit": _MAX_PENDING,
         }
         return list({**ours, **dict(self._options.channel_arguments)}.items())
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,7 @@ from serving.model_server import checks, descriptors, model_info, tensors
 from serving.model_server.access_log import Access, AccessLog, request_id
 from serving.model_server.errors import Code, StatusError, invalid_argument
 from serving.model_server.predict import ModelSpec
+from serving.model_server.unary_calls import Call, Handler, Reply, UnaryCalls
 
 if TYPE_CHECKING:
     from serving.model_server.options import ServerOptions
@@ -46,20 +46,14 @@ _FILES = {
 HEALTH_NAMES = ("", "PredictionService", "ModelService")
 # A status travels in HTTP/2 headers, which are small. In bytes, as in TensorFlow Serving.
 _MAX_DETAILS = 1024
-_CODES = {code.value[0]: code for code in grpc.StatusCode}
+_STOP_POLL_S = 0.005
 _REQUEST_ID = "x-request-id"
 
 Answer = Callable[[Any, Access, float | None], Awaitable[Message]]
 
 
-def add_services(
-    server: grpc.aio.Server,
-    data_plane: DataPlane,
-    manager: Manager,
-    options: ServerOptions,
-    access_log: AccessLog | None = None,
-) -> health.aio.HealthServicer | None:
-    """Registers all services.
+class GrpcServices:
+    """All services of a server.
 
     Args:
       server: not started yet.
@@ -67,67 +61,57 @@ def add_services(
       manager: statuses and reloads.
       options: `enable_grpc_healthcheck_service`, `enable_serialization_as_tensor_content`.
       access_log: None for none.
-
-    Returns:
-      The health service if there is one; see `set_serving`.
     """
-    service = _Service(data_plane, manager, options.enable_serialization_as_tensor_content)
-    methods: dict[str, dict[str, tuple[type[Message], type[Message], Answer]]] = {
-        PREDICTION_SERVICE: {
-            "Predict": (predict_pb2.PredictRequest, predict_pb2.PredictResponse, service.predict),
-            "Classify": (
-                classification_pb2.ClassificationRequest,
-                classification_pb2.ClassificationResponse,
-                service.classify,
-            ),
-            "Regress": (regression_pb2.RegressionRequest, regression_pb2.RegressionResponse, service.regress),
-            "MultiInference": (
-                inference_pb2.MultiInferenceRequest,
-                inference_pb2.MultiInferenceResponse,
-                service.multi_inference,
-            ),
-            "GetModelMetadata": (
-                get_model_metadata_pb2.GetModelMetadataRequest,
-                get_model_metadata_pb2.GetModelMetadataResponse,
-                service.metadata,
-            ),
-        },
-        MODEL_SERVICE: {
-            "GetModelStatus": (
-                get_model_status_pb2.GetModelStatusRequest,
-                get_model_status_pb2.GetModelStatusResponse,
-                service.status,
-            ),
-            "HandleReloadConfigRequest": (
-                model_management_pb2.ReloadConfigRequest,
-                model_management_pb2.ReloadConfigResponse,
-                service.reload,
-            ),
-        },
-    }
-    for name, found in methods.items():
-        descriptors.register(_FILES[name], name, {key: (req, resp) for key, (req, resp, _) in found.items()})
-        handlers = {key: _handler(key, req, answer, access_log) for key, (req, _, answer) in found.items()}
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))
-    names = [PREDICTION_SERVICE, MODEL_SERVICE, reflection.SERVICE_NAME]
-    servicer = None
-    if options.enable_grpc_healthcheck_service:
-        servicer = health.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-        names.append(health.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server)
-    return servicer
 
+    def __init__(
+        self,
+        server: grpc.Server,
+        data_plane: DataPlane,
+        manager: Manager,
+        options: ServerOptions,
+        access_log: AccessLog | None = None,
+    ) -> None:
+        self._server = server
+        service = _Service(data_plane, manager, options.enable_serialization_as_tensor_content)
+        calls: dict[str, Handler] = {}
+        for name, methods in service.methods.items():
+            types = {method: (request, response) for method, (request, response, _) in methods.items()}
+            descriptors.register(_FILES[name], name, types)
+            for method, (request, _, answer) in methods.items():
+                calls[f"/{name}/{method}"] = _handler(method, request, answer, access_log)
+        names = [PREDICTION_SERVICE, MODEL_SERVICE, reflection.SERVICE_NAME]
+        self._health = None
+        if options.enable_grpc_healthcheck_service:
+            self._health = health.HealthServicer()
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+            names.append(health.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+        self._calls = UnaryCalls(server, calls)
 
-async def set_serving(servicer: health.aio.HealthServicer) -> None:
-    """Says that the server is up. When it goes down: `enter_graceful_shutdown` of the servicer."""
-    for name in HEALTH_NAMES:
-        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
+    def start(self) -> None:
+        """Opens for calls, in the running loop."""
+        self._server.start()
+        self._calls.start()
+
+    def set_serving(self) -> None:
+        """The health service says so."""
+        if self._health is not None:
+            for name in HEALTH_NAMES:
+                self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    async def stop(self, grace_s: float) -> None:
+        """Takes no new calls; those under way have `grace_s` seconds before they are cut off."""
+        if self._health is not None:
+            self._health.enter_graceful_shutdown()
+        ended = self._server.stop(max(grace_s, 0.0))
+        while not ended.is_set():
+            await asyncio.sleep(_STOP_POLL_S)
+        await self._calls.stop()
 
 
 def _handler(
     method: str, request_type: type[Message], answer: Answer, access_log: AccessLog | None
-) -> grpc.RpcMethodHandler:
+) -> Handler:
     """One method, from bytes to bytes.
 
     The messages are read and written here and not by gRPC, so that bytes that
@@ -135,9 +119,10 @@ def _handler(
     """
     parse = request_type.FromString
 
-    async def handle(raw: bytes, context: grpc.aio.ServicerContext) -> bytes:
-        access = Access(_request_id(context), "GRPC", method)
-        code, details = Code.OK, ""
+    async def handle(raw: bytes, call: Call) -> Reply:
+        sent = [value for key, value in call.metadata if key == _REQUEST_ID and isinstance(value, str)]
+        access = Access(request_id(sent[-1] if sent else None), "GRPC", method)
+        message, code, details = None, Code.OK, ""
         try:
             try:
                 request = parse(raw)
@@ -145,37 +130,22 @@ def _handler(
                 raise invalid_argument(
                     f"{len(raw)} bytes that are no {request_type.DESCRIPTOR.full_name}"
                 ) from None
-            remaining = context.time_remaining()
-            deadline = None if remaining is None else time.monotonic() + remaining
-            response = await answer(request, access, deadline)
-            return response.SerializeToString()
+            message = (await answer(request, access, call.deadline)).SerializeToString()
         except StatusError as error:
-            code, details = error.code, error.message
+            code, details = error.code, _cut(error.message)
         except asyncio.CancelledError:
             code = Code.CANCELLED
             raise
         except Exception as error:  # noqa: BLE001 (a bug in one request must not end the server)
             _log.exception("%s (request %s)", method, access.request_id)
-            code, details = Code.INTERNAL, f"{type(error).__name__}: {error}"
+            code, details = Code.INTERNAL, _cut(f"{type(error).__name__}: {error}")
         finally:
             if access_log is not None:
-                access.peer = context.peer()
+                access.peer = call.peer()
                 access_log.write(access, code)
-        context.set_code(_CODES[code])
-        context.set_details(_cut(details))
-        return b""
+        return Reply(message, code, details, ((_REQUEST_ID, access.request_id),))
 
-    return grpc.unary_unary_rpc_method_handler(handle)
-
-
-def _request_id(context: grpc.aio.ServicerContext) -> str:
-    sent = None
-    for key, value in context.invocation_metadata() or ():
-        if key == _REQUEST_ID:
-            sent = value
-    name = request_id(sent)
-    context.set_trailing_metadata(((_REQUEST_ID, name),))
-    return name
+    return handle
 
 
 def _cut(details: str) -> str:
@@ -192,6 +162,43 @@ class _Service:
         self._data_plane = data_plane
         self._manager = manager
         self._encode = tensors.encode_content if as_content else tensors.encode
+        self.methods: dict[str, dict[str, tuple[type[Message], type[Message], Answer]]] = {
+            PREDICTION_SERVICE: {
+                "Predict": (predict_pb2.PredictRequest, predict_pb2.PredictResponse, self.predict),
+                "Classify": (
+                    classification_pb2.ClassificationRequest,
+                    classification_pb2.ClassificationResponse,
+                    self.classify,
+                ),
+                "Regress": (
+                    regression_pb2.RegressionRequest,
+                    regression_pb2.RegressionResponse,
+                    self.regress,
+                ),
+                "MultiInference": (
+                    inference_pb2.MultiInferenceRequest,
+                    inference_pb2.MultiInferenceResponse,
+                    self.multi_inference,
+                ),
+                "GetModelMetadata": (
+                    get_model_metadata_pb2.GetModelMetadataRequest,
+                    get_model_metadata_pb2.GetModelMetadataResponse,
+                    self.metadata,
+                ),
+            },
+            MODEL_SERVICE: {
+                "GetModelStatus": (
+                    get_model_status_pb2.GetModelStatusRequest,
+                    get_model_status_pb2.GetModelStatusResponse,
+                    self.status,
+                ),
+                "HandleReloadConfigRequest": (
+                    model_management_pb2.ReloadConfigRequest,
+                    model_management_pb2.ReloadConfigResponse,
+                    self.reload,
+                ),
+            },
+        }
 
     async def predict(
         self, request: predict_pb2.PredictRequest, access: Access, deadline: float | None

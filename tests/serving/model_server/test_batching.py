@@ -491,3 +491,53 @@ def test_nothing_of_an_unloaded_model_is_kept(tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / str(number)).mkdir()
     assert asyncio.run(run()) <= 1
+
+
+@pytest.fixture
+def endless_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process so busy that requests wait for company for ever."""
+    monkeypatch.setattr("serving.model_server.batching._Load.patience", lambda self, now: 3600.0)
+
+
+def test_a_lone_client_waits_for_nobody_however_busy_the_process(
+    endless_patience: None, watched: Watched
+) -> None:
+    async def body(batcher: Batcher, servable: Servable) -> None:
+        for number in range(5):
+            answer = await asyncio.wait_for(ask(batcher, servable, x([number])), 30)
+            assert len(next(iter(answer.values()))) == 1
+
+    serve(watched, body)
+    assert watched.rows == [1] * 5
+
+
+def test_a_batch_waits_until_as_many_are_here_as_there_were_lately(
+    endless_patience: None, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.model_server.batching._MEMORY", 3600.0)
+
+    async def body(batcher: Batcher, servable: Servable) -> None:
+        crowd = [ask(batcher, servable, x([number])) for number in range(4)]
+        await asyncio.wait_for(asyncio.gather(*crowd), 30)
+        # The first of the next round waits for the other three.
+        first = ask(batcher, servable, x([7]))
+        await asyncio.sleep(0.2)
+        assert not first.done()
+        rest = [ask(batcher, servable, x([number])) for number in range(3)]
+        await asyncio.wait_for(asyncio.gather(first, *rest), 30)
+
+    serve(watched, body)
+    assert watched.rows == [4, 4]
+
+
+def test_a_crowd_that_has_gone_is_forgotten(endless_patience: None, watched: Watched) -> None:
+    async def body(batcher: Batcher, servable: Servable) -> None:
+        crowd = [ask(batcher, servable, x([number])) for number in range(4)]
+        await asyncio.wait_for(asyncio.gather(*crowd), 30)
+        for _ in range(2):  # each look at the time ends one stretch of memory
+            await asyncio.sleep(0.15)
+            batcher._crowd.is_complete(0, time.monotonic())
+        await asyncio.wait_for(ask(batcher, servable, x([7])), 30)
+
+    serve(watched, body)
+    assert watched.rows == [4, 1]

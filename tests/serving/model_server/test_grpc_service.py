@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import grpc
@@ -35,13 +36,15 @@ async def serving() -> AsyncIterator[grpc.aio.Channel]:
     manager = Manager(Model.load, metrics)
     manager.reload_config = broken
     batcher = Batcher(BatchingOptions())
-    server = grpc.aio.server()
-    grpc_service.add_services(server, DataPlane(manager, batcher, metrics), manager, ServerOptions())
+    server = grpc.server(ThreadPoolExecutor(2))
+    services = grpc_service.GrpcServices(
+        server, DataPlane(manager, batcher, metrics), manager, ServerOptions()
+    )
     port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
+    services.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield channel
-    await server.stop(0)
+    await services.stop(0)
     batcher.close()
 
 

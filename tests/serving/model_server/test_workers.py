@@ -60,7 +60,10 @@ def workers(server: Server) -> list[psutil.Process]:
 
 def version(server: Server) -> int:
     """The version that a new connection gets, from either worker."""
-    document = server.http("POST", "/v1/models/half:predict", {"instances": [2.0]}).json
+    try:
+        document = server.http("POST", "/v1/models/half:predict", {"instances": [2.0]}).json
+    except ConnectionError as error:
+        raise AssertionError(f"{error}\n{server.output}") from error
     assert document == {"predictions": [3.0]}
     return int(server.http("GET", "/v1/models/half/metadata").json["model_spec"]["version"])
 

@@ -1,0 +1,237 @@
+"""Unary gRPC calls answered in an asyncio event loop, on gRPC's own completion queue.
+
+`grpc.aio` hands over each of a call's events by a thread and a socket, and takes
+one call per round of the loop: that costs three times what the call itself does
+(benchmarks/serving.py, docs/serving-performance.md). Here the loop takes every
+event that is there in one go; a thread waits for the first one only while there
+is none. Wire, TLS, limits and flow control are gRPC's in either case.
+
+This is the one module that uses what `grpc.server` itself is made of,
+`grpc._cython.cygrpc`. It is not public, hence the check below, and the lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+import grpc
+from grpc._cython import cygrpc
+
+_log = logging.getLogger(__name__)
+
+_NO_FLAGS = 0
+_NO_WAIT = 0.0  # a time that has passed
+# Calls of a method that gRPC may hand over before the loop asks for the next.
+_ACCEPTED_AHEAD = 64
+# Events after which others in the loop have their turn.
+_BURST = 64
+# Seconds since 1970: gRPC's "no deadline" lies beyond.
+_NEVER = 1e15
+_TIMED_OUT = cygrpc.CompletionType.queue_timeout
+_SHUT_DOWN = cygrpc.CompletionType.queue_shutdown
+
+Metadata = tuple[tuple[str, str | bytes], ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reply:
+    """What a call is answered with.
+
+    Attributes:
+      message: serialized; None if there is none, as with most errors.
+      code: number of the status.
+      details: of an error.
+      trailing: metadata sent with the status.
+    """
+
+    message: bytes | None
+    code: int = 0
+    details: str = ""
+    trailing: Metadata = ()
+
+
+class Call(Protocol):
+    """What a handler may ask of its call."""
+
+    @property
+    def metadata(self) -> Metadata:
+        """As sent by the client."""
+
+    @property
+    def deadline(self) -> float | None:
+        """time.monotonic() seconds after which nobody waits."""
+
+    def peer(self) -> str:
+        """The client's address."""
+
+
+# Serialized request -> reply. Cancelled when nobody waits any more.
+Handler = Callable[[bytes, Call], Awaitable[Reply]]
+
+
+class UnaryCalls:
+    """Unary methods of a server. Made before it starts, stopped after it has.
+
+    Args:
+      server: not started yet; its other services stay its own.
+      methods: full path -> handler. They take precedence over the server's.
+
+    Raises:
+      RuntimeError: this grpcio is not built as those that were tried.
+    """
+
+    def __init__(self, server: grpc.Server, methods: Mapping[str, Handler]) -> None:
+        core = getattr(server, "_cy_server", None)
+        if core is None or not hasattr(core, "request_registered_call"):
+            raise RuntimeError(
+                f"grpcio {grpc.__version__} has no server to which methods can be added; "
+                "install the version in the lock"
+            )
+        self._core = core
+        self._methods = dict(methods)
+        self._queue = cygrpc.CompletionQueue()
+        core.register_completion_queue(self._queue)
+        for path in self._methods:
+            core.register_method(path)
+        self._stopping = False
+        self._may_wait = threading.Semaphore(0)
+        self._ended = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        """Takes calls, in the running loop. The server must have been started."""
+        self._loop = asyncio.get_running_loop()
+        for path in self._methods:
+            for _ in range(_ACCEPTED_AHEAD):
+                self._accept(path)
+        threading.Thread(target=self._wait, name="grpc_calls", daemon=True).start()
+        self._may_wait.release()
+
+    async def stop(self) -> None:
+        """Gives the queue back. The server must have been stopped: no call is under way."""
+        self._stopping = True
+        if self._loop is not None:
+            self._queue.shutdown()
+            while not self._ended.is_set():
+                await asyncio.sleep(0.005)
+
+    # --- events -------------------------------------------------------------------
+    def _wait(self) -> None:
+        """Thread: waits for an event when the loop has found none."""
+        assert self._loop is not None
+        while True:
+            self._may_wait.acquire()
+            event = self._queue.poll(None)
+            if event.completion_type == _SHUT_DOWN:
+                self._ended.set()
+                return
+            self._loop.call_soon_threadsafe(self._first, event)
+            del event  # it holds a call, which must not outlive its server
+
+    def _first(self, event: Any) -> None:
+        self._handle(event)
+        del event
+        self._take_all()
+
+    def _take_all(self) -> None:
+        poll = self._queue.poll
+        for _ in range(_BURST):
+            event = poll(_NO_WAIT)
+            if event.completion_type == _TIMED_OUT:
+                self._may_wait.release()
+                return
+            if event.completion_type == _SHUT_DOWN:
+                self._ended.set()
+                return
+            self._handle(event)
+            del event
+        assert self._loop is not None
+        self._loop.call_soon(self._take_all)
+
+    def _handle(self, event: Any) -> None:
+        try:
+            event.tag(event)
+        except Exception:  # noqa: BLE001 (a bug met by one call must not end the others)
+            _log.exception("a gRPC call could not be taken further")
+
+    def _accept(self, path: str) -> None:
+        self._core.request_registered_call(
+            self._queue, self._queue, path, lambda event: self._called(path, event)
+        )
+
+    def _called(self, path: str, event: Any) -> None:
+        if not event.success:  # the server has stopped
+            return
+        if not self._stopping:
+            self._accept(path)
+        _Call(event, path, self._methods[path]).receive()
+
+
+class _Call:
+    """One call, from its headers to its status. What is under way in gRPC keeps it alive."""
+
+    __slots__ = ("_alive", "_core", "_handler", "_path", "_task", "deadline", "metadata")
+
+    def __init__(self, event: Any, path: str, handler: Handler) -> None:
+        self._core = event.call
+        self._path = path
+        self._handler = handler
+        self._task: asyncio.Task[None] | None = None
+        self._alive = True
+        self.metadata: Metadata = event.invocation_metadata
+        until = event.call_details.deadline
+        self.deadline = None if until > _NEVER else time.monotonic() + until - time.time()
+
+    def peer(self) -> str:
+        found: bytes = self._core.peer()
+        return found.decode("utf-8", "backslashreplace")
+
+    def receive(self) -> None:
+        self._core.start_server_batch((cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),), self._closed)
+        self._core.start_server_batch((cygrpc.ReceiveMessageOperation(_NO_FLAGS),), self._received)
+
+    def _received(self, event: Any) -> None:
+        raw = event.batch_operations[0].message()
+        if not self._alive:
+            return
+        if raw is None:
+            # The code for a wrong number of messages: grpc.io, "Status codes and their use in gRPC".
+            text = f'"{self._path}" requires exactly one request message.'
+            self._reply(Reply(None, grpc.StatusCode.UNIMPLEMENTED.value[0], text))
+            return
+        self._task = asyncio.get_running_loop().create_task(self._answer(raw))
+
+    async def _answer(self, raw: bytes) -> None:
+        try:
+            reply = await self._handler(raw, self)
+        except Exception as error:  # noqa: BLE001 (a bug met by one call is an answer to that call)
+            _log.exception("%s", self._path)
+            reply = Reply(None, grpc.StatusCode.INTERNAL.value[0], f"{type(error).__name__}: {error}")
+        self._reply(reply)
+
+    def _reply(self, reply: Reply) -> None:
+        if not self._alive:
+            return
+        operations = [cygrpc.SendInitialMetadataOperation((), _NO_FLAGS)]
+        if reply.message is not None:
+            operations.append(cygrpc.SendMessageOperation(reply.message, _NO_FLAGS))
+        details = reply.details.encode()
+        operations.append(
+            cygrpc.SendStatusFromServerOperation(reply.trailing, reply.code, details, _NO_FLAGS)
+        )
+        self._core.start_server_batch(operations, self._sent)
+
+    def _sent(self, event: Any) -> None:
+        """Nothing is left to do; the status is on its way or the client has gone."""
+
+    def _closed(self, event: Any) -> None:
+        """The call is over: answered, or nobody waits any more."""
+        self._alive = False
+        if self._task is not None and event.batch_operations[0].cancelled():
+            self._task.cancel()
