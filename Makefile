@@ -1,11 +1,12 @@
 # Each target does its own set-up: a fresh clone needs Python 3.11 and nothing else.
 #   make run                      data -> trained, gated, pushed model (DATA=path CONFIG=file ARGS="--set ...")
 #   make serve                    the pushed models over gRPC and REST
+#   make images                   container images of the pipeline and the model server (BASE=image with Python 3.11)
 #   make test                     lint and the tests, under 20 minutes on 2 cores
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run serve test test-long lint format bench bench-serving bench-ann lock clean
+.PHONY: help setup setup-dev run serve test test-long lint format bench bench-serving bench-ann images lock clean
 
 bin := .venv/bin
 ARGS ?=
@@ -49,6 +50,9 @@ bench-serving: setup-dev ## the model server against in-process, naive and empty
 
 bench-ann: setup-dev ## ScaNN as exported against exact search, faiss and hnswlib on a million movies (FOLDER keeps what is made)
 	@$(bin)/python benchmarks/ann.py --folder "$(or $(FOLDER),artifacts/bench-ann)" $(ARGS)
+
+images: ## build the container images with podman or docker (BASE=image-with-python3.11, IMAGES, PREFIX, VERSION, ENGINE)
+	@BASE="$(BASE)" IMAGES="$(IMAGES)" PREFIX="$(PREFIX)" VERSION="$(VERSION)" ENGINE="$(ENGINE)" kubernetes/images/build.sh
 
 lock: setup-dev ## write the hashed locks anew from pyproject.toml (ARGS=--upgrade for newer releases)
 	@requirements/lock.sh $(ARGS)

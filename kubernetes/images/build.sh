@@ -35,15 +35,15 @@ arguments=(--network host --build-arg "VERSION=$version" --secret "id=pip,src=$s
 # OCI's format has no HEALTHCHECK.
 [[ $(basename "$engine") != podman ]] || arguments+=(--format docker)
 
+all=$(cd kubernetes/images && ls -d -- */ | tr -d / | xargs)
 built=()
-for dockerfile in kubernetes/images/*/Dockerfile; do
-  image=$(basename "$(dirname "$dockerfile")")
-  [[ " ${IMAGES:-$image} " == *" $image "* ]] || continue
+for image in ${IMAGES:-$all}; do
+  dockerfile=kubernetes/images/$image/Dockerfile
+  [ -f "$dockerfile" ] || { echo "error: there is no image '$image'; expected some of: $all" >&2; exit 2; }
   echo "images: building ${PREFIX:-}marquee-$image:$version with $engine"
   "$engine" build "${arguments[@]}" --file "$dockerfile" --tag "${PREFIX:-}marquee-$image:$version" .
   built+=("${PREFIX:-}marquee-$image:$version")
 done
-[ ${#built[@]} -gt 0 ] || { echo "error: no image named '${IMAGES:-}'; expected some of: $(cd kubernetes/images && echo */ | tr -d /)" >&2; exit 2; }
 for name in "${built[@]}"; do
   "$engine" image inspect "$name" --format "$name  {{.Size}} bytes, user {{.Config.User}}"
 done

@@ -139,6 +139,17 @@ def test_the_images_are_those_that_are_built() -> None:
     assert {image for image in used if image.startswith("marquee")} == built
 
 
+# --- the page ---
+def test_the_page_names_folders_that_exist_and_all_overlays() -> None:
+    page = (REPOSITORY / "docs" / "kubernetes.md").read_text()
+    applied = set(re.findall(r"kubectl apply -k ([\w/-]+)", page))
+    assert {path for path in applied if not (REPOSITORY / path / "kustomization.yaml").is_file()} == set()
+    assert {f"kubernetes/{name}" for name in overlays() if name not in ("base", "training")} <= applied
+    assert {
+        path for path in re.findall(r"`(tests/[\w/.]+)", page) if not (REPOSITORY / path).exists()
+    } == set()
+
+
 # --- what must not be in the folder ---------------------------------------------
 def test_there_is_no_secret_in_the_folder() -> None:
     for path in sorted(FOLDER.rglob("*")):
