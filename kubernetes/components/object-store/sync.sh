@@ -12,7 +12,7 @@ once() {
   rclone copy "$1" "$2" --files-from "$whole" || return 1
   # What the pipeline's retention removed; the sign that it is whole goes first.
   for sign in "$2"/*/*/saved_model.pb; do
-    grep -qx "${sign#"$2"/}" "$whole" || { rm "$sign" && rm -r "${sign%/*}"; }
+    grep -qxF "${sign#"$2"/}" "$whole" || { rm "$sign" && rm -r "${sign%/*}"; }
   done
 }
 once "$1" "$2"
