@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,19 @@ def test_base_with_components_is_valid_and_keeps_the_policies(tmp_path: Path, co
     assert list(schema_problems(objects)) == []
     assert broken_policies(objects) == []
     assert broken_references(objects) == []
+
+
+def test_production_with_all_that_stands_there_as_a_comment(tmp_path: Path) -> None:
+    copy = shutil.copytree(FOLDER, tmp_path / "kubernetes")
+    file = copy / "overlays" / "production" / "kustomization.yaml"
+    file.write_text(re.sub(r"  # (- ../../components/[\w-]+).*", r"  \1", file.read_text()))
+    objects = render(file.parent)
+    assert list(schema_problems(objects)) == []
+    assert broken_policies(objects) == []
+    assert broken_references(objects) == []
+    kinds = {one["kind"] for one in objects}
+    assert "ScaledObject" in kinds
+    assert not {"HorizontalPodAutoscaler", "PersistentVolumeClaim"} & kinds
 
 
 def test_base_holds_all_that_is_promised() -> None:
