@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from manifests import FOLDER, REPOSITORY
 from model_servers import free_port, wait_until
-from workspace import Workspace, new_workspace
+from workspace import Workspace, marquee, new_workspace
 
 from components import contract
 from pipeline.kubeflow.documents import Documents, read_all
@@ -180,6 +180,9 @@ def test_the_pipeline_image_runs_the_first_tasks_of_the_compiled_spec(
             *RESTRICTED, inside, f"--workdir={workspace.folder}", images["pipeline"],
             "kubeflow", "compile", "--config=sample", "--output=spec.yaml",
         )  # fmt: skip
+        # The hash of sources and lock, part of the cache key, is in it.
+        assert marquee("kubeflow", "compile", "--config=sample", "--output=here.yaml", cwd=tmp_path).code == 0
+        assert (tmp_path / "here.yaml").read_text() == (workspace.folder / "spec.yaml").read_text()
         pipeline = read_all(workspace.folder / "spec.yaml")[0]
         tasks = pipeline["root"]["dag"]["tasks"]
         first = {"find-data", "example-gen"}
