@@ -164,7 +164,6 @@ class Manager:
       metrics: told of versions that come and go.
       epoch: one number that says which table is in force; with several
         processes it lies in memory they share, so that all move at once.
-      load_threads: threads for loading; the coordinator decides how many are used.
     """
 
     def __init__(
@@ -172,7 +171,6 @@ class Manager:
         load: Loader,
         metrics: Metrics,
         epoch: MutableSequence[int] | None = None,
-        load_threads: int = 1,
     ) -> None:
         self._load = load
         self._metrics = metrics
@@ -183,7 +181,11 @@ class Manager:
         self._latest: dict[str, Servable] = {}
         self._routed: dict[tuple[str, int], Servable] = {}
         self._models: tuple[str, ...] = ()
-        self._load_pool = ThreadPoolExecutor(max(1, load_threads), "load")
+        # A thread that loads has memory of its own in the C library (malloc's arena).
+        # A version keeps its thread while it is loaded, so that the next one is not
+        # laid into its gaps: memory grew by some megabytes with every version.
+        self._loaders: dict[tuple[str, int], ThreadPoolExecutor] = {}
+        self._free_loaders: list[ThreadPoolExecutor] = []
         self._unload_pool = ThreadPoolExecutor(1, "unload")
         self._config_listeners: list[Callable[[model_server_config_pb2.ModelServerConfig], None]] = []
         self.reload_config: Reload | None = None
@@ -281,17 +283,20 @@ class Manager:
             return
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
+        loader = self._free_loaders.pop() if self._free_loaders else ThreadPoolExecutor(1, "load")
         try:
-            model = await loop.run_in_executor(self._load_pool, self._load, path)
-        except StatusError:
-            raise
-        except Exception as error:
+            model = await loop.run_in_executor(loader, self._load, path)
+            seconds = time.perf_counter() - started
+            size = await loop.run_in_executor(loader, index_size, path)
+        except BaseException as error:
+            self._free_loaders.append(loader)
+            if isinstance(error, StatusError) or not isinstance(error, Exception):
+                raise
             # Whatever a broken model does to its loader, the server goes on.
             _log.exception("%s version %d", name, version)
             raise StatusError(Code.INTERNAL, f"{path}: {type(error).__name__}: {error}") from error
-        seconds = time.perf_counter() - started
-        size = await loop.run_in_executor(self._load_pool, index_size, path)
         self._loaded[name, version] = Servable(name, version, model, seconds, size)
+        self._loaders[name, version] = loader
 
     async def prepare(self, table: Table) -> None:
         """Gets the table that comes into force when the shared epoch reaches its number."""
@@ -314,6 +319,7 @@ class Manager:
         await servable.drained()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._unload_pool, servable.model.close)
+        self._free_loaders.append(self._loaders.pop((name, version)))
 
     def routed(self) -> dict[str, tuple[int, ...]]:
         """Versions that answer, by model."""
@@ -324,7 +330,8 @@ class Manager:
         self._latest, self._routed = {}, {}
         for name, version in list(self._loaded):
             await self.unload(name, version)
-        self._load_pool.shutdown(wait=False, cancel_futures=True)
+        for loader in (*self._free_loaders, *self._loaders.values()):
+            loader.shutdown(wait=False, cancel_futures=True)
         self._unload_pool.shutdown(wait=False)
 
     def _advance(self) -> None:

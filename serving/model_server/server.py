@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from serving.model_server.coordinator import INITIAL_LOAD_THREADS, Coordinator
+from serving.model_server.coordinator import Coordinator
 from serving.model_server.errors import StatusError
 from serving.model_server.metrics import Metrics, resident_bytes
 from serving.model_server.options import ServerOptions
@@ -104,9 +104,7 @@ def assemble(options: ServerOptions, metrics: Metrics, epoch: Any = None) -> tup
     # made took up to a tenth of a request's CPU.
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
-    manager = Manager(
-        ModelLoader(options, metrics), metrics, epoch, max(INITIAL_LOAD_THREADS, options.num_load_threads)
-    )
+    manager = Manager(ModelLoader(options, metrics), metrics, epoch)
     return Frontend(options, manager, metrics), manager
 
 
