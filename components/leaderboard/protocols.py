@@ -16,7 +16,7 @@ rules, and what is measured.
                   train, RMSE and MAE. A query's history holds eval's ratings too, as ever.
   leave-last-out  P4: of each user the last event is test, the one before eval (Kang and
                   McAuley 2018, "Self-Attentive Sequential Recommendation"). The whole
-                  catalogue is ranked, no negatives are sampled, every event is relevant.
+                  catalogue is ranked, no negatives are sampled, every event counts as 5 stars.
 """
 
 from __future__ import annotations
@@ -108,6 +108,10 @@ def load(path: Path | str, name: str, params: ExampleGenParams | None = None) ->
 
 def cut(data: Gathered, events: Events, name: str, params: ExampleGenParams) -> Protocol:
     """The protocol's splits of all events of a log."""
+    if name == LEAVE_LAST_OUT:
+        # As of a file of `user item` lines: the literature on sequences ignores stars.
+        stars = np.full(len(events.ratings), contract.MAX_RATING, np.float32)
+        events = dataclasses.replace(events, ratings=stars)
     if name == RANDOM:
         parts = _random_parts(events)
     else:
@@ -154,26 +158,28 @@ def _random_parts(events: Events) -> np.ndarray:
 
 
 def _split(data: Gathered, events: Events, parts: np.ndarray, name: str) -> Split:
-    confirmatory = np.array([is_confirmatory(id_) for id_ in events.user_ids.to_pylist()], bool)
+    # The random split has none: it is there to be compared with what is published on it.
+    confirmatory = np.array(
+        [name != RANDOM and is_confirmatory(id_) for id_ in events.user_ids.to_pylist()], bool
+    )
     table = movies.records(data.items, data.tags, data.log.user_ids, _totals(events, parts))
 
-    def part(split: str, wanted: np.ndarray | None = None) -> Part:
-        history, targets = history_and_targets(parts, split)
-        return Part(
-            _events(events, history), _events(events, targets if wanted is None else targets & wanted)
-        )
+    tuned = ~np.repeat(confirmatory, np.diff(events.offsets))
 
-    tuned = None if name == RANDOM else ~np.repeat(confirmatory, np.diff(events.offsets))
+    def part(split: str) -> Part:
+        history, targets = history_and_targets(parts, split)
+        if split == contract.EVAL:
+            targets = targets & tuned
+        return Part(_events(events, history), _events(events, targets))
+
     return Split(
         protocol=name,
         catalogue=Catalogue.of(table),
         user_ids=tuple(events.user_ids.to_pylist()),
         train=_events(events, history_and_targets(parts, contract.TRAIN)[0]),
-        eval=part(contract.EVAL, tuned),
+        eval=part(contract.EVAL),
         test=part(contract.TEST),
         confirmatory=confirmatory,
-        # A file of `user item` lines has no stars; literature on sequences ignores them.
-        relevant_from=0.0 if name == LEAVE_LAST_OUT else contract.RELEVANT_RATING,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from components import contract
 from components.leaderboard.model import Model
 from components.leaderboard.split import Part, Split
 
@@ -48,6 +49,10 @@ class UserMetrics:
         values = self.values[metric] if among is None else self.values[metric][among[self.users]]
         return float(values.mean()) if values.size else float("nan")
 
+    def resampled(self, metric: str, weights: np.ndarray) -> np.ndarray:
+        """float64[W]: the mean with users weighted by each row of weights (float[W, R])."""
+        return np.asarray(weights @ self.values[metric] / weights.sum(axis=1))
+
 
 def evaluate(model: Model, split: Split, part: Part) -> UserMetrics:
     """Asks a fitted model for every user of a part.
@@ -55,7 +60,7 @@ def evaluate(model: Model, split: Split, part: Part) -> UserMetrics:
     Raises:
       ValueError: the model's scores are of another shape, or NaN.
     """
-    relevant = part.targets.where(part.targets.ratings >= split.relevant_from)
+    relevant = part.targets.where(part.targets.ratings >= contract.RELEVANT_RATING)
     users = np.flatnonzero((relevant.lengths > 0) & (part.history.lengths > 0))
     block = max(1, _SCORES_PER_BLOCK // split.catalogue.size)
     values: dict[str, list[np.ndarray]] = {name: [np.zeros(0)] for name in METRICS}

@@ -182,7 +182,6 @@ class Split:
       train: U lists, of which some may be empty.
       eval, test: U lists each; a user without targets there has an empty one.
       confirmatory: bool[U].
-      relevant_from: stars from which on a target counts as relevant.
     """
 
     protocol: str
@@ -192,7 +191,6 @@ class Split:
     eval: Part
     test: Part | None
     confirmatory: np.ndarray
-    relevant_from: float = contract.RELEVANT_RATING
 
     def without_test(self) -> Split:
         """What a model may see while it is fitted or tuned."""

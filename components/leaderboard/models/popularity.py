@@ -21,7 +21,7 @@ class Popularity(Model):
     NAME: ClassVar[str] = "popularity"
 
     def fit(self, split: Split) -> None:
-        self.counts = np.bincount(split.train.rows, minlength=split.catalogue.size).astype(np.float64)
+        self.counts: np.ndarray = np.bincount(split.train.rows, minlength=split.catalogue.size)
 
     def score_many(self, queries: Queries) -> np.ndarray:
         return np.broadcast_to(self.counts, (len(queries), len(self.counts)))
