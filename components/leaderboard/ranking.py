@@ -72,7 +72,7 @@ def evaluate(model: Model, split: Split, part: Part) -> UserMetrics:
         scores = np.asarray(model.score_many(queries))
         seconds += time.perf_counter() - began
         _check(model, scores, (len(asked), split.catalogue.size))
-        scores = scores.copy()
+        scores = np.array(scores, np.result_type(scores, np.float32))  # a copy that can hold -inf
         scores[queries.history.owner, queries.history.rows] = -np.inf
         wanted = relevant.take(asked)
         ranks = target_ranks(scores, wanted.owner, wanted.rows)
