@@ -127,10 +127,10 @@ class _Network(keras.Model):
     def __init__(self, size: int, params: Transformer) -> None:
         super().__init__(name="transformer")
         self._size = size
-        normal = keras.initializers.TruncatedNormal(stddev=0.02)
-        self._items = keras.layers.Embedding(size + 1, params.dim, embeddings_initializer=normal)
+        normal = keras.initializers.TruncatedNormal
+        self._items = keras.layers.Embedding(size + 1, params.dim, embeddings_initializer=normal(0, 0.02))
         self._positions = self.add_weight(
-            name="positions", shape=[params.window, params.dim], initializer=normal
+            name="positions", shape=[params.window, params.dim], initializer=normal(0, 0.02)
         )
         self._dropout = keras.layers.Dropout(params.dropout)
         self._blocks = [_Block(params) for _ in range(params.layers)]
