@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from components.leaderboard import ranking, rating_errors, registry
+from components.leaderboard import protocols, ranking, rating_errors, registry
 from components.leaderboard.ranking import UserMetrics
 from components.leaderboard.rating_errors import RatingMetrics
 from components.leaderboard.split import Part, Split
@@ -83,9 +83,7 @@ class Fits:
 
 
 def _measure(model: Any, split: Split, part: Part) -> Metrics:
-    from components.leaderboard.protocols import BY_RATINGS
-
-    module: Any = rating_errors if split.protocol in BY_RATINGS else ranking
+    module: Any = rating_errors if split.protocol in protocols.BY_RATINGS else ranking
     found: Metrics = module.evaluate(model, split, part)
     return found
 

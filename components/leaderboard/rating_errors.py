@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from components import contract
+from components.leaderboard import protocols
 from components.leaderboard.model import Model
 from components.leaderboard.split import Histories, Part, Split
 
@@ -103,7 +104,7 @@ def evaluate(model: Model, split: Split, part: Part) -> RatingMetrics:
 def judged(split: Split, part: Part) -> tuple[Histories, np.ndarray]:
     """The ratings of a part that count, as a list per user, and int64[R], whose they are."""
     targets = part.targets
-    if split.protocol != "random":
+    if split.protocol != protocols.RANDOM:
         seen = np.bincount(split.train.rows, minlength=split.catalogue.size) > 0
         known = split.train.lengths > 0
         targets = targets.where(seen[targets.rows] & known[targets.owner])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -129,7 +130,11 @@ def _entry(protocol: Protocol, settings: Settings, fits: Fits, name: str, title:
     sign = -1.0 if lower_is_better(settings.tune_on) else 1.0
 
     def attempt(knobs: dict[str, Any]) -> Trial:
-        found = fits.fit(name, {**given, **knobs}, settings.seeds[0], protocol.tuning, "eval")
+        try:
+            found = fits.fit(name, {**given, **knobs}, settings.seeds[0], protocol.tuning, "eval")
+        except FloatingPointError as error:  # it diverged; others of its trials need not
+            say(f"{title}  {error}")
+            return Trial(knobs, math.nan, math.nan, {})
         return Trial(knobs, sign * found.metrics.mean(settings.tune_on), found.seconds, found.chosen)
 
     def tell(number: int, of: int, trial: Trial) -> None:

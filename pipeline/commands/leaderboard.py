@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
     from components.example_gen.errors import DataError
     from components.leaderboard import report
-    from pipeline.errors import InputError
+    from pipeline.errors import InputError, MarqueeError
     from pipeline.terminal import logs_to_file
 
     overrides = [*args.overrides, *([f"data={args.data}"] if args.data else [])]
@@ -81,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
             board = _board(args, config, names, folder, terminal)
     except (DataError, ValueError) as error:
         raise InputError(str(error)) from error
+    except FloatingPointError as error:
+        raise MarqueeError(str(error)) from error
     text, document = _text(board), finite(report.as_dict(board))
     (folder / report.JSON).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
     (folder / report.TEXT).write_text(text + "\n")
@@ -129,7 +131,7 @@ def _board(
     settings = leaderboard.Settings(
         models=names,
         seeds=tuple(range(1, args.seeds + 1)),
-        trials=args.trials or (1 if args.protocol == protocols.LEAVE_LAST_OUT else 8),
+        trials=_default_trials(args.protocol) if args.trials is None else args.trials,
         tune_on=args.tune_on or (rating_errors.RMSE if by_ratings else ranking.RECALL_20),
         knobs={registry.OURS: sections},
     )
@@ -153,6 +155,11 @@ def _board(
     if fits.remembered:
         lines.say(f"{fits.remembered} fits were remembered from an earlier run in {folder / 'fits'}")
     return board
+
+
+def _default_trials(protocol: str) -> int:
+    """Leave-last-out is for large files, where one fit takes most of an hour."""
+    return 1 if protocol == "leave-last-out" else 8
 
 
 class _Lines:

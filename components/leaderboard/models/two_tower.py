@@ -24,6 +24,7 @@ from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 from tfx_bsl.tfxio import tf_example_record
 
 import components.transform
+from components import contract
 from components.example_gen import write
 from components.leaderboard.model import Model
 from components.leaderboard.models import neural
@@ -108,40 +109,28 @@ class TwoTower(Model):
         for i, inputs in enumerate(self._inputs(queries)):
             lists = slice(i * _QUERIES_AT_ONCE, (i + 1) * _QUERIES_AT_ONCE)
             part = asked.take(np.arange(len(asked))[lists])
-            place = np.arange(len(part.rows)) - part.offsets[:-1][part.owner]
-            ids = np.full((len(part), int(part.lengths.max(initial=1))), b"", object)
-            ids[part.owner, place] = self._ids[part.rows]
-            answer = self._towers.rate(**inputs, movie_ids=tf.constant(ids, tf.string)).numpy()
+            inputs[contract.MOVIE_IDS] = _dense(self._ids[part.rows], contract.PAD_ID, part)
+            answer = self._towers.rate(**inputs).numpy()
             first = asked.offsets[i * _QUERIES_AT_ONCE]
-            stars[first : first + len(place)] = answer[part.owner, place]
+            stars[first : first + len(part.rows)] = answer[part.owner, _places(part)]
         return stars
 
     def _inputs(self, queries: Queries) -> list[dict[str, tf.Tensor]]:
-        """The inputs of the query tower, some queries at a time."""
+        """The query tower's inputs (contract.SIGNATURES), some queries at a time."""
         found = []
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
             part = queries.take(np.arange(start, min(start + _QUERIES_AT_ONCE, len(queries))))
+            # More than the window is cut off by the model; there is no need to build it first.
             history = part.history.where(part.history.ages < self._window)
-            place = np.arange(len(history.rows)) - history.offsets[:-1][history.owner]
-            shape = (len(part), int(history.lengths.max(initial=1)))
-
-            def dense(
-                values: np.ndarray, pad: Any, at: tuple[np.ndarray, np.ndarray], shape: tuple[int, int]
-            ) -> np.ndarray:
-                matrix = np.full(shape, pad, values.dtype)
-                matrix[at] = values
-                return matrix
-
-            at = (history.owner, place)
             found.append(
                 {
-                    "history_movie_ids": tf.constant(dense(self._ids[history.rows], b"", at, shape)),
-                    "history_ratings": tf.constant(dense(history.ratings, 0, at, shape)),
-                    "history_timestamps": tf.constant(dense(history.timestamps, 0, at, shape)),
-                    "user_id": tf.constant([id_.encode() for id_ in part.user_ids]),
-                    "now": tf.constant(part.now, tf.int64),
-                    "taste_genres": tf.zeros([len(part), 1], tf.string),
-                    "taste_weights": tf.zeros([len(part), 1]),
+                    contract.HISTORY_MOVIE_IDS: _dense(self._ids[history.rows], contract.PAD_ID, history),
+                    contract.HISTORY_RATINGS: _dense(history.ratings, 0, history),
+                    contract.HISTORY_TIMESTAMPS: _dense(history.timestamps, 0, history),
+                    contract.USER_ID: tf.constant([id_.encode() for id_ in part.user_ids]),
+                    contract.NOW: tf.constant(part.now, tf.int64),
+                    contract.TASTE_GENRES: tf.zeros([len(part), 1], tf.string),
+                    contract.TASTE_WEIGHTS: tf.zeros([len(part), 1]),
                 }
             )
         return found
@@ -152,6 +141,18 @@ class TwoTower(Model):
     @property
     def parameters(self) -> int:
         return self._parameters
+
+
+def _places(lists: Histories) -> np.ndarray:
+    """int64[E]: each event's position in its list."""
+    return np.arange(len(lists.rows)) - lists.offsets[:-1][lists.owner]
+
+
+def _dense(values: np.ndarray, pad: Any, lists: Histories) -> tf.Tensor:
+    """[B, longest, at least 1]: `values` of the lists' events, padded at the end."""
+    matrix = np.full((len(lists), int(lists.lengths.max(initial=1))), pad, values.dtype)
+    matrix[lists.owner, _places(lists)] = values
+    return tf.constant(matrix)
 
 
 def _events(histories: Histories) -> events.Events:

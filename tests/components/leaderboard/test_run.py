@@ -21,6 +21,8 @@ from components.leaderboard import (
 from components.leaderboard.fits import Fits
 from components.leaderboard.ranking import UserMetrics
 from components.leaderboard.tuning import Trial
+from components.model.params import ModelParams
+from components.trainer.params import TrainerParams
 
 
 def test_every_model_is_what_its_class_says() -> None:
@@ -36,7 +38,9 @@ def test_every_model_is_what_its_class_says() -> None:
             if "." not in knob:
                 assert getattr(model, knob) == values[0]
             else:
+                section, _, key = knob.partition(".")
                 assert values[0] is None
+                assert key in {"model": ModelParams, "trainer": TrainerParams}[section].model_fields
     with pytest.raises(ValueError, match=r"no model 'best'; the models are popularity"):
         registry.make("best", 1, {})
 
@@ -192,6 +196,22 @@ def test_settings_that_cannot_be_run(protocol, tmp_path) -> None:
         board_of(protocol(protocols.USER_TIME), tmp_path, trials=0)
     with pytest.raises(ValueError, match="tune_on is 'rmse', expected one of recall@10"):
         board_of(protocol(protocols.USER_TIME), tmp_path, tune_on="rmse")
+
+
+def test_a_trial_that_diverges_is_passed_over(protocol, tmp_path, monkeypatch) -> None:
+    fit = Fits.fit
+
+    def diverging(self, name, knobs, *rest):
+        if knobs.get("factors") == 20:
+            raise FloatingPointError("svd: the loss became nan in epoch 1")
+        return fit(self, name, knobs, *rest)
+
+    monkeypatch.setattr(Fits, "fit", diverging)
+    settings = {"seeds": (1,), "trials": 4, "tune_on": rating_errors.RMSE}
+    board, lines, _ = board_of(protocol(protocols.RANDOM), tmp_path, models=("svd",), **settings)
+    assert [np.isnan(trial.score) for trial in board.entries[0].trials].count(True) == 1
+    assert board.entries[0].knobs != {"factors": 20}
+    assert any("the loss became nan" in line for line in lines)
 
 
 def test_a_model_that_only_ranks_says_so(protocol) -> None:
