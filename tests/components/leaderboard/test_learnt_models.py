@@ -10,7 +10,7 @@ import pytest
 
 from components import contract
 from components.leaderboard import protocols, ranking, rating_errors, registry
-from components.leaderboard.models.transformer import _sequences
+from components.leaderboard.models.transformer import _batches, _sequences
 from components.leaderboard.split import Histories
 
 # Small and few: seconds.
@@ -120,4 +120,13 @@ def test_sequences_hold_every_event_after_the_first_once_as_a_target() -> None:
     sequences = _sequences(histories, window=7, pad=999)
     pairs = [(a, b) for line in sequences.tolist() for a, b in itertools.pairwise(line) if a != 999]
     first = set(offsets[:-1].tolist())
-    assert sorted(pairs) == [(i - 1, i) for i in range(offsets[-1]) if i not in first]
+    wanted = [(i - 1, i) for i in range(offsets[-1]) if i not in first]
+    assert sorted(pairs) == wanted
+    rng = np.random.default_rng(0)
+    batches = _batches(sequences, 999, 2, rng)
+    assert max(map(len, batches)) == 2
+    assert min(batch.shape[1] for batch in batches) == 2  # cut to what it holds
+    again = [pair for batch in batches for line in batch.tolist() for pair in itertools.pairwise(line)]
+    assert sorted(pair for pair in again if pair[0] != 999) == wanted
+    other = _batches(sequences, 999, 2, rng)
+    assert [batch.tolist() for batch in other] != [batch.tolist() for batch in batches]
