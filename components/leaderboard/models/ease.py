@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import scipy.linalg
@@ -24,22 +24,23 @@ class Ease(Model):
     P = (I - X' K^-1 X) / regularisation with K = regularisation I + XX', users by users.
 
     Attributes:
-      liked_only: fit and ask with ratings of contract.RELEVANT_RATING or more alone.
+      liked: where ratings below contract.RELEVANT_RATING are left out: nowhere ("none"), in
+        the fit ("fit"), or in the history that is asked with too ("both").
       half_life: events after which one of the history counts half, 0 = never.
     """
 
     regularisation: float = 300.0
-    liked_only: bool = False
+    liked: Literal["none", "fit", "both"] = "none"
     half_life: float = 0.0
 
     NAME: ClassVar[str] = "ease"
     SPACE: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "regularisation": (300.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0),
-        "liked_only": (False, True),
+        "liked": ("none", "fit", "both"),
     }
 
     def fit(self, split: Split) -> None:
-        train = self._used(split.train)
+        train = split.train if self.liked == "none" else _liked(split.train)
         counts = np.bincount(train.rows, minlength=split.catalogue.size)
         self._rows = np.flatnonzero(counts)
         # Position among the movies that were seen; the others cannot be scored.
@@ -65,7 +66,7 @@ class Ease(Model):
             self._diagonal = np.diag(self._inverse).copy()
 
     def score_many(self, queries: Queries) -> np.ndarray:
-        history = self._used(queries.history)
+        history = _liked(queries.history) if self.liked == "both" else queries.history
         weights = np.exp2(-history.ages / self.half_life) if self.half_life else None
         asked: sp.csr_matrix = history.matrix(len(self._column), weights)[:, self._rows]
         if self._fewer_users:
@@ -77,13 +78,14 @@ class Ease(Model):
         scores[:, self._rows] = np.asarray(asked.todense()) - times_p / self._diagonal
         return scores
 
-    def _used(self, events: Histories) -> Histories:
-        return events.where(events.ratings >= contract.RELEVANT_RATING) if self.liked_only else events
-
     @property
     def parameters(self) -> int:
         """Of B, which need not be built to be used."""
         return len(self._rows) ** 2
+
+
+def _liked(events: Histories) -> Histories:
+    return events.where(events.ratings >= contract.RELEVANT_RATING)
 
 
 @dataclasses.dataclass
