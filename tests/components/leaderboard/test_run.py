@@ -123,6 +123,12 @@ MODELS = ("popularity", "ease", "bpr")
 DEPENDS_ON = {"data": "sample"}
 
 
+@pytest.fixture
+def few_resamples(monkeypatch) -> None:
+    """Enough for a board whose intervals nobody looks at."""
+    monkeypatch.setattr(comparison, "RESAMPLES", 500)
+
+
 def board_of(protocol, folder, models=MODELS, depends_on=DEPENDS_ON, **settings):
     lines: list[str] = []
     fits = Fits(folder, depends_on)
@@ -130,6 +136,7 @@ def board_of(protocol, folder, models=MODELS, depends_on=DEPENDS_ON, **settings)
     return made, lines, fits
 
 
+@pytest.mark.usefixtures("few_resamples")
 def test_a_board_is_the_models_own_figures(protocol, tmp_path) -> None:
     cut = protocol(protocols.USER_TIME)
     knobs = {"bpr": {"iterations": 5, "factors": 4}}
@@ -173,6 +180,7 @@ def test_a_board_is_the_models_own_figures(protocol, tmp_path) -> None:
     assert fits.remembered == 0
 
 
+@pytest.mark.usefixtures("few_resamples")
 def test_a_board_of_rating_errors(protocol, tmp_path) -> None:
     settings = {"seeds": (1,), "trials": 3, "tune_on": rating_errors.RMSE}
     board, _, _ = board_of(protocol(protocols.RANDOM), tmp_path, models=("bias", "svd"), **settings)

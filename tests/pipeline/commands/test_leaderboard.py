@@ -60,7 +60,6 @@ def test_leave_last_out_of_a_plain_file(folder) -> None:
         (["--models", "ease,best"], "there is no model 'best'; the models are popularity"),
         (["--protocol", "random", "--models", "ease"], "ease predicts no ratings, which random measures"),
         (["--data", "nowhere"], "not a file or folder"),
-        (["--models", "ease", "--seeds", "0"], "at least one trial and one seed"),
         (["--models", "ease", "--trials", "0"], "at least one trial and one seed"),
         (["--models", "ease", "--tune-on", "clicks"], "tune_on is 'clicks', expected one of recall@10"),
     ],
