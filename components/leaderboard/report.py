@@ -98,7 +98,8 @@ def sentences(board: Board) -> list[str]:
     lines.append(f"tuned on eval {board.settings.tune_on}, {board.settings.trials} trials each:")
     for entry in board.entries:
         knobs = ", ".join(f"{key}={value}" for key, value in entry.knobs.items() if value is not None)
-        lines.append(f"  {entry.model}: {knobs or 'defaults'} (of {len(entry.trials)} tried)")
+        tried = f"of {len(entry.trials)} tried" if entry.trials else "nothing to choose"
+        lines.append(f"  {entry.model}: {knobs or 'defaults'} ({tried})")
     return lines
 
 
@@ -124,7 +125,8 @@ def svg(board: Board) -> str:
 
 
 def _panel(board: Board, metric: str, among: np.ndarray | None, left: int, top: int) -> list[str]:
-    found = [_summary(entry.values(metric, among)) for entry in board.entries]
+    # No confirmatory user may have a relevant target: then there is no figure, and no bar.
+    found = [_summary(np.nan_to_num(entry.values(metric, among))) for entry in board.entries]
     longest = max((summary["mean"] + summary["deviation"] for summary in found), default=0.0) or 1.0
     scale = (_PANEL - 70) / longest
     parts = [f'<text x="{left}" y="{top - 14}" font-weight="bold">{html.escape(metric)}</text>']

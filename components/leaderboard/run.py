@@ -43,7 +43,7 @@ class Entry:
 
     Attributes:
       knobs: what tuning chose, beside the defaults.
-      trials: all of them.
+      trials: all of them; none where there was nothing to choose.
       fits: one per seed, measured on test.
     """
 
@@ -143,9 +143,14 @@ def _entry(protocol: Protocol, settings: Settings, fits: Fits, name: str, title:
             f"{trial.seconds:.1f} s  {_words(trial.knobs)}"
         )
 
-    best, tried = tuning.tune(kind.SPACE, settings.trials, attempt, tell)
+    best = Trial({}, math.nan, 0.0, {})
+    tried: list[Trial] = []
+    eval_in_final = len(protocol.final.eval.targets.rows) > 0
+    # Where there is nothing to choose, the fit that is measured on test is all that is needed.
+    if not eval_in_final or len(tuning.combinations(kind.SPACE, settings.trials)) > 1:
+        best, tried = tuning.tune(kind.SPACE, settings.trials, attempt, tell)
     # A refit on data without eval cannot find out itself what the trial found out on eval.
-    refit = best.chosen if not len(protocol.final.eval.targets.rows) else {}
+    refit = {} if eval_in_final else best.chosen
     found = []
     for seed in settings.seeds if kind.RANDOM else settings.seeds[:1]:
         found.append(fits.fit(name, {**given, **best.knobs, **refit}, seed, protocol.final, "test"))

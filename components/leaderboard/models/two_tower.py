@@ -16,7 +16,6 @@ import pyarrow as pa
 import tensorflow as tf
 import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
-import tf_keras as keras
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -73,7 +72,12 @@ class TwoTower(Model):
     def fit(self, split: Split) -> None:
         model_params = ModelParams.model_validate(dict(self.model))
         params = TrainerParams.model_validate({**self.trainer, "seed": self.seed})
-        keras.utils.set_random_seed(params.seed)
+        if params.warm_start:
+            raise ValueError(
+                f"trainer.warm_start is {params.warm_start!r}; the leaderboard fits afresh, since earlier "
+                "weights may have seen the test part: leave it empty"
+            )
+        neural.seeded(params.seed)
         transform = catalogue.MovieTransform(
             _transform_graph(split.catalogue.table, TransformParams.model_validate(dict(self.transform)))
         )

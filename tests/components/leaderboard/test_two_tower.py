@@ -61,6 +61,11 @@ def test_stars_are_in_the_order_asked(split, model) -> None:
     assert len(set(np.round(stars, 4))) > 2
 
 
+def test_it_is_fitted_afresh(split) -> None:
+    with pytest.raises(ValueError, match=r"trainer.warm_start is 'latest'; the leaderboard fits afresh"):
+        registry.make(registry.OURS, 1, {"trainer": {"warm_start": "latest"}}).fit(split.without_test())
+
+
 @pytest.mark.long
 def test_without_eval_it_ends_where_it_is_told(split) -> None:
     none = split.eval.targets.where(np.zeros(len(split.eval.targets.rows), bool))
