@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run serve test test-long lint format bench bench-serving bench-ann lock clean
+.PHONY: help setup setup-dev run serve test test-long lint format bench bench-serving bench-ann bench-quality lock clean
 
 bin := .venv/bin
 ARGS ?=
@@ -49,6 +49,9 @@ bench-serving: setup-dev ## the model server against in-process, naive and empty
 
 bench-ann: setup-dev ## ScaNN as exported against exact search, faiss and hnswlib on a million movies (FOLDER keeps what is made)
 	@$(bin)/python benchmarks/ann.py --folder "$(or $(FOLDER),artifacts/bench-ann)" $(ARGS)
+
+bench-quality: setup-dev ## the two-tower against the other models of the leaderboard, hours (DATA=folder; ARGS=--large for time and memory)
+	@$(bin)/python benchmarks/quality.py $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 lock: setup-dev ## write the hashed locks anew from pyproject.toml (ARGS=--upgrade for newer releases)
 	@requirements/lock.sh $(ARGS)
