@@ -103,11 +103,14 @@ def run(protocol: Protocol, settings: Settings, fits: Fits, say: Say) -> Board:
     if settings.tune_on not in metrics:
         raise ValueError(f"tune_on is {settings.tune_on!r}, expected one of {', '.join(metrics)}")
     say(f"{protocol.name}: {protocol.description}")
-    say(
-        f"{settings.trials} trials for each model (a smaller space is tried whole), chosen by eval "
-        f"{settings.tune_on} of {int((~protocol.tuning.confirmatory).sum()):,} users; seeds "
-        f"{', '.join(map(str, settings.seeds))}"
-    )
+    seeds = f"seeds {', '.join(map(str, settings.seeds))}"
+    if settings.trials == 1:
+        say(f"the models' defaults, {seeds}")
+    else:
+        say(
+            f"{settings.trials} trials for each model (a smaller space is tried whole), chosen by eval "
+            f"{settings.tune_on} of {int((~protocol.tuning.confirmatory).sum()):,} users; {seeds}"
+        )
     entries = []
     for number, name in enumerate(settings.models, 1):
         entries.append(
