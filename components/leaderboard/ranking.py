@@ -25,6 +25,8 @@ NDCG_10: Final = "ndcg@10"
 METRICS: Final = (RECALL_10, RECALL_20, RECALL_100, NDCG_10)
 _RECALLS: Final = {RECALL_10: 10, RECALL_20: 20, RECALL_100: 100}
 _NDCG_K: Final = 10
+# The rank of a movie that is not shown at all: beyond every k, however small the catalogue.
+NEVER: Final = np.iinfo(np.int64).max
 
 # Scores held at once, float64 at worst: 128 MB.
 _SCORES_PER_BLOCK: Final = 16 * 1024 * 1024
@@ -84,7 +86,7 @@ def evaluate(model: Model, split: Split, part: Part) -> UserMetrics:
 
 
 def target_ranks(scores: np.ndarray, owner: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """int64[T]: the rank, from 0, of target t, movie rows[t] in scores[owner[t]] (float[B, N])."""
+    """int64[T]: the rank, from 0, of target t, movie rows[t] in scores[owner[t]] (float[B, N]), or NEVER."""
     number = scores.shape[1]
     columns = np.arange(number)
     ranks = np.empty(len(rows), np.int64)
@@ -94,7 +96,7 @@ def target_ranks(scores: np.ndarray, owner: np.ndarray, rows: np.ndarray) -> np.
         lines, row = scores[owner[part]], rows[part, None]
         own = np.take_along_axis(lines, row, axis=1)
         ahead = (lines > own) | ((lines == own) & (columns < row))
-        ranks[part] = np.where(own[:, 0] == -np.inf, number, ahead.sum(axis=1))
+        ranks[part] = np.where(own[:, 0] == -np.inf, NEVER, ahead.sum(axis=1))
     return ranks
 
 

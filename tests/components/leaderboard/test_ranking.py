@@ -75,6 +75,14 @@ def test_a_movie_of_the_history_is_never_shown(protocol) -> None:
     np.testing.assert_array_equal(found.values[ranking.RECALL_100], 1.0)
 
 
+def test_a_movie_that_scores_minus_infinity_is_never_shown() -> None:
+    scores = np.full((1, 5), -np.inf)
+    scores[0, 4] = 1.0
+    ranks = ranking.target_ranks(scores, np.array([0, 0]), np.array([0, 4]))
+    assert ranks.tolist() == [ranking.NEVER, 0]
+    assert ranking.of_ranks(ranks, np.array([0, 1]), 2)[ranking.RECALL_100].tolist() == [0.0, 1.0]
+
+
 def test_means_are_of_some_users(protocol) -> None:
     split = protocol(protocols.USER_TIME).final
     found = ranking.evaluate(Fixed(scores=drawn(split, 9)), split, split.test)
