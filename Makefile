@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run serve test test-long lint format bench bench-serving bench-ann images lock clean
+.PHONY: help setup setup-dev run serve test test-long lint format bench bench-serving bench-ann bench-quality images lock clean
 
 bin := .venv/bin
 ARGS ?=
@@ -50,6 +50,9 @@ bench-serving: setup-dev ## the model server against in-process, naive and empty
 
 bench-ann: setup-dev ## ScaNN as exported against exact search, faiss and hnswlib on a million movies (FOLDER keeps what is made)
 	@$(bin)/python benchmarks/ann.py --folder "$(or $(FOLDER),artifacts/bench-ann)" $(ARGS)
+
+bench-quality: setup-dev ## the two-tower against the other models of the leaderboard, hours (DATA=folder; ARGS=--large for time and memory)
+	@$(bin)/python benchmarks/quality.py $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 images: ## build the container images with podman or docker (BASE=image-with-python3.11, IMAGES, PREFIX, VERSION, ENGINE)
 	@BASE="$(BASE)" IMAGES="$(IMAGES)" PREFIX="$(PREFIX)" VERSION="$(VERSION)" ENGINE="$(ENGINE)" kubernetes/images/build.sh

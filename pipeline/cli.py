@@ -18,7 +18,10 @@ from types import TracebackType
 from pipeline.errors import FAILED, INTERRUPTED, MarqueeError
 from pipeline.typed import typed
 
-COMMANDS = ("run", "status", "gates", "serve", "recommend", "similar", "rate", "data", "config", "kubeflow")
+COMMANDS = (
+    "run", "status", "gates", "serve", "recommend", "similar", "rate",
+    "leaderboard", "data", "config", "kubeflow",
+)  # fmt: skip
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,0 +1,201 @@
+"""Ours: the pipeline's own model, fitted and asked through the pipeline's own functions."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
+from tfx_bsl.tfxio import tf_example_record
+
+import components.transform
+from components import contract
+from components.example_gen import write
+from components.leaderboard.model import Model
+from components.leaderboard.models import neural
+from components.leaderboard.split import Histories, Part, Queries, Split
+from components.model.params import ModelParams
+from components.model.servable import Towers
+from components.trainer import catalogue, events, fit, run
+from components.trainer.eval_recall import EvalRecall
+from components.trainer.params import TrainerParams
+from components.transform.params import TransformParams
+from components.transform.preprocessing import custom_config, preprocessing_fn
+
+_SCHEMA = Path(components.transform.__file__).parent / "schemas" / "movies.pbtxt"
+_QUERIES_AT_ONCE = 64
+
+
+@dataclasses.dataclass
+class TwoTower(Model):
+    """The two-tower as the trainer builds, fits and exports it.
+
+    Movies go through Transform's graph as in a run; what is read from the split instead of
+    from artifacts are the timelines. Queries go through the exported functions themselves
+    (`embed_query`, `rate`), so what is measured is what is served, by exact search.
+
+    Attributes:
+      model, trainer, transform: keys of the three config sections with values of their own.
+      last_epoch: where the fit ends when nothing is held out; 0 = after all epochs.
+    """
+
+    model: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    trainer: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    transform: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    last_epoch: int = 0
+
+    NAME: ClassVar[str] = "two_tower"
+    RATES: ClassVar[bool] = True
+    RANDOM: ClassVar[bool] = True
+    SPACE: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "model.dropout": (None, 0.1, 0.3),
+        "model.temperature": (None, 0.07, 0.15),
+        "model.id_dropout": (None, 0.05, 0.2),
+        "trainer.learning_rate": (None, 1e-3, 2e-3),
+        "trainer.low_rating_weight": (None, 0.1, 1.0),
+    }
+
+    def fit(self, split: Split) -> None:
+        model_params = ModelParams.model_validate(dict(self.model))
+        params = TrainerParams.model_validate({**self.trainer, "seed": self.seed})
+        if params.warm_start:
+            raise ValueError(
+                f"trainer.warm_start is {params.warm_start!r}; the leaderboard fits afresh, since earlier "
+                "weights may have seen the test part: leave it empty"
+            )
+        neural.seeded(params.seed)
+        transform = catalogue.MovieTransform(
+            _transform_graph(split.catalogue.table, TransformParams.model_validate(dict(self.transform)))
+        )
+        movies = catalogue.load(split.catalogue.table, transform)
+        train = _events(split.train)
+        positions = events.pair_positions(train)
+        windows = events.Windows(train, model_params.history_window)
+        model = run.build(model_params, params, transform, movies, train, windows, positions)
+        held_out = _asked(split.eval)
+        eval_recall: Any = dict
+        last_epoch = self.last_epoch or None
+        if len(held_out.targets.rows):
+            last_epoch = None
+            eval_recall = EvalRecall(
+                model, _events(held_out.history), _events(held_out.targets),
+                ks=tuple(sorted({10, 100, params.monitor_k})),
+            )  # fmt: skip
+        with tempfile.TemporaryDirectory(prefix="marquee-leaderboard-") as logs:
+            self._result = fit.fit(model, windows, positions, eval_recall, params, logs, last_epoch)
+        self._ids = np.array(movies.ids, object)
+        self._window = model_params.history_window
+        self._towers = Towers(model, movies.ids, transform.genres, transform, transform.layer)
+        self._movies = model.embed_catalogue().numpy()
+        self._parameters = neural.size(model.trainable_variables)
+
+    def score_many(self, queries: Queries) -> np.ndarray:
+        return np.concatenate(
+            [self._towers.embed_query(**inputs).numpy() @ self._movies.T for inputs in self._inputs(queries)]
+        )
+
+    def predict_ratings(self, queries: Queries, asked: Histories) -> np.ndarray:
+        stars = np.empty(len(asked.rows), np.float32)
+        for i, inputs in enumerate(self._inputs(queries)):
+            lists = slice(i * _QUERIES_AT_ONCE, (i + 1) * _QUERIES_AT_ONCE)
+            part = asked.take(np.arange(len(asked))[lists])
+            inputs[contract.MOVIE_IDS] = _dense(self._ids[part.rows], contract.PAD_ID, part)
+            answer = self._towers.rate(**inputs).numpy()
+            first = asked.offsets[i * _QUERIES_AT_ONCE]
+            stars[first : first + len(part.rows)] = answer[part.owner, _places(part)]
+        return stars
+
+    def _inputs(self, queries: Queries) -> list[dict[str, tf.Tensor]]:
+        """The query tower's inputs (contract.SIGNATURES), some queries at a time."""
+        found = []
+        for start in range(0, len(queries), _QUERIES_AT_ONCE):
+            part = queries.take(np.arange(start, min(start + _QUERIES_AT_ONCE, len(queries))))
+            # More than the window is cut off by the model; there is no need to build it first.
+            history = part.history.where(part.history.ages < self._window)
+            found.append(
+                {
+                    contract.HISTORY_MOVIE_IDS: _dense(self._ids[history.rows], contract.PAD_ID, history),
+                    contract.HISTORY_RATINGS: _dense(history.ratings, 0, history),
+                    contract.HISTORY_TIMESTAMPS: _dense(history.timestamps, 0, history),
+                    contract.USER_ID: tf.constant([id_.encode() for id_ in part.user_ids]),
+                    contract.NOW: tf.constant(part.now, tf.int64),
+                    contract.TASTE_GENRES: tf.zeros([len(part), 1], tf.string),
+                    contract.TASTE_WEIGHTS: tf.zeros([len(part), 1]),
+                }
+            )
+        return found
+
+    def chosen(self) -> dict[str, Any]:
+        return {"last_epoch": self._result.best_epoch}
+
+    @property
+    def parameters(self) -> int:
+        return self._parameters
+
+
+def _places(lists: Histories) -> np.ndarray:
+    """int64[E]: each event's position in its list."""
+    return np.arange(len(lists.rows)) - lists.offsets[:-1][lists.owner]
+
+
+def _dense(values: np.ndarray, pad: Any, lists: Histories) -> tf.Tensor:
+    """[B, longest, at least 1]: `values` of the lists' events, padded at the end."""
+    matrix = np.full((len(lists), int(lists.lengths.max(initial=1))), pad, values.dtype)
+    matrix[lists.owner, _places(lists)] = values
+    return tf.constant(matrix)
+
+
+def _events(histories: Histories) -> events.Events:
+    """The trainer's form, which has no empty records."""
+    some = histories.take(np.flatnonzero(histories.lengths > 0))
+    return events.Events(some.rows, some.ratings, some.timestamps, some.offsets)
+
+
+def _asked(part: Part) -> Part:
+    """The records of a part: users with a history and targets."""
+    users = np.flatnonzero((part.history.lengths > 0) & (part.targets.lengths > 0))
+    return Part(part.history.take(users), part.targets.take(users))
+
+
+# Folders of the graphs of this process, by what they were fitted on.
+_graphs: dict[str, tempfile.TemporaryDirectory] = {}
+
+
+def _transform_graph(movies: pa.Table, params: TransformParams) -> str:
+    """Transform's graph for a catalogue, analysed as the component does, once in a process."""
+    examples = write.encode(movies)
+    digest = hashlib.sha256(params.to_json().encode())
+    for example in examples:
+        digest.update(example)
+    key = digest.hexdigest()
+    if key not in _graphs:
+        folder = tempfile.TemporaryDirectory(prefix="marquee-leaderboard-")
+        schema = text_format.Parse(_SCHEMA.read_text(), schema_pb2.Schema())
+        source = tf_example_record.TFExampleBeamRecord("inmem", ["leaderboard"], schema)
+        with (
+            tft_beam.Context(temp_dir=str(Path(folder.name) / "tmp")),
+            beam.Pipeline(runner=FnApiRunner()) as pipeline,
+        ):
+            data = pipeline | beam.Create(examples, reshuffle=False) | source.BeamSource()
+            graph = (data, source.TensorAdapterConfig()) | tft_beam.AnalyzeDataset(
+                functools.partial(preprocessing_fn, custom_config=custom_config(params))
+            )
+            _ = graph | tft_beam.WriteTransformFn(str(Path(folder.name) / "graph"))
+        raw = str(Path(folder.name) / "graph" / tft.TFTransformOutput.RAW_METADATA_DIR)
+        metadata_io.write_metadata(dataset_metadata.DatasetMetadata(schema), raw)
+        _graphs[key] = folder
+    return str(Path(_graphs[key].name) / "graph")

@@ -1,0 +1,191 @@
+"""`marquee leaderboard`: the two-tower beside other models on the same split."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any, TextIO
+
+from components.leaderboard.registry import NAMES
+from pipeline.commands.common import (
+    Subparsers,
+    add_command,
+    add_config_arguments,
+    finite,
+    load_config,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from components.leaderboard.run import Board
+
+# As components.leaderboard.protocols has them; a test compares, so that --help imports nothing heavy.
+PROTOCOLS = ("user-time", "global-time", "random", "time-ratings", "leave-last-out")
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    parser = add_command(
+        subparsers,
+        "leaderboard",
+        "Fit models on one split, each tuned with the same number of trials, and compare them: table, "
+        "report.json and report.svg. What is finished is kept: the same command goes on where one broke off.",
+        "marquee leaderboard --data data/ml-latest-small --models popularity,ease,two_tower --trials 4",
+    )
+    parser.add_argument(
+        "--protocol", choices=PROTOCOLS, default=PROTOCOLS[0], metavar="NAME",
+        help=f"how events are cut and what is measured: {', '.join(PROTOCOLS)} (default %(default)s; "
+        "docs/leaderboard.md describes them)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data", metavar="PATH", help="MovieLens folder, file of `user item` lines, or your own log"
+    )
+    parser.add_argument(
+        "--models", metavar="NAMES",
+        help=f"separated by commas (default: all that the protocol can measure): {', '.join(NAMES)}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seeds", type=int, default=3, metavar="N",
+        help="fits of each model that draws, seeds 1 to N (default %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--trials", type=int, metavar="N",
+        help="hyperparameter combinations tried for each model, 1 = its defaults "
+        "(default 8; 1 for leave-last-out)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tune-on", metavar="METRIC", help="of eval (default recall@20, or rmse where ratings are predicted)"
+    )
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="where the report goes (default: leaderboard in the artifacts root)"
+    )
+    add_config_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from components.example_gen.errors import DataError
+    from components.leaderboard import report
+    from pipeline.errors import InputError, MarqueeError
+    from pipeline.terminal import logs_to_file
+
+    overrides = [*args.overrides, *([f"data={args.data}"] if args.data else [])]
+    config = load_config(argparse.Namespace(config=args.config, overrides=overrides))
+    names = _models(args)
+    folder = Path(args.out or Path(config.local_dir) / "leaderboard").absolute() / args.protocol
+    log = folder / "leaderboard.log"
+    try:
+        with logs_to_file(log, terminal_descriptor=2) as terminal:
+            board = _board(args, config, names, folder, terminal)
+    except (DataError, ValueError) as error:
+        raise InputError(str(error)) from error
+    except FloatingPointError as error:
+        raise MarqueeError(str(error)) from error
+    text, document = _text(board), finite(report.as_dict(board))
+    (folder / report.JSON).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
+    (folder / report.TEXT).write_text(text + "\n")
+    (folder / report.PLOT).write_text(report.svg(board))
+    if args.json:
+        print_json(document)
+    else:
+        print(f"{text}\n\nwritten {folder / report.JSON}, {report.TEXT}, {report.PLOT}")
+    return 0
+
+
+def _models(args: argparse.Namespace) -> tuple[str, ...]:
+    from components.leaderboard.protocols import BY_RATINGS
+    from components.leaderboard.registry import RATING
+    from pipeline.errors import InputError
+
+    by_ratings = args.protocol in BY_RATINGS
+    if args.models is None or args.models == "all":
+        return RATING if by_ratings else NAMES
+    names = tuple(name.strip() for name in args.models.split(","))
+    for name in names:
+        if name not in NAMES:
+            raise InputError(f"there is no model {name!r}; the models are {', '.join(NAMES)}")
+        if by_ratings and name not in RATING:
+            raise InputError(
+                f"{name} predicts no ratings, which {args.protocol} measures; those that do are "
+                f"{', '.join(RATING)}"
+            )
+    return names
+
+
+def _board(
+    args: argparse.Namespace, config: Any, names: tuple[str, ...], folder: Any, terminal: TextIO
+) -> Board:
+    from components import progress
+    from components.example_gen.fingerprint import fingerprint
+    from components.leaderboard import protocols, ranking, rating_errors, registry
+    from components.leaderboard import run as leaderboard
+    from components.leaderboard.fits import Fits
+    from pipeline import data
+    from pipeline.code_hash import code_hash
+
+    path = data.resolve(config).path
+    by_ratings = args.protocol in protocols.BY_RATINGS
+    sections = {name: getattr(config, name).model_dump() for name in ("model", "trainer", "transform")}
+    settings = leaderboard.Settings(
+        models=names,
+        seeds=tuple(range(1, args.seeds + 1)),
+        trials=_default_trials(args.protocol) if args.trials is None else args.trials,
+        tune_on=args.tune_on or (rating_errors.RMSE if by_ratings else ranking.RECALL_20),
+        knobs={registry.OURS: sections},
+    )
+    leaderboard.check(by_ratings, settings)
+    protocol = protocols.load(path, args.protocol, config.example_gen)
+    fits = Fits(
+        folder / "fits",
+        {
+            "protocol": args.protocol,
+            "data": fingerprint(str(path), config.example_gen),
+            "reading": config.example_gen.to_json(),
+            "code": code_hash("leaderboard"),
+        },
+    )
+    lines = _Lines(terminal)
+    progress.set_listener(lines.progress)
+    try:
+        board = leaderboard.run(protocol, settings, fits, lines.say)
+    finally:
+        progress.set_listener(None)
+    if fits.remembered:
+        lines.say(f"{fits.remembered} fits were remembered from an earlier run in {folder / 'fits'}")
+    return board
+
+
+def _default_trials(protocol: str) -> int:
+    """Leave-last-out is for large files, where one fit takes most of an hour."""
+    return 1 if protocol == "leave-last-out" else 8
+
+
+class _Lines:
+    """What is finished, a line each; and now and then how far a fit has come."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        self._terminal = terminal
+        self._last = 0.0
+
+    def say(self, line: str) -> None:
+        print(line, file=self._terminal, flush=True)
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        import time
+
+        now = time.monotonic()
+        if now - self._last >= _SECONDS_BETWEEN_LINES:
+            self._last = now
+            self.say(f"    {done:,}/{total:,}  {text}")
+
+
+def _text(board: Board) -> str:
+    from components.leaderboard import report
+    from pipeline.table import table
+
+    parts = [f"{board.protocol.name}: {board.protocol.description}", table(*report.rows(board, False))]
+    if board.protocol.final.confirmatory.any():
+        parts += ["confirmatory users, whom tuning never saw:", table(*report.rows(board, True))]
+    return "\n\n".join([*parts, "\n".join(report.sentences(board))])

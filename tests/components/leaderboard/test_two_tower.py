@@ -1,0 +1,76 @@
+"""Ours on the leaderboard is the pipeline's model, measured alike."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from components.leaderboard import protocols, ranking, rating_errors, registry
+from components.leaderboard.split import Histories
+
+KNOBS = {
+    "model": {"embedding_dim": 16, "hidden": (16,), "history_window": 20},
+    "trainer": {"epochs": 2, "batch_size": 256, "uniform_negatives": 64, "monitor_k": 10},
+}
+
+
+@pytest.fixture(scope="module")
+def split(protocol):
+    return protocol(protocols.TIME_RATINGS).final
+
+
+@pytest.fixture(scope="module")
+def model(split):
+    found = registry.make(registry.OURS, 1, KNOBS)
+    found.fit(split.without_test())
+    return found
+
+
+def test_eval_recall_is_what_the_trainer_measured(split, model) -> None:
+    """Two ways to the same figure: the training graph's windows, and the exported functions."""
+    found = ranking.evaluate(model, split, split.eval)
+    assert model._result.recall[10] > 0
+    assert found.mean(ranking.RECALL_10) == pytest.approx(model._result.recall[10], abs=1e-6)
+    assert found.mean(ranking.RECALL_100) == pytest.approx(model._result.recall[100], abs=1e-6)
+    assert model.parameters > split.catalogue.size * 16 / 2
+
+
+def test_scores_are_cosines_of_served_vectors_one_by_one(split, model) -> None:
+    users = np.flatnonzero(split.test.targets.lengths > 0)
+    queries = split.queries(split.test, users)
+    many = model.score_many(queries)
+    assert np.abs(many).max() <= 1 + 1e-5
+    for i in (0, len(users) - 1):
+        alone = model.score_many(queries.take(np.array([i])))
+        np.testing.assert_allclose(alone[0], many[i], atol=1e-5)
+
+
+def test_stars_are_in_the_order_asked(split, model) -> None:
+    errors = rating_errors.evaluate(model, split, split.test)
+    assert errors.mean(rating_errors.RMSE) < 1.6
+    queries = split.queries(split.test, np.flatnonzero(split.test.targets.lengths > 0)[:3])
+    lists = Histories(np.array([5, 6, 7, 6, 5], np.int32), np.zeros(5), np.zeros(5), np.array([0, 2, 2, 5]))
+    stars = model.predict_ratings(queries, lists)
+    alone = [
+        model.predict_ratings(queries.take(np.array([i])), Histories.one([row]))[0]
+        for i, row in [(0, 5), (0, 6), (2, 7), (2, 6), (2, 5)]
+    ]
+    np.testing.assert_allclose(stars, alone, atol=1e-5)
+    assert len(set(np.round(stars, 4))) > 2
+
+
+def test_it_is_fitted_afresh(split) -> None:
+    with pytest.raises(ValueError, match=r"trainer.warm_start is 'latest'; the leaderboard fits afresh"):
+        registry.make(registry.OURS, 1, {"trainer": {"warm_start": "latest"}}).fit(split.without_test())
+
+
+@pytest.mark.long
+def test_without_eval_it_ends_where_it_is_told(split) -> None:
+    none = split.eval.targets.where(np.zeros(len(split.eval.targets.rows), bool))
+    bare = dataclasses.replace(split, eval=dataclasses.replace(split.eval, targets=none), test=None)
+    found = registry.make(registry.OURS, 1, {**KNOBS, "last_epoch": 1})
+    found.fit(bare)
+    assert found.chosen() == {"last_epoch": 1}
+    assert found._result.recall == {}

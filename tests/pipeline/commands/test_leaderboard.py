@@ -1,0 +1,72 @@
+"""`marquee leaderboard` as somebody types it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from workspace import marquee
+
+from components.example_gen import sample
+from components.leaderboard import protocols
+from pipeline.commands import leaderboard
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("board")
+    sample.generate(path / "data", users=60, movies=200, ratings=2_000, seed=5)
+    return path
+
+
+def test_the_protocols_are_the_components() -> None:
+    assert leaderboard.PROTOCOLS == protocols.NAMES
+
+
+def test_a_table_a_document_and_a_drawing(folder) -> None:
+    command = ("leaderboard", "--data", "data", "--models", "popularity,ease", "--trials", "2", "--json")
+    done = marquee(*command, cwd=folder)
+    assert done.code == 0, done.err
+    document = done.json()
+    assert list(document["models"]) == ["popularity", "ease"]
+    assert "[2/2] ease  trial 2/2  eval recall@20" in done.err
+    out = folder / "artifacts" / "leaderboard" / "user-time"
+    assert json.loads((out / "report.json").read_text()) == document
+    assert "confirmatory users" in (out / "report.txt").read_text()
+    assert (out / "report.svg").read_text().startswith("<svg")
+    again = marquee(*command, cwd=folder)
+    assert again.json() == document
+    assert "fits were remembered" in again.err
+
+
+def test_leave_last_out_of_a_plain_file(folder) -> None:
+    rows = sorted(
+        (line.split(",") for line in (folder / "data" / "ratings.csv").read_text().splitlines()[1:]),
+        key=lambda row: int(row[3]),
+    )
+    (folder / "events.txt").write_text("".join(f"{user} {movie}\n" for user, movie, _, _ in rows))
+    done = marquee(
+        "leaderboard", "--protocol", "leave-last-out", "--data", "events.txt",
+        "--models", "popularity,item_knn", cwd=folder,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "60 users" in done.out
+    assert "item_knn" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--models", "ease,best"], "there is no model 'best'; the models are popularity"),
+        (["--protocol", "random", "--models", "ease"], "ease predicts no ratings, which random measures"),
+        (["--data", "nowhere"], "not a file or folder"),
+        (["--models", "ease", "--trials", "0"], "at least one trial and one seed"),
+        (["--models", "ease", "--tune-on", "clicks"], "tune_on is 'clicks', expected one of recall@10"),
+    ],
+)
+def test_what_cannot_be_run_is_said(folder, arguments, message) -> None:
+    data = [] if "--data" in arguments else ["--data", "data"]
+    done = marquee("leaderboard", *data, *arguments, cwd=folder)
+    assert done.code == 2
+    assert message in done.err
+    assert "Traceback" not in done.err
