@@ -11,12 +11,14 @@ import tf_keras as keras
 
 from components import contract
 from components.model import user_features
+from components.model.batches import Pairs, Sequences
 from components.model.features import MovieFeatures, Popularity
 from components.model.history import History
 from components.model.item_item import ItemItem
 from components.model.params import ModelParams
 from components.model.rating_head import RatingHead
-from components.model.retrieval_loss import RetrievalLoss, sampling_share
+from components.model.retrieval_loss import RetrievalLoss, sampling_share, shared_negatives_loss
+from components.model.sequence_tower import SequenceTower
 from components.model.towers import CandidateTower, MovieEncoder, QueryTower, Sizes
 
 
@@ -41,29 +43,6 @@ class Catalogue:
     @property
     def size(self) -> int:
         return len(self.rating_count)
-
-
-class Pairs(tf.experimental.ExtensionType):
-    """A batch of (prefix, next) pairs.
-
-    Attributes:
-      rows, ratings, timestamps, mask: the prefix's window, as in `History`.
-      target: int32[B], catalogue row of the next movie.
-      target_rating: float32[B], stars.
-      now: int64[B], time of the next event.
-    """
-
-    rows: tf.Tensor
-    ratings: tf.Tensor
-    timestamps: tf.Tensor
-    mask: tf.Tensor
-    target: tf.Tensor
-    target_rating: tf.Tensor
-    now: tf.Tensor
-
-    @property
-    def history(self) -> History:
-        return History(self.rows, self.ratings, self.timestamps, self.mask)
 
 
 class TwoTower(keras.Model):
@@ -96,7 +75,8 @@ class TwoTower(keras.Model):
         super().__init__()
         self.params = params
         self.encoder = MovieEncoder(sizes, params)
-        self.query_tower = QueryTower(sizes, params)
+        by_sequence = params.query_encoder == "transformer"
+        self.query_tower = SequenceTower(sizes, params) if by_sequence else QueryTower(sizes, params)
         self.candidate_tower = CandidateTower(params)
         self.rating_head = RatingHead(params, global_mean)
         self.item_item = ItemItem(sizes.movies, params) if params.item_item_weight > 0 else None
@@ -105,7 +85,7 @@ class TwoTower(keras.Model):
         self._uniform = uniform_negatives
         self._rating_weight = rating_weight
         self._low_rating_weight = low_rating_weight
-        self._dates = tf.constant(dates, tf.int64)
+        self._first, self._last = (tf.constant(date, tf.int64) for date in dates)
         self.catalogue = catalogue
         self._features = MovieFeatures(*(tf.constant(x) for x in catalogue.features))
         self._genres = tf.constant(catalogue.genres)
@@ -130,7 +110,7 @@ class TwoTower(keras.Model):
         return self.standardise(user_features.summary(history, now))
 
     def calendar(self, history: History, now: tf.Tensor) -> tf.Tensor:
-        return user_features.calendar(history, now, self._dates[0], self._dates[1])
+        return user_features.calendar(history, now, self._first, self._last)
 
     def query(
         self,
@@ -198,10 +178,83 @@ class TwoTower(keras.Model):
         popularity = self.catalogue.popularity.scale(tf.gather(self._count, rows) - own)
         candidates = self.candidate_tower(encoded, popularity, training=training)
         share = sampling_share(tf.gather(self._frequency, rows), batch, self._uniform, self.catalogue.size)
-        weights = tf.where(pairs.target_rating >= contract.RELEVANT_RATING, 1.0, self._low_rating_weight)
+        weights = self._positive_weights(pairs.target_rating)
         retrieval = self._retrieval_loss(query, candidates, rows, share, weights)
         stars = self._rate_pairs(pairs, history, in_history, encoded[:batch], features, training)
         return {"retrieval": retrieval, "rating": tf.reduce_mean(tf.square(stars - pairs.target_rating))}
+
+    def sequence_losses_of(self, sequences: Sequences, pairs: Pairs, training: bool) -> dict[str, tf.Tensor]:
+        """The two scalar losses of a tower that answers at every position at once.
+
+        Args:
+          sequences: for the retrieval loss.
+          pairs: for the rating head, and to learn queries of genre tastes alone.
+        """
+        history, now = sequences.history, sequences.now
+        everything = self._uniform >= self.catalogue.size  # then it is the full softmax
+        negatives = (
+            tf.range(self.catalogue.size)
+            if everything
+            else tf.random.uniform([self._uniform], maxval=self.catalogue.size, dtype=tf.int32)
+        )
+        flat = tf.boolean_mask(sequences.target, history.mask)
+        rows, place = tf.unique(flat)
+        in_history, positive, negative, in_pairs, paired = self.encode_rows(
+            history.rows, rows, negatives, pairs.rows, pairs.target, training=training
+        )
+        calendar = user_features.date_bumps(now, self._first, self._last)
+        queries = tf.boolean_mask(
+            self.query_tower.every_position(history, in_history, calendar, training=training), history.mask
+        )
+        # A target's own rating is taken out of its movie's count.
+        scale, count = self.catalogue.popularity.scale, self._count
+        positive = self.candidate_tower(positive, scale(tf.gather(count, rows) - 1.0), training=training)
+        negative = self.candidate_tower(negative, scale(tf.gather(count, negatives)), training=training)
+        stars = tf.boolean_mask(sequences.target_rating, history.mask)
+        retrieval = shared_negatives_loss(
+            queries,
+            tf.gather(positive, place),
+            negative,
+            flat[:, tf.newaxis] == negatives,
+            self._positive_weights(stars),
+            self.params.temperature,
+            self.catalogue.size,
+        )
+        features = self.user_features(pairs.history, pairs.now)
+        if training and self.params.history_dropout > 0:
+            retrieval += self.params.history_dropout * self._taste_loss(pairs, in_pairs, paired)
+        predicted = self._rate_pairs(pairs, pairs.history, in_pairs, paired, features, training)
+        rating = tf.reduce_mean(tf.square(predicted - pairs.target_rating))
+        return {"retrieval": retrieval, "rating": rating}
+
+    def _taste_loss(self, pairs: Pairs, in_history: tf.Tensor, encoded: tf.Tensor) -> tf.Tensor:
+        """Scalar: retrieval loss of queries that know a few genre tastes in place of the history.
+
+        Half of them know the time of the request, too.
+        """
+        target, batch = pairs.target, tf.shape(pairs.target)[0]
+        empty = pairs.history._replace(mask=tf.zeros_like(pairs.mask))
+        now = tf.where(tf.random.uniform([batch]) < 0.5, tf.zeros_like(pairs.now), pairs.now)
+        queries = self.query(
+            empty, in_history, self.user_features(empty, now), self.calendar(empty, now),
+            self._few_tastes(pairs.history), training=True,
+        )  # fmt: skip
+        popularity = self.catalogue.popularity.scale(tf.gather(self._count, target) - 1.0)
+        candidates = self.candidate_tower(encoded, popularity, training=True)
+        share = sampling_share(tf.gather(self._frequency, target), batch, 0, self.catalogue.size)
+        return self._retrieval_loss(
+            queries, candidates, target, share, self._positive_weights(pairs.target_rating)
+        )
+
+    def _positive_weights(self, stars: tf.Tensor) -> tf.Tensor:
+        return tf.where(stars >= contract.RELEVANT_RATING, 1.0, self._low_rating_weight)
+
+    def _few_tastes(self, history: History) -> tf.Tensor:
+        """float32[B, G]: the genre tastes that histories show, as people name them: the strongest three."""
+        shown = user_features.genre_taste(history, self._genres)
+        third = tf.math.top_k(shown, k=min(3, shown.shape[1])).values[:, -1:]
+        shown = tf.where(shown >= third, shown, 0.0)
+        return tf.math.divide_no_nan(shown, tf.reduce_sum(shown, axis=1, keepdims=True))
 
     def _drop_histories(
         self, history: History, taste: tf.Tensor, now: tf.Tensor
@@ -211,11 +264,7 @@ class TwoTower(keras.Model):
         Half of those without a history lose the time of the request, too.
         """
         chance = tf.random.uniform([tf.shape(history.mask)[0], 1]) / self.params.history_dropout
-        shown = user_features.genre_taste(history, self._genres)
-        # People name a few genres: keep the strongest three.
-        third = tf.math.top_k(shown, k=min(3, shown.shape[1])).values[:, -1:]
-        shown = tf.where(shown >= third, shown, 0.0)
-        shown = tf.math.divide_no_nan(shown, tf.reduce_sum(shown, axis=1, keepdims=True))
+        shown = self._few_tastes(history)
         in_place, beside = chance < 1.0, (chance >= 1.0) & (chance < 2.0)
         return (
             history._replace(mask=history.mask & ~in_place),

@@ -41,12 +41,16 @@ def calendar(history: History, now: tf.Tensor, first: tf.Tensor, last: tf.Tensor
       first, last: int64[], Unix seconds of the first and last training event.
     """
     latest = tf.reduce_max(tf.where(history.mask, history.timestamps, 0), axis=1)
-    moment = tf.where(now > 0, now, latest)
+    return date_bumps(tf.where(now > 0, now, latest), first, last)
+
+
+def date_bumps(moment: tf.Tensor, first: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
+    """float32[..., NUM_DATES] of int64[...], Unix seconds; zeros where it is 0. See `calendar`."""
     known = tf.cast((moment > 0) & (last > first), tf.float32)
     since = tf.cast(tf.clip_by_value(moment, first, last) - first, tf.float32)
     place = (NUM_DATES - 1) * tf.math.divide_no_nan(since, tf.cast(last - first, tf.float32))
-    bumps = tf.exp(-tf.square(place[:, tf.newaxis] - tf.range(NUM_DATES, dtype=tf.float32)))
-    return known[:, tf.newaxis] * bumps
+    bumps = tf.exp(-tf.square(place[..., tf.newaxis] - tf.range(NUM_DATES, dtype=tf.float32)))
+    return known[..., tf.newaxis] * bumps
 
 
 def summary(history: History, now: tf.Tensor) -> tf.Tensor:

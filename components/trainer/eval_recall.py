@@ -6,7 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from components import contract
-from components.model.two_tower import Pairs, TwoTower
+from components.model.batches import Pairs
+from components.model.two_tower import TwoTower
 from components.trainer.events import Events, Windows
 
 # Scores held at once: a block of queries times the catalogue, float32.

@@ -118,7 +118,8 @@ def build(
     pairs = windows.pairs(tf.constant(np.sort(sample)))
     model.standardise.adapt(user_features.summary(pairs.history, pairs.now))
     # One step's forward pass creates the weights, for a warm start and for saving.
-    model.losses_of(windows.pairs(tf.constant(positions[:2])), training=False)
+    pairs = windows.pairs(tf.constant(positions[:2]))
+    model.losses_of(pairs, training=False)
     if model.item_item is not None:
         index = np.asarray(movies.catalogue.features.movie_index)[train.rows]
         watched = item_item.watched_matrix(index, train.offsets, transform.sizes.movies)

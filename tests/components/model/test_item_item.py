@@ -52,6 +52,17 @@ def test_cut_factors_come_closer_with_every_rank():
     assert errors[-1] < 0.2 * errors[0]
 
 
+def test_what_the_cut_leaves_out_of_the_diagonal_is_estimated_from_below():
+    rng = np.random.default_rng(2)
+    x = (rng.random((80, 30)) < rng.uniform(0.05, 0.5, 30)).astype(np.float32)
+    gram = (x.T @ x).astype(np.float64)
+    true = np.diag(np.linalg.solve(gram + L2 * np.eye(30), gram))
+    got = item_item.fit_factors(sparse.csr_matrix(x), 5, L2)
+    estimate = 1 - np.linalg.norm(got.history, axis=1) / np.linalg.norm(got.candidate, axis=1)
+    cut_off = np.square(got.history).sum(axis=1)
+    assert (cut_off + 0.05 < estimate).all() and (estimate <= true + 1e-5).all()
+
+
 def test_the_same_events_give_the_same_factors():
     x = sparse.random(40, 30, 0.2, random_state=3, format="csr")
     first, second = (item_item.fit_factors(x, 8, L2) for _ in range(2))

@@ -12,9 +12,10 @@ from components.model.servable import Towers
 from components.trainer import events
 
 
-@pytest.fixture(scope="module")
-def saved(material, tmp_path_factory):
-    model = material.build()
+@pytest.fixture(scope="module", params=["views", "transformer"])
+def saved(material, tmp_path_factory, request):
+    params = material.model_params.model_copy(update={"query_encoder": request.param})
+    model = dataclasses.replace(material, model_params=params).build()
     path = str(tmp_path_factory.mktemp("towers"))
     transform = material.transform
     Towers(model, material.movies.ids, transform.genres, transform, transform.layer).save(path)
