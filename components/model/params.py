@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.params import Section
 
@@ -16,8 +16,33 @@ class ModelParams(Section):
     embedding_dim: int = Field(
         64, ge=2, le=1024, description="D, width of the shared movie embedding and of both towers' output"
     )
+    item_item_dim: int = Field(
+        128,
+        ge=2,
+        le=1024,
+        description="R, width that the closed-form item-item part adds to both towers' output",
+    )
+    item_item_weight: float = Field(
+        0.025,
+        ge=0,
+        description="what one standard deviation of the item-item part adds to the towers' cosine; 0: no "
+        "such part, and `item_item_dim` is not added",
+    )
+    item_item_l2: float = Field(300.0, gt=0, description="lambda of the item-item part, in events of an item")
+    item_item_half_life: HalfLife = Field(
+        20.0, description="after this many events the weight of one in the item-item part halves"
+    )
+    query_encoder: Literal["views", "transformer"] = Field(
+        "views",
+        description="the query tower: recency-weighted views of the history and what is known of the user, "
+        "or a causal transformer over the history, which needs more data than views",
+    )
+    attention_layers: int = Field(2, ge=1, le=16, description="blocks of the transformer")
+    attention_heads: int = Field(
+        2, ge=1, le=64, description="heads of each block's attention; divides embedding_dim"
+    )
     history_window: int = Field(
-        50, ge=1, le=2048, description="events of a history that the query tower reads, newest last"
+        100, ge=1, le=2048, description="events of a history that the query tower reads, newest last"
     )
     hidden: tuple[Width, ...] = Field((128,), description="widths of the hidden layers in each tower")
     half_lives: tuple[HalfLife, ...] = Field(
@@ -47,3 +72,12 @@ class ModelParams(Section):
     rating_shrinkage: float = Field(
         5.0, gt=0, description="pseudo-ratings that pull a user's or a movie's mean to the global one"
     )
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> ModelParams:
+        if self.query_encoder == "transformer" and self.embedding_dim % self.attention_heads:
+            raise ValueError(
+                f"attention_heads: {self.attention_heads} heads do not divide embedding_dim "
+                f"{self.embedding_dim}; choose one of its divisors"
+            )
+        return self

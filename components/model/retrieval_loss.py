@@ -52,6 +52,38 @@ class RetrievalLoss(tf.Module):
         return tf.math.divide_no_nan(total, tf.reduce_sum(weights))
 
 
+def shared_negatives_loss(
+    queries: tf.Tensor,
+    positives: tf.Tensor,
+    negatives: tf.Tensor,
+    hits: tf.Tensor,
+    weights: tf.Tensor,
+    temperature: float,
+    catalogue: int,
+) -> tf.Tensor:
+    """Scalar: softmax cross-entropy of each positive against S negatives that all queries share.
+
+    The negatives were drawn evenly from the catalogue, so each stands for N / S
+    movies: their logits are raised by log(N / S), which makes the sum an unbiased
+    estimate of the full softmax's (Bengio and Senecal, "Adaptive Importance Sampling
+    to Accelerate Training of a Neural Probabilistic Language Model", 2008).
+
+    Args:
+      queries, positives: float32[P, D].
+      negatives: float32[S, D].
+      hits: bool[P, S], true where the negative is the query's positive.
+      weights: float32[P].
+      temperature: divides dot products.
+      catalogue: N.
+    """
+    positive = tf.reduce_sum(queries * positives, axis=1, keepdims=True) / temperature
+    share = tf.math.log(catalogue / tf.cast(tf.shape(negatives)[0], tf.float32))
+    negative = tf.linalg.matmul(queries, negatives, transpose_b=True) / temperature + share
+    logits = tf.concat([positive, tf.where(hits, -1e9, negative)], axis=1)
+    losses = tf.reduce_logsumexp(logits, axis=1) - positive[:, 0]
+    return tf.math.divide_no_nan(tf.reduce_sum(weights * losses), tf.reduce_sum(weights))
+
+
 def sampling_share(
     frequency: tf.Tensor, batch: tf.Tensor, uniform: tf.Tensor, catalogue: tf.Tensor
 ) -> tf.Tensor:

@@ -11,11 +11,14 @@ import tf_keras as keras
 
 from components import contract
 from components.model import user_features
+from components.model.batches import Pairs, Sequences
 from components.model.features import MovieFeatures, Popularity
 from components.model.history import History
+from components.model.item_item import ItemItem
 from components.model.params import ModelParams
 from components.model.rating_head import RatingHead
-from components.model.retrieval_loss import RetrievalLoss, sampling_share
+from components.model.retrieval_loss import RetrievalLoss, sampling_share, shared_negatives_loss
+from components.model.sequence_tower import SequenceTower
 from components.model.towers import CandidateTower, MovieEncoder, QueryTower, Sizes
 
 
@@ -42,29 +45,6 @@ class Catalogue:
         return len(self.rating_count)
 
 
-class Pairs(tf.experimental.ExtensionType):
-    """A batch of (prefix, next) pairs.
-
-    Attributes:
-      rows, ratings, timestamps, mask: the prefix's window, as in `History`.
-      target: int32[B], catalogue row of the next movie.
-      target_rating: float32[B], stars.
-      now: int64[B], time of the next event.
-    """
-
-    rows: tf.Tensor
-    ratings: tf.Tensor
-    timestamps: tf.Tensor
-    mask: tf.Tensor
-    target: tf.Tensor
-    target_rating: tf.Tensor
-    now: tf.Tensor
-
-    @property
-    def history(self) -> History:
-        return History(self.rows, self.ratings, self.timestamps, self.mask)
-
-
 class TwoTower(keras.Model):
     """Query tower over histories, candidate tower over movies, rating head.
 
@@ -73,6 +53,7 @@ class TwoTower(keras.Model):
       sizes: vocabulary sizes.
       catalogue: every movie; its arrays are constants of the graph.
       global_mean: mean of the train ratings, stars.
+      dates: Unix seconds of the first and the last training event.
       uniform_negatives: S, movies drawn evenly for each batch beside its own.
       rating_weight: weight of the rating head's squared error in the loss.
       low_rating_weight: weight in the retrieval loss of a positive rated below
@@ -85,6 +66,7 @@ class TwoTower(keras.Model):
         sizes: Sizes,
         catalogue: Catalogue,
         global_mean: float,
+        dates: tuple[int, int],
         *,
         uniform_negatives: int = 0,
         rating_weight: float = 1.0,
@@ -93,14 +75,17 @@ class TwoTower(keras.Model):
         super().__init__()
         self.params = params
         self.encoder = MovieEncoder(sizes, params)
-        self.query_tower = QueryTower(sizes, params)
+        by_sequence = params.query_encoder == "transformer"
+        self.query_tower = SequenceTower(sizes, params) if by_sequence else QueryTower(sizes, params)
         self.candidate_tower = CandidateTower(params)
         self.rating_head = RatingHead(params, global_mean)
+        self.item_item = ItemItem(sizes.movies, params) if params.item_item_weight > 0 else None
         self.standardise = keras.layers.Normalization(name="user_features")
         self._retrieval_loss = RetrievalLoss(params.temperature)
         self._uniform = uniform_negatives
         self._rating_weight = rating_weight
         self._low_rating_weight = low_rating_weight
+        self._first, self._last = (tf.constant(date, tf.int64) for date in dates)
         self.catalogue = catalogue
         self._features = MovieFeatures(*(tf.constant(x) for x in catalogue.features))
         self._genres = tf.constant(catalogue.genres)
@@ -124,23 +109,41 @@ class TwoTower(keras.Model):
     def user_features(self, history: History, now: tf.Tensor) -> tf.Tensor:
         return self.standardise(user_features.summary(history, now))
 
+    def calendar(self, history: History, now: tf.Tensor) -> tf.Tensor:
+        return user_features.calendar(history, now, self._first, self._last)
+
     def query(
         self,
         history: History,
         encoded: tf.Tensor,
         features: tf.Tensor,
+        calendar: tf.Tensor,
         given_taste: tf.Tensor,
         training: bool = False,
     ) -> tf.Tensor:
         """float32[B, D]: the query tower with the tastes that the history shows."""
         shown = user_features.genre_taste(history, self._genres)
-        return self.query_tower(history, encoded, features, shown, given_taste, training=training)
+        return self.query_tower(history, encoded, features, calendar, shown, given_taste, training=training)
+
+    def embed_query(self, history: History, now: tf.Tensor) -> tf.Tensor:
+        """float32[B, D + R]: what a dot product with `embed_catalogue` turns into scores."""
+        (encoded,) = self.encode_rows(history.rows)
+        taste = tf.zeros([tf.shape(now)[0], self._genres.shape[1]])
+        tower = self.query(
+            history, encoded, self.user_features(history, now), self.calendar(history, now), taste
+        )
+        if self.item_item is None:
+            return tower
+        return self.item_item.query(tower, history, tf.gather(self._features.movie_index, history.rows))
+
+    def embed_movies(self, movies: MovieFeatures) -> tf.Tensor:
+        """float32[n, D + R]: unit vectors."""
+        tower = self.candidate_tower(self.encoder(movies), movies.popularity_scaled)
+        return self.item_item.candidate(tower, movies.movie_index) if self.item_item else tower
 
     def embed_catalogue(self) -> tf.Tensor:
-        """float32[N, D]: every movie's unit vector."""
-        return self._in_blocks(
-            lambda movies: self.candidate_tower(self.encoder(movies), movies.popularity_scaled)
-        )
+        """float32[N, D + R]: every movie's unit vector."""
+        return self._in_blocks(self.embed_movies)
 
     def encode_catalogue(self) -> tf.Tensor:
         """float32[N, D]: every movie's shared encoding."""
@@ -158,36 +161,116 @@ class TwoTower(keras.Model):
 
     def losses_of(self, pairs: Pairs, training: bool) -> dict[str, tf.Tensor]:
         """The two scalar losses by name, before they are weighted."""
-        history, target = pairs.history, pairs.target
+        history, target, now = pairs.history, pairs.target, pairs.now
         batch = tf.shape(target)[0]
         taste = tf.zeros([batch, self._genres.shape[1]])
         if training and self.params.history_dropout > 0:
-            history, taste = self._drop_histories(history, taste)
+            history, taste, now = self._drop_histories(history, taste, now)
         extra = tf.random.uniform([self._uniform], maxval=self.catalogue.size, dtype=tf.int32)
         rows = tf.concat([target, extra], axis=0)
         in_history, encoded = self.encode_rows(history.rows, rows, training=training)
-        features = self.user_features(history, pairs.now)
-        query = self.query(history, in_history, features, taste, training=training)
+        features = self.user_features(history, now)
+        query = self.query(
+            history, in_history, features, self.calendar(history, now), taste, training=training
+        )
         # A target's own rating is taken out of its movie's count and mean.
         own = tf.concat([tf.ones([batch]), tf.zeros([self._uniform])], axis=0)
         popularity = self.catalogue.popularity.scale(tf.gather(self._count, rows) - own)
         candidates = self.candidate_tower(encoded, popularity, training=training)
         share = sampling_share(tf.gather(self._frequency, rows), batch, self._uniform, self.catalogue.size)
-        weights = tf.where(pairs.target_rating >= contract.RELEVANT_RATING, 1.0, self._low_rating_weight)
+        weights = self._positive_weights(pairs.target_rating)
         retrieval = self._retrieval_loss(query, candidates, rows, share, weights)
         stars = self._rate_pairs(pairs, history, in_history, encoded[:batch], features, training)
         return {"retrieval": retrieval, "rating": tf.reduce_mean(tf.square(stars - pairs.target_rating))}
 
-    def _drop_histories(self, history: History, taste: tf.Tensor) -> tuple[History, tf.Tensor]:
-        """Give a share of the queries their history's genre tastes, in its place or beside it."""
-        chance = tf.random.uniform([tf.shape(history.mask)[0], 1]) / self.params.history_dropout
+    def sequence_losses_of(self, sequences: Sequences, pairs: Pairs, training: bool) -> dict[str, tf.Tensor]:
+        """The two scalar losses of a tower that answers at every position at once.
+
+        Args:
+          sequences: for the retrieval loss.
+          pairs: for the rating head, and to learn queries of genre tastes alone.
+        """
+        history, now = sequences.history, sequences.now
+        everything = self._uniform >= self.catalogue.size  # then it is the full softmax
+        negatives = (
+            tf.range(self.catalogue.size)
+            if everything
+            else tf.random.uniform([self._uniform], maxval=self.catalogue.size, dtype=tf.int32)
+        )
+        flat = tf.boolean_mask(sequences.target, history.mask)
+        rows, place = tf.unique(flat)
+        in_history, positive, negative, in_pairs, paired = self.encode_rows(
+            history.rows, rows, negatives, pairs.rows, pairs.target, training=training
+        )
+        calendar = user_features.date_bumps(now, self._first, self._last)
+        queries = tf.boolean_mask(
+            self.query_tower.every_position(history, in_history, calendar, training=training), history.mask
+        )
+        # A target's own rating is taken out of its movie's count.
+        scale, count = self.catalogue.popularity.scale, self._count
+        positive = self.candidate_tower(positive, scale(tf.gather(count, rows) - 1.0), training=training)
+        negative = self.candidate_tower(negative, scale(tf.gather(count, negatives)), training=training)
+        stars = tf.boolean_mask(sequences.target_rating, history.mask)
+        retrieval = shared_negatives_loss(
+            queries,
+            tf.gather(positive, place),
+            negative,
+            flat[:, tf.newaxis] == negatives,
+            self._positive_weights(stars),
+            self.params.temperature,
+            self.catalogue.size,
+        )
+        features = self.user_features(pairs.history, pairs.now)
+        if training and self.params.history_dropout > 0:
+            retrieval += self.params.history_dropout * self._taste_loss(pairs, in_pairs, paired)
+        predicted = self._rate_pairs(pairs, pairs.history, in_pairs, paired, features, training)
+        rating = tf.reduce_mean(tf.square(predicted - pairs.target_rating))
+        return {"retrieval": retrieval, "rating": rating}
+
+    def _taste_loss(self, pairs: Pairs, in_history: tf.Tensor, encoded: tf.Tensor) -> tf.Tensor:
+        """Scalar: retrieval loss of queries that know a few genre tastes in place of the history.
+
+        Half of them know the time of the request, too.
+        """
+        target, batch = pairs.target, tf.shape(pairs.target)[0]
+        empty = pairs.history._replace(mask=tf.zeros_like(pairs.mask))
+        now = tf.where(tf.random.uniform([batch]) < 0.5, tf.zeros_like(pairs.now), pairs.now)
+        queries = self.query(
+            empty, in_history, self.user_features(empty, now), self.calendar(empty, now),
+            self._few_tastes(pairs.history), training=True,
+        )  # fmt: skip
+        popularity = self.catalogue.popularity.scale(tf.gather(self._count, target) - 1.0)
+        candidates = self.candidate_tower(encoded, popularity, training=True)
+        share = sampling_share(tf.gather(self._frequency, target), batch, 0, self.catalogue.size)
+        return self._retrieval_loss(
+            queries, candidates, target, share, self._positive_weights(pairs.target_rating)
+        )
+
+    def _positive_weights(self, stars: tf.Tensor) -> tf.Tensor:
+        return tf.where(stars >= contract.RELEVANT_RATING, 1.0, self._low_rating_weight)
+
+    def _few_tastes(self, history: History) -> tf.Tensor:
+        """float32[B, G]: the genre tastes that histories show, as people name them: the strongest three."""
         shown = user_features.genre_taste(history, self._genres)
-        # People name a few genres: keep the strongest three.
         third = tf.math.top_k(shown, k=min(3, shown.shape[1])).values[:, -1:]
         shown = tf.where(shown >= third, shown, 0.0)
-        shown = tf.math.divide_no_nan(shown, tf.reduce_sum(shown, axis=1, keepdims=True))
+        return tf.math.divide_no_nan(shown, tf.reduce_sum(shown, axis=1, keepdims=True))
+
+    def _drop_histories(
+        self, history: History, taste: tf.Tensor, now: tf.Tensor
+    ) -> tuple[History, tf.Tensor, tf.Tensor]:
+        """Give a share of the queries their history's genre tastes, in its place or beside it.
+
+        Half of those without a history lose the time of the request, too.
+        """
+        chance = tf.random.uniform([tf.shape(history.mask)[0], 1]) / self.params.history_dropout
+        shown = self._few_tastes(history)
         in_place, beside = chance < 1.0, (chance >= 1.0) & (chance < 2.0)
-        return history._replace(mask=history.mask & ~in_place), tf.where(in_place | beside, shown, taste)
+        return (
+            history._replace(mask=history.mask & ~in_place),
+            tf.where(in_place | beside, shown, taste),
+            tf.where(chance[:, 0] < 0.5, tf.zeros_like(now), now),
+        )
 
     def _rate_pairs(
         self,

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from components import contract
-from components.model.two_tower import Pairs
+from components.model.batches import Pairs, Sequences
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +61,18 @@ def pair_positions(events: Events) -> np.ndarray:
     return np.flatnonzero(~first[:-1])
 
 
+def window_ends(events: Events, size: int) -> np.ndarray:
+    """int64[S]: flat positions of the last events of windows of `size` events, from each record's end back.
+
+    Every event but each record's first is the next one of exactly one event in one of the windows.
+    """
+    starts, ends = events.offsets[:-1], events.offsets[1:]
+    counts = np.maximum(-(-(ends - starts - 1) // size), 0)
+    record = np.repeat(np.arange(len(counts)), counts)
+    nth = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return ends[record] - 2 - nth * size
+
+
 class Windows:
     """Gathers windows of the flat events inside the graph.
 
@@ -70,6 +82,7 @@ class Windows:
     """
 
     def __init__(self, events: Events, size: int) -> None:
+        self.events = events
         self._size = size
         self._rows = tf.constant(events.rows)
         self._ratings = tf.constant(events.ratings)
@@ -95,6 +108,23 @@ class Windows:
             target=tf.gather(self._rows, last),
             target_rating=tf.gather(self._ratings, last),
             now=now,
+        )
+
+    def sequences(self, last: tf.Tensor) -> Sequences:
+        """The W events up to each flat position (int64[B]), and what came after each of them."""
+        history = self._window(last + 1, tf.gather(self._start, last))
+        after = last[:, tf.newaxis] + tf.range(2 - self._size, 2, dtype=tf.int64)
+        after = tf.maximum(after, 0)
+
+        def take(values: tf.Tensor) -> tf.Tensor:
+            taken = tf.gather(values, after)
+            return tf.where(history["mask"], taken, tf.zeros_like(taken))
+
+        return Sequences(
+            **history,
+            target=take(self._rows),
+            target_rating=take(self._ratings),
+            now=take(self._timestamps),
         )
 
     def _window(self, ends: tf.Tensor, starts: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -128,6 +158,28 @@ def training_batches(windows: Windows, positions: np.ndarray, batch_size: int, s
         .map(windows.pairs, num_parallel_calls=1, deterministic=True)
         .prefetch(4)
     )
+
+
+def sequence_batches(
+    windows: Windows, ends: np.ndarray, positions: np.ndarray, sizes: tuple[int, int], seed: int
+) -> tf.data.Dataset:
+    """One pass over all windows in a new seeded order, each batch with a batch of pairs beside it.
+
+    Args:
+      windows: of the events.
+      ends: see `window_ends`.
+      positions: of the pairs, drawn anew for every batch.
+      sizes: windows and pairs of a batch.
+      seed: of both orders.
+    """
+    pairs = training_batches(windows, positions, sizes[1], seed).repeat()
+    sequences = (
+        tf.data.Dataset.from_tensor_slices(ends)
+        .shuffle(len(ends), seed=seed, reshuffle_each_iteration=True)
+        .batch(sizes[0])
+        .map(windows.sequences, num_parallel_calls=1, deterministic=True)
+    )
+    return tf.data.Dataset.zip((sequences, pairs)).prefetch(4)
 
 
 def history_events(timelines: pa.Table, ids: list[bytes]) -> Events:

@@ -8,13 +8,15 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
 from components import contract, progress, storage
-from components.model.two_tower import Pairs, TwoTower
+from components.model.batches import Pairs, Sequences
+from components.model.two_tower import TwoTower
 from components.trainer import events
 from components.trainer.params import TrainerParams
 
@@ -83,7 +85,16 @@ def fit(
     Raises:
       FloatingPointError: the loss is not finite; the step and what to change are named.
     """
-    dataset = events.training_batches(windows, positions, params.batch_size, params.seed)
+    by_sequence = model.params.query_encoder == "transformer"
+    losses_of = cast(
+        Callable[..., dict[str, tf.Tensor]], model.sequence_losses_of if by_sequence else model.losses_of
+    )
+    if by_sequence:
+        ends = events.window_ends(windows.events, model.params.history_window)
+        sizes = (params.sequence_batch, params.batch_size)
+        dataset = events.sequence_batches(windows, ends, positions, sizes, params.seed)
+    else:
+        dataset = events.training_batches(windows, positions, params.batch_size, params.seed).map(_alone)
     steps = int(dataset.cardinality())
     length = steps * params.epochs
     if params.max_steps:
@@ -92,9 +103,9 @@ def fit(
 
     # AutoGraph would convert all of Keras (14 s) for control flow that is not there.
     @tf.function(autograph=False)
-    def step(pairs: Pairs) -> dict[str, tf.Tensor]:
+    def step(*batch: Pairs | Sequences) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:
-            losses = model.losses_of(pairs, training=True)
+            losses = losses_of(*batch, training=True)
             loss = model.total_loss(losses)
         variables = model.trainable_variables
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
@@ -114,8 +125,8 @@ def fit(
         text = f"epoch {epoch}/{epochs}"
         before = (epoch - 1) * steps
         in_epoch = min(steps, length - before)
-        for i, pairs in enumerate(dataset if in_epoch == steps else dataset.take(in_epoch)):
-            losses = step(pairs)
+        for i, batch in enumerate(dataset if in_epoch == steps else dataset.take(in_epoch)):
+            losses = step(*batch)
             if i % 10 == 0 or i == in_epoch - 1:
                 progress.report(before + i + 1, total, f"{text}  {_recall_text(best.recall)}")
             for name, value in losses.items():
@@ -146,6 +157,10 @@ def fit(
     best = dataclasses.replace(best, epochs=epoch)
     progress.report(total, total, f"best epoch {best.best_epoch}  {_recall_text(best.recall)}")
     return best
+
+
+def _alone(pairs: Pairs) -> tuple[Pairs]:
+    return (pairs,)
 
 
 def _recall_text(recall: dict[int, float]) -> str:

@@ -9,7 +9,7 @@ from components.params import Section
 
 class TrainerParams(Section):
     seed: int = Field(1, ge=0, description="seed of weights, shuffling, dropout and drawn negatives")
-    epochs: int = Field(6, ge=1, description="passes over the (prefix, next) pairs, at most")
+    epochs: int = Field(8, ge=1, description="passes over the (prefix, next) pairs, at most")
     max_steps: int = Field(
         0,
         ge=0,
@@ -21,6 +21,12 @@ class TrainerParams(Section):
     )
     uniform_negatives: int = Field(
         1024, ge=0, description="S, candidates drawn evenly from the catalogue beside the batch's own"
+    )
+    sequence_batch: int = Field(
+        128,
+        ge=1,
+        description="windows in a step of the transformer, which learns from every event of each at once; "
+        "`batch_size` pairs beside them are for the rating head and the genre tastes",
     )
     learning_rate: float = Field(
         4e-3, gt=0, le=1, description="of Adam, at its peak; it warms up and then decays to 0"

@@ -19,7 +19,7 @@ _VOCABULARY_OF = {
     "movie_encoder/movie_ids/embeddings": "movies",
     "movie_encoder/genres/embeddings": "genres",
     "movie_encoder/tags/embeddings": "tags",
-    "query_tower/genre_taste": "genres",
+    "genre_taste": "genres",
 }
 
 

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from components.model.retrieval_loss import RetrievalLoss, sampling_share
+from components.model.retrieval_loss import RetrievalLoss, sampling_share, shared_negatives_loss
 
 
 def naive_loss(queries, candidates, rows, share, weights, temperature):
@@ -84,3 +84,44 @@ def test_share_of_mixed_candidates():
     """B in-batch draws by frequency and S even draws over N movies."""
     share = sampling_share(tf.constant([0.5, 0.0]), 30, 10, 100)
     np.testing.assert_allclose(share, [(30 * 0.5 + 0.1) / 40, 0.1 / 40], rtol=1e-6)
+
+
+def test_shared_negatives_equal_a_naive_softmax(batch):
+    queries, candidates, _, _ = batch
+    positives, negatives = candidates[:4], candidates[4:]
+    hits = np.array([[True, False, False], [False] * 3, [False, True, True], [False] * 3])
+    weights = np.array([1.0, 0.3, 1.0, 0.5], np.float32)
+    got = shared_negatives_loss(
+        *(tf.constant(x) for x in (queries, positives, negatives, hits, weights)),
+        temperature=0.2,
+        catalogue=30,
+    )
+    total = 0.0
+    for i, query in enumerate(queries):
+        positive = query @ positives[i] / 0.2
+        rest = sum(
+            30 / 3 * np.exp(query @ n / 0.2) for n, hit in zip(negatives, hits[i], strict=True) if not hit
+        )
+        total += weights[i] * (np.log(np.exp(positive) + rest) - positive)
+    assert float(got) == pytest.approx(total / weights.sum(), rel=1e-5)
+
+
+def test_a_sample_of_negatives_estimates_the_full_softmax():
+    rng = np.random.default_rng(3)
+    unit = lambda x: (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)  # noqa: E731
+    queries, catalogue = unit(rng.normal(size=(3, 8))), unit(rng.normal(size=(500, 8)))
+    target = np.array([7, 100, 400])
+
+    def loss(rows):
+        hits = tf.constant(target[:, None] == rows[None])
+        return float(
+            shared_negatives_loss(
+                tf.constant(queries), tf.constant(catalogue[target]), tf.constant(catalogue[rows]), hits,
+                tf.ones(3), 0.5, 500,
+            )
+        )  # fmt: skip
+
+    full = loss(np.arange(500))
+    logits = queries @ catalogue.T / 0.5
+    assert full == pytest.approx(np.mean(np.log(np.exp(logits).sum(1)) - logits[range(3), target]), rel=1e-5)
+    assert np.mean([loss(rng.integers(0, 500, 50)) for _ in range(200)]) == pytest.approx(full, rel=0.01)

@@ -75,3 +75,26 @@ def test_whole_histories_end_with_the_last_event():
     np.testing.assert_array_equal(whole.now, now)
     np.testing.assert_array_equal(whole.rows, [[1, 2], [0, 3]])
     np.testing.assert_array_equal(whole.mask, [[True, True], [False, True]])
+
+
+def test_windows_cover_every_next_event_once():
+    lengths = [1, 0, 2, 7, 8, 9, 3]
+    log = events.Events(
+        *(np.arange(sum(lengths), dtype=t) for t in (np.int32, np.float32, np.int64)),
+        np.concatenate([[0], np.cumsum(lengths)]),
+    )
+    size = 4
+    ends = events.window_ends(log, size)
+    batch = events.Windows(log, size).sequences(tf.constant(ends))
+    asked = []
+    for i, end in enumerate(ends):
+        first = max(log.offsets[np.searchsorted(log.offsets, end, side="right") - 1], end - size + 1)
+        expected = np.arange(first, end + 1)
+        mask = batch.mask[i].numpy()
+        np.testing.assert_array_equal(mask, np.arange(size) >= size - len(expected))
+        np.testing.assert_array_equal(batch.rows[i].numpy()[mask], expected)
+        for name in ("target", "target_rating", "now"):
+            np.testing.assert_array_equal(getattr(batch, name)[i].numpy()[mask], expected + 1)
+            assert not getattr(batch, name)[i].numpy()[~mask].any()
+        asked += [*(expected + 1)]
+    np.testing.assert_array_equal(sorted(asked), events.pair_positions(log))

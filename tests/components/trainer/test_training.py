@@ -6,7 +6,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from components import contract, progress
-from components.model.two_tower import Pairs
+from components.model import user_features
+from components.model.batches import Pairs
 from components.trainer import events, fit, warm_start
 from components.trainer.eval_recall import EvalRecall
 from components.trainer.params import TrainerParams
@@ -32,10 +33,7 @@ def naive_recall(model, histories, targets, k):
             tf.constant([h.stop - h.start], tf.int64),
             tf.constant([targets.timestamps[targets.offsets[u]]], tf.int64),
         )
-        (encoded,) = model.encode_rows(pairs.rows)
-        features = model.user_features(pairs.history, pairs.now)
-        taste = tf.zeros([1, model.catalogue.genres.shape[1]])
-        scores = movies @ model.query(pairs.history, encoded, features, taste).numpy()[0]
+        scores = movies @ model.embed_query(pairs.history, pairs.now).numpy()[0]
         ranked = [row for row in np.argsort(-scores, kind="stable") if row not in set(histories.rows[h])]
         values.append(len(relevant & set(ranked[:k])) / len(relevant))
     return np.mean(values)
@@ -192,6 +190,10 @@ def test_warm_start_matches_rows_by_vocabulary_string(material, tmp_path):
         if name != "tags":  # unknown tags are dropped: there is no row for them
             np.testing.assert_array_equal(now[-1], saved[-1])
     np.testing.assert_array_equal(new.query_tower.get_weights()[0], old.query_tower.get_weights()[0])
+    # Tastes follow the genres, too.
+    for row, word in enumerate(material.vocabularies["genres"][:-1]):
+        saved_taste = old.query_tower._taste[before["genres"].index(word)]
+        np.testing.assert_array_equal(new.query_tower._taste[row], saved_taste)
 
 
 def test_warm_start_says_what_does_not_fit(material, tmp_path):
@@ -213,3 +215,54 @@ def test_a_loss_that_explodes_is_named(material, tmp_path):
     params = TrainerParams(epochs=1, batch_size=64)
     with pytest.raises(FloatingPointError, match=r"step 1 of epoch 1; lower trainer\.learning_rate"):
         fit.fit(model, material.windows, material.positions, dict, params, str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def by_sequence(material):
+    params = material.model_params.model_copy(update={"query_encoder": "transformer", "dropout": 0.0})
+    return dataclasses.replace(material, model_params=params)
+
+
+def test_a_transformer_learns_from_every_position_and_ranks_better(by_sequence, tmp_path):
+    params = TrainerParams(
+        seed=2,
+        epochs=6,
+        patience=6,
+        batch_size=128,
+        sequence_batch=16,
+        uniform_negatives=256,
+        learning_rate=0.01,
+    )
+    keras.utils.set_random_seed(params.seed)
+    model = by_sequence.build(seed=params.seed)
+    recall = EvalRecall(model, *held_out(by_sequence), ks=(10, params.monitor_k))
+    before = recall()[params.monitor_k]
+    result = fit.fit(model, by_sequence.windows, by_sequence.positions, recall, params, str(tmp_path))
+    assert result.recall[params.monitor_k] > 1.5 * before
+
+
+def test_negatives_that_are_the_whole_catalogue_are_a_full_softmax(by_sequence):
+    model = by_sequence.build()
+    size = model.catalogue.size
+    ends = events.window_ends(by_sequence.train, by_sequence.model_params.history_window)
+    sequences = by_sequence.windows.sequences(tf.constant(ends[:5]))
+    pairs = by_sequence.windows.pairs(tf.constant(by_sequence.positions[:4]))
+    model._uniform = size
+    got = float(model.sequence_losses_of(sequences, pairs, training=False)["retrieval"])
+
+    (encoded,) = model.encode_rows(sequences.rows)
+    dates = user_features.date_bumps(sequences.now, model._first, model._last)
+    queries = model.query_tower.every_position(sequences.history, encoded, dates).numpy()
+    movies = model.encode_rows(tf.range(size))[0]
+    scale, count = model.catalogue.popularity.scale, model.catalogue.rating_count
+    vectors = model.candidate_tower(movies, scale(count)).numpy()
+    without_own = model.candidate_tower(movies, scale(count - 1)).numpy()
+    losses, weights = [], []
+    for b, t in zip(*np.nonzero(sequences.mask.numpy()), strict=True):
+        target, query = int(sequences.target[b, t]), queries[b, t]
+        logits = vectors @ query / model.params.temperature
+        logits[target] = without_own[target] @ query / model.params.temperature
+        losses.append(np.log(np.exp(logits).sum()) - logits[target])
+        relevant = sequences.target_rating[b, t] >= contract.RELEVANT_RATING
+        weights.append(1.0 if relevant else model._low_rating_weight)
+    assert got == pytest.approx(np.average(losses, weights=weights), rel=1e-4)

@@ -1,0 +1,53 @@
+"""What one training step reads."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from components.model.history import History
+
+
+class Pairs(tf.experimental.ExtensionType):
+    """A batch of (prefix, next) pairs.
+
+    Attributes:
+      rows, ratings, timestamps, mask: the prefix's window, as in `History`.
+      target: int32[B], catalogue row of the next movie.
+      target_rating: float32[B], stars.
+      now: int64[B], time of the next event.
+    """
+
+    rows: tf.Tensor
+    ratings: tf.Tensor
+    timestamps: tf.Tensor
+    mask: tf.Tensor
+    target: tf.Tensor
+    target_rating: tf.Tensor
+    now: tf.Tensor
+
+    @property
+    def history(self) -> History:
+        return History(self.rows, self.ratings, self.timestamps, self.mask)
+
+
+class Sequences(tf.experimental.ExtensionType):
+    """A batch of windows of which every event has a next one.
+
+    Attributes:
+      rows, ratings, timestamps, mask: [B, W], as in `History`.
+      target: int32[B, W], catalogue row of the movie after each event.
+      target_rating: float32[B, W], stars.
+      now: int64[B, W], time of the movie after each event.
+    """
+
+    rows: tf.Tensor
+    ratings: tf.Tensor
+    timestamps: tf.Tensor
+    mask: tf.Tensor
+    target: tf.Tensor
+    target_rating: tf.Tensor
+    now: tf.Tensor
+
+    @property
+    def history(self) -> History:
+        return History(self.rows, self.ratings, self.timestamps, self.mask)

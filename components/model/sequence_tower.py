@@ -1,0 +1,140 @@
+"""The query tower as a causal transformer over the history."""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+import tf_keras as keras
+
+from components.model.history import History
+from components.model.params import ModelParams
+from components.model.towers import Sizes
+from components.model.user_features import scale_rating
+
+_DAY = 86_400.0
+
+
+class Block(keras.layers.Layer):
+    """Causal self-attention and a feed-forward layer, each normalised before and added to its input.
+
+    Attention is biased by a learnt number per head and distance (Shaw et al.,
+    "Self-Attention with Relative Position Representations", NAACL 2018, in the form of
+    Raffel et al., JMLR 2020), so an event's output depends on how far the others
+    lie back, not on where the window begins: what is learnt at every position of a
+    sequence holds for the last, where requests are answered.
+    """
+
+    def __init__(self, dim: int, heads: int, window: int, dropout: float, name: str) -> None:
+        super().__init__(name=name)
+        self._heads = heads
+        self._window = window
+        self._attention_norm = keras.layers.LayerNormalization(epsilon=1e-6, name="attention_norm")
+        self._qkv = keras.layers.Dense(3 * dim, use_bias=False, name="qkv")
+        self._join = keras.layers.Dense(dim, name="join")
+        self._forward_norm = keras.layers.LayerNormalization(epsilon=1e-6, name="forward_norm")
+        self._wide = keras.layers.Dense(4 * dim, activation="gelu", name="wide")
+        self._narrow = keras.layers.Dense(dim, name="narrow")
+        self._dropout = keras.layers.Dropout(dropout)
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        # Here, not above, so that the block's name is in the weight's.
+        shape = [self._heads, self._window]
+        self._bias = self.add_weight(name="distance_bias", shape=shape, initializer="zeros")
+        super().build(input_shape)
+
+    def call(self, x: tf.Tensor, mask: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """float32[B, W, D] from float32[B, W, D] and bool[B, W], true where there is an event."""
+        x += self._dropout(self._attend(self._attention_norm(x), mask), training=training)
+        hidden = self._wide(self._forward_norm(x))
+        return x + self._dropout(self._narrow(hidden), training=training)
+
+    def _attend(self, x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        shape = tf.shape(x)
+        split = tf.reshape(self._qkv(x), [shape[0], shape[1], 3, self._heads, -1])
+        query, key, value = (split[:, :, i] for i in range(3))
+        logits = tf.einsum("bqhd,bkhd->bhqk", query, key) / math.sqrt(x.shape[2] / self._heads)
+        position = tf.range(self._window)
+        distance = position[:, tf.newaxis] - position[tf.newaxis, :]
+        logits += tf.gather(self._bias, tf.maximum(distance, 0), axis=1)
+        visible = (distance >= 0)[tf.newaxis, tf.newaxis] & mask[:, tf.newaxis, tf.newaxis, :]
+        weights = tf.nn.softmax(tf.where(visible, logits, -1e9), axis=3)
+        joined = tf.einsum("bhqk,bkhd->bqhd", weights, value)
+        return self._join(tf.reshape(joined, shape))
+
+
+class SequenceTower(keras.layers.Layer):
+    """A history to a unit vector by a causal transformer over its events.
+
+    As SASRec (Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM
+    2018), over the shared movie encoding, with each event's stars and the time since
+    the one before as further inputs. Training asks for the next movie at every
+    position at once (`every_position`); a request reads the last one (`call`).
+    """
+
+    def __init__(self, sizes: Sizes, params: ModelParams) -> None:
+        super().__init__(name="query_tower")
+        dim = params.embedding_dim
+        self._events = keras.layers.Dense(dim, name="events")
+        self._blocks = [
+            Block(dim, params.attention_heads, params.history_window, params.dropout, f"block_{i}")
+            for i in range(params.attention_layers)
+        ]
+        self._norm = keras.layers.LayerNormalization(epsilon=1e-6, name="norm")
+        self._dropout = keras.layers.Dropout(params.dropout)
+        self._calendar = keras.layers.Dense(dim, use_bias=False, kernel_initializer="zeros", name="calendar")
+        self._taste = self.add_weight(
+            name="genre_taste",
+            shape=[sizes.genres + 1, dim],
+            initializer=keras.initializers.RandomNormal(stddev=1 / math.sqrt(dim)),
+        )
+        self._default = self.add_weight(
+            name="empty_history", shape=[dim], initializer=keras.initializers.RandomNormal(stddev=0.1)
+        )
+
+    def call(
+        self,
+        history: History,
+        encoded: tf.Tensor,
+        user_features: tf.Tensor,
+        calendar: tf.Tensor,
+        shown_taste: tf.Tensor,
+        given_taste: tf.Tensor,
+        training: bool = False,
+    ) -> tf.Tensor:
+        """float32[B, D] of length 1; arguments as `towers.QueryTower`, of which it needs fewer."""
+        del user_features, shown_taste
+        hidden = self._hidden(history, encoded, training)[:, -1]
+        present = tf.cast(tf.reduce_any(history.mask, axis=1, keepdims=True), tf.float32)
+        return self._joined(hidden, present, calendar, tf.linalg.matmul(given_taste, self._taste))
+
+    def every_position(
+        self, history: History, encoded: tf.Tensor, calendar: tf.Tensor, training: bool = False
+    ) -> tf.Tensor:
+        """float32[B, W, D] of length 1: position t answers for the events up to it.
+
+        Args:
+          history: windowed events; encoded: float32[B, W, D].
+          calendar: float32[B, W, NUM_DATES], of the event after each.
+        """
+        hidden = self._hidden(history, encoded, training)
+        return self._joined(hidden, tf.cast(history.mask, tf.float32)[:, :, tf.newaxis], calendar, 0.0)
+
+    def _joined(
+        self, hidden: tf.Tensor, present: tf.Tensor, calendar: tf.Tensor, given: tf.Tensor
+    ) -> tf.Tensor:
+        query = present * hidden + (1.0 - present) * self._default + self._calendar(calendar) + given
+        return tf.math.l2_normalize(query, axis=-1)
+
+    def _hidden(self, history: History, encoded: tf.Tensor, training: bool) -> tf.Tensor:
+        """float32[B, W, D]."""
+        times = history.timestamps
+        before = tf.concat([times[:, :1], times[:, :-1]], axis=1)
+        dated = (times > 0) & (before > 0)
+        gap = tf.where(dated, tf.maximum(times - before, 0), tf.zeros_like(times))
+        gap = tf.math.log1p(tf.cast(gap, tf.float32) / _DAY)
+        x = encoded + self._events(tf.stack([scale_rating(history.ratings), gap], axis=2))
+        x = self._dropout(x, training=training)
+        for block in self._blocks:
+            x = block(x, history.mask, training=training)
+        return self._norm(x)
