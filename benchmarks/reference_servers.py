@@ -6,6 +6,8 @@
   call of the SavedModel's signature, `make_tensor_proto`.
 - empty-threads, empty-asyncio: answer every Predict with an empty message, the
   floor of gRPC in Python with either server.
+- empty-queue: the same on serving/model_server/unary_calls.py, which the model
+  server uses instead.
 
 They are fixed: a comparison over time must compare with the same.
 """
@@ -15,7 +17,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
+import sys
 from concurrent import futures
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -81,9 +85,32 @@ async def empty_asyncio(port: int) -> None:
     await server.stop(None)
 
 
+async def empty_queue(port: int) -> None:
+    # Before this folder, in which serving.py hides the package.
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from tensorflow_serving.apis import predict_pb2
+
+    from serving.model_server.unary_calls import Call, Reply, UnaryCalls
+
+    async def predict(raw: bytes, call: Call) -> Reply:
+        predict_pb2.PredictRequest.FromString(raw)
+        return Reply(predict_pb2.PredictResponse().SerializeToString())
+
+    server = grpc.server(futures.ThreadPoolExecutor(1), options=_OPTIONS)
+    calls = UnaryCalls(server, {"/tensorflow.serving.PredictionService/Predict": predict})
+    server.add_insecure_port(f"127.0.0.1:{port}")
+    server.start()
+    calls.start()
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await stop.wait()
+    await asyncio.to_thread(server.stop(None).wait)
+    await calls.stop()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kind", choices=("naive", "empty-threads", "empty-asyncio"))
+    parser.add_argument("kind", choices=("naive", "empty-threads", "empty-asyncio", "empty-queue"))
     parser.add_argument("--model", help="a SavedModel's folder")
     parser.add_argument("--port", type=int, required=True)
     args = parser.parse_args()
@@ -94,7 +121,7 @@ def main() -> None:
     else:
         import uvloop
 
-        uvloop.run(empty_asyncio(args.port))
+        uvloop.run((empty_asyncio if args.kind == "empty-asyncio" else empty_queue)(args.port))
 
 
 if __name__ == "__main__":

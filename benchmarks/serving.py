@@ -385,7 +385,7 @@ def main() -> None:
         in_process = ceiling(model, requests, min(args.seconds, 1.5))
         start = cold_start(models, requests)
 
-        naive_port, ports, rest = free_port(), (free_port(), free_port()), free_port()
+        naive_port, ports, rest = free_port(), (free_port(), free_port(), free_port()), free_port()
         reference = str(ROOT / "benchmarks" / "reference_servers.py")
         ours_port = free_port()
         ours = stack.enter_context(started("ours", ours_command(models, ours_port, rest), ours_port, rest))
@@ -394,7 +394,7 @@ def main() -> None:
         )
         empty = [
             stack.enter_context(started(kind, [reference, kind, f"--port={port}"], port))
-            for kind, port in zip(("empty-threads", "empty-asyncio"), ports, strict=True)
+            for kind, port in zip(("empty-threads", "empty-asyncio", "empty-queue"), ports, strict=True)
         ]
         closed = closed_loop([ours, naive, *empty], requests, clients, args.rounds, args.seconds)
         turns = range(args.rounds)

@@ -1,4 +1,4 @@
-"""The contract's signatures in TensorFlow's terms."""
+"""What exported graphs are made of: the contract's signatures in TensorFlow's terms, and tables."""
 
 from __future__ import annotations
 
@@ -18,3 +18,13 @@ def input_specs(signature: str) -> list[tf.TensorSpec]:
 def neutral(item: contract.Input, batch: int | tf.Tensor) -> tf.Tensor:
     """[batch] or [batch, 1] of the value that changes nothing."""
     return tf.fill(item.shape(batch), tf.constant(item.neutral, item.dtype))
+
+
+def take(table: tf.Variable, rows: tf.Tensor) -> tf.Tensor:
+    """The rows [...] of a variable, as tf.gather.
+
+    `tf.gather(variable)` takes the variable for one that is updated sparsely: from
+    its first run on, whatever else reads the variable copies all of it
+    (TensorFlow's copy-on-read mode) - every embedding for every query.
+    """
+    return tf.gather(table.read_value(), rows)

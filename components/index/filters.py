@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from components import contract
 from components.index import catalogue as catalogues
+from components.tensors import take
 
 _WORD_BITS = 32
 # Value of each bit of a word; the last one is the sign.
@@ -78,7 +79,7 @@ class MovieFilters(tf.Module):
 
     def allow_rows(self, wanted: Wanted, rows: tf.Tensor) -> tf.Tensor:
         """bool[B, C]: which of each row's candidates `rows` (int32[B, C]) pass."""
-        return _passes(wanted, tf.gather(self._genres, rows), tf.gather(self._years, rows))
+        return _passes(wanted, take(self._genres, rows), take(self._years, rows))
 
     def allow_block(self, wanted: Wanted, start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
         """bool[B, stop - start]: which of a block of the catalogue pass."""

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from components import contract
 from components.index.histories import Histories
+from components.tensors import take
 
 
 class KnownUsers(tf.Module):
@@ -52,15 +53,15 @@ class KnownUsers(tf.Module):
         user = self._users.lookup(user_ids)
         known = user >= 0
         place = tf.maximum(user, 0)
-        start = tf.gather(self._offsets, place)
-        length = tf.where(known, tf.gather(self._offsets, place + 1) - start, 0)
+        start = take(self._offsets, place)
+        length = tf.where(known, take(self._offsets, place + 1) - start, 0)
         column = tf.range(tf.maximum(tf.reduce_max(length), 1))
         inside = column < length[:, tf.newaxis]
         event = tf.where(inside, start[:, tf.newaxis] + column, 0)
         return known, {
             contract.HISTORY_MOVIE_IDS: tf.where(
-                inside, tf.gather(movie_ids, tf.gather(self._rows, event)), contract.PAD_ID
+                inside, tf.gather(movie_ids, take(self._rows, event)), contract.PAD_ID
             ),
-            contract.HISTORY_RATINGS: tf.where(inside, tf.gather(self._ratings, event), 0.0),
-            contract.HISTORY_TIMESTAMPS: tf.where(inside, tf.gather(self._timestamps, event), 0),
+            contract.HISTORY_RATINGS: tf.where(inside, take(self._ratings, event), 0.0),
+            contract.HISTORY_TIMESTAMPS: tf.where(inside, take(self._timestamps, event), 0),
         }

@@ -18,7 +18,7 @@ from components.index.filters import MovieFilters, Wanted
 from components.index.known_users import KnownUsers
 from components.index.limits import checked
 from components.index.params import IndexParams
-from components.tensors import input_specs, neutral
+from components.tensors import input_specs, neutral, take
 
 Tensors = Mapping[str, tf.Tensor]
 # (queries, wanted, seen, needed, width, most) -> Candidates, as ExactSearch and ApproximateSearch.
@@ -101,7 +101,7 @@ class Retrieval(tf.Module):
     def similar(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         row = self._rows.lookup(inputs[contract.MOVIE_ID])
         k = tf.where(row >= 0, self._k(inputs[contract.K]), 0)
-        queries = tf.gather(self._embeddings, tf.maximum(row, 0))
+        queries = take(self._embeddings, tf.maximum(row, 0))
         wanted = MovieFilters.everything(tf.shape(row)[0], self._filters.words)
         seen = Seen.of(row[:, tf.newaxis])
         found = self._search(queries, wanted, seen, k, self._width(k), self._params.max_k)
@@ -127,7 +127,7 @@ class Retrieval(tf.Module):
                 }
                 return self._towers.embed_query(**versions, **repeated)
 
-            movies = tf.gather(self._embeddings, tf.maximum(asked, 0))
+            movies = take(self._embeddings, tf.maximum(asked, 0))
             return leave_one_out(history, rows, embed, movies, self._params.explain_history)
 
         shape = [tf.shape(asked)[0], tf.shape(asked)[1], contract.EXPLAIN_WIDTH]
@@ -228,7 +228,7 @@ class Retrieval(tf.Module):
             # A row's own pool ends where its need does: its answer must not
             # depend on what else is in the batch.
             inside = tf.range(tf.shape(pool.rows)[1]) < needed[:, tf.newaxis]
-            return diversify(pool.keep(inside), tf.gather(self._embeddings, pool.rows), diversity, width)
+            return diversify(pool.keep(inside), take(self._embeddings, pool.rows), diversity, width)
 
         found = Candidates(*tf.cond(tf.reduce_any(mixed), mix, lambda: pool.best(width)))
         return self._result(found, k, columns)
@@ -258,7 +258,7 @@ class Retrieval(tf.Module):
         reach = tf.minimum(width + tf.maximum(tf.reduce_max(seen.distinct()), 0), self._ids.shape[0])
         batch = tf.shape(seen.rows)[0]
         rows = tf.broadcast_to(tf.range(reach)[tf.newaxis], [batch, reach])
-        ranked = Candidates(rows, tf.gather(self._shares, rows))
+        ranked = Candidates(rows, take(self._shares, rows))
         return ranked.keep(~seen.holds(rows)).best(width)
 
     def _result(self, found: Candidates, k: tf.Tensor, columns: int) -> dict[str, tf.Tensor]:
@@ -274,17 +274,17 @@ class Retrieval(tf.Module):
         }
 
     def _names(self, rows: tf.Tensor) -> tf.Tensor:
-        return tf.gather(self._ids, tf.maximum(rows, 0))
+        return take(self._ids, tf.maximum(rows, 0))
 
     def _novelty(self, ids: tf.Tensor) -> tf.Tensor:
         """float32: -log2 of each movie's share of train ratings (Vargas & Castells 2011), NaN at pads."""
-        share = tf.gather(self._shares, tf.maximum(self._rows.lookup(ids), 0))
+        share = take(self._shares, tf.maximum(self._rows.lookup(ids), 0))
         return _nan_past_end(ids, -tf.math.log(share) / np.float32(np.log(2.0)))
 
     def _is_cold(self, ids: tf.Tensor) -> tf.Tensor:
         """float32: 1 where the movie has no train rating or is unknown."""
         rows = self._rows.lookup(ids)
-        return tf.cast((rows < 0) | tf.gather(self._cold, tf.maximum(rows, 0)), tf.float32)
+        return tf.cast((rows < 0) | take(self._cold, tf.maximum(rows, 0)), tf.float32)
 
 
 def _completed(inputs: Tensors, signature: str) -> dict[str, tf.Tensor]:

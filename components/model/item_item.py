@@ -13,6 +13,7 @@ from scipy.sparse import linalg
 from components.model.history import History
 from components.model.params import ModelParams
 from components.model.user_features import star_weight
+from components.tensors import take
 
 # Length that the longest item-item part of a candidate has beside its tower's unit
 # vector: short enough that the nearest neighbours of a movie remain the tower's.
@@ -143,12 +144,12 @@ class ItemItem(tf.Module):
           movie_index: int32[B, W], the events' rows of the movie vocabulary.
         """
         weights = tf.pow(2.0, -history.ages / self._half_life) * star_weight(history)
-        part = tf.einsum("bw,bwr->br", weights, tf.gather(self._history, movie_index))
+        part = tf.einsum("bw,bwr->br", weights, take(self._history, movie_index))
         part = self._gain * tf.math.l2_normalize(part, axis=1)
         return math.sqrt(1.0 + _PART**2) * tf.concat([tower, part, tf.zeros_like(tower[:, :1])], axis=1)
 
     def candidate(self, tower: tf.Tensor, movie_index: tf.Tensor) -> tf.Tensor:
         """float32[n, D + R] of length 1 from float32[n, D] of length 1 and int32[n]."""
-        part = tf.gather(self._candidate, movie_index)
+        part = take(self._candidate, movie_index)
         left = tf.maximum(_PART**2 - tf.reduce_sum(tf.square(part), axis=1, keepdims=True), 0.0)
         return tf.concat([tower, part, tf.sqrt(left)], axis=1) / math.sqrt(1.0 + _PART**2)

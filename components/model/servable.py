@@ -13,7 +13,7 @@ from components.model import rating_head, user_features
 from components.model.features import MovieFeatures
 from components.model.history import History, window
 from components.model.two_tower import TwoTower
-from components.tensors import input_specs
+from components.tensors import input_specs, take
 
 # (movie_id, year, genres, tags, rating_count) -> features, as Transform makes them.
 TransformMovies = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], MovieFeatures]
@@ -118,12 +118,12 @@ class Towers(tf.Module):
         history = self._history(movie_ids, ratings, timestamps)
         features = self._user_features(history, now)
         taste = self._taste(taste_genres, taste_weights)
-        encoded = tf.gather(self._encoded, history.rows)
-        shown = user_features.genre_taste(history, self._genres)
+        encoded = take(self._encoded, history.rows)
+        shown = user_features.genre_taste(history, self._genres.read_value())
         tower = self._query_tower(history, encoded, features, self._calendar(history, now), shown, taste)
         if self._item_item is None:
             return tower
-        return self._item_item.query(tower, history, tf.gather(self._movie_index, history.rows))
+        return self._item_item.query(tower, history, take(self._movie_index, history.rows))
 
     def _embed_query(
         self, history_movie_ids: tf.Tensor, history_ratings: tf.Tensor, history_timestamps: tf.Tensor,
@@ -158,19 +158,19 @@ class Towers(tf.Module):
         del user_id, taste_genres, taste_weights
         history = self._history(history_movie_ids, history_ratings, history_timestamps)
         features = self._user_features(history, now)
-        history_bias = tf.gather(self._bias, history.rows)
+        history_bias = take(self._bias, history.rows)
         user_bias = self._rating_head.user_bias(history, history_bias)
         residuals = self._rating_head.residuals(history, history_bias, user_bias)
         looked_up = tf.cast(self._rows.lookup(movie_ids), tf.int32)
         rows = tf.maximum(looked_up, 0)
         stars = self._rating_head(
-            tf.gather(self._encoded, rows),
-            tf.gather(self._encoded, history.rows),
+            take(self._encoded, rows),
+            take(self._encoded, history.rows),
             residuals,
             history.mask,
             user_bias,
-            tf.gather(self._bias, rows),
-            tf.gather(self._log_count, rows),
+            take(self._bias, rows),
+            take(self._log_count, rows),
             features,
         )
         return tf.where(looked_up >= 0, rating_head.clip_stars(stars), 0.0)

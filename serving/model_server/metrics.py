@@ -210,7 +210,11 @@ class Metrics:
 
     def set_queue_length(self, model: str, length: int) -> None:
         """How many requests wait for a batch of this model."""
-        self._queue_length.labels(model).set(length)
+        key = (self._queue_length, model)
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = self._queue_length.labels(model)
+        child.set(length)
 
     # --- versions ---------------------------------------------------------------
     def set_models(self, names: Iterable[str]) -> None:

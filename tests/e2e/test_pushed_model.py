@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+from tensorflow.python.saved_model import loader_impl
 
 from components import contract
 from components.evaluator import names
@@ -151,3 +152,19 @@ def test_similar_rate_status_and_gates(pushed_workspace, run):
     assert len(status["runs"]) == 1
     gates = pushed_workspace.command("gates", "--json").json()
     assert [g["name"] for g in gates["gates"]] == [g["name"] for g in run["gates"]]
+
+
+@pytest.mark.parametrize("model", [contract.MODEL, contract.MODEL_EXACT])
+def test_no_table_that_is_read_whole_is_gathered_as_a_variable(pushed_workspace, model):
+    # A ResourceGather makes every later read of its variable a copy of the whole.
+    (version,) = pushed_workspace.pushed
+    path = version.parent.parent / model / version.name
+    graph = loader_impl.parse_saved_model(str(path)).meta_graphs[0].graph_def
+    gathered = {
+        node.input[0]
+        for function in graph.library.function
+        for node in function.node_def
+        if node.op == "ResourceGather"
+    }
+    # Keras's embedding layers, which nothing else reads.
+    assert [name for name in gathered if "embedding_lookup" not in name] == []
