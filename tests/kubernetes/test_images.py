@@ -6,13 +6,16 @@ that debootstrap makes (a few minutes, Debian's mirrors).
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +60,14 @@ def run(*command: str, seconds: float = 1800, **options: Any) -> str:
     return done.stdout
 
 
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Test processes side by side build one after the other: who comes second finds the layers made."""
+    with (Path(tempfile.gettempdir()) / "marquee-test-images.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> str:
     if shutil.which("podman") is None or os.geteuid() != 0:
@@ -65,24 +76,26 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> str:
         )
     if os.environ.get("BASE"):
         return os.environ["BASE"]
-    if subprocess.run(["podman", "image", "exists", BASE], check=False).returncode:
-        if shutil.which("debootstrap") is None:
-            pytest.skip("NOT CHECKED: no base image: name one with $BASE, or install debootstrap")
-        folder = tmp_path_factory.mktemp("base") / "root"
-        packages = "--include=python3,python3-venv,ca-certificates"
-        run("debootstrap", "--variant=minbase", packages, "bookworm", str(folder))
-        run("sh", "-c", f"tar -C {folder} -c . | podman import - {BASE}")
+    with one_at_a_time():
+        if subprocess.run(["podman", "image", "exists", BASE], check=False).returncode:
+            if shutil.which("debootstrap") is None:
+                pytest.skip("NOT CHECKED: no base image: name one with $BASE, or install debootstrap")
+            folder = tmp_path_factory.mktemp("base") / "root"
+            packages = "--include=python3,python3-venv,ca-certificates"
+            run("debootstrap", "--variant=minbase", packages, "bookworm", str(folder))
+            run("sh", "-c", f"tar -C {folder} -c . | podman import - {BASE}")
     return BASE
 
 
 @pytest.fixture(scope="module")
 def images(base: str) -> dict[str, str]:
     """name -> image, built by what `make images` calls."""
-    out = run(
-        str(FOLDER / "images" / "build.sh"),
-        cwd=REPOSITORY,
-        env={**os.environ, "BASE": base, "ENGINE": "podman"},
-    )
+    with one_at_a_time():
+        out = run(
+            str(FOLDER / "images" / "build.sh"),
+            cwd=REPOSITORY,
+            env={**os.environ, "BASE": base, "ENGINE": "podman"},
+        )
     names = [path.parent.name for path in FOLDER.glob("images/*/Dockerfile")]
     version = out.rstrip().rpartition("marquee-")[2].split()[0].rpartition(":")[2]
     return {name: f"localhost/marquee-{name}:{version}" for name in names}
