@@ -18,6 +18,8 @@ from components.tensors import take
 # Length that the longest item-item part of a candidate has beside its tower's unit
 # vector: short enough that the nearest neighbours of a movie remain the tower's.
 _PART = 0.3
+# Of a candidate before it is scaled to a unit vector, and so of a query's tower part.
+_LENGTH = math.sqrt(1.0 + _PART**2)
 
 
 class Factors(NamedTuple):
@@ -133,7 +135,7 @@ class ItemItem(tf.Module):
         scale = _PART / longest
         self._history.assign(np.concatenate([factors.history, blank]))
         self._candidate.assign(np.concatenate([factors.candidate * scale, blank]))
-        self._gain.assign(self._weight / (factors.spread * scale))
+        self._gain.assign(_LENGTH * self._weight / (factors.spread * scale))
 
     def query(self, tower: tf.Tensor, history: History, movie_index: tf.Tensor) -> tf.Tensor:
         """float32[B, D + R]: `tower`, float32[B, D], with the item-item part of the history.
@@ -143,13 +145,15 @@ class ItemItem(tf.Module):
           history: windowed events.
           movie_index: int32[B, W], the events' rows of the movie vocabulary.
         """
-        weights = tf.pow(2.0, -history.ages / self._half_life) * star_weight(history)
+        # No division by a constant, nor a constant times all: TensorFlow's graph optimizer moves
+        # those about where it runs, and the same query would have another last bit there.
+        weights = tf.pow(2.0, history.ages * (-1.0 / self._half_life)) * star_weight(history)
         part = tf.einsum("bw,bwr->br", weights, take(self._history, movie_index))
         part = self._gain * tf.math.l2_normalize(part, axis=1)
-        return math.sqrt(1.0 + _PART**2) * tf.concat([tower, part, tf.zeros_like(tower[:, :1])], axis=1)
+        return tf.concat([_LENGTH * tower, part, tf.zeros_like(tower[:, :1])], axis=1)
 
     def candidate(self, tower: tf.Tensor, movie_index: tf.Tensor) -> tf.Tensor:
         """float32[n, D + R] of length 1 from float32[n, D] of length 1 and int32[n]."""
         part = take(self._candidate, movie_index)
         left = tf.maximum(_PART**2 - tf.reduce_sum(tf.square(part), axis=1, keepdims=True), 0.0)
-        return tf.concat([tower, part, tf.sqrt(left)], axis=1) / math.sqrt(1.0 + _PART**2)
+        return tf.concat([tower, part, tf.sqrt(left)], axis=1) * (1.0 / _LENGTH)

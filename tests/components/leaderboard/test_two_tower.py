@@ -37,11 +37,11 @@ def test_eval_recall_is_what_the_trainer_measured(split, model) -> None:
     assert model.parameters > split.catalogue.size * 16 / 2
 
 
-def test_scores_are_cosines_of_served_vectors_one_by_one(split, model) -> None:
+def test_scores_are_products_of_served_vectors_one_by_one(split, model) -> None:
     users = np.flatnonzero(split.test.targets.lengths > 0)
     queries = split.queries(split.test, users)
     many = model.score_many(queries)
-    assert np.abs(many).max() <= 1 + 1e-5
+    assert np.isfinite(many).all()
     for i in (0, len(users) - 1):
         alone = model.score_many(queries.take(np.array([i])))
         np.testing.assert_allclose(alone[0], many[i], atol=1e-5)

@@ -359,7 +359,8 @@ def test_many_tasks_share_an_async_client(serve):
     script = Script([RANKING])
 
     async def ask(address: str) -> list[list[str]]:
-        async with AsyncClient(address) as client:
+        # Sixty-four connections at once may wait for a busy machine longer than the default deadline.
+        async with AsyncClient(address, timeout_s=60) as client:
             rankings = await asyncio.gather(*(client.similar(str(number)) for number in range(64)))
         return [ranking.ids for ranking in rankings]
 
