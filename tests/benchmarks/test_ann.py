@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from workspace import REPOSITORY
 
+from components.model.params import ModelParams
+
 SIZE = {"movies": 2000, "users": 150, "ratings": 15_000, "queries": 64, "batch_size": 256}
 OPTIONS = ["--movies=2000", "--users=150", "--ratings=15000", "--queries=64", "--train-batch=256"]
 BARS = {
@@ -70,7 +72,9 @@ def test_vectors_come_from_trained_towers_and_are_kept(tmp_path):
     check(printed, written, [name for name in written["engines"] if not name.startswith("exact")])
     assert "trainer" in printed
     vectors, queries = np.load(tmp_path / "movies.npy"), np.load(tmp_path / "queries.npy")
-    assert vectors.shape == (2000, 64) and queries.shape == (64, 64)
+    params = ModelParams()
+    width = params.embedding_dim + params.item_item_dim  # what a config that says nothing trains
+    assert vectors.shape == (2000, width) and queries.shape == (64, width)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-4)
     # A user's history says something about what the user likes.
     assert np.sort(queries @ vectors.T, axis=1)[:, -10:].mean() > np.mean(queries @ vectors.T) + 0.2
