@@ -15,26 +15,18 @@ import pyarrow as pa
 import scipy.sparse as sp
 
 from components import contract
+from components.trainer.events import Events
 
 # One user in five is confirmatory.
 _CONFIRMATORY_ONE_IN: Final = 5
 
 
 @dataclasses.dataclass(frozen=True)
-class Histories:
-    """Events of one user after another, each user's in time order, oldest first.
+class Histories(Events):
+    """The trainer's flat lists, B of them, which may be empty here, with what a model may ask of them.
 
-    Attributes:
-      rows: int32[E], catalogue rows.
-      ratings: float32[E], stars.
-      timestamps: int64[E], Unix seconds.
-      offsets: int64[B + 1]: the events of list b are offsets[b] to offsets[b + 1].
+    Each list is in time order, oldest first.
     """
-
-    rows: np.ndarray
-    ratings: np.ndarray
-    timestamps: np.ndarray
-    offsets: np.ndarray
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -7,7 +7,23 @@ import tensorflow as tf
 from components.model.history import History
 
 
-class Pairs(tf.experimental.ExtensionType):
+class _Asked(tf.experimental.ExtensionType):
+    """Windows of events, and what came next after them (`History` is no tensor type, so no field)."""
+
+    rows: tf.Tensor
+    ratings: tf.Tensor
+    timestamps: tf.Tensor
+    mask: tf.Tensor
+    target: tf.Tensor
+    target_rating: tf.Tensor
+    now: tf.Tensor
+
+    @property
+    def history(self) -> History:
+        return History(self.rows, self.ratings, self.timestamps, self.mask)
+
+
+class Pairs(_Asked):
     """A batch of (prefix, next) pairs.
 
     Attributes:
@@ -17,20 +33,8 @@ class Pairs(tf.experimental.ExtensionType):
       now: int64[B], time of the next event.
     """
 
-    rows: tf.Tensor
-    ratings: tf.Tensor
-    timestamps: tf.Tensor
-    mask: tf.Tensor
-    target: tf.Tensor
-    target_rating: tf.Tensor
-    now: tf.Tensor
 
-    @property
-    def history(self) -> History:
-        return History(self.rows, self.ratings, self.timestamps, self.mask)
-
-
-class Sequences(tf.experimental.ExtensionType):
+class Sequences(_Asked):
     """A batch of windows of which every event has a next one.
 
     Attributes:
@@ -39,15 +43,3 @@ class Sequences(tf.experimental.ExtensionType):
       target_rating: float32[B, W], stars.
       now: int64[B, W], time of the movie after each event.
     """
-
-    rows: tf.Tensor
-    ratings: tf.Tensor
-    timestamps: tf.Tensor
-    mask: tf.Tensor
-    target: tf.Tensor
-    target_rating: tf.Tensor
-    now: tf.Tensor
-
-    @property
-    def history(self) -> History:
-        return History(self.rows, self.ratings, self.timestamps, self.mask)

@@ -9,7 +9,7 @@ import tf_keras as keras
 
 from components.model.history import History
 from components.model.params import ModelParams
-from components.model.towers import Sizes
+from components.model.towers import Sizes, without_history
 from components.model.user_features import scale_rating
 
 _DAY = 86_400.0
@@ -83,14 +83,7 @@ class SequenceTower(keras.layers.Layer):
         self._norm = keras.layers.LayerNormalization(epsilon=1e-6, name="norm")
         self._dropout = keras.layers.Dropout(params.dropout)
         self._calendar = keras.layers.Dense(dim, use_bias=False, kernel_initializer="zeros", name="calendar")
-        self._taste = self.add_weight(
-            name="genre_taste",
-            shape=[sizes.genres + 1, dim],
-            initializer=keras.initializers.RandomNormal(stddev=1 / math.sqrt(dim)),
-        )
-        self._default = self.add_weight(
-            name="empty_history", shape=[dim], initializer=keras.initializers.RandomNormal(stddev=0.1)
-        )
+        self._taste, self._default = without_history(self, sizes, dim)
 
     def call(
         self,

@@ -117,6 +117,16 @@ class CandidateTower(keras.layers.Layer):
         return tf.math.l2_normalize(encoded + self._mlp(x, training=training), axis=1)
 
 
+def without_history(tower: keras.layers.Layer, sizes: Sizes, dim: int) -> tuple[tf.Variable, tf.Variable]:
+    """What a query tower knows people by who have no history: float32[G, D] of tastes, float32[D] of none."""
+    normal = keras.initializers.RandomNormal
+    taste = tower.add_weight(
+        name="genre_taste", shape=[sizes.genres + 1, dim], initializer=normal(stddev=1 / math.sqrt(dim))
+    )
+    default = tower.add_weight(name="empty_history", shape=[dim], initializer=normal(stddev=0.1))
+    return taste, default
+
+
 class QueryTower(keras.layers.Layer):
     """A history to a unit vector, by recency-weighted views of what was watched.
 
@@ -133,16 +143,7 @@ class QueryTower(keras.layers.Layer):
         self._stars = self.add_weight(
             name="star_gate", shape=[2], initializer=keras.initializers.Constant([1.0, 0.0])
         )
-        self._taste = self.add_weight(
-            name="genre_taste",
-            shape=[sizes.genres + 1, params.embedding_dim],
-            initializer=keras.initializers.RandomNormal(stddev=1 / math.sqrt(params.embedding_dim)),
-        )
-        self._default = self.add_weight(
-            name="empty_history",
-            shape=[params.embedding_dim],
-            initializer=keras.initializers.RandomNormal(stddev=0.1),
-        )
+        self._taste, self._default = without_history(self, sizes, params.embedding_dim)
         self._mlp = Mlp(params.hidden, params.embedding_dim, params.dropout, "query_mlp")
 
     def call(

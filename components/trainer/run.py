@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -51,10 +52,47 @@ def run_fn(fn_args: FnArgs) -> None:
     if MAX_STEPS in config:
         params = TrainerParams.model_validate({**params.model_dump(), MAX_STEPS: config[MAX_STEPS]})
     keras.utils.set_random_seed(params.seed)
-
     transform = catalogue.MovieTransform(fn_args.transform_graph_path)
     movies = catalogue.load(read.read_movies(config[MOVIES]), transform)
     train = events.history_events(read.read_timelines(config[TIMELINES], contract.TRAIN), movies.ids)
+    held_out, last_epoch = None, None
+    if TESTED_RUN in config:
+        last_epoch = fit.FitResult.read(config[TESTED_RUN]).best_epoch
+    else:
+        asked = read.read_timelines(config[TIMELINES], contract.EVAL)
+        held_out = events.history_events(asked, movies.ids), events.target_events(asked, movies.ids)
+    model, result = fit_towers(
+        model_params, params, transform, movies, train, held_out, fn_args.model_run_dir, last_epoch
+    )
+    _log.info("kept epoch %d of %d: %s", result.best_epoch, result.epochs, result.recall)
+    result.write(fn_args.model_run_dir)
+
+    Towers(model, movies.ids, transform.genres, transform, transform.layer).save(fn_args.serving_model_dir)
+    warm_start.save(model, _vocabularies(transform), _weights_file(fn_args.serving_model_dir))
+
+
+def fit_towers(
+    model_params: ModelParams,
+    params: TrainerParams,
+    transform: catalogue.MovieTransform,
+    movies: catalogue.Movies,
+    train: events.Events,
+    held_out: tuple[events.Events, events.Events] | None,
+    log_dir: str,
+    last_epoch: int | None = None,
+) -> tuple[TwoTower, fit.FitResult]:
+    """Builds the two towers and fits them.
+
+    Args:
+      train: timelines; catalogue rows as in `movies`.
+      held_out: histories and targets of the eval split, on whose Recall@k the fit stops; None
+        if there is none.
+      log_dir: for TensorBoard.
+      last_epoch: see `fit.fit`.
+
+    Raises:
+      ValueError: nothing to train on.
+    """
     positions = events.pair_positions(train)
     if len(positions) < 2:
         raise ValueError(
@@ -64,29 +102,19 @@ def run_fn(fn_args: FnArgs) -> None:
     _log.info(
         "training on %d pairs of %d users, %d movies", len(positions), len(train.offsets) - 1, len(movies.ids)
     )
-
     windows = events.Windows(train, model_params.history_window)
     model = build(model_params, params, transform, movies, train, windows, positions)
-    vocabularies = {"movies": transform.movies, "genres": transform.genres, "tags": transform.tags}
     if params.warm_start:
-        warm_start.load(model, vocabularies, _weights_file(params.warm_start))
-    if TESTED_RUN in config:
-        last_epoch = fit.FitResult.read(config[TESTED_RUN]).best_epoch
-        result = fit.fit(model, windows, positions, dict, params, fn_args.model_run_dir, last_epoch)
-    else:
-        held_out = read.read_timelines(config[TIMELINES], contract.EVAL)
-        eval_recall = EvalRecall(
-            model,
-            events.history_events(held_out, movies.ids),
-            events.target_events(held_out, movies.ids),
-            ks=tuple(sorted({10, 100, params.monitor_k})),
-        )
-        result = fit.fit(model, windows, positions, eval_recall, params, fn_args.model_run_dir)
-    _log.info("kept epoch %d of %d: %s", result.best_epoch, result.epochs, result.recall)
-    result.write(fn_args.model_run_dir)
+        warm_start.load(model, _vocabularies(transform), _weights_file(params.warm_start))
+    eval_recall: Callable[[], dict[int, float]] = dict
+    if held_out is not None:
+        ks = tuple(sorted({10, 100, params.monitor_k}))
+        eval_recall = EvalRecall(model, *held_out, ks=ks)
+    return model, fit.fit(model, windows, positions, eval_recall, params, log_dir, last_epoch)
 
-    Towers(model, movies.ids, transform.genres, transform, transform.layer).save(fn_args.serving_model_dir)
-    warm_start.save(model, vocabularies, _weights_file(fn_args.serving_model_dir))
+
+def _vocabularies(transform: catalogue.MovieTransform) -> dict[str, list[bytes]]:
+    return {"movies": transform.movies, "genres": transform.genres, "tags": transform.tags}
 
 
 def _weights_file(model_dir: str) -> str:

@@ -30,8 +30,7 @@ from components.leaderboard.models import neural
 from components.leaderboard.split import Histories, Part, Queries, Split
 from components.model.params import ModelParams
 from components.model.servable import Towers
-from components.trainer import catalogue, events, fit, run
-from components.trainer.eval_recall import EvalRecall
+from components.trainer import catalogue, run
 from components.trainer.params import TrainerParams
 from components.transform.params import TransformParams
 from components.transform.preprocessing import custom_config, preprocessing_fn
@@ -82,21 +81,13 @@ class TwoTower(Model):
             _transform_graph(split.catalogue.table, TransformParams.model_validate(dict(self.transform)))
         )
         movies = catalogue.load(split.catalogue.table, transform)
-        train = _events(split.train)
-        positions = events.pair_positions(train)
-        windows = events.Windows(train, model_params.history_window)
-        model = run.build(model_params, params, transform, movies, train, windows, positions)
-        held_out = _asked(split.eval)
-        eval_recall: Any = dict
-        last_epoch = self.last_epoch or None
-        if len(held_out.targets.rows):
-            last_epoch = None
-            eval_recall = EvalRecall(
-                model, _events(held_out.history), _events(held_out.targets),
-                ks=tuple(sorted({10, 100, params.monitor_k})),
-            )  # fmt: skip
+        asked = _asked(split.eval)
+        held_out = (asked.history, asked.targets) if len(asked.targets) else None
+        last_epoch = None if held_out else self.last_epoch or None
         with tempfile.TemporaryDirectory(prefix="marquee-leaderboard-") as logs:
-            self._result = fit.fit(model, windows, positions, eval_recall, params, logs, last_epoch)
+            model, self._result = run.fit_towers(
+                model_params, params, transform, movies, split.train, held_out, logs, last_epoch
+            )
         self._ids = np.array(movies.ids, object)
         self._window = model_params.history_window
         self._towers = Towers(model, movies.ids, transform.genres, transform, transform.layer)
@@ -157,12 +148,6 @@ def _dense(values: np.ndarray, pad: Any, lists: Histories) -> tf.Tensor:
     matrix = np.full((len(lists), int(lists.lengths.max(initial=1))), pad, values.dtype)
     matrix[lists.owner, _places(lists)] = values
     return tf.constant(matrix)
-
-
-def _events(histories: Histories) -> events.Events:
-    """The trainer's form, which has no empty records."""
-    some = histories.take(np.flatnonzero(histories.lengths > 0))
-    return events.Events(some.rows, some.ratings, some.timestamps, some.offsets)
 
 
 def _asked(part: Part) -> Part:
