@@ -47,6 +47,24 @@ RELEVANT_RATING: Final = 4.0
 MIN_RATING: Final = 0.5
 MAX_RATING: Final = 5.0
 
+
+def rating_of_weight(weight: Any) -> Any:
+    """The rating that an event of a log without ratings has: above 4 and up to 5 stars.
+
+    Such a log has events of different weight (a view, a purchase) at most. The
+    strongest reads as 5 stars, a weaker one as fewer, and all are relevant.
+
+    Args:
+      weight: a number or an array, above 0 and at most 1: its share of the strongest event's.
+    """
+    return RELEVANT_RATING + weight * (MAX_RATING - RELEVANT_RATING)
+
+
+def weight_of_rating(rating: Any) -> Any:
+    """The inverse of `rating_of_weight`."""
+    return (rating - RELEVANT_RATING) / (MAX_RATING - RELEVANT_RATING)
+
+
 # --- timelines: one tf.Example per user and split ---------------------------
 USER_ID: Final = "user_id"
 HISTORY_MOVIE_IDS: Final = "history_movie_ids"  # bytes list, oldest first
@@ -307,6 +325,9 @@ PINNED: Final = "PINNED"  # a file of this name keeps a version from retention
 GATES: Final = "gates.json"  # verdicts, in the blessing artifact
 METRICS: Final = "metrics.json"  # overall and by slice, in the evaluation artifact
 FIT: Final = "fit.json"  # what a fit came to, in the model_run artifact
+
+# In both of ExampleGen's Examples artifacts, beside the splits.
+FEATURES: Final = "features.json"  # what their columns mean
 
 # In ExampleGen's quarantine artifact.
 BAD_ROWS: Final = "bad_rows.jsonl"  # table, file, line, kind and reason of every row set aside

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from components import contract, storage
+from components.features import Features
 from components.pusher import versions
 from pipeline.errors import InputError
 from pipeline.titles import IdsOnly, Movie, Titles
@@ -135,6 +136,11 @@ class Servable(abc.ABC):
     def known_users(self) -> int | None:
         """How many users' histories the model carries; None if unknown."""
         return int(self.files.info["known_users"]) if self.files else None
+
+    @property
+    def features(self) -> Features:
+        """What the model knows of items and users; MovieLens's where that is not at hand."""
+        return Features.model_validate(self.files.info.get("features", {}) if self.files else {})
 
     def ask(self, signature: str, **given: Any) -> dict[str, np.ndarray]:
         """Answers one request.

@@ -17,6 +17,7 @@ from components.example_gen import features
 from components.example_gen.artifact import describe, write_split
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.read import read_movies, read_timelines, split_uri
+from components.features import Features
 
 TIMELINES = "timelines"
 MOVIES = "movies"
@@ -44,5 +45,6 @@ class Executor(base_executor.BaseExecutor):
         ):
             artifact = artifact_utils.get_single_instance(output_dict[key])
             describe(artifact, [split])
+            Features.read(uri).write(artifact.uri)
             write_split(split_uri(artifact.uri, split), sizes, table.__getitem__, params.events_per_shard)
         logging.info("all events: %d records, %d ratings", len(timelines), events.sum())

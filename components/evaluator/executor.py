@@ -15,6 +15,7 @@ from components.evaluator import report
 from components.evaluator.comparable import has_model, what_is_missing
 from components.evaluator.gates import judge
 from components.evaluator.params import EvaluatorParams
+from components.features import Features
 from components.pusher.versions import VERSION_PROPERTY
 
 _log = logging.getLogger(__name__)
@@ -67,7 +68,9 @@ class Executor(executor.Executor):
         version = baseline.get_string_custom_property(VERSION_PROPERTY) if baseline else ""
         results = read_results(evaluation, version)
         report.write_metrics(evaluation, results)
-        gates = judge(results.candidate.overall, results.paired, params)
+        examples = artifact_utils.get_single_uri(input_dict[standard_component_specs.EXAMPLES_KEY])
+        implicit = Features.read(examples).implicit
+        gates = judge(results.candidate.overall, results.paired, params, implicit)
         blessing = artifact_utils.get_single_instance(output_dict[standard_component_specs.BLESSING_KEY])
         report.write_gates(blessing.uri, gates)
         _bless(blessing, all(gate.ok for gate in gates), model, baseline)

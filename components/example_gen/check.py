@@ -45,7 +45,8 @@ class Report:
       users, items, rated_items, events: counts; items are the catalogue's.
       density: share of (user, rated item) pairs that have an event.
       first_second, last_second: Unix time of the first and last event.
-      ratings: events by stars.
+      implicit: whether the events have no ratings.
+      ratings: events by stars; implicit ones by weight.
       years: events by year (UTC).
       per_user, per_item: quantiles of the events of each, unrated items apart.
       anomalies: what is legal, and worth a look.
@@ -64,6 +65,7 @@ class Report:
     density: float
     first_second: int
     last_second: int
+    implicit: bool
     ratings: dict[str, int]
     years: dict[str, int]
     per_user: dict[str, int]
@@ -112,7 +114,7 @@ def check(layout: Layout, params: ExampleGenParams, bad_rows: Path | None = None
             require_splits(data.log, known, params, layout.ratings.files[0].name)
         except DataError as error:
             stops.append(str(error))
-        figures = _figures(data.log, params.buffer_rows)
+        figures = _figures(data.log, params.buffer_rows, layout.implicit)
         per_user = np.diff(data.log.offsets)
         rated = figures.per_item[figures.per_item > 0]
         events = int(data.log.offsets[-1])
@@ -131,6 +133,7 @@ def check(layout: Layout, params: ExampleGenParams, bad_rows: Path | None = None
             density=events / (len(per_user) * len(rated)),
             first_second=figures.first_second,
             last_second=figures.last_second,
+            implicit=layout.implicit,
             ratings=figures.ratings,
             years=figures.years,
             per_user=_quantiles(per_user),
@@ -140,7 +143,7 @@ def check(layout: Layout, params: ExampleGenParams, bad_rows: Path | None = None
         )
 
 
-def _figures(log: Log, rows: int) -> _Figures:
+def _figures(log: Log, rows: int, implicit: bool) -> _Figures:
     stars: dict[float, int] = {}
     years: dict[int, int] = {}
     per_item = np.zeros(len(log.item_ids), np.int64)
@@ -149,9 +152,12 @@ def _figures(log: Log, rows: int) -> _Figures:
         events = log.events(start, end)
         per_item += np.bincount(events.movies, minlength=len(per_item))
         # Half stars are what most logs have; a finer scale falls into its bins.
-        for value, count in zip(
-            *np.unique(np.round(events.ratings * 2) / 2, return_counts=True), strict=True
-        ):
+        values = (
+            contract.weight_of_rating(events.ratings).round(3)
+            if implicit
+            else np.round(events.ratings * 2) / 2
+        )
+        for value, count in zip(*np.unique(values, return_counts=True), strict=True):
             stars[float(value)] = stars.get(float(value), 0) + int(count)
         times = events.timestamps
         year = times.astype("datetime64[s]").astype("datetime64[Y]").astype(np.int64) + 1970

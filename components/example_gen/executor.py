@@ -23,6 +23,7 @@ from components.example_gen.params import ExampleGenParams
 from components.example_gen.quarantine import Quarantine
 from components.example_gen.read import split_uri
 from components.example_gen.totals import Totals, require_splits, totals
+from components.features import Features
 
 DATA_PATH = "data_path"
 TIMELINES = "timelines"
@@ -63,6 +64,9 @@ class Executor(base_executor.BaseExecutor):
             require_splits(data.log, known, params, layout.ratings.files[0].name)
             _write_timelines(output_dict[TIMELINES], data, known, params)
             _write_movies(output_dict[MOVIES], data, known, params)
+            meaning = Features(feedback="implicit" if layout.implicit else "explicit")
+            for key in (TIMELINES, MOVIES):
+                meaning.write(artifact_utils.get_single_uri(output_dict[key]))
             account = accounts.account(data, known, bad)
             folder = artifact_utils.get_single_uri(output_dict[QUARANTINE])
             storage.copy_file(str(bad_rows), storage.join(folder, contract.BAD_ROWS))

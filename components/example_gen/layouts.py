@@ -31,6 +31,7 @@ PARQUET: Final = "parquet"
 USER: Final = "user"
 ITEM: Final = "item"
 RATING: Final = "rating"
+EVENT: Final = "event"
 TIME: Final = "time"
 TITLE: Final = "title"
 YEAR: Final = "year"
@@ -72,6 +73,11 @@ class Layout:
     tags: TableFiles | None = None
 
     @property
+    def implicit(self) -> bool:
+        """Whether the events have no ratings."""
+        return RATING not in self.ratings.columns
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """Every file that is read."""
         tables = (self.ratings, self.items, self.tags)
@@ -85,11 +91,12 @@ class Layout:
                 latin1 = " (Latin-1)" if table.format and table.format.latin1 else ""
                 more = f" and {len(table.files) - 1} more" if len(table.files) > 1 else ""
                 texts.append(table.files[0].name + more + latin1)
-        notes = [
-            note
-            for role, note in ((RATING, "every event counts as 5 stars"), (TIME, "in the order of the rows"))
-            if role not in self.ratings.columns
-        ]
+        notes = []
+        if self.implicit:
+            weights = f"by {self.ratings.columns[EVENT]}" if EVENT in self.ratings.columns else "alike"
+            notes.append(f"no ratings: events count {weights}")
+        if TIME not in self.ratings.columns:
+            notes.append("in the order of the rows")
         return "; ".join([f"{self.name}: {', '.join(texts)}", *notes])
 
 
@@ -210,7 +217,8 @@ def _own(name: str, path: Path, params: ExampleGenParams) -> Layout:
             path.name,
             f"layout {name} needs example_gen.columns: which columns mean user, item, rating and time",
         )
-    kinds: dict[str, Kind] = {USER: "id", ITEM: "id", RATING: "number", TIME: f"time:{params.time_unit}"}  # type: ignore[dict-item]
+    time: Kind = f"time:{params.time_unit}"  # type: ignore[assignment]
+    kinds: dict[str, Kind] = {USER: "id", ITEM: "id", RATING: "number", EVENT: "id", TIME: time}
     folder = path if path.is_dir() else path.parent
     items_file = folder / params.items if params.items else None
     files = tuple(

@@ -12,7 +12,7 @@ from components import contract
 from components.params import Section
 
 LayoutName = Literal["auto", "movielens-csv", "movielens-dat", "movielens-100k", "pairs", "csv", "parquet"]
-COLUMN_ROLES: Final = ("user", "item", "rating", "time")
+COLUMN_ROLES: Final = ("user", "item", "rating", "event", "time")
 ITEM_ROLES: Final = ("item", "title", "year", "genres")
 
 
@@ -54,8 +54,14 @@ class ExampleGenParams(Section):
     columns: dict[str, str] = Field(
         {},
         description="columns of your own log: user and item, and rating and time where it has them, such as "
-        "{user: customer_id, item: sku, rating: stars, time: at}. Without a rating every event counts as "
-        "5 stars; without a time the order of the rows counts",
+        "{user: customer_id, item: sku, rating: stars, time: at}. Without a rating feedback is implicit: "
+        "there is no rating head, and events count alike, or by `event_weights` of a column `event`; without "
+        "a time the order of the rows counts",
+    )
+    event_weights: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        {},
+        description="of a log without ratings: how much each value of the column `event` says, such as "
+        "{view: 1, cart: 3, purchase: 6}. Only their proportions count; any other value is a bad row",
     )
     items: str | None = Field(
         None,
@@ -90,10 +96,11 @@ class ExampleGenParams(Section):
         description="share of the rows of a table (ratings, items, tags) that may be bad and are set aside; "
         "with more the run stops and shows the first",
     )
-    repeated: Literal["bad", "first", "last"] = Field(
+    repeated: Literal["bad", "first", "last", "strongest"] = Field(
         "bad",
         description="what an item that a user rates again is. bad: a bad row; first, last: only that event "
-        "of the user's with the item is kept, and the others are counted as left out",
+        "of the user's with the item is kept, and the others are counted as left out; strongest: likewise "
+        "the one rated highest or of the largest weight, of equals the last",
     )
     start: Date = Field(None, description="events before this date are left out; null: none are")
     end: Date = Field(None, description="events from this date on are left out; null: none are")
@@ -144,6 +151,10 @@ class ExampleGenParams(Section):
                 missing := [role for role in known[:2] if role in ("user", "item") and role not in given]
             ):
                 raise ValueError(f"{key} must name a column for {' and '.join(missing)}")
+        if "event" in self.columns and "rating" in self.columns:
+            raise ValueError("columns names both rating and event; events without ratings have weights")
+        if ("event" in self.columns) != bool(self.event_weights):
+            raise ValueError("columns.event and event_weights go together: give both or neither")
         if self.items is not None and not self.item_columns:
             raise ValueError("items is given without item_columns; expected at least {item: COLUMN}")
         if self.rating_scale[0] >= self.rating_scale[1]:

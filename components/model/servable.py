@@ -69,8 +69,10 @@ class Towers(tf.Module):
         self._encoded = _buffer(model.encode_catalogue(), "encoded_movies")
         count = model.catalogue.rating_count
         self._genres = _buffer(model.catalogue.genres, "movie_genres")
-        self._bias = _buffer(model.rating_head.movie_bias(count, model.catalogue.rating_sum), "movie_bias")
-        self._log_count = _buffer(np.log1p(count), "movie_log_count")
+        if model.rating_head is not None:
+            bias = model.rating_head.movie_bias(count, model.catalogue.rating_sum)
+            self._bias = _buffer(bias, "movie_bias")
+            self._log_count = _buffer(np.log1p(count), "movie_log_count")
         # AutoGraph is not needed (there is no Python control flow over tensors)
         # and would convert all of Keras.
         self.embed_query = tf.function(
@@ -146,8 +148,10 @@ class Towers(tf.Module):
         user_id: tf.Tensor, now: tf.Tensor, taste_genres: tf.Tensor, taste_weights: tf.Tensor,
         movie_ids: tf.Tensor,
     ) -> tf.Tensor:  # fmt: skip
-        """float32[B, M] stars within the scale; 0 for a padded or unknown movie."""
+        """float32[B, M] stars within the scale; 0 for a pad, an unknown movie, or without a rating head."""
         del user_id, taste_genres, taste_weights
+        if self._rating_head is None:
+            return tf.zeros(tf.shape(movie_ids))
         history = self._history(history_movie_ids, history_ratings, history_timestamps)
         features = self._user_features(history, now)
         history_bias = tf.gather(self._bias, history.rows)

@@ -77,6 +77,8 @@ class TwoTower(keras.Model):
       rating_weight: weight of the rating head's squared error in the loss.
       low_rating_weight: weight in the retrieval loss of a positive rated below
         the relevance threshold (1 = as much as a relevant one).
+      implicit: the events have weights instead of ratings. There is no rating
+        head, and a positive counts by its own event's weight.
     """
 
     def __init__(
@@ -89,13 +91,14 @@ class TwoTower(keras.Model):
         uniform_negatives: int = 0,
         rating_weight: float = 1.0,
         low_rating_weight: float = 1.0,
+        implicit: bool = False,
     ) -> None:
         super().__init__()
         self.params = params
         self.encoder = MovieEncoder(sizes, params)
         self.query_tower = QueryTower(sizes, params)
         self.candidate_tower = CandidateTower(params)
-        self.rating_head = RatingHead(params, global_mean)
+        self.rating_head = None if implicit else RatingHead(params, global_mean)
         self.standardise = keras.layers.Normalization(name="user_features")
         self._retrieval_loss = RetrievalLoss(params.temperature)
         self._uniform = uniform_negatives
@@ -153,11 +156,11 @@ class TwoTower(keras.Model):
 
     # --- training ------------------------------------------------------------------
     def total_loss(self, losses: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Scalar: retrieval loss + rating_weight x squared error (stars) of the rating head."""
-        return losses["retrieval"] + self._rating_weight * losses["rating"]
+        """Scalar: retrieval loss + rating_weight x squared error (stars) of the rating head, if any."""
+        return losses["retrieval"] + self._rating_weight * losses.get("rating", 0.0)
 
     def losses_of(self, pairs: Pairs, training: bool) -> dict[str, tf.Tensor]:
-        """The two scalar losses by name, before they are weighted."""
+        """The scalar losses by name, before they are weighted: retrieval, and rating with a rating head."""
         history, target = pairs.history, pairs.target
         batch = tf.shape(target)[0]
         taste = tf.zeros([batch, self._genres.shape[1]])
@@ -173,10 +176,18 @@ class TwoTower(keras.Model):
         popularity = self.catalogue.popularity.scale(tf.gather(self._count, rows) - own)
         candidates = self.candidate_tower(encoded, popularity, training=training)
         share = sampling_share(tf.gather(self._frequency, rows), batch, self._uniform, self.catalogue.size)
-        weights = tf.where(pairs.target_rating >= contract.RELEVANT_RATING, 1.0, self._low_rating_weight)
+        weights = self._positive_weights(pairs.target_rating)
         retrieval = self._retrieval_loss(query, candidates, rows, share, weights)
+        if self.rating_head is None:
+            return {"retrieval": retrieval}
         stars = self._rate_pairs(pairs, history, in_history, encoded[:batch], features, training)
         return {"retrieval": retrieval, "rating": tf.reduce_mean(tf.square(stars - pairs.target_rating))}
+
+    def _positive_weights(self, ratings: tf.Tensor) -> tf.Tensor:
+        """float32[B]: what each positive counts in the retrieval loss."""
+        if self.rating_head is None:
+            return contract.weight_of_rating(ratings)
+        return tf.where(ratings >= contract.RELEVANT_RATING, 1.0, self._low_rating_weight)
 
     def _drop_histories(self, history: History, taste: tf.Tensor) -> tuple[History, tf.Tensor]:
         """Give a share of the queries their history's genre tastes, in its place or beside it."""
@@ -199,6 +210,7 @@ class TwoTower(keras.Model):
         training: bool,
     ) -> tf.Tensor:
         """float32[B] stars for each pair's target, whose own rating its movie's mean leaves out."""
+        assert self.rating_head is not None
         count = tf.gather(self._count, pairs.target) - 1.0
         total = tf.gather(self._sum, pairs.target) - pairs.target_rating
         history_bias = self._history_movie_bias(history)
@@ -218,6 +230,7 @@ class TwoTower(keras.Model):
         return stars[:, 0]
 
     def _history_movie_bias(self, history: History) -> tf.Tensor:
+        assert self.rating_head is not None
         return self.rating_head.movie_bias(
             tf.gather(self._count, history.rows), tf.gather(self._sum, history.rows)
         )

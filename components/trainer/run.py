@@ -11,6 +11,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components import contract, storage
 from components.example_gen import read
+from components.features import Features
 from components.model import user_features
 from components.model.params import ModelParams
 from components.model.servable import Towers
@@ -66,7 +67,8 @@ def run_fn(fn_args: FnArgs) -> None:
     )
 
     windows = events.Windows(train, model_params.history_window)
-    model = build(model_params, params, transform, movies, train, windows, positions)
+    meaning = Features.read(config[TIMELINES])
+    model = build(model_params, params, transform, movies, train, windows, positions, meaning.implicit)
     vocabularies = {"movies": transform.movies, "genres": transform.genres, "tags": transform.tags}
     if params.warm_start:
         warm_start.load(model, vocabularies, _weights_file(params.warm_start))
@@ -101,6 +103,7 @@ def build(
     train: events.Events,
     windows: events.Windows,
     positions: np.ndarray,
+    implicit: bool = False,
 ) -> TwoTower:
     """A fresh model with every weight created and the user features standardised."""
     model = TwoTower(
@@ -111,6 +114,7 @@ def build(
         uniform_negatives=params.uniform_negatives,
         rating_weight=params.rating_weight,
         low_rating_weight=params.low_rating_weight,
+        implicit=implicit,
     )
     rng = np.random.default_rng(params.seed)
     sample = rng.choice(positions, min(_ADAPT_SAMPLE, len(positions)), replace=False)
