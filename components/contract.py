@@ -96,19 +96,36 @@ RATING_COUNT: Final = "rating_count"  # int64, train ratings
 RATING_MEAN: Final = "rating_mean"  # float, mean of the train ratings in stars, 0 if none
 MOVIE_FEATURES: Final = (MOVIE_ID, TITLE, YEAR, GENRES, TAGS, RATING_COUNT, RATING_MEAN)
 
+# A data set's own columns (`item_features` of the config) come after these, by
+# their names: categorical and multi as bytes lists, number as a float list of one
+# or none, text as bytes.
+
 # --- what Transform makes of a movie ----------------------------------------
 MOVIE_INDEX: Final = "movie_index"  # int64[1]: row in the movie vocabulary, its size if out of vocabulary
-GENRE_INDICES: Final = "genre_indices"  # int64 list, out of vocabulary -> vocabulary size
-TAG_INDICES: Final = "tag_indices"  # int64 list: rows of the tag vocabulary, unknown tags dropped
-TAG_WEIGHTS: Final = "tag_weights"  # float list: TF-IDF, same length as tag_indices
-YEAR_SCALED: Final = "year_scaled"  # float[1]: z-score over the movies that have a year, 0 if none
-YEAR_KNOWN: Final = "year_known"  # float[1]: 1 if the movie has a year
 POPULARITY_SCALED: Final = "popularity_scaled"  # float[1]: z-score of log(1 + rating_count)
+MOVIE_VOCABULARY: Final = "movies"  # file inside the transform graph, by descending rating_count
 
-# Vocabulary files inside the transform graph.
-MOVIE_VOCABULARY: Final = "movies"  # by descending rating_count
-GENRE_VOCABULARY: Final = "genres"
-TAG_VOCABULARY: Final = "tags"
+
+# Of each feature of the movies, MovieLens's or a data set's own. Its vocabulary file has its name.
+def indices(feature: str) -> str:
+    """int64 list: rows of its vocabulary; unknown ones are its size, or dropped where there are weights."""
+    return f"{feature}_indices"
+
+
+def weights(feature: str) -> str:
+    """float list beside `indices`: TF-IDF."""
+    return f"{feature}_weights"
+
+
+def scaled(feature: str) -> str:
+    """float[1]: z-score over the movies that have a value, 0 for one that has none."""
+    return f"{feature}_scaled"
+
+
+def known(feature: str) -> str:
+    """float[1]: 1 if the movie has a value."""
+    return f"{feature}_known"
+
 
 # --- signatures ---------------------------------------------------------------
 DType = Literal["string", "float32", "int32", "int64"]
@@ -196,6 +213,8 @@ EMBEDDING: Final = "embedding"
 EXAMPLES: Final = "examples"
 
 PAD_ID: Final = b""  # pads ids in and out
+# Stands for a number that is not known: JSON has no NaN. float32's lowest.
+UNKNOWN_NUMBER: Final = -3.4028234663852886e38
 PAD_SCORE: Final = 0.0  # beside a padded id; strict JSON parsers refuse NaN
 
 _HISTORY = (

@@ -12,7 +12,7 @@ from typing import Final, Literal
 import pydantic
 from pydantic import Field
 
-from components import contract, storage
+from components import contract
 from components.params import Section
 
 Kind = Literal["categorical", "multi", "number", "text"]
@@ -76,9 +76,24 @@ MOVIELENS: Final = (
 MOVIELENS_NAMES: Final = tuple(spec.name for spec in MOVIELENS)
 
 
+# Names of something else in artifacts and models.
+RESERVED: Final = (*(set(contract.MOVIE_FEATURES) - set(MOVIELENS_NAMES)), "movies", "movie_ids", "tastes")
+
+
 def own(specs: Iterable[FeatureSpec]) -> tuple[FeatureSpec, ...]:
     """Those that are not MovieLens's."""
     return tuple(spec for spec in specs if spec.name not in MOVIELENS_NAMES)
+
+
+def inputs(specs: Iterable[FeatureSpec]) -> tuple[contract.Input, ...]:
+    """What says of one item that it has these features, beyond MovieLens's, which the contract names."""
+    return tuple(_input(spec) for spec in own(specs))
+
+
+def _input(spec: FeatureSpec) -> contract.Input:
+    if spec.kind == "number":
+        return contract.Input(spec.name, "float32", None, contract.UNKNOWN_NUMBER)
+    return contract.Input(spec.name, "string", spec.name if spec.kind == "multi" else None, contract.PAD_ID)
 
 
 class Features(Section):
@@ -96,13 +111,3 @@ class Features(Section):
     @property
     def implicit(self) -> bool:
         return self.feedback == "implicit"
-
-    def write(self, artifact_uri: str) -> None:
-        """Writes contract.FEATURES into an Examples artifact, beside its splits."""
-        storage.write_text(storage.join(artifact_uri, contract.FEATURES), self.to_json() + "\n")
-
-    @classmethod
-    def read(cls, artifact_uri: str) -> Features:
-        """What `write` wrote; an artifact without it is of MovieLens's columns, with ratings."""
-        path = storage.join(artifact_uri, contract.FEATURES)
-        return cls.from_json(storage.read_text(path)) if storage.exists(path) else cls()

@@ -60,7 +60,7 @@ def movies(table: pa.Table, everything: pa.Table) -> pa.Table:
     """The movies with the count and mean of all their ratings; the rest stays.
 
     Args:
-      table: `features.MOVIES`.
+      table: as `features.movies_schema` has it.
       everything: what `timelines` returned.
 
     Raises:
@@ -77,8 +77,8 @@ def movies(table: pa.Table, everything: pa.Table) -> pa.Table:
     count = np.bincount(rows.to_numpy(), minlength=len(table))
     mean = np.bincount(rows.to_numpy(), stars, len(table)) / np.maximum(count, 1)
     known = {contract.RATING_COUNT: pa.array(count), contract.RATING_MEAN: pa.array(mean)}
-    columns = [known.get(field.name, table[field.name]).cast(field.type) for field in features.MOVIES]
-    return pa.Table.from_arrays(columns, schema=features.MOVIES)
+    columns = [known.get(field.name, table[field.name]).cast(field.type) for field in table.schema]
+    return pa.Table.from_arrays(columns, schema=table.schema)
 
 
 def _joined(first: pa.LargeListArray, second: pa.LargeListArray) -> pa.LargeListArray:

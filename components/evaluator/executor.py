@@ -10,12 +10,11 @@ from tfx.components.evaluator import constants, executor
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import path_utils
 
-from components import contract, storage
+from components import contract, feature_file, storage
 from components.evaluator import report
 from components.evaluator.comparable import has_model, what_is_missing
 from components.evaluator.gates import judge
 from components.evaluator.params import EvaluatorParams
-from components.features import Features
 from components.pusher.versions import VERSION_PROPERTY
 
 _log = logging.getLogger(__name__)
@@ -69,7 +68,7 @@ class Executor(executor.Executor):
         results = read_results(evaluation, version)
         report.write_metrics(evaluation, results)
         examples = artifact_utils.get_single_uri(input_dict[standard_component_specs.EXAMPLES_KEY])
-        implicit = Features.read(examples).implicit
+        implicit = feature_file.read(examples).implicit
         gates = judge(results.candidate.overall, results.paired, params, implicit)
         blessing = artifact_utils.get_single_instance(output_dict[standard_component_specs.BLESSING_KEY])
         report.write_gates(blessing.uri, gates)

@@ -12,7 +12,7 @@ from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from components import contract, storage
+from components import contract, feature_file, storage
 from components.example_gen import accounts, features, movies, splits, timelines
 from components.example_gen.artifact import describe, write_split
 from components.example_gen.errors import DataError
@@ -64,9 +64,11 @@ class Executor(base_executor.BaseExecutor):
             require_splits(data.log, known, params, layout.ratings.files[0].name)
             _write_timelines(output_dict[TIMELINES], data, known, params)
             _write_movies(output_dict[MOVIES], data, known, params)
-            meaning = Features(feedback="implicit" if layout.implicit else "explicit")
+            meaning = Features(
+                feedback="implicit" if layout.implicit else "explicit", item=params.item_features
+            )
             for key in (TIMELINES, MOVIES):
-                meaning.write(artifact_utils.get_single_uri(output_dict[key]))
+                feature_file.write(artifact_utils.get_single_uri(output_dict[key]), meaning)
             account = accounts.account(data, known, bad)
             folder = artifact_utils.get_single_uri(output_dict[QUARANTINE])
             storage.copy_file(str(bad_rows), storage.join(folder, contract.BAD_ROWS))
@@ -98,7 +100,7 @@ def _write_movies(
 ) -> None:
     artifact = artifact_utils.get_single_instance(artifacts)
     describe(artifact, (features.MOVIES_SPLIT,))
-    table = movies.records(data.items, data.tags, data.log.user_ids, known)
+    table = movies.records(data.items, data.tags, data.log.user_ids, known, params.item_features)
     folder, sizes = split_uri(artifact.uri, features.MOVIES_SPLIT), np.ones(len(table), np.int64)
     write_split(folder, sizes, lambda part: table[part], params.events_per_shard)
     logging.info("movies: %d", len(table))

@@ -19,6 +19,7 @@ from components.example_gen import text_blocks
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.tables import Kind, TableFiles, TextFormat
+from components.features import own
 
 MOVIELENS_CSV: Final = "movielens-csv"
 MOVIELENS_DAT: Final = "movielens-dat"
@@ -244,16 +245,19 @@ def _own(name: str, path: Path, params: ExampleGenParams) -> Layout:
 
 def _own_items(file: Path, params: ExampleGenParams) -> TableFiles:
     # Parquet has lists of its own; a cell of text is split.
+    specs = own(params.item_features)
     kinds: dict[str, Kind] = {ITEM: "text", TITLE: "text", YEAR: "text", GENRES: "texts"}
+    kinds |= {spec.name: "texts" if spec.kind == "multi" else "cell" for spec in specs}
+    columns = {**params.item_columns, **{spec.name: spec.source for spec in specs}}
     if _PARQUET_NAMES.fullmatch(file.name):
         kinds[ITEM], kinds[YEAR] = "id", "integer"
     return TableFiles(
         "items",
         (file,),
-        dict(params.item_columns),
-        _kinds(params.item_columns, kinds),
+        columns,
+        _kinds(columns, kinds),
         _own_format(file, params),
-        optional=frozenset((TITLE, YEAR, GENRES)),
+        optional=frozenset(columns) - {ITEM},
     )
 
 

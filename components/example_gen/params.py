@@ -9,6 +9,7 @@ import pydantic
 from pydantic import Field
 
 from components import contract
+from components.features import MOVIELENS, MOVIELENS_NAMES, RESERVED, FeatureSpec, own
 from components.params import Section
 
 LayoutName = Literal["auto", "movielens-csv", "movielens-dat", "movielens-100k", "pairs", "csv", "parquet"]
@@ -71,7 +72,16 @@ class ExampleGenParams(Section):
     item_columns: dict[str, str] = Field(
         {}, description="its columns: item, and title, year and genres where it has them"
     )
-    list_separator: str = Field("|", min_length=1, description="between the genres in one cell")
+    item_features: tuple[FeatureSpec, ...] = Field(
+        MOVIELENS,
+        description="what the model reads of an item: MovieLens's genres, tags and year, or columns of your "
+        "own table of items, each {name: ..., kind: ...}. kind is categorical, multi, number or text; more "
+        "keys: column (in the table, if not the name), log (the logarithm of a number counts, as of a "
+        "price), tfidf (values of a multi weigh by TF-IDF), taste (what a person can say a taste in)",
+    )
+    list_separator: str = Field(
+        "|", min_length=1, description="between the genres, or values of a multi, in one cell"
+    )
     delimiter: str = Field(",", min_length=1, max_length=1, description="between the columns of your own CSV")
     encoding: Literal["utf-8", "latin-1"] | None = Field(
         None, description="of the text files; null: as the layout has it"
@@ -157,6 +167,7 @@ class ExampleGenParams(Section):
             raise ValueError("columns.event and event_weights go together: give both or neither")
         if self.items is not None and not self.item_columns:
             raise ValueError("items is given without item_columns; expected at least {item: COLUMN}")
+        self._check_features()
         if self.rating_scale[0] >= self.rating_scale[1]:
             raise ValueError(f"rating_scale is {list(self.rating_scale)}; expected the lower number first")
         if self.start and self.end and seconds_of(self.start) >= seconds_of(self.end):
@@ -167,3 +178,22 @@ class ExampleGenParams(Section):
             if seconds_of(self.eval_from) >= seconds_of(self.test_from):
                 raise ValueError(f"eval_from ({self.eval_from}) must be before test_from ({self.test_from})")
         return self
+
+    def _check_features(self) -> None:
+        names = [spec.name for spec in self.item_features]
+        for spec in self.item_features:
+            if names.count(spec.name) > 1:
+                raise ValueError(f"item_features names {spec.name} more than once")
+            if spec.name in RESERVED:
+                raise ValueError(f"item_features: {spec.name} is the name of something else; choose another")
+            if spec.name in MOVIELENS_NAMES and spec not in MOVIELENS:
+                raise ValueError(
+                    f"item_features: {spec.name} is MovieLens's own; leave its keys as they are by "
+                    "default, or choose another name"
+                )
+        if own(self.item_features) and self.items is None:
+            raise ValueError(
+                "item_features has columns of your own, which needs items, the table they are in"
+            )
+        if sum(spec.taste for spec in self.item_features) > 1:
+            raise ValueError("item_features: tastes can be in one feature only")

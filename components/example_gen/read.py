@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.coders import example_coder
 
+from components import feature_file
 from components.example_gen import features
 
 _DECODE_BATCH = 4096  # records; what is decoded at once
@@ -20,8 +21,9 @@ def read_timelines(uri: str, split: str) -> pa.Table:
 
 
 def read_movies(uri: str) -> pa.Table:
-    """Reads a movies artifact as `features.MOVIES`, sorted by id as it was written."""
-    return read_examples(split_uri(uri, features.MOVIES_SPLIT), features.MOVIES)
+    """Reads a movies artifact as `features.movies_schema` has it, sorted by id as it was written."""
+    schema = features.movies_schema(feature_file.read(uri).item)
+    return read_examples(split_uri(uri, features.MOVIES_SPLIT), schema)
 
 
 def split_uri(uri: str, split: str) -> str:

@@ -106,6 +106,7 @@ def assemble(
         towers.embed_movie,
         params.embed_block,
         lambda done: progress.report(done, len(catalogue), "movies embedded"),
+        features.item,
     )
     histories = known_histories(timelines, catalogue)
     with_users = 0 < len(histories) <= params.max_known_users

@@ -10,9 +10,8 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components import contract, storage
+from components import contract, feature_file, storage
 from components.example_gen.read import read_movies, read_timelines
-from components.features import Features
 from components.index.build import build_models
 from components.index.params import IndexParams
 
@@ -49,7 +48,7 @@ class Executor(base_executor.BaseExecutor):
                 contract.MODEL: _model_dir(output_dict[MODEL]),
                 contract.MODEL_EXACT: _model_dir(output_dict[MODEL_EXACT]),
             },
-            Features.read(movies_uri),
+            feature_file.read(movies_uri),
         )
         _carry_weights(towers_dir, _model_dir(output_dict[MODEL]))
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from components import contract
+from components.example_gen.dense import dense_strings
 from components.index import catalogue as catalogues
 
 _WORD_BITS = 32
@@ -47,7 +48,7 @@ class MovieFilters(tf.Module):
 
     def __init__(self, catalogue: catalogues.Catalogue) -> None:
         super().__init__(name="filters")
-        genres = catalogues.dense_strings(catalogue.table.column(contract.GENRES))
+        genres = dense_strings(catalogue.table.column(contract.GENRES))
         names = np.unique(genres[genres != contract.PAD_ID])
         self._words = max(1, -(-len(names) // _WORD_BITS))
         # A table needs at least one key; the pad is looked up but never asked for.

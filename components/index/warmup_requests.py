@@ -10,9 +10,10 @@ import tensorflow as tf
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
 from components import contract
+from components.example_gen.dense import dense_strings
 from components.example_gen.features import TIMELINES
 from components.example_gen.write import encode
-from components.index.catalogue import Catalogue, dense_strings
+from components.index.catalogue import Catalogue
 from components.index.histories import Histories, dense, neutral
 
 # A graph's first run in each shape is the slow one; servers batch up to some size.

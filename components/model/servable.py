@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,10 @@ from components.model import rating_head, user_features
 from components.model.features import MovieFeatures
 from components.model.history import History, window
 from components.model.two_tower import TwoTower
-from components.tensors import input_specs
+from components.tensors import function_of, input_specs
 
-# (movie_id, year, genres, tags, rating_count) -> features, as Transform makes them.
-TransformMovies = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], MovieFeatures]
+# Raw inputs of movies by name -> features, as Transform makes them.
+TransformMovies = Callable[[Mapping[str, tf.Tensor]], MovieFeatures]
 
 
 def vocabulary_table(words: Sequence[bytes], default: int) -> tf.lookup.StaticHashTable:
@@ -37,9 +37,10 @@ class Towers(tf.Module):
     Args:
       model: the fitted towers.
       movie_ids: catalogue ids in row order.
-      genre_vocabulary: genres in the order of their indices.
+      genre_vocabulary: what tastes are in (genres) in the order of their indices.
       transform: Transform's graph over raw movies.
       resources: whatever `transform` needs to be tracked when saving.
+      own: what `embed_movie` takes of a movie beyond the contract's inputs.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Towers(tf.Module):
         genre_vocabulary: Sequence[bytes],
         transform: TransformMovies,
         resources: Any,
+        own: Sequence[contract.Input] = (),
     ) -> None:
         super().__init__(name="towers")
         self._resources = resources
@@ -78,8 +80,8 @@ class Towers(tf.Module):
         self.embed_query = tf.function(
             self._embed_query, input_signature=input_specs(contract.EMBED_QUERY), autograph=False
         )
-        self.embed_movie = tf.function(
-            self._embed_movie, input_signature=input_specs(contract.EMBED_MOVIE), autograph=False
+        self.embed_movie = function_of(
+            (*contract.SIGNATURES[contract.EMBED_MOVIE].inputs, *own), self._embed_movie
         )
         self.rate = tf.function(self._rate, input_signature=input_specs(contract.RATE), autograph=False)
 
@@ -129,17 +131,10 @@ class Towers(tf.Module):
             history_movie_ids, history_ratings, history_timestamps, now, taste_genres, taste_weights
         )
 
-    def _embed_movie(
-        self,
-        movie_id: tf.Tensor,
-        year: tf.Tensor,
-        genres: tf.Tensor,
-        tags: tf.Tensor,
-        rating_count: tf.Tensor,
-    ) -> tf.Tensor:
+    def _embed_movie(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """float32[B, D] unit vectors from content; a learnt id adds its own row."""
         features = self._transform(
-            movie_id, year, _without_repeats(genres), _without_repeats(tags), rating_count
+            {name: _without_repeats(x) if x.shape.rank == 2 else x for name, x in inputs.items()}
         )
         return self._candidate_tower(self._encoder(features), features.popularity_scaled)
 

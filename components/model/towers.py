@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 import tf_keras as keras
 
+from components import contract
+from components.features import FeatureSpec
 from components.model.features import MovieFeatures
 from components.model.history import History
 from components.model.params import ModelParams
 from components.model.user_features import NUM_FEATURES, scale_rating
 
 
+@dataclasses.dataclass(frozen=True)
 class Sizes:
-    """Vocabulary sizes; each embedding has one more row, out of vocabulary."""
+    """What the towers' tables follow from.
 
-    def __init__(self, movies: int, genres: int, tags: int) -> None:
-        self.movies, self.genres, self.tags = movies, genres, tags
+    Attributes:
+      movies: words of the movie vocabulary.
+      genres: words of the feature that tastes are in.
+      features: what the encoder reads of a movie beside its id.
+      words: vocabulary size of those that are no numbers.
+    """
+
+    movies: int
+    genres: int
+    features: Sequence[FeatureSpec]
+    words: Mapping[str, int]
 
 
 def _embedding(rows: int, dim: int, name: str) -> keras.layers.Embedding:
@@ -56,10 +70,14 @@ class MovieEncoder(keras.layers.Layer):
         self._id_dropout = params.id_dropout
         dim = params.embedding_dim
         self.ids = _embedding(sizes.movies + 1, dim, "movie_ids")
-        self.genres = _embedding(sizes.genres + 1, dim, "genres")
-        # A data set without tags still has one (never used) row.
-        self.tags = _embedding(max(sizes.tags, 1), dim, "tags")
-        self.year = keras.layers.Dense(dim, name="year")
+        self._specs = tuple(sizes.features)
+        self.features = {
+            spec.name: keras.layers.Dense(dim, name=spec.name)
+            if spec.kind == "number"
+            # Out of vocabulary is one more row, or dropped. No words still make one (never used) row.
+            else _embedding(max(sizes.words[spec.name] + (not spec.weighted), 1), dim, spec.name)
+            for spec in self._specs
+        }
 
     def call(self, movies: MovieFeatures, training: bool = False) -> tf.Tensor:
         """float32[n, D]."""
@@ -67,20 +85,28 @@ class MovieEncoder(keras.layers.Layer):
         if training and self._id_dropout > 0:
             drop = tf.random.uniform(tf.shape(index)) < self._id_dropout
             index = tf.where(drop, self._unknown, index)
-        has_genre = tf.cast(movies.genre_indices >= 0, tf.float32)
-        genre_share = tf.math.divide_no_nan(has_genre, tf.reduce_sum(has_genre, axis=1, keepdims=True))
-        # Bumps along the z-score let taste prefer an era without being monotone in the year.
-        year = movies.year_scaled[:, tf.newaxis]
-        bumps = tf.exp(-tf.square(year - tf.linspace(-2.5, 1.5, 9)[tf.newaxis, :]) / 0.25)
-        year = movies.year_known[:, tf.newaxis] * tf.concat([year, bumps, tf.ones_like(year)], axis=1)
-        # TF-IDF rows differ in length by orders of magnitude: L2-normalise them.
-        tag_weights = tf.math.l2_normalize(tf.where(movies.tag_indices >= 0, movies.tag_weights, 0.0), axis=1)
-        return (
-            self.ids(index)
-            + _bag(self.genres, movies.genre_indices, genre_share)
-            + _bag(self.tags, movies.tag_indices, tag_weights)
-            + self.year(year)
-        )
+        encoded = self.ids(index)
+        for spec in self._specs:
+            encoded += self._part(spec, movies.content)
+        return encoded
+
+    def _part(self, spec: FeatureSpec, content: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """float32[n, D], what one feature adds."""
+        layer = self.features[spec.name]
+        if spec.kind == "number":
+            value = content[contract.scaled(spec.name)][:, tf.newaxis]
+            # Bumps along the z-score let taste prefer a range without being monotone in the number.
+            bumps = tf.exp(-tf.square(value - tf.linspace(-2.5, 2.5, 11)[tf.newaxis, :]) / 0.25)
+            value = tf.concat([value, bumps, tf.ones_like(value)], axis=1)
+            return layer(content[contract.known(spec.name)][:, tf.newaxis] * value)
+        indices = content[contract.indices(spec.name)]
+        present = tf.cast(indices >= 0, tf.float32)
+        if spec.weighted:
+            # TF-IDF rows differ in length by orders of magnitude: L2-normalise them.
+            weights = tf.math.l2_normalize(present * content[contract.weights(spec.name)], axis=1)
+        else:
+            weights = tf.math.divide_no_nan(present, tf.reduce_sum(present, axis=1, keepdims=True))
+        return _bag(layer, indices, weights)
 
 
 class Mlp(keras.layers.Layer):

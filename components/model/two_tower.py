@@ -25,7 +25,8 @@ class Catalogue:
 
     Attributes:
       features: transformed features, N rows each.
-      genres: float32[N, G + 1], multi-hot (the last column: unknown genre).
+      genres: float32[N, G + 1], multi-hot, of whatever feature tastes are in (the last
+        column: an unknown value).
       rating_count: float32[N], train ratings.
       rating_sum: float32[N], stars.
       popularity: how popularity_scaled follows from a count.
@@ -105,7 +106,7 @@ class TwoTower(keras.Model):
         self._rating_weight = rating_weight
         self._low_rating_weight = low_rating_weight
         self.catalogue = catalogue
-        self._features = MovieFeatures(*(tf.constant(x) for x in catalogue.features))
+        self._features = catalogue.features.map(tf.constant)
         self._genres = tf.constant(catalogue.genres)
         self._count = tf.constant(catalogue.rating_count)
         self._sum = tf.constant(catalogue.rating_sum)

@@ -9,9 +9,8 @@ import tensorflow as tf
 import tf_keras as keras
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from components import contract, storage
+from components import contract, feature_file, storage
 from components.example_gen import read
-from components.features import Features
 from components.model import user_features
 from components.model.params import ModelParams
 from components.model.servable import Towers
@@ -53,7 +52,8 @@ def run_fn(fn_args: FnArgs) -> None:
         params = TrainerParams.model_validate({**params.model_dump(), MAX_STEPS: config[MAX_STEPS]})
     keras.utils.set_random_seed(params.seed)
 
-    transform = catalogue.MovieTransform(fn_args.transform_graph_path)
+    meaning = feature_file.read(config[TIMELINES])
+    transform = catalogue.MovieTransform(fn_args.transform_graph_path, meaning.item)
     movies = catalogue.load(read.read_movies(config[MOVIES]), transform)
     train = events.history_events(read.read_timelines(config[TIMELINES], contract.TRAIN), movies.ids)
     positions = events.pair_positions(train)
@@ -67,9 +67,8 @@ def run_fn(fn_args: FnArgs) -> None:
     )
 
     windows = events.Windows(train, model_params.history_window)
-    meaning = Features.read(config[TIMELINES])
     model = build(model_params, params, transform, movies, train, windows, positions, meaning.implicit)
-    vocabularies = {"movies": transform.movies, "genres": transform.genres, "tags": transform.tags}
+    vocabularies = transform.vocabularies
     if params.warm_start:
         warm_start.load(model, vocabularies, _weights_file(params.warm_start))
     if TESTED_RUN in config:
@@ -87,7 +86,8 @@ def run_fn(fn_args: FnArgs) -> None:
     _log.info("kept epoch %d of %d: %s", result.best_epoch, result.epochs, result.recall)
     result.write(fn_args.model_run_dir)
 
-    Towers(model, movies.ids, transform.genres, transform, transform.layer).save(fn_args.serving_model_dir)
+    towers = Towers(model, movies.ids, transform.tastes, transform, transform.layer, transform.own_inputs)
+    towers.save(fn_args.serving_model_dir)
     warm_start.save(model, vocabularies, _weights_file(fn_args.serving_model_dir))
 
 

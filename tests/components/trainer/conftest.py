@@ -24,7 +24,7 @@ class Material:
 
     @property
     def vocabularies(self):
-        return {"movies": self.transform.movies, "genres": self.transform.genres, "tags": self.transform.tags}
+        return self.transform.vocabularies
 
     def build(self, implicit=False, **knobs):
         return run.build(

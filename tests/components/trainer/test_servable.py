@@ -15,7 +15,7 @@ def saved(material, tmp_path_factory):
     model = material.build()
     path = str(tmp_path_factory.mktemp("towers"))
     transform = material.transform
-    Towers(model, material.movies.ids, transform.genres, transform, transform.layer).save(path)
+    Towers(model, material.movies.ids, transform.tastes, transform, transform.layer).save(path)
     return model, tf.saved_model.load(path)
 
 
@@ -64,7 +64,7 @@ def test_a_movie_embedded_from_its_content_is_its_catalogue_vector(saved, pushed
 
 def test_a_new_movie_is_placed_by_its_content(saved, material):
     _, towers = saved
-    genre = material.transform.genres[0]
+    genre = material.transform.tastes[0]
 
     def embed(movie_id, genres):
         return towers.embed_movie(
@@ -74,7 +74,7 @@ def test_a_new_movie_is_placed_by_its_content(saved, material):
 
     new, other_id = embed(b"never seen", [genre]), embed(b"nor this", [genre])
     np.testing.assert_array_equal(new, other_id)
-    assert not np.allclose(new, embed(b"never seen", [material.transform.genres[1]]))
+    assert not np.allclose(new, embed(b"never seen", [material.transform.tastes[1]]))
 
 
 def test_ratings_are_stars_and_zero_for_strangers(material, saved):
@@ -104,7 +104,7 @@ def test_tastes_move_an_empty_history(material, saved):
     for name in contract.HISTORY_FEATURES:
         query[name] = tf.zeros_like(query[name])
     plain = towers.embed_query(**query)
-    first, second = material.transform.genres[:2]
+    first, second = material.transform.tastes[:2]
     query[contract.TASTE_GENRES] = tf.constant([[first, b"no such genre"]])
     query[contract.TASTE_WEIGHTS] = tf.constant([[5.0, 5.0]])
     liked = towers.embed_query(**query)
@@ -129,7 +129,7 @@ def test_tensorflow_servings_padding_changes_no_answer(material, saved):
     """Its batching pads a short row by repeating the first element."""
     _, towers = saved
     query = strings(material, material.windows.pairs(tf.constant(material.positions[5:6])))
-    first, second = material.transform.genres[:2]
+    first, second = material.transform.tastes[:2]
     query[contract.TASTE_GENRES] = tf.constant([[first, second]])
     query[contract.TASTE_WEIGHTS] = tf.constant([[1.0, 5.0]])
     plain = towers.embed_query(**query)
