@@ -211,6 +211,8 @@ RATINGS: Final = "ratings"
 WEIGHTS: Final = "weights"
 EMBEDDING: Final = "embedding"
 EXAMPLES: Final = "examples"
+WHERE: Final = "where"  # conditions on columns of the catalogue: brand=acme, price<=20, year>=1990
+ATTRIBUTES: Final = "attributes"  # what an item is: brand=acme, price=20, genres=Drama
 
 PAD_ID: Final = b""  # pads ids in and out
 # Stands for a number that is not known: JSON has no NaN. float32's lowest.
@@ -246,12 +248,14 @@ _ASKED = Input(MOVIE_IDS, "string", "M", PAD_ID)
 SERVING_DEFAULT: Final = "serving_default"
 RECOMMEND: Final = "recommend"
 RECOMMEND_EXACT: Final = "recommend_exact"
+RECOMMEND_WHERE: Final = "recommend_where"
 RECOMMEND_USER: Final = "recommend_user"
 SIMILAR: Final = "similar"
 RATE: Final = "rate"
 EXPLAIN: Final = "explain"
 EMBED_QUERY: Final = "embed_query"
 EMBED_MOVIE: Final = "embed_movie"
+EMBED_ITEM: Final = "embed_item"
 EVALUATE: Final = "evaluate"
 
 # Outputs of `evaluate` beyond MOVIE_IDS, SCORES, TARGET_MOVIE_IDS, TARGET_RATINGS.
@@ -268,6 +272,9 @@ SIGNATURES: Final[dict[str, Signature]] = {
         Signature(SERVING_DEFAULT, _HISTORY, _RESULT),
         Signature(RECOMMEND, _RECOMMEND, _RESULT),
         Signature(RECOMMEND_EXACT, _RECOMMEND, _RESULT),
+        # The same with conditions on any column that the data set has; on one column of
+        # values any must hold, on one of numbers all, and every column's must.
+        Signature(RECOMMEND_WHERE, (*_RECOMMEND, Input(WHERE, "string", "W", PAD_ID)), _RESULT),
         Signature(RECOMMEND_USER, (Input(USER_ID, "string", None, PAD_ID), _K), _RESULT),
         Signature(SIMILAR, (Input(MOVIE_ID, "string", None, PAD_ID), _K), _RESULT),
         # Stars; 0 for a padded or unknown movie.
@@ -289,6 +296,16 @@ SIGNATURES: Final[dict[str, Signature]] = {
                 Input(YEAR, "int64", None, 0),
                 Input(GENRES, "string", "G", PAD_ID),
                 Input(TAGS, "string", "T", PAD_ID),
+                Input(RATING_COUNT, "int64", None, 0),
+            ),
+            (Output(EMBEDDING, "float32", "D"),),
+        ),
+        # The same for items of any data set; a number or text that is not said is unknown.
+        Signature(
+            EMBED_ITEM,
+            (
+                Input(MOVIE_ID, "string", None, PAD_ID),
+                Input(ATTRIBUTES, "string", "A", PAD_ID),
                 Input(RATING_COUNT, "int64", None, 0),
             ),
             (Output(EMBEDDING, "float32", "D"),),

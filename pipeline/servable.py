@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from components import contract, storage
-from components.features import Features
+from components.features import Features, own
 from components.pusher import versions
 from pipeline.errors import InputError
 from pipeline.titles import IdsOnly, Movie, Titles
@@ -67,13 +67,28 @@ class PushedFiles:
     @functools.cached_property
     def titles(self) -> Titles:
         """The movies that the model knows."""
-        table = self._parquet(contract.CATALOGUE)
-        names = (contract.MOVIE_ID, contract.TITLE, contract.YEAR, contract.GENRES, contract.RATING_COUNT)
-        rows = zip(*(table[name].to_pylist() for name in names), strict=True)
+        shown = [spec.name for spec in own(self.features.item) if spec.filters]
         return Titles(
-            Movie(_text(movie_id), _text(title), year, tuple(map(_text, genres or ())), count)
-            for movie_id, title, year, genres, count in rows
+            Movie(
+                movie_id,
+                _text(row[contract.TITLE]),
+                row[contract.YEAR],
+                tuple(map(_text, row[contract.GENRES] or ())),
+                row[contract.RATING_COUNT],
+                tuple((name, tuple(row[name])) for name in shown),
+            )
+            for movie_id, row in self.items.items()
         )
+
+    @functools.cached_property
+    def items(self) -> dict[str, dict[str, Any]]:
+        """The rows of the catalogue by id."""
+        return {_text(row[contract.MOVIE_ID]): row for row in self._parquet(contract.CATALOGUE).to_pylist()}
+
+    @property
+    def features(self) -> Features:
+        """What is known of items and users."""
+        return Features.model_validate(self.info.get("features", {}))
 
     @functools.cached_property
     def popular(self) -> list[tuple[str, float]]:
@@ -140,7 +155,7 @@ class Servable(abc.ABC):
     @property
     def features(self) -> Features:
         """What the model knows of items and users; MovieLens's where that is not at hand."""
-        return Features.model_validate(self.files.info.get("features", {}) if self.files else {})
+        return self.files.features if self.files else Features()
 
     def ask(self, signature: str, **given: Any) -> dict[str, np.ndarray]:
         """Answers one request.

@@ -138,7 +138,7 @@ def check(layout: Layout, params: ExampleGenParams, bad_rows: Path | None = None
             years=figures.years,
             per_user=_quantiles(per_user),
             per_item=_quantiles(rated),
-            anomalies=_anomalies(data, known, figures, per_user),
+            anomalies=_anomalies(data, known, figures, per_user, [x.name for x in params.item_features]),
             splits={} if stops else {split: _size(known, split) for split in contract.SPLITS},
         )
 
@@ -187,7 +187,9 @@ def _size(known: Totals, split: str) -> SplitSize:
     )
 
 
-def _anomalies(data: Gathered, known: Totals, figures: _Figures, per_user: np.ndarray) -> list[str]:
+def _anomalies(
+    data: Gathered, known: Totals, figures: _Figures, per_user: np.ndarray, read: list[str]
+) -> list[str]:
     """What breaks no rule and may still be a mistake."""
     events, found = int(per_user.sum()), []
     columns = data.layout.ratings.columns
@@ -222,6 +224,6 @@ def _anomalies(data: Gathered, known: Totals, figures: _Figures, per_user: np.nd
         (contract.YEAR, int((data.items[contract.YEAR].to_numpy() == 0).sum())),
         (contract.GENRES, sum(not genres for genres in data.items[contract.GENRES].to_pylist())),
     ):
-        if empty:
+        if empty and name in read:
             found.append(f"{share(empty, len(data.items))} of the items have no {name}")
     return found

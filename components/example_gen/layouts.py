@@ -66,12 +66,14 @@ class Layout:
       name: one of the names above.
       ratings, items, tags: their files; without items they are those of the
         ratings, without tags there are none.
+      users: what is known of users beside their events, None for nothing.
     """
 
     name: str
     ratings: TableFiles
     items: TableFiles | None = None
     tags: TableFiles | None = None
+    users: TableFiles | None = None
 
     @property
     def implicit(self) -> bool:
@@ -81,13 +83,13 @@ class Layout:
     @property
     def files(self) -> tuple[Path, ...]:
         """Every file that is read."""
-        tables = (self.ratings, self.items, self.tags)
+        tables = (self.ratings, self.items, self.tags, self.users)
         return tuple(path for table in tables if table for path in table.files)
 
     def __str__(self) -> str:
         """For instance "movielens-dat: ratings.dat, movies.dat (Latin-1)"."""
         texts = []
-        for table in (self.ratings, self.items, self.tags):
+        for table in (self.ratings, self.items, self.tags, self.users):
             if table:
                 latin1 = " (Latin-1)" if table.format and table.format.latin1 else ""
                 more = f" and {len(table.files) - 1} more" if len(table.files) > 1 else ""
@@ -222,10 +224,12 @@ def _own(name: str, path: Path, params: ExampleGenParams) -> Layout:
     kinds: dict[str, Kind] = {USER: "id", ITEM: "id", RATING: "number", EVENT: "id", TIME: time}
     folder = path if path.is_dir() else path.parent
     items_file = folder / params.items if params.items else None
+    users_file = folder / params.users if params.users else None
+    others = {file.resolve() for file in (items_file, users_file) if file}
     files = tuple(
         file
         for file in _files(path, _PARQUET_NAMES if name == PARQUET else _CSV_NAMES)
-        if items_file is None or file.resolve() != items_file.resolve()
+        if file.resolve() not in others
     )
     if not files:
         wanted = "*.parquet" if name == PARQUET else "*.csv, *.tsv or *.csv.gz"
@@ -240,6 +244,7 @@ def _own(name: str, path: Path, params: ExampleGenParams) -> Layout:
             _own_format(files[0], params),
         ),
         None if items_file is None else _own_items(items_file, params),
+        users=None if users_file is None else _own_users(users_file, params),
     )
 
 
@@ -259,6 +264,15 @@ def _own_items(file: Path, params: ExampleGenParams) -> TableFiles:
         _own_format(file, params),
         optional=frozenset(columns) - {ITEM},
     )
+
+
+def _own_users(file: Path, params: ExampleGenParams) -> TableFiles:
+    specs = params.user_features
+    columns = {**params.user_columns, **{spec.name: spec.source for spec in specs}}
+    kinds: dict[str, Kind] = {spec.name: "texts" if spec.kind == "multi" else "cell" for spec in specs}
+    kinds[USER] = "id"
+    optional = frozenset(columns) - {USER}
+    return TableFiles("users", (file,), columns, _kinds(columns, kinds), _own_format(file, params), optional)
 
 
 def _own_format(file: Path, params: ExampleGenParams) -> TextFormat | None:

@@ -15,6 +15,7 @@ from components.params import Section
 LayoutName = Literal["auto", "movielens-csv", "movielens-dat", "movielens-100k", "pairs", "csv", "parquet"]
 COLUMN_ROLES: Final = ("user", "item", "rating", "event", "time")
 ITEM_ROLES: Final = ("item", "title", "year", "genres")
+USER_ROLES: Final = ("user",)
 
 
 def seconds_of(date: str) -> int:
@@ -78,6 +79,14 @@ class ExampleGenParams(Section):
         "own table of items, each {name: ..., kind: ...}. kind is categorical, multi, number or text; more "
         "keys: column (in the table, if not the name), log (the logarithm of a number counts, as of a "
         "price), tfidf (values of a multi weigh by TF-IDF), taste (what a person can say a taste in)",
+    )
+    users: str | None = Field(
+        None,
+        description="your own table of users, like `items`; who is not in it is known by their events alone",
+    )
+    user_columns: dict[str, str] = Field({}, description="its columns: user")
+    user_features: tuple[FeatureSpec, ...] = Field(
+        (), description="columns of it that the model reads, like `item_features`; none of them is a taste"
     )
     list_separator: str = Field(
         "|", min_length=1, description="between the genres, or values of a multi, in one cell"
@@ -153,6 +162,7 @@ class ExampleGenParams(Section):
         for key, given, known in (
             ("columns", self.columns, COLUMN_ROLES),
             ("item_columns", self.item_columns, ITEM_ROLES),
+            ("user_columns", self.user_columns, USER_ROLES),
         ):
             for role in given:
                 if role not in known:
@@ -195,5 +205,17 @@ class ExampleGenParams(Section):
             raise ValueError(
                 "item_features has columns of your own, which needs items, the table they are in"
             )
+        if self.users is not None and not self.user_columns:
+            raise ValueError("users is given without user_columns; expected {user: COLUMN}")
+        if self.user_features and self.users is None:
+            raise ValueError("user_features needs users, the table they are in")
+        names = [spec.name for spec in self.user_features]
+        for spec in self.user_features:
+            if names.count(spec.name) > 1:
+                raise ValueError(f"user_features names {spec.name} more than once")
+            if spec.name == "id":
+                raise ValueError("user_features: id is the name of something else; choose another")
+            if spec.taste:
+                raise ValueError(f"user_features: {spec.name}: tastes are in a feature of items")
         if sum(spec.taste for spec in self.item_features) > 1:
             raise ValueError("item_features: tastes can be in one feature only")

@@ -73,7 +73,7 @@ def build_models(
             signatures=built.module.functions(),
             options=tf.saved_model.SaveOptions(namespace_whitelist=[_SCANN_NAMESPACE]),
         )
-        requests = warmup_requests(built.catalogue, built.histories, timelines, name)
+        requests = warmup_requests(built.catalogue, built.histories, timelines, name, features.item)
         write_extra_assets(model_dirs[name], built.catalogue, built.info, requests)
         kind, seconds = built.info["search"]["kind"], time.monotonic() - started
         _log.info("%s: %d movies, %s search, saved in %.1f s", name, len(built.catalogue), kind, seconds)
@@ -111,7 +111,7 @@ def assemble(
     histories = known_histories(timelines, catalogue)
     with_users = 0 < len(histories) <= params.max_known_users
     users = KnownUsers(histories) if with_users else None
-    filters = MovieFilters(catalogue)
+    filters = MovieFilters(catalogue, features.item)
     vectors = tf.Variable(embeddings, trainable=False, name="embeddings")
     exact = ExactSearch(vectors, filters, params.block_scores)
     built = {}
@@ -137,7 +137,7 @@ def assemble(
             "features": features.model_dump(mode="json"),
             "params": params.model_dump(),
         }
-        module = Retrieval(towers, catalogue, vectors, filters, search, exact, users, params)
+        module = Retrieval(towers, catalogue, vectors, filters, search, exact, users, params, features)
         built[name] = Built(module, catalogue, histories, info)
     return built
 
