@@ -80,6 +80,13 @@ HISTORY_FEATURES: Final = (HISTORY_MOVIE_IDS, HISTORY_RATINGS, HISTORY_TIMESTAMP
 TARGET_FEATURES: Final = (TARGET_MOVIE_IDS, TARGET_RATINGS, TARGET_TIMESTAMPS)
 TIMELINE_FEATURES: Final = (USER_ID, *HISTORY_FEATURES, *TARGET_FEATURES, SLICE_HISTORY, SLICE_COLD)
 
+
+# What is known of a user beside the events (`user_features` of the config) comes
+# after these, as the own columns of movies do.
+def user_feature(name: str) -> str:
+    return f"user_{name}"
+
+
 # slice_history: the first bucket whose upper bound (inclusive) holds.
 HISTORY_BUCKETS: Final = ((9, "001-009"), (29, "010-029"), (99, "030-099"), (299, "100-299"), (None, "300-"))
 # slice_cold: whether a relevant target has no rating at all in train.

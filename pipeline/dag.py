@@ -95,7 +95,8 @@ def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:
 
     statistics_timelines = StatisticsGen(examples=timelines).with_id("statistics_timelines")
     statistics_movies = StatisticsGen(examples=movies).with_id("statistics_movies")
-    schema_timelines = ImportSchema("timelines.pbtxt").with_id("schema_timelines")
+    of_users = Features(item=(), user=config.example_gen.user_features)
+    schema_timelines = ImportSchema("timelines.pbtxt", of_users).with_id("schema_timelines")
     own = Features(item=config.example_gen.item_features)
     schema_movies = ImportSchema("movies.pbtxt", own).with_id("schema_movies")
     validate_timelines = ExampleValidator(

@@ -44,16 +44,16 @@ def timelines(splits: Mapping[str, pa.Table]) -> pa.Table:
         name: pa.LargeListArray.from_arrays(times.offsets, lists.flatten().take(order))
         for name, lists in joined.items()
     }
-    columns = {contract.USER_ID: latest[contract.USER_ID], **joined}
+    # What is known of users stays, and so does their name.
+    stays = set(latest.column_names) - {*contract.TIMELINE_FEATURES} | {contract.USER_ID}
+    columns = {**{name: latest[name] for name in stays}, **joined}
     nothing = {
         field.name: pa.array([[] if pa.types.is_large_list(field.type) else ""] * len(latest), field.type)
-        for field in features.TIMELINES
+        for field in latest.schema
         if field.name not in columns
     }
     columns |= nothing
-    return pa.Table.from_arrays(
-        [columns[field.name] for field in features.TIMELINES], schema=features.TIMELINES
-    )
+    return pa.Table.from_arrays([columns[field.name] for field in latest.schema], schema=latest.schema)
 
 
 def movies(table: pa.Table, everything: pa.Table) -> pa.Table:

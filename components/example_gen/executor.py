@@ -65,7 +65,9 @@ class Executor(base_executor.BaseExecutor):
             _write_timelines(output_dict[TIMELINES], data, known, params)
             _write_movies(output_dict[MOVIES], data, known, params)
             meaning = Features(
-                feedback="implicit" if layout.implicit else "explicit", item=params.item_features
+                feedback="implicit" if layout.implicit else "explicit",
+                item=params.item_features,
+                user=params.user_features,
             )
             for key in (TIMELINES, MOVIES):
                 feature_file.write(artifact_utils.get_single_uri(output_dict[key]), meaning)
@@ -88,8 +90,9 @@ def _write_timelines(
 
         def make(part: slice, split: str = split, users: np.ndarray = users) -> pa.Table:
             # Users between these two who have no record here are left out by `records`.
-            events = data.log.events(int(users[part][0]), int(users[part][-1]) + 1)
-            return timelines.records(events, splits.parts(events, params), split, known.seen)
+            first, last = int(users[part][0]), int(users[part][-1]) + 1
+            events, of_users = data.log.events(first, last), data.users.slice(first, last - first)
+            return timelines.records(events, splits.parts(events, params), split, known.seen, of_users)
 
         write_split(split_uri(artifact.uri, split), sizes, make, params.events_per_shard)
         logging.info("timelines, %s: %d records, %d ratings", split, len(sizes), sizes.sum())

@@ -47,5 +47,15 @@ def movies_schema(specs: Iterable[FeatureSpec] = ()) -> pa.Schema:
     return pa.schema([*MOVIES, *((spec.name, _OWN[spec.kind]) for spec in own(specs))])
 
 
+def user_schema(specs: Iterable[FeatureSpec]) -> pa.Schema:
+    """The columns that features of users add to `TIMELINES`."""
+    return pa.schema([(contract.user_feature(spec.name), _OWN[spec.kind]) for spec in specs])
+
+
+def timelines_schema(specs: Iterable[FeatureSpec] = ()) -> pa.Schema:
+    """`TIMELINES` and the columns of features of users."""
+    return pa.schema([*TIMELINES, *user_schema(specs)])
+
+
 # The split of the movies artifact: it is a table, not a sample.
 MOVIES_SPLIT = contract.TRAIN

@@ -22,6 +22,7 @@ from components.example_gen.log_store import Log, Repeats
 from components.example_gen.params import ExampleGenParams, seconds_of
 from components.example_gen.quarantine import BadRow, Quarantine
 from components.example_gen.tables import Chunk
+from components.example_gen.users import read_users
 
 RATINGS = "ratings"
 
@@ -35,6 +36,7 @@ class Gathered:
       log: the events.
       items: catalogue.ITEMS_SCHEMA, in the order of log.item_ids.
       tags: catalogue.TAGS_SCHEMA; may name users and items that are not in the log.
+      users: features.user_schema, a row for each of log.user_ids.
       left_out: rows of ratings that the config leaves out, by why.
     """
 
@@ -42,6 +44,7 @@ class Gathered:
     log: Log
     items: pa.Table
     tags: pa.Table
+    users: pa.Table
     left_out: dict[str, int]
 
 
@@ -102,7 +105,10 @@ def gather(layout: Layout, params: ExampleGenParams, bad: Quarantine, scratch: P
     tags = catalogue.read_tags(layout.tags, known, params, bad)
     if layout.tags is not None:
         bad.require_share(layout.tags.table, params.max_bad_share)
-    return Gathered(layout, log, items, tags, dict(left_out))
+    users = read_users(layout.users, log.user_ids, params, bad)
+    if layout.users is not None:
+        bad.require_share(layout.users.table, params.max_bad_share)
+    return Gathered(layout, log, items, tags, users, dict(left_out))
 
 
 def _add(

@@ -16,8 +16,9 @@ _DECODE_BATCH = 4096  # records; what is decoded at once
 
 
 def read_timelines(uri: str, split: str) -> pa.Table:
-    """Reads one split of a timelines artifact as `features.TIMELINES`, in the order it was written."""
-    return read_examples(split_uri(uri, split), features.TIMELINES)
+    """Reads one split of a timelines artifact as `features.timelines_schema`, in the order it was written."""
+    schema = features.timelines_schema(feature_file.read(uri).user)
+    return read_examples(split_uri(uri, split), schema)
 
 
 def read_movies(uri: str) -> pa.Table:

@@ -43,6 +43,8 @@ class Executor(executor.Executor):
         super().Do(input_dict, output_dict, properties)
         if contract.PARAMS in exec_properties:
             schema = text_format.Parse(path.read_text(), schema_pb2.Schema())
-            add_features(schema, own(Features.from_json(exec_properties[contract.PARAMS]).item))
+            features = Features.from_json(exec_properties[contract.PARAMS])
+            add_features(schema, own(features.item))
+            add_features(schema, features.user, contract.user_feature(""))
             uri = artifact_utils.get_single_uri(output_dict[standard_component_specs.SCHEMA_KEY])
             storage.write_text(storage.join(uri, _FILE), text_format.MessageToString(schema))

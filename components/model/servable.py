@@ -65,6 +65,11 @@ class Towers(tf.Module):
             model.standardise,
         )
         self._encoder, self._candidate_tower, self._query_tower, self._rating_head, _ = self._parts
+        self._profile_tower = model.profile_tower
+        if model.profiles is not None:
+            # A user who is not in the table has the row of nothing, 0.
+            self._profile_rows = vocabulary_table([b"", *model.profiles.user_ids], 0)
+            self._profiles = {name: _buffer(values, name) for name, values in model.profiles.content.items()}
         self._rows = vocabulary_table(movie_ids, -1)
         self._num_genres = model.catalogue.genres.shape[1]
         self._genre_rows = vocabulary_table(genre_vocabulary, self._num_genres - 1)
@@ -112,23 +117,28 @@ class Towers(tf.Module):
 
     def _query(
         self, movie_ids: tf.Tensor, ratings: tf.Tensor, timestamps: tf.Tensor, now: tf.Tensor,
-        taste_genres: tf.Tensor, taste_weights: tf.Tensor,
+        taste_genres: tf.Tensor, taste_weights: tf.Tensor, user_id: tf.Tensor,
     ) -> tf.Tensor:  # fmt: skip
         history = self._history(movie_ids, ratings, timestamps)
         features = self._user_features(history, now)
         taste = self._taste(taste_genres, taste_weights)
         encoded = tf.gather(self._encoded, history.rows)
         shown = user_features.genre_taste(history, self._genres)
-        return self._query_tower(history, encoded, features, shown, taste)
+        query = self._query_tower(history, encoded, features, shown, taste)
+        if self._profile_tower is None:
+            return query
+        rows = self._profile_rows.lookup(user_id)
+        return self._profile_tower(
+            query, {name: tf.gather(values, rows) for name, values in self._profiles.items()}
+        )
 
     def _embed_query(
         self, history_movie_ids: tf.Tensor, history_ratings: tf.Tensor, history_timestamps: tf.Tensor,
         user_id: tf.Tensor, now: tf.Tensor, taste_genres: tf.Tensor, taste_weights: tf.Tensor,
     ) -> tf.Tensor:  # fmt: skip
-        """float32[B, D] unit vectors. `user_id` is part of the contract; this model has no user embedding."""
-        del user_id
+        """float32[B, D] unit vectors. Of `user_id` the profile is looked up: there is no user embedding."""
         return self._query(
-            history_movie_ids, history_ratings, history_timestamps, now, taste_genres, taste_weights
+            history_movie_ids, history_ratings, history_timestamps, now, taste_genres, taste_weights, user_id
         )
 
     def _embed_movie(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 import tf_keras as keras
 
-from components import contract
 from components.features import FeatureSpec
+from components.model.content import Content, embedding
 from components.model.features import MovieFeatures
 from components.model.history import History
 from components.model.params import ModelParams
@@ -34,26 +34,6 @@ class Sizes:
     words: Mapping[str, int]
 
 
-def _embedding(rows: int, dim: int, name: str) -> keras.layers.Embedding:
-    # Small enough that the dot products of a fresh model hardly differ.
-    return keras.layers.Embedding(
-        rows,
-        dim,
-        embeddings_initializer=keras.initializers.RandomNormal(stddev=1 / math.sqrt(dim)),
-        name=name,
-    )
-
-
-def _bag(table: keras.layers.Embedding, indices: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """float32[n, D]: weighted sum of embeddings over the second axis; index -1 counts nothing.
-
-    Only the filled places are looked up: most movies have few tags, some have many.
-    """
-    place = tf.where(indices >= 0)
-    rows = table(tf.gather_nd(indices, place)) * tf.gather_nd(weights, place)[:, tf.newaxis]
-    return tf.math.unsorted_segment_sum(rows, place[:, 0], tf.shape(indices)[0])
-
-
 class MovieEncoder(keras.layers.Layer):
     """What both towers know of a movie: its id's embedding plus its content's.
 
@@ -69,15 +49,8 @@ class MovieEncoder(keras.layers.Layer):
         self._unknown = sizes.movies
         self._id_dropout = params.id_dropout
         dim = params.embedding_dim
-        self.ids = _embedding(sizes.movies + 1, dim, "movie_ids")
-        self._specs = tuple(sizes.features)
-        self.features = {
-            spec.name: keras.layers.Dense(dim, name=spec.name)
-            if spec.kind == "number"
-            # Out of vocabulary is one more row, or dropped. No words still make one (never used) row.
-            else _embedding(max(sizes.words[spec.name] + (not spec.weighted), 1), dim, spec.name)
-            for spec in self._specs
-        }
+        self.ids = embedding(sizes.movies + 1, dim, "movie_ids")
+        self.content = Content(sizes.features, sizes.words, dim, "content") if sizes.features else None
 
     def call(self, movies: MovieFeatures, training: bool = False) -> tf.Tensor:
         """float32[n, D]."""
@@ -86,27 +59,7 @@ class MovieEncoder(keras.layers.Layer):
             drop = tf.random.uniform(tf.shape(index)) < self._id_dropout
             index = tf.where(drop, self._unknown, index)
         encoded = self.ids(index)
-        for spec in self._specs:
-            encoded += self._part(spec, movies.content)
-        return encoded
-
-    def _part(self, spec: FeatureSpec, content: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """float32[n, D], what one feature adds."""
-        layer = self.features[spec.name]
-        if spec.kind == "number":
-            value = content[contract.scaled(spec.name)][:, tf.newaxis]
-            # Bumps along the z-score let taste prefer a range without being monotone in the number.
-            bumps = tf.exp(-tf.square(value - tf.linspace(-2.5, 2.5, 11)[tf.newaxis, :]) / 0.25)
-            value = tf.concat([value, bumps, tf.ones_like(value)], axis=1)
-            return layer(content[contract.known(spec.name)][:, tf.newaxis] * value)
-        indices = content[contract.indices(spec.name)]
-        present = tf.cast(indices >= 0, tf.float32)
-        if spec.weighted:
-            # TF-IDF rows differ in length by orders of magnitude: L2-normalise them.
-            weights = tf.math.l2_normalize(present * content[contract.weights(spec.name)], axis=1)
-        else:
-            weights = tf.math.divide_no_nan(present, tf.reduce_sum(present, axis=1, keepdims=True))
-        return _bag(layer, indices, weights)
+        return encoded if self.content is None else encoded + self.content(movies.content)
 
 
 class Mlp(keras.layers.Layer):

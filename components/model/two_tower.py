@@ -14,6 +14,7 @@ from components.model import user_features
 from components.model.features import MovieFeatures, Popularity
 from components.model.history import History
 from components.model.params import ModelParams
+from components.model.profile import Profiles, ProfileTower
 from components.model.rating_head import RatingHead
 from components.model.retrieval_loss import RetrievalLoss, sampling_share
 from components.model.towers import CandidateTower, MovieEncoder, QueryTower, Sizes
@@ -51,6 +52,7 @@ class Pairs(tf.experimental.ExtensionType):
       target: int32[B], catalogue row of the next movie.
       target_rating: float32[B], stars.
       now: int64[B], time of the next event.
+      profile: int32[B], the user's row in the table of profiles; 0 for nobody's.
     """
 
     rows: tf.Tensor
@@ -60,6 +62,7 @@ class Pairs(tf.experimental.ExtensionType):
     target: tf.Tensor
     target_rating: tf.Tensor
     now: tf.Tensor
+    profile: tf.Tensor
 
     @property
     def history(self) -> History:
@@ -80,6 +83,7 @@ class TwoTower(keras.Model):
         the relevance threshold (1 = as much as a relevant one).
       implicit: the events have weights instead of ratings. There is no rating
         head, and a positive counts by its own event's weight.
+      profiles: what is known of users beside their events; None for nothing.
     """
 
     def __init__(
@@ -93,6 +97,7 @@ class TwoTower(keras.Model):
         rating_weight: float = 1.0,
         low_rating_weight: float = 1.0,
         implicit: bool = False,
+        profiles: Profiles | None = None,
     ) -> None:
         super().__init__()
         self.params = params
@@ -100,6 +105,10 @@ class TwoTower(keras.Model):
         self.query_tower = QueryTower(sizes, params)
         self.candidate_tower = CandidateTower(params)
         self.rating_head = None if implicit else RatingHead(params, global_mean)
+        self.profiles = profiles
+        self.profile_tower = None if profiles is None else ProfileTower(profiles, params)
+        if profiles is not None:
+            self._profile_content = {name: tf.constant(x) for name, x in profiles.content.items()}
         self.standardise = keras.layers.Normalization(name="user_features")
         self._retrieval_loss = RetrievalLoss(params.temperature)
         self._uniform = uniform_negatives
@@ -134,11 +143,20 @@ class TwoTower(keras.Model):
         encoded: tf.Tensor,
         features: tf.Tensor,
         given_taste: tf.Tensor,
+        profile: tf.Tensor | None = None,
         training: bool = False,
     ) -> tf.Tensor:
-        """float32[B, D]: the query tower with the tastes that the history shows."""
+        """float32[B, D]: the query tower with the tastes that the history shows, moved by the profile."""
         shown = user_features.genre_taste(history, self._genres)
-        return self.query_tower(history, encoded, features, shown, given_taste, training=training)
+        query = self.query_tower(history, encoded, features, shown, given_taste, training=training)
+        if self.profile_tower is None or profile is None:
+            return query
+        if training:
+            # Nobody's profile now and then, so that one works without.
+            kept = tf.random.uniform(tf.shape(profile)) >= self.params.id_dropout
+            profile = tf.where(kept, profile, 0)
+        content = {name: tf.gather(values, profile) for name, values in self._profile_content.items()}
+        return self.profile_tower(query, content)
 
     def embed_catalogue(self) -> tf.Tensor:
         """float32[N, D]: every movie's unit vector."""
@@ -171,7 +189,7 @@ class TwoTower(keras.Model):
         rows = tf.concat([target, extra], axis=0)
         in_history, encoded = self.encode_rows(history.rows, rows, training=training)
         features = self.user_features(history, pairs.now)
-        query = self.query(history, in_history, features, taste, training=training)
+        query = self.query(history, in_history, features, taste, pairs.profile, training=training)
         # A target's own rating is taken out of its movie's count and mean.
         own = tf.concat([tf.ones([batch]), tf.zeros([self._uniform])], axis=0)
         popularity = self.catalogue.popularity.scale(tf.gather(self._count, rows) - own)

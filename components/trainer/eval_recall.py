@@ -46,7 +46,7 @@ class EvalRecall:
         model, history = self._model, pairs.history
         taste = tf.zeros([tf.shape(pairs.now)[0], model.catalogue.genres.shape[1]])
         (encoded,) = model.encode_rows(history.rows)
-        return model.query(history, encoded, model.user_features(history, pairs.now), taste)
+        return model.query(history, encoded, model.user_features(history, pairs.now), taste, pairs.profile)
 
     def __call__(self) -> dict[int, float]:
         """k -> Recall@k; empty when no eval user has a relevant target."""

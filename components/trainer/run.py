@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 
 import numpy as np
+import pyarrow as pa
 import tensorflow as tf
 import tf_keras as keras
 from tfx.components.trainer.fn_args_utils import FnArgs
@@ -13,9 +15,10 @@ from components import contract, feature_file, storage
 from components.example_gen import read
 from components.model import user_features
 from components.model.params import ModelParams
+from components.model.profile import Profiles
 from components.model.servable import Towers
 from components.model.two_tower import TwoTower
-from components.trainer import catalogue, events, fit, warm_start
+from components.trainer import catalogue, events, fit, profiles, warm_start
 from components.trainer.eval_recall import EvalRecall
 from components.trainer.params import TrainerParams
 
@@ -55,7 +58,9 @@ def run_fn(fn_args: FnArgs) -> None:
     meaning = feature_file.read(config[TIMELINES])
     transform = catalogue.MovieTransform(fn_args.transform_graph_path, meaning.item)
     movies = catalogue.load(read.read_movies(config[MOVIES]), transform)
-    train = events.history_events(read.read_timelines(config[TIMELINES], contract.TRAIN), movies.ids)
+    timelines = read.read_timelines(config[TIMELINES], contract.TRAIN)
+    known = profiles.profiles(timelines, meaning.user, model_params.max_profile_values)
+    train = _with_profiles(events.history_events(timelines, movies.ids), known, timelines)
     positions = events.pair_positions(train)
     if len(positions) < 2:
         raise ValueError(
@@ -67,7 +72,7 @@ def run_fn(fn_args: FnArgs) -> None:
     )
 
     windows = events.Windows(train, model_params.history_window)
-    model = build(model_params, params, transform, movies, train, windows, positions, meaning.implicit)
+    model = build(model_params, params, transform, movies, train, windows, positions, meaning.implicit, known)
     vocabularies = transform.vocabularies
     if params.warm_start:
         warm_start.load(model, vocabularies, _weights_file(params.warm_start))
@@ -78,7 +83,7 @@ def run_fn(fn_args: FnArgs) -> None:
         held_out = read.read_timelines(config[TIMELINES], contract.EVAL)
         eval_recall = EvalRecall(
             model,
-            events.history_events(held_out, movies.ids),
+            _with_profiles(events.history_events(held_out, movies.ids), known, held_out),
             events.target_events(held_out, movies.ids),
             ks=tuple(sorted({10, 100, params.monitor_k})),
         )
@@ -89,6 +94,13 @@ def run_fn(fn_args: FnArgs) -> None:
     towers = Towers(model, movies.ids, transform.tastes, transform, transform.layer, transform.own_inputs)
     towers.save(fn_args.serving_model_dir)
     warm_start.save(model, vocabularies, _weights_file(fn_args.serving_model_dir))
+
+
+def _with_profiles(found: events.Events, known: Profiles | None, timelines: pa.Table) -> events.Events:
+    """The events with each record's row in the table of profiles, if there is one."""
+    if known is None:
+        return found
+    return dataclasses.replace(found, profiles=profiles.rows_of(known, timelines))
 
 
 def _weights_file(model_dir: str) -> str:
@@ -104,6 +116,7 @@ def build(
     windows: events.Windows,
     positions: np.ndarray,
     implicit: bool = False,
+    known: Profiles | None = None,
 ) -> TwoTower:
     """A fresh model with every weight created and the user features standardised."""
     model = TwoTower(
@@ -115,6 +128,7 @@ def build(
         rating_weight=params.rating_weight,
         low_rating_weight=params.low_rating_weight,
         implicit=implicit,
+        profiles=known,
     )
     rng = np.random.default_rng(params.seed)
     sample = rng.choice(positions, min(_ADAPT_SAMPLE, len(positions)), replace=False)

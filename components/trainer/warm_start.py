@@ -21,7 +21,7 @@ def _vocabulary_of(weight: str) -> str:
     """
     if weight == "query_tower/genre_taste":
         return "tastes"
-    name = weight.removeprefix("movie_encoder/").removesuffix("/embeddings")
+    name = weight.removeprefix("movie_encoder/").removeprefix("content/").removesuffix("/embeddings")
     return "movies" if name == "movie_ids" else name
 
 

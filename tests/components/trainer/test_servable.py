@@ -139,11 +139,13 @@ def test_tensorflow_servings_padding_changes_no_answer(material, saved):
             padded[name] = tf.concat([value, value[:, :1], value[:, :1]], axis=1)
     np.testing.assert_allclose(towers.embed_query(**padded), plain, atol=1e-6)
 
+    tags = material.vocabularies["tags"]
+
     def movie(times):
         return towers.embed_movie(
             movie_id=tf.constant([b"new"]), year=tf.constant([1999], tf.int64),
             genres=tf.constant([[first, second] + [first] * times]),
-            tags=tf.constant([[*material.transform.tags[:2], *material.transform.tags[:1] * times]]),
+            tags=tf.constant([[*tags[:2], *tags[:1] * times]]),
             rating_count=tf.constant([3], tf.int64),
         )  # fmt: skip
 

@@ -180,7 +180,7 @@ def test_warm_start_matches_rows_by_vocabulary_string(material, tmp_path):
 
     def table(model, name):
         encoder = model.encoder
-        return (encoder.ids if name == "movies" else encoder.features[name]).embeddings.numpy()
+        return (encoder.ids if name == "movies" else encoder.content.features[name]).embeddings.numpy()
 
     tables = ("movies", "genres", "tags")
     fresh = {name: table(new, name) for name in tables}
