@@ -155,7 +155,7 @@ def _ask(servable: Servable, request: Request, history: Events) -> tuple[Result,
         return ()
     reasons = _reasons(servable, query, [movie for movie, _ in found])
     return tuple(
-        Result(movie, score, why, tuple(genre for genre in movie.genres if genre in request.tastes))
+        Result(movie, score, why, tuple(word for word in servable.tastes_of(movie) if word in request.tastes))
         for (movie, score), why in zip(found, reasons, strict=True)
     )
 

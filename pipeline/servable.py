@@ -143,6 +143,20 @@ class Servable(abc.ABC):
             return None
         return sorted({genre for movie in self.titles.by_id.values() for genre in movie.genres})
 
+    @functools.cached_property
+    def taste_words(self) -> list[str] | None:
+        """What a taste can be in: genres, or the values of the data's own feature; None if unknown."""
+        if self.files is None:
+            return None
+        return sorted({word for movie in self.titles.by_id.values() for word in self.tastes_of(movie)})
+
+    def tastes_of(self, movie: Movie) -> tuple[str, ...]:
+        """The words in which somebody's taste for this movie would be said."""
+        taste = next((spec.name for spec in self.features.item if spec.taste), None)
+        if taste == contract.GENRES:
+            return movie.genres
+        return tuple(map(str, dict(movie.own).get(taste or "", ())))
+
     def limit(self, name: str) -> int | None:
         """How much a request may ask for: a knob of `components.index.params`; None if unknown."""
         return int(self.files.info["params"][name]) if self.files else None

@@ -36,7 +36,7 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="GENRES",
         action="append",
         default=[],
-        help='weights of genres, "Action=5,Comedy=3"',
+        help='weights of genres (or of what tastes are in in your own data), "Action=5,Comedy=3"',
     )
     what = parser.add_argument_group("of what")
     what.add_argument("--k", type=int, default=10, metavar="N", help="how many (default %(default)s)")
@@ -89,7 +89,7 @@ def _request(args: argparse.Namespace, servable: Servable) -> Request:
     return Request(
         user_id=args.user,
         likes=tuple((movie, _stars(movie.label, mark)) for movie, mark in _movies(servable, args.likes)),
-        tastes=genres.parse_tastes(args.taste, servable.genres),
+        tastes=genres.parse_tastes(args.taste, servable.taste_words),
         k=args.k,
         exclude=tuple(movie for movie, _ in _movies(servable, args.exclude)),
         genres=tuple(genres.parse(args.genres, servable.genres)),
