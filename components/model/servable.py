@@ -55,17 +55,22 @@ class Towers(tf.Module):
         self._transform = transform
         self._window = model.params.history_window
         self._user_features = model.user_features
+        self._calendar = model.calendar
+        self._item_item = model.item_item
+        self._embed_features = model.embed_movies
         self._parts = (
             model.encoder,
             model.candidate_tower,
             model.query_tower,
             model.rating_head,
             model.standardise,
+            *([model.item_item] if model.item_item else []),
         )
-        self._encoder, self._candidate_tower, self._query_tower, self._rating_head, _ = self._parts
+        self._query_tower, self._rating_head = model.query_tower, model.rating_head
         self._rows = vocabulary_table(movie_ids, -1)
         self._num_genres = model.catalogue.genres.shape[1]
         self._genre_rows = vocabulary_table(genre_vocabulary, self._num_genres - 1)
+        self._movie_index = _buffer(model.catalogue.features.movie_index, "movie_index")
         self._encoded = _buffer(model.encode_catalogue(), "encoded_movies")
         count = model.catalogue.rating_count
         self._genres = _buffer(model.catalogue.genres, "movie_genres")
@@ -115,13 +120,16 @@ class Towers(tf.Module):
         taste = self._taste(taste_genres, taste_weights)
         encoded = tf.gather(self._encoded, history.rows)
         shown = user_features.genre_taste(history, self._genres)
-        return self._query_tower(history, encoded, features, shown, taste)
+        tower = self._query_tower(history, encoded, features, self._calendar(history, now), shown, taste)
+        if self._item_item is None:
+            return tower
+        return self._item_item.query(tower, history, tf.gather(self._movie_index, history.rows))
 
     def _embed_query(
         self, history_movie_ids: tf.Tensor, history_ratings: tf.Tensor, history_timestamps: tf.Tensor,
         user_id: tf.Tensor, now: tf.Tensor, taste_genres: tf.Tensor, taste_weights: tf.Tensor,
     ) -> tf.Tensor:  # fmt: skip
-        """float32[B, D] unit vectors. `user_id` is part of the contract; this model has no user embedding."""
+        """float32[B, D + R]. `user_id` is part of the contract; this model has no user embedding."""
         del user_id
         return self._query(
             history_movie_ids, history_ratings, history_timestamps, now, taste_genres, taste_weights
@@ -135,11 +143,11 @@ class Towers(tf.Module):
         tags: tf.Tensor,
         rating_count: tf.Tensor,
     ) -> tf.Tensor:
-        """float32[B, D] unit vectors from content; a learnt id adds its own row."""
+        """float32[B, D + R] unit vectors from content; a learnt id adds its own rows."""
         features = self._transform(
             movie_id, year, _without_repeats(genres), _without_repeats(tags), rating_count
         )
-        return self._candidate_tower(self._encoder(features), features.popularity_scaled)
+        return self._embed_features(features)
 
     def _rate(
         self, history_movie_ids: tf.Tensor, history_ratings: tf.Tensor, history_timestamps: tf.Tensor,
