@@ -16,8 +16,24 @@ class ModelParams(Section):
     embedding_dim: int = Field(
         64, ge=2, le=1024, description="D, width of the shared movie embedding and of both towers' output"
     )
+    item_item_dim: int = Field(
+        128,
+        ge=2,
+        le=1024,
+        description="R, width that the closed-form item-item part adds to both towers' output",
+    )
+    item_item_weight: float = Field(
+        0.025,
+        ge=0,
+        description="what one standard deviation of the item-item part adds to the towers' cosine; 0: no "
+        "such part, and `item_item_dim` is not added",
+    )
+    item_item_l2: float = Field(300.0, gt=0, description="lambda of the item-item part, in events of an item")
+    item_item_half_life: HalfLife = Field(
+        20.0, description="after this many events the weight of one in the item-item part halves"
+    )
     history_window: int = Field(
-        50, ge=1, le=2048, description="events of a history that the query tower reads, newest last"
+        100, ge=1, le=2048, description="events of a history that the query tower reads, newest last"
     )
     hidden: tuple[Width, ...] = Field((128,), description="widths of the hidden layers in each tower")
     half_lives: tuple[HalfLife, ...] = Field(

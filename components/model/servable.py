@@ -57,14 +57,18 @@ class Towers(tf.Module):
         self._transform = transform
         self._window = model.params.history_window
         self._user_features = model.user_features
+        self._calendar = model.calendar
+        self._item_item = model.item_item
+        self._embed_features = model.embed_movies
         self._parts = (
             model.encoder,
             model.candidate_tower,
             model.query_tower,
             model.rating_head,
             model.standardise,
+            *([model.item_item] if model.item_item else []),
         )
-        self._encoder, self._candidate_tower, self._query_tower, self._rating_head, _ = self._parts
+        self._query_tower, self._rating_head = model.query_tower, model.rating_head
         self._profile_tower = model.profile_tower
         if model.profiles is not None:
             # A user who is not in the table has the row of nothing, 0.
@@ -73,6 +77,7 @@ class Towers(tf.Module):
         self._rows = vocabulary_table(movie_ids, -1)
         self._num_genres = model.catalogue.genres.shape[1]
         self._genre_rows = vocabulary_table(genre_vocabulary, self._num_genres - 1)
+        self._movie_index = _buffer(model.catalogue.features.movie_index, "movie_index")
         self._encoded = _buffer(model.encode_catalogue(), "encoded_movies")
         count = model.catalogue.rating_count
         self._genres = _buffer(model.catalogue.genres, "movie_genres")
@@ -124,29 +129,30 @@ class Towers(tf.Module):
         taste = self._taste(taste_genres, taste_weights)
         encoded = tf.gather(self._encoded, history.rows)
         shown = user_features.genre_taste(history, self._genres)
-        query = self._query_tower(history, encoded, features, shown, taste)
-        if self._profile_tower is None:
-            return query
-        rows = self._profile_rows.lookup(user_id)
-        return self._profile_tower(
-            query, {name: tf.gather(values, rows) for name, values in self._profiles.items()}
-        )
+        tower = self._query_tower(history, encoded, features, self._calendar(history, now), shown, taste)
+        if self._profile_tower is not None:
+            rows = self._profile_rows.lookup(user_id)
+            content = {name: tf.gather(values, rows) for name, values in self._profiles.items()}
+            tower = self._profile_tower(tower, content)
+        if self._item_item is None:
+            return tower
+        return self._item_item.query(tower, history, tf.gather(self._movie_index, history.rows))
 
     def _embed_query(
         self, history_movie_ids: tf.Tensor, history_ratings: tf.Tensor, history_timestamps: tf.Tensor,
         user_id: tf.Tensor, now: tf.Tensor, taste_genres: tf.Tensor, taste_weights: tf.Tensor,
     ) -> tf.Tensor:  # fmt: skip
-        """float32[B, D] unit vectors. Of `user_id` the profile is looked up: there is no user embedding."""
+        """float32[B, D + R]. Of `user_id` the profile is looked up: there is no user embedding."""
         return self._query(
             history_movie_ids, history_ratings, history_timestamps, now, taste_genres, taste_weights, user_id
         )
 
     def _embed_movie(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """float32[B, D] unit vectors from content; a learnt id adds its own row."""
+        """float32[B, D + R] unit vectors from content; a learnt id adds its own rows."""
         features = self._transform(
             {name: _without_repeats(x) if x.shape.rank == 2 else x for name, x in inputs.items()}
         )
-        return self._candidate_tower(self._encoder(features), features.popularity_scaled)
+        return self._embed_features(features)
 
     def _rate(
         self, history_movie_ids: tf.Tensor, history_ratings: tf.Tensor, history_timestamps: tf.Tensor,

@@ -14,7 +14,7 @@ from components.model.content import Content, embedding
 from components.model.features import MovieFeatures
 from components.model.history import History
 from components.model.params import ModelParams
-from components.model.user_features import NUM_FEATURES, scale_rating
+from components.model.user_features import NUM_DATES, NUM_FEATURES, scale_rating
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,8 +101,8 @@ class QueryTower(keras.layers.Layer):
 
     View v weighs the event `age` events ago by 2^(-age / half_life_v), times a
     learnt gate of its stars; views are averaged with learnt shares and refined
-    by an MLP that also sees the user features, and the genre tastes that the
-    history shows or that are given beside it.
+    by an MLP that also sees the user features, the date, and the genre tastes that
+    the history shows or that are given beside it.
     """
 
     def __init__(self, sizes: Sizes, params: ModelParams) -> None:
@@ -129,6 +129,7 @@ class QueryTower(keras.layers.Layer):
         history: History,
         encoded: tf.Tensor,
         user_features: tf.Tensor,
+        calendar: tf.Tensor,
         shown_taste: tf.Tensor,
         given_taste: tf.Tensor,
         training: bool = False,
@@ -139,10 +140,12 @@ class QueryTower(keras.layers.Layer):
           history: windowed events.
           encoded: float32[B, W, D], the shared encoder's output for each event.
           user_features: float32[B, NUM_FEATURES], standardised.
+          calendar: float32[B, NUM_DATES], see `user_features.calendar`.
           shown_taste: float32[B, G], what `user_features.genre_taste` reads from the history.
           given_taste: float32[B, G], what a person says of themselves; all 0 when nothing.
         """
         user_features = tf.ensure_shape(user_features, [None, NUM_FEATURES])
+        calendar = tf.ensure_shape(calendar, [None, NUM_DATES])
         present = tf.cast(history.mask, tf.float32)
         gate = tf.nn.softplus(self._stars[0] * scale_rating(history.ratings) + self._stars[1])
         decay = tf.pow(2.0, -history.ages[:, tf.newaxis, :] / self._half_lives[tf.newaxis, :, tf.newaxis])
@@ -155,5 +158,5 @@ class QueryTower(keras.layers.Layer):
         shown, given = (tf.linalg.matmul(taste, self._taste) for taste in (shown_taste, given_taste))
         base += given + empty * self._default
         flat = tf.reshape(views, [-1, views.shape[1] * views.shape[2]])
-        x = tf.concat([flat, user_features, shown, given, empty], axis=1)
+        x = tf.concat([flat, user_features, calendar, shown, given, empty], axis=1)
         return tf.math.l2_normalize(base + self._mlp(x, training=training), axis=1)

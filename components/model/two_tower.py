@@ -13,6 +13,7 @@ from components import contract
 from components.model import user_features
 from components.model.features import MovieFeatures, Popularity
 from components.model.history import History
+from components.model.item_item import ItemItem
 from components.model.params import ModelParams
 from components.model.profile import Profiles, ProfileTower
 from components.model.rating_head import RatingHead
@@ -77,6 +78,7 @@ class TwoTower(keras.Model):
       sizes: vocabulary sizes.
       catalogue: every movie; its arrays are constants of the graph.
       global_mean: mean of the train ratings, stars.
+      dates: Unix seconds of the first and the last training event.
       uniform_negatives: S, movies drawn evenly for each batch beside its own.
       rating_weight: weight of the rating head's squared error in the loss.
       low_rating_weight: weight in the retrieval loss of a positive rated below
@@ -92,6 +94,7 @@ class TwoTower(keras.Model):
         sizes: Sizes,
         catalogue: Catalogue,
         global_mean: float,
+        dates: tuple[int, int],
         *,
         uniform_negatives: int = 0,
         rating_weight: float = 1.0,
@@ -109,11 +112,13 @@ class TwoTower(keras.Model):
         self.profile_tower = None if profiles is None else ProfileTower(profiles, params)
         if profiles is not None:
             self._profile_content = {name: tf.constant(x) for name, x in profiles.content.items()}
+        self.item_item = ItemItem(sizes.movies, params) if params.item_item_weight > 0 else None
         self.standardise = keras.layers.Normalization(name="user_features")
         self._retrieval_loss = RetrievalLoss(params.temperature)
         self._uniform = uniform_negatives
         self._rating_weight = rating_weight
         self._low_rating_weight = low_rating_weight
+        self._dates = tf.constant(dates, tf.int64)
         self.catalogue = catalogue
         self._features = catalogue.features.map(tf.constant)
         self._genres = tf.constant(catalogue.genres)
@@ -137,18 +142,22 @@ class TwoTower(keras.Model):
     def user_features(self, history: History, now: tf.Tensor) -> tf.Tensor:
         return self.standardise(user_features.summary(history, now))
 
+    def calendar(self, history: History, now: tf.Tensor) -> tf.Tensor:
+        return user_features.calendar(history, now, self._dates[0], self._dates[1])
+
     def query(
         self,
         history: History,
         encoded: tf.Tensor,
         features: tf.Tensor,
+        calendar: tf.Tensor,
         given_taste: tf.Tensor,
         profile: tf.Tensor | None = None,
         training: bool = False,
     ) -> tf.Tensor:
         """float32[B, D]: the query tower with the tastes that the history shows, moved by the profile."""
         shown = user_features.genre_taste(history, self._genres)
-        query = self.query_tower(history, encoded, features, shown, given_taste, training=training)
+        query = self.query_tower(history, encoded, features, calendar, shown, given_taste, training=training)
         if self.profile_tower is None or profile is None:
             return query
         if training:
@@ -158,11 +167,25 @@ class TwoTower(keras.Model):
         content = {name: tf.gather(values, profile) for name, values in self._profile_content.items()}
         return self.profile_tower(query, content)
 
-    def embed_catalogue(self) -> tf.Tensor:
-        """float32[N, D]: every movie's unit vector."""
-        return self._in_blocks(
-            lambda movies: self.candidate_tower(self.encoder(movies), movies.popularity_scaled)
+    def embed_query(self, history: History, now: tf.Tensor, profile: tf.Tensor | None = None) -> tf.Tensor:
+        """float32[B, D + R]: what a dot product with `embed_catalogue` turns into scores."""
+        (encoded,) = self.encode_rows(history.rows)
+        taste = tf.zeros([tf.shape(now)[0], self._genres.shape[1]])
+        tower = self.query(
+            history, encoded, self.user_features(history, now), self.calendar(history, now), taste, profile
         )
+        if self.item_item is None:
+            return tower
+        return self.item_item.query(tower, history, tf.gather(self._features.movie_index, history.rows))
+
+    def embed_movies(self, movies: MovieFeatures) -> tf.Tensor:
+        """float32[n, D + R]: unit vectors."""
+        tower = self.candidate_tower(self.encoder(movies), movies.popularity_scaled)
+        return self.item_item.candidate(tower, movies.movie_index) if self.item_item else tower
+
+    def embed_catalogue(self) -> tf.Tensor:
+        """float32[N, D + R]: every movie's unit vector."""
+        return self._in_blocks(self.embed_movies)
 
     def encode_catalogue(self) -> tf.Tensor:
         """float32[N, D]: every movie's shared encoding."""
@@ -180,16 +203,24 @@ class TwoTower(keras.Model):
 
     def losses_of(self, pairs: Pairs, training: bool) -> dict[str, tf.Tensor]:
         """The scalar losses by name, before they are weighted: retrieval, and rating with a rating head."""
-        history, target = pairs.history, pairs.target
+        history, target, now = pairs.history, pairs.target, pairs.now
         batch = tf.shape(target)[0]
         taste = tf.zeros([batch, self._genres.shape[1]])
         if training and self.params.history_dropout > 0:
-            history, taste = self._drop_histories(history, taste)
+            history, taste, now = self._drop_histories(history, taste, now)
         extra = tf.random.uniform([self._uniform], maxval=self.catalogue.size, dtype=tf.int32)
         rows = tf.concat([target, extra], axis=0)
         in_history, encoded = self.encode_rows(history.rows, rows, training=training)
-        features = self.user_features(history, pairs.now)
-        query = self.query(history, in_history, features, taste, pairs.profile, training=training)
+        features = self.user_features(history, now)
+        query = self.query(
+            history,
+            in_history,
+            features,
+            self.calendar(history, now),
+            taste,
+            pairs.profile,
+            training=training,
+        )
         # A target's own rating is taken out of its movie's count and mean.
         own = tf.concat([tf.ones([batch]), tf.zeros([self._uniform])], axis=0)
         popularity = self.catalogue.popularity.scale(tf.gather(self._count, rows) - own)
@@ -208,8 +239,13 @@ class TwoTower(keras.Model):
             return contract.weight_of_rating(ratings)
         return tf.where(ratings >= contract.RELEVANT_RATING, 1.0, self._low_rating_weight)
 
-    def _drop_histories(self, history: History, taste: tf.Tensor) -> tuple[History, tf.Tensor]:
-        """Give a share of the queries their history's genre tastes, in its place or beside it."""
+    def _drop_histories(
+        self, history: History, taste: tf.Tensor, now: tf.Tensor
+    ) -> tuple[History, tf.Tensor, tf.Tensor]:
+        """Give a share of the queries their history's genre tastes, in its place or beside it.
+
+        Half of those without a history lose the time of the request, too.
+        """
         chance = tf.random.uniform([tf.shape(history.mask)[0], 1]) / self.params.history_dropout
         shown = user_features.genre_taste(history, self._genres)
         # People name a few genres: keep the strongest three.
@@ -217,7 +253,11 @@ class TwoTower(keras.Model):
         shown = tf.where(shown >= third, shown, 0.0)
         shown = tf.math.divide_no_nan(shown, tf.reduce_sum(shown, axis=1, keepdims=True))
         in_place, beside = chance < 1.0, (chance >= 1.0) & (chance < 2.0)
-        return history._replace(mask=history.mask & ~in_place), tf.where(in_place | beside, shown, taste)
+        return (
+            history._replace(mask=history.mask & ~in_place),
+            tf.where(in_place | beside, shown, taste),
+            tf.where(chance[:, 0] < 0.5, tf.zeros_like(now), now),
+        )
 
     def _rate_pairs(
         self,

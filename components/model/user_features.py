@@ -13,12 +13,40 @@ from components.model.history import History
 _DAY = 86_400.0
 # count, mean, spread, days the window spans, days since the last event
 NUM_FEATURES = 5
+# bumps along the time that the training events span
+NUM_DATES = 12
 
 
 def scale_rating(stars: tf.Tensor) -> tf.Tensor:
     """Stars in [0.5, 5] to [-1, 1]."""
     middle = (contract.MAX_RATING + contract.MIN_RATING) / 2
     return (stars - middle) / (contract.MAX_RATING - middle)
+
+
+def star_weight(history: History) -> tf.Tensor:
+    """float32[B, W]: softplus of the scaled stars, from 0.3 to 1.3; 0 where masked."""
+    return tf.nn.softplus(scale_rating(history.ratings)) * tf.cast(history.mask, tf.float32)
+
+
+def calendar(history: History, now: tf.Tensor, first: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
+    """float32[B, NUM_DATES]: where the request lies between two dates; zeros if its time is not known.
+
+    What people watch depends on the date: a movie cannot be watched before it is
+    released, and is watched most soon after. Bump b is exp(-(place - b)^2), place
+    being 0 at `first` and NUM_DATES - 1 at `last`; a later request is read as at `last`.
+
+    Args:
+      history: windowed events.
+      now: int64[B], Unix seconds; 0 stands for the last event's time.
+      first, last: int64[], Unix seconds of the first and last training event.
+    """
+    latest = tf.reduce_max(tf.where(history.mask, history.timestamps, 0), axis=1)
+    moment = tf.where(now > 0, now, latest)
+    known = tf.cast((moment > 0) & (last > first), tf.float32)
+    since = tf.cast(tf.clip_by_value(moment, first, last) - first, tf.float32)
+    place = (NUM_DATES - 1) * tf.math.divide_no_nan(since, tf.cast(last - first, tf.float32))
+    bumps = tf.exp(-tf.square(place[:, tf.newaxis] - tf.range(NUM_DATES, dtype=tf.float32)))
+    return known[:, tf.newaxis] * bumps
 
 
 def summary(history: History, now: tf.Tensor) -> tf.Tensor:

@@ -43,10 +43,7 @@ class EvalRecall:
         self._query = tf.function(self._embed_queries, autograph=False, reduce_retracing=True)
 
     def _embed_queries(self, pairs: Pairs) -> tf.Tensor:
-        model, history = self._model, pairs.history
-        taste = tf.zeros([tf.shape(pairs.now)[0], model.catalogue.genres.shape[1]])
-        (encoded,) = model.encode_rows(history.rows)
-        return model.query(history, encoded, model.user_features(history, pairs.now), taste, pairs.profile)
+        return self._model.embed_query(pairs.history, pairs.now, pairs.profile)
 
     def __call__(self) -> dict[int, float]:
         """k -> Recall@k; empty when no eval user has a relevant target."""

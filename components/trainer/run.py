@@ -13,7 +13,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components import contract, feature_file, storage
 from components.example_gen import read
-from components.model import user_features
+from components.model import item_item, user_features
 from components.model.params import ModelParams
 from components.model.profile import Profiles
 from components.model.servable import Towers
@@ -124,6 +124,7 @@ def build(
         transform.sizes,
         movies.catalogue,
         global_mean=float(train.ratings.mean()),
+        dates=_dates(train.timestamps),
         uniform_negatives=params.uniform_negatives,
         rating_weight=params.rating_weight,
         low_rating_weight=params.low_rating_weight,
@@ -136,4 +137,15 @@ def build(
     model.standardise.adapt(user_features.summary(pairs.history, pairs.now))
     # One step's forward pass creates the weights, for a warm start and for saving.
     model.losses_of(windows.pairs(tf.constant(positions[:2])), training=False)
+    if model.item_item is not None:
+        index = np.asarray(movies.catalogue.features.movie_index)[train.rows]
+        watched = item_item.watched_matrix(index, train.offsets, transform.sizes.movies)
+        dim = model_params.item_item_dim - 1
+        model.item_item.assign(item_item.fit_factors(watched, dim, model_params.item_item_l2))
     return model
+
+
+def _dates(timestamps: np.ndarray) -> tuple[int, int]:
+    """First and last known time; (0, 0) if none is."""
+    known = timestamps[timestamps > 0]
+    return (int(known.min()), int(known.max())) if len(known) else (0, 0)

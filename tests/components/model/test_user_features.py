@@ -50,3 +50,26 @@ def test_genre_taste_is_a_share_weighted_by_stars():
     np.testing.assert_allclose(taste, [3 / 4, 1 / 4, 0], rtol=1e-6)
     empty = user_features.genre_taste(history([], []), genres)
     np.testing.assert_array_equal(empty, np.zeros((1, 3)))
+
+
+def test_calendar_is_a_bump_at_the_place_between_first_and_last():
+    last = tf.constant(11 * DAY + 1000, tf.int64)
+    first = tf.constant(1000, tf.int64)
+
+    def calendar(now, times):
+        return user_features.calendar(
+            history([4.0] * len(times), times), tf.constant([now], tf.int64), first, last
+        )
+
+    expected = np.exp(-np.square(3 - np.arange(user_features.NUM_DATES)))
+    np.testing.assert_allclose(calendar(3 * DAY + 1000, [DAY])[0], expected, atol=1e-5)
+    # 0 stands for the last event's time, an empty history has none; later is read as last.
+    np.testing.assert_allclose(calendar(0, [DAY, 3 * DAY + 1000])[0], expected, atol=1e-5)
+    np.testing.assert_array_equal(calendar(0, []), np.zeros((1, user_features.NUM_DATES)))
+    np.testing.assert_array_equal(calendar(99 * DAY, []), calendar(11 * DAY + 1000, []))
+
+
+def test_calendar_of_a_log_without_times_is_all_zeros():
+    zero = tf.constant(0, tf.int64)
+    got = user_features.calendar(history([4.0], [0]), tf.constant([5 * DAY], tf.int64), zero, zero)
+    np.testing.assert_array_equal(got, np.zeros((1, user_features.NUM_DATES)))

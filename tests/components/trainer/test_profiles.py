@@ -91,9 +91,10 @@ def test_a_profile_moves_a_query_and_nobodys_does_not(profiled, material):
     (encoded,) = model.encode_rows(pairs.rows)
     known = model.user_features(pairs.history, pairs.now)
     taste = tf.zeros([len(pairs.target), model.catalogue.genres.shape[1]])
-    plain = model.query(pairs.history, encoded, known, taste)
-    nobody = model.query(pairs.history, encoded, known, taste, tf.zeros_like(pairs.profile))
-    moved = model.query(pairs.history, encoded, known, taste, pairs.profile)
+    asked = (pairs.history, encoded, known, model.calendar(pairs.history, pairs.now), taste)
+    plain = model.query(*asked)
+    nobody = model.query(*asked, tf.zeros_like(pairs.profile))
+    moved = model.query(*asked, pairs.profile)
     np.testing.assert_allclose(nobody, plain, atol=1e-6)
     np.testing.assert_allclose(tf.norm(moved, axis=1), 1, rtol=1e-5)
     content = model.profiles.content
@@ -139,14 +140,11 @@ def test_serving_looks_up_what_training_gathered(profiled, material, tmp_path):
         contract.TASTE_GENRES: tf.fill([len(pairs.now), 1], b""),
         contract.TASTE_WEIGHTS: tf.zeros([len(pairs.now), 1]),
     }
-    (encoded,) = model.encode_rows(pairs.rows)
-    known = model.user_features(pairs.history, pairs.now)
-    taste = tf.zeros([len(pairs.target), model.catalogue.genres.shape[1]])
     for user_ids, rows in (
         ([table.user_ids[row - 1] for row in pairs.profile.numpy()], pairs.profile),
         ([b"a stranger"] * len(pairs.now), tf.zeros_like(pairs.profile)),
         ([b""] * len(pairs.now), tf.zeros_like(pairs.profile)),
     ):
         got = towers.embed_query(**inputs, user_id=tf.constant(user_ids))
-        expected = model.query(pairs.history, encoded, known, taste, rows)
+        expected = model.embed_query(pairs.history, pairs.now, rows)
         np.testing.assert_allclose(got, expected, atol=1e-5)

@@ -1,5 +1,7 @@
 """What the towers answer over strings is what the model computes in training."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -37,13 +39,33 @@ def strings(material, pairs):
 def test_serving_equals_training(material, saved):
     model, towers = saved
     pairs = material.windows.pairs(tf.constant(material.positions[::97]))
-    (encoded,) = model.encode_rows(pairs.rows)
-    features = model.user_features(pairs.history, pairs.now)
-    taste = tf.zeros([len(pairs.target), model.catalogue.genres.shape[1]])
-    expected = model.query(pairs.history, encoded, features, taste)
+    expected = model.embed_query(pairs.history, pairs.now)
     got = towers.embed_query(**strings(material, pairs))
     np.testing.assert_allclose(got, expected, atol=1e-5)
-    np.testing.assert_allclose(tf.norm(got, axis=1), 1.0, rtol=1e-5)
+    # The towers' part ranks as a cosine, the item-item part beside it is there.
+    dim = material.model_params.embedding_dim
+    tower, part = got[:, :dim], got[:, dim:]
+    np.testing.assert_allclose(tf.norm(tower, axis=1), tf.norm(tower[0]), rtol=1e-5)
+    assert (tf.norm(part, axis=1).numpy() > 0).all()
+
+
+def test_movie_vectors_are_of_length_one(saved):
+    model, _ = saved
+    np.testing.assert_allclose(tf.norm(model.embed_catalogue(), axis=1), 1.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("item_item_weight", [0.0, 0.02])
+def test_without_the_item_item_part_the_towers_are_alone(material, tmp_path, item_item_weight):
+    params = material.model_params.model_copy(update={"item_item_weight": item_item_weight})
+    model = dataclasses.replace(material, model_params=params).build()
+    transform = material.transform
+    Towers(model, material.movies.ids, transform.genres, transform, transform.layer).save(str(tmp_path))
+    pairs = material.windows.pairs(tf.constant(material.positions[:3]))
+    towers = tf.saved_model.load(str(tmp_path))
+    got = towers.embed_query(**strings(material, pairs))
+    np.testing.assert_allclose(got, model.embed_query(pairs.history, pairs.now), atol=1e-5)
+    width = params.embedding_dim + (params.item_item_dim if item_item_weight else 0)
+    assert got.shape == [3, width] and model.embed_catalogue().shape[1] == width
 
 
 def test_a_movie_embedded_from_its_content_is_its_catalogue_vector(saved, pushed_workspace):

@@ -32,10 +32,7 @@ def naive_recall(model, histories, targets, k):
             tf.constant([h.stop - h.start], tf.int64),
             tf.constant([targets.timestamps[targets.offsets[u]]], tf.int64),
         )
-        (encoded,) = model.encode_rows(pairs.rows)
-        features = model.user_features(pairs.history, pairs.now)
-        taste = tf.zeros([1, model.catalogue.genres.shape[1]])
-        scores = movies @ model.query(pairs.history, encoded, features, taste).numpy()[0]
+        scores = movies @ model.embed_query(pairs.history, pairs.now).numpy()[0]
         ranked = [row for row in np.argsort(-scores, kind="stable") if row not in set(histories.rows[h])]
         values.append(len(relevant & set(ranked[:k])) / len(relevant))
     return np.mean(values)
