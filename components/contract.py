@@ -47,6 +47,24 @@ RELEVANT_RATING: Final = 4.0
 MIN_RATING: Final = 0.5
 MAX_RATING: Final = 5.0
 
+
+def rating_of_weight(weight: Any) -> Any:
+    """The rating that an event of a log without ratings has: above 4 and up to 5 stars.
+
+    Such a log has events of different weight (a view, a purchase) at most. The
+    strongest reads as 5 stars, a weaker one as fewer, and all are relevant.
+
+    Args:
+      weight: a number or an array, above 0 and at most 1: its share of the strongest event's.
+    """
+    return RELEVANT_RATING + weight * (MAX_RATING - RELEVANT_RATING)
+
+
+def weight_of_rating(rating: Any) -> Any:
+    """The inverse of `rating_of_weight`."""
+    return (rating - RELEVANT_RATING) / (MAX_RATING - RELEVANT_RATING)
+
+
 # --- timelines: one tf.Example per user and split ---------------------------
 USER_ID: Final = "user_id"
 HISTORY_MOVIE_IDS: Final = "history_movie_ids"  # bytes list, oldest first
@@ -61,6 +79,13 @@ SLICE_COLD: Final = "slice_cold"  # COLD or WARM ("" in train)
 HISTORY_FEATURES: Final = (HISTORY_MOVIE_IDS, HISTORY_RATINGS, HISTORY_TIMESTAMPS)
 TARGET_FEATURES: Final = (TARGET_MOVIE_IDS, TARGET_RATINGS, TARGET_TIMESTAMPS)
 TIMELINE_FEATURES: Final = (USER_ID, *HISTORY_FEATURES, *TARGET_FEATURES, SLICE_HISTORY, SLICE_COLD)
+
+
+# What is known of a user beside the events (`user_features` of the config) comes
+# after these, as the own columns of movies do.
+def user_feature(name: str) -> str:
+    return f"user_{name}"
+
 
 # slice_history: the first bucket whose upper bound (inclusive) holds.
 HISTORY_BUCKETS: Final = ((9, "001-009"), (29, "010-029"), (99, "030-099"), (299, "100-299"), (None, "300-"))
@@ -78,19 +103,36 @@ RATING_COUNT: Final = "rating_count"  # int64, train ratings
 RATING_MEAN: Final = "rating_mean"  # float, mean of the train ratings in stars, 0 if none
 MOVIE_FEATURES: Final = (MOVIE_ID, TITLE, YEAR, GENRES, TAGS, RATING_COUNT, RATING_MEAN)
 
+# A data set's own columns (`item_features` of the config) come after these, by
+# their names: categorical and multi as bytes lists, number as a float list of one
+# or none, text as bytes.
+
 # --- what Transform makes of a movie ----------------------------------------
 MOVIE_INDEX: Final = "movie_index"  # int64[1]: row in the movie vocabulary, its size if out of vocabulary
-GENRE_INDICES: Final = "genre_indices"  # int64 list, out of vocabulary -> vocabulary size
-TAG_INDICES: Final = "tag_indices"  # int64 list: rows of the tag vocabulary, unknown tags dropped
-TAG_WEIGHTS: Final = "tag_weights"  # float list: TF-IDF, same length as tag_indices
-YEAR_SCALED: Final = "year_scaled"  # float[1]: z-score over the movies that have a year, 0 if none
-YEAR_KNOWN: Final = "year_known"  # float[1]: 1 if the movie has a year
 POPULARITY_SCALED: Final = "popularity_scaled"  # float[1]: z-score of log(1 + rating_count)
+MOVIE_VOCABULARY: Final = "movies"  # file inside the transform graph, by descending rating_count
 
-# Vocabulary files inside the transform graph.
-MOVIE_VOCABULARY: Final = "movies"  # by descending rating_count
-GENRE_VOCABULARY: Final = "genres"
-TAG_VOCABULARY: Final = "tags"
+
+# Of each feature of the movies, MovieLens's or a data set's own. Its vocabulary file has its name.
+def indices(feature: str) -> str:
+    """int64 list: rows of its vocabulary; unknown ones are its size, or dropped where there are weights."""
+    return f"{feature}_indices"
+
+
+def weights(feature: str) -> str:
+    """float list beside `indices`: TF-IDF."""
+    return f"{feature}_weights"
+
+
+def scaled(feature: str) -> str:
+    """float[1]: z-score over the movies that have a value, 0 for one that has none."""
+    return f"{feature}_scaled"
+
+
+def known(feature: str) -> str:
+    """float[1]: 1 if the movie has a value."""
+    return f"{feature}_known"
+
 
 # --- signatures ---------------------------------------------------------------
 DType = Literal["string", "float32", "int32", "int64"]
@@ -176,8 +218,12 @@ RATINGS: Final = "ratings"
 WEIGHTS: Final = "weights"
 EMBEDDING: Final = "embedding"
 EXAMPLES: Final = "examples"
+WHERE: Final = "where"  # conditions on columns of the catalogue: brand=acme, price<=20, year>=1990
+ATTRIBUTES: Final = "attributes"  # what an item is: brand=acme, price=20, genres=Drama
 
 PAD_ID: Final = b""  # pads ids in and out
+# Stands for a number that is not known: JSON has no NaN. float32's lowest.
+UNKNOWN_NUMBER: Final = -3.4028234663852886e38
 PAD_SCORE: Final = 0.0  # beside a padded id; strict JSON parsers refuse NaN
 
 _HISTORY = (
@@ -209,12 +255,14 @@ _ASKED = Input(MOVIE_IDS, "string", "M", PAD_ID)
 SERVING_DEFAULT: Final = "serving_default"
 RECOMMEND: Final = "recommend"
 RECOMMEND_EXACT: Final = "recommend_exact"
+RECOMMEND_WHERE: Final = "recommend_where"
 RECOMMEND_USER: Final = "recommend_user"
 SIMILAR: Final = "similar"
 RATE: Final = "rate"
 EXPLAIN: Final = "explain"
 EMBED_QUERY: Final = "embed_query"
 EMBED_MOVIE: Final = "embed_movie"
+EMBED_ITEM: Final = "embed_item"
 EVALUATE: Final = "evaluate"
 
 # Outputs of `evaluate` beyond MOVIE_IDS, SCORES, TARGET_MOVIE_IDS, TARGET_RATINGS.
@@ -231,6 +279,9 @@ SIGNATURES: Final[dict[str, Signature]] = {
         Signature(SERVING_DEFAULT, _HISTORY, _RESULT),
         Signature(RECOMMEND, _RECOMMEND, _RESULT),
         Signature(RECOMMEND_EXACT, _RECOMMEND, _RESULT),
+        # The same with conditions on any column that the data set has; on one column of
+        # values any must hold, on one of numbers all, and every column's must.
+        Signature(RECOMMEND_WHERE, (*_RECOMMEND, Input(WHERE, "string", "W", PAD_ID)), _RESULT),
         Signature(RECOMMEND_USER, (Input(USER_ID, "string", None, PAD_ID), _K), _RESULT),
         Signature(SIMILAR, (Input(MOVIE_ID, "string", None, PAD_ID), _K), _RESULT),
         # Stars; 0 for a padded or unknown movie.
@@ -252,6 +303,16 @@ SIGNATURES: Final[dict[str, Signature]] = {
                 Input(YEAR, "int64", None, 0),
                 Input(GENRES, "string", "G", PAD_ID),
                 Input(TAGS, "string", "T", PAD_ID),
+                Input(RATING_COUNT, "int64", None, 0),
+            ),
+            (Output(EMBEDDING, "float32", "D"),),
+        ),
+        # The same for items of any data set; a number or text that is not said is unknown.
+        Signature(
+            EMBED_ITEM,
+            (
+                Input(MOVIE_ID, "string", None, PAD_ID),
+                Input(ATTRIBUTES, "string", "A", PAD_ID),
                 Input(RATING_COUNT, "int64", None, 0),
             ),
             (Output(EMBEDDING, "float32", "D"),),
@@ -307,6 +368,9 @@ PINNED: Final = "PINNED"  # a file of this name keeps a version from retention
 GATES: Final = "gates.json"  # verdicts, in the blessing artifact
 METRICS: Final = "metrics.json"  # overall and by slice, in the evaluation artifact
 FIT: Final = "fit.json"  # what a fit came to, in the model_run artifact
+
+# In both of ExampleGen's Examples artifacts, beside the splits.
+FEATURES: Final = "features.json"  # what their columns mean
 
 # In ExampleGen's quarantine artifact.
 BAD_ROWS: Final = "bad_rows.jsonl"  # table, file, line, kind and reason of every row set aside

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from typing import Any, Self
 
 import pydantic
@@ -23,8 +24,11 @@ class Section(pydantic.BaseModel):
         """Pydantic takes True for 1; YAML reads a bare `yes` as True."""
         assert info.field_name is not None
         kind = cls.model_fields[info.field_name].annotation
-        is_section = isinstance(kind, type) and issubclass(kind, Section)
-        if kind is not bool and not is_section and _holds_boolean(value):
+        # A section, or each of a list of them, has this check of its own.
+        sections = any(
+            isinstance(part, type) and issubclass(part, Section) for part in (kind, *typing.get_args(kind))
+        )
+        if kind is not bool and not sections and _holds_boolean(value):
             raise PydanticCustomError("boolean", "must not be true or false")
         return value
 

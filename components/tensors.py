@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
 import tensorflow as tf
 
 from components import contract
@@ -9,10 +13,26 @@ from components import contract
 
 def input_specs(signature: str) -> list[tf.TensorSpec]:
     """The inputs of `signature`, in the contract's order; every dimension is open."""
-    return [
-        tf.TensorSpec(item.shape(None, None), tf.as_dtype(item.dtype), item.name)
-        for item in contract.SIGNATURES[signature].inputs
-    ]
+    return specs_of(contract.SIGNATURES[signature].inputs)
+
+
+def specs_of(inputs: Iterable[contract.Input]) -> list[tf.TensorSpec]:
+    return [tf.TensorSpec(item.shape(None, None), tf.as_dtype(item.dtype), item.name) for item in inputs]
+
+
+def function_of(
+    inputs: Sequence[contract.Input], body: Callable[[Mapping[str, tf.Tensor]], tf.Tensor]
+) -> Any:
+    """A tf.function with a parameter for each input, whichever they are; `body` gets them by name."""
+    signature = inspect.Signature(
+        [inspect.Parameter(item.name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for item in inputs]
+    )
+
+    def call(*args: tf.Tensor, **kwargs: tf.Tensor) -> tf.Tensor:
+        return body(signature.bind(*args, **kwargs).arguments)
+
+    call.__signature__ = signature  # type: ignore[attr-defined]
+    return tf.function(call, input_signature=specs_of(inputs), autograph=False)
 
 
 def neutral(item: contract.Input, batch: int | tf.Tensor) -> tf.Tensor:

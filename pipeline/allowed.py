@@ -33,6 +33,8 @@ def describe(schema: Mapping[str, Any]) -> str:
     """
     if "anyOf" in schema:
         return " or ".join(describe(option) for option in schema["anyOf"])
+    if "$ref" in schema:
+        return "a section"
     if "const" in schema:
         return str(schema["const"])
     if "enum" in schema:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pydantic
 from pydantic import Field
@@ -45,6 +45,11 @@ class Config(Section):
         None,
         description="the log: a MovieLens folder of any edition, a file of `user item` lines, or your own "
         "CSV or Parquet (see example_gen); null: $DATA, a local copy, GroupLens, or the generated sample",
+    )
+    sample: Literal["movielens", "shop"] = Field(
+        "movielens",
+        description="which generated sample stands in where there is no data: one in MovieLens's layout "
+        "(only if neither a local copy nor GroupLens is at hand), or a shop's log",
     )
     artifacts: str = Field(
         "artifacts", min_length=1, description="where a run writes everything it makes: folder or URL"

@@ -53,8 +53,12 @@ def allowed_values(section: type[Section], key: str) -> str:
 
 def as_yaml(value: Any) -> str:
     """A value on one line of YAML."""
-    plain = list(value) if isinstance(value, tuple) else value
+    plain = [_plain(item) for item in value] if isinstance(value, tuple) else value
     return yaml.safe_dump(plain, default_flow_style=True, sort_keys=False, width=10_000).splitlines()[0]
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json", exclude_defaults=True) if isinstance(value, Section) else value
 
 
 def key_paths(section: type[Section] = Config, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:

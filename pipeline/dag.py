@@ -28,6 +28,7 @@ from components.data_check.component import DataCheck
 from components.evaluator.component import Evaluator
 from components.example_gen.component import ExampleGen
 from components.example_gen.fingerprint import fingerprint
+from components.features import Features
 from components.import_schema.component import ImportSchema
 from components.index.component import Index
 from components.pusher import versions
@@ -94,8 +95,10 @@ def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:
 
     statistics_timelines = StatisticsGen(examples=timelines).with_id("statistics_timelines")
     statistics_movies = StatisticsGen(examples=movies).with_id("statistics_movies")
-    schema_timelines = ImportSchema(schema_file="timelines.pbtxt").with_id("schema_timelines")
-    schema_movies = ImportSchema(schema_file="movies.pbtxt").with_id("schema_movies")
+    of_users = Features(item=(), user=config.example_gen.user_features)
+    schema_timelines = ImportSchema("timelines.pbtxt", of_users).with_id("schema_timelines")
+    own = Features(item=config.example_gen.item_features)
+    schema_movies = ImportSchema("movies.pbtxt", own).with_id("schema_movies")
     validate_timelines = ExampleValidator(
         statistics=statistics_timelines.outputs["statistics"], schema=schema_timelines.outputs["schema"]
     ).with_id("validate_timelines")
@@ -111,7 +114,7 @@ def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:
         examples=movies,
         schema=schema_movies.outputs["schema"],
         preprocessing_fn=f"{preprocessing.__name__}.{preprocessing.preprocessing_fn.__name__}",
-        custom_config=preprocessing.custom_config(config.transform),
+        custom_config=preprocessing.custom_config(config.transform, own.item),
         # The trainer applies the graph itself, as serving does: a transformed copy,
         # its statistics and a cache of the analysis would be written and never read.
         materialize=False,

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from components.example_gen import fetch, sample
+from components.example_gen import fetch, sample, shop_sample
 from components.example_gen.errors import DataError
 from components.example_gen.layouts import Layout, detect
 from pipeline.config import Config
@@ -30,6 +30,8 @@ class Data:
 def resolve(config: Config, environment: Mapping[str, str] = os.environ) -> Data:
     """The first of: the config's `data`, DATA, a local copy, GroupLens, the generated sample.
 
+    A config of a generated shop has neither of the two in the middle.
+
     A path that is given must exist: nothing is put in its place.
 
     Raises:
@@ -39,6 +41,8 @@ def resolve(config: Config, environment: Mapping[str, str] = os.environ) -> Data
         return Data(_checked(config.data, "data", config), "as given")
     if environment.get(ENVIRONMENT):
         return Data(_checked(environment[ENVIRONMENT], ENVIRONMENT, config), f"from {ENVIRONMENT}")
+    if config.sample == "shop":
+        return Data(_sample(config), "generated shop")
     local = LOCAL_COPY.absolute()
     if (local / _RATINGS).is_file():
         return Data(local, "local copy")
@@ -74,7 +78,8 @@ def _checked(given: str, name: str, config: Config) -> Path:
 
 def _sample(config: Config) -> Path:
     """The sample of the default sizes, made once: the same arguments give the same bytes."""
-    path = Path(config.local_dir) / "sample"
-    if not (path / _RATINGS).is_file():
-        sample.generate(path)
+    shop = config.sample == "shop"
+    path = Path(config.local_dir) / ("shop" if shop else "sample")
+    if not (path / (shop_sample.EVENTS if shop else _RATINGS)).is_file():
+        (shop_sample if shop else sample).generate(path)
     return path

@@ -37,7 +37,7 @@ def text(report: Report) -> str:
             ],
         ),
         "",
-        "stars",
+        "weight of an event, of the strongest kind's" if report.implicit else "stars",
         *_histogram(report.ratings),
         "",
         "year",

@@ -38,7 +38,20 @@ def as_json(movie: Movie) -> dict[str, Any]:
         "title": movie.title,
         "year": movie.year or None,
         "genres": list(movie.genres),
+        **({"features": {name: list(values) for name, values in movie.own}} if movie.own else {}),
     }
+
+
+def known_of(movies: Sequence[Movie]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Names and cells of the columns that tell movies apart: their own, or year and genres."""
+    if any(movie.own for movie in movies):
+        names = tuple(name for name, _ in next(movie.own for movie in movies if movie.own))
+        return names, [tuple(_cell(dict(movie.own).get(name, ())) for name in names) for movie in movies]
+    return ("year", "genres"), [(year(movie), genres(movie)) for movie in movies]
+
+
+def _cell(values: Sequence[str | float]) -> str:
+    return ", ".join(f"{value:g}" if isinstance(value, float) else value for value in values) or "-"
 
 
 def year(movie: Movie) -> str:

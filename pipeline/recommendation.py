@@ -10,6 +10,7 @@ from components import contract
 from pipeline.errors import InputError
 from pipeline.titles import Movie
 from pipeline.user_timeline import Events, NoTimelinesError, Timeline
+from pipeline.where import Condition, meets
 
 if TYPE_CHECKING:
     from pipeline.servable import Servable
@@ -30,6 +31,7 @@ class Request:
       exclude: movies not to show.
       genres: any of these; none for all.
       year_min, year_max: inclusive, 0 for no bound.
+      where: conditions on columns of the catalogue.
       diversity: 0 (relevance only) to 1 (diversity only).
       exact: exact search, whatever the model's own is.
     """
@@ -42,12 +44,15 @@ class Request:
     genres: tuple[str, ...] = ()
     year_min: int = 0
     year_max: int = 0
+    where: tuple[Condition, ...] = ()
     diversity: float = 0.0
     exact: bool = False
 
     @property
     def filtered(self) -> bool:
-        return bool(self.exclude or self.genres or self.year_min or self.year_max or self.diversity)
+        return bool(
+            self.exclude or self.genres or self.year_min or self.year_max or self.where or self.diversity
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,9 +127,20 @@ def _ask(servable: Servable, request: Request, history: Events) -> tuple[Result,
         contract.TASTE_GENRES: list(request.tastes),
         contract.TASTE_WEIGHTS: list(request.tastes.values()),
     }
+    signature = contract.RECOMMEND_EXACT if request.exact else contract.RECOMMEND
+    conditions = {}
+    if request.where:
+        if request.exact and servable.model != contract.MODEL_EXACT:
+            raise InputError(
+                f"--exact together with --where is what {contract.MODEL_EXACT} does; add --model "
+                f"{contract.MODEL_EXACT}, or leave --exact out"
+            )
+        signature = contract.RECOMMEND_WHERE
+        conditions = {contract.WHERE: [str(condition) for condition in request.where]}
     answer = servable.ask(
-        contract.RECOMMEND_EXACT if request.exact else contract.RECOMMEND,
+        signature,
         **query,
+        **conditions,
         **{
             contract.K: request.k,
             contract.EXCLUDE: [movie.movie_id for movie in request.exclude],
@@ -139,7 +155,7 @@ def _ask(servable: Servable, request: Request, history: Events) -> tuple[Result,
         return ()
     reasons = _reasons(servable, query, [movie for movie, _ in found])
     return tuple(
-        Result(movie, score, why, tuple(genre for genre in movie.genres if genre in request.tastes))
+        Result(movie, score, why, tuple(word for word in servable.tastes_of(movie) if word in request.tastes))
         for (movie, score), why in zip(found, reasons, strict=True)
     )
 
@@ -193,7 +209,8 @@ def _popular(servable: Servable, request: Request) -> tuple[Result, ...]:
         movie = servable.movie(movie_id)
         in_years = first <= movie.year <= last and not (has_bound and not movie.year)
         in_genres = not request.genres or not set(request.genres).isdisjoint(movie.genres)
-        if in_years and in_genres and movie_id not in excluded:
+        met = not request.where or meets(servable.files.items[movie_id], request.where)
+        if in_years and in_genres and met and movie_id not in excluded:
             results.append(Result(movie, score))
         if len(results) == request.k:
             break

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from components import contract, storage
+from components.features import Features, own
 from components.pusher import versions
 from pipeline.errors import InputError
 from pipeline.titles import IdsOnly, Movie, Titles
@@ -66,13 +67,28 @@ class PushedFiles:
     @functools.cached_property
     def titles(self) -> Titles:
         """The movies that the model knows."""
-        table = self._parquet(contract.CATALOGUE)
-        names = (contract.MOVIE_ID, contract.TITLE, contract.YEAR, contract.GENRES, contract.RATING_COUNT)
-        rows = zip(*(table[name].to_pylist() for name in names), strict=True)
+        shown = [spec.name for spec in own(self.features.item) if spec.filters]
         return Titles(
-            Movie(_text(movie_id), _text(title), year, tuple(map(_text, genres or ())), count)
-            for movie_id, title, year, genres, count in rows
+            Movie(
+                movie_id,
+                _text(row[contract.TITLE]),
+                row[contract.YEAR],
+                tuple(map(_text, row[contract.GENRES] or ())),
+                row[contract.RATING_COUNT],
+                tuple((name, tuple(row[name])) for name in shown),
+            )
+            for movie_id, row in self.items.items()
         )
+
+    @functools.cached_property
+    def items(self) -> dict[str, dict[str, Any]]:
+        """The rows of the catalogue by id."""
+        return {_text(row[contract.MOVIE_ID]): row for row in self._parquet(contract.CATALOGUE).to_pylist()}
+
+    @property
+    def features(self) -> Features:
+        """What is known of items and users."""
+        return Features.model_validate(self.info.get("features", {}))
 
     @functools.cached_property
     def popular(self) -> list[tuple[str, float]]:
@@ -127,6 +143,20 @@ class Servable(abc.ABC):
             return None
         return sorted({genre for movie in self.titles.by_id.values() for genre in movie.genres})
 
+    @functools.cached_property
+    def taste_words(self) -> list[str] | None:
+        """What a taste can be in: genres, or the values of the data's own feature; None if unknown."""
+        if self.files is None:
+            return None
+        return sorted({word for movie in self.titles.by_id.values() for word in self.tastes_of(movie)})
+
+    def tastes_of(self, movie: Movie) -> tuple[str, ...]:
+        """The words in which somebody's taste for this movie would be said."""
+        taste = next((spec.name for spec in self.features.item if spec.taste), None)
+        if taste == contract.GENRES:
+            return movie.genres
+        return tuple(map(str, dict(movie.own).get(taste or "", ())))
+
     def limit(self, name: str) -> int | None:
         """How much a request may ask for: a knob of `components.index.params`; None if unknown."""
         return int(self.files.info["params"][name]) if self.files else None
@@ -135,6 +165,11 @@ class Servable(abc.ABC):
     def known_users(self) -> int | None:
         """How many users' histories the model carries; None if unknown."""
         return int(self.files.info["known_users"]) if self.files else None
+
+    @property
+    def features(self) -> Features:
+        """What the model knows of items and users; MovieLens's where that is not at hand."""
+        return self.files.features if self.files else Features()
 
     def ask(self, signature: str, **given: Any) -> dict[str, np.ndarray]:
         """Answers one request.

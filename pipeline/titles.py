@@ -38,13 +38,14 @@ class TitleError(InputError):
 
 @dataclasses.dataclass(frozen=True)
 class Movie:
-    """One movie of a model's catalogue; `year` is 0 if unknown."""
+    """One movie of a model's catalogue; `year` is 0 if unknown, `own` are values by column of its own."""
 
     movie_id: str
     title: str
     year: int = 0
     genres: tuple[str, ...] = ()
     rating_count: int = 0
+    own: tuple[tuple[str, tuple[str | float, ...]], ...] = ()
 
     @property
     def label(self) -> str:

@@ -17,7 +17,7 @@ from pipeline.table import table
 FINAL = "final: "
 
 _HEADER = ("gate", "value", "bound", "verdict", "why")
-_REFUSED = "refused"  # as in report.rows
+_OK, _REFUSED = "ok", "refused"  # as in report.rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,14 +73,14 @@ def gates_line(found: Verdict) -> str:
     refused = [name for name, *_, word, _ in rows if word == _REFUSED]
     if refused:
         return f"refused: {', '.join(refused)}"
-    return f"{len(rows)} ok" if rows else "-"
+    return f"{sum(word == _OK for *_, word, _ in rows)} ok" if rows else "-"
 
 
 def _rows(found: Verdict) -> list[tuple[str, str, str, str, str]]:
     rows = list(report.rows(found.gates))
     if found.served is not None:
         skipped = found.served_why == REFUSED_BY_GATES
-        word = "ok" if found.served else "not run" if skipped else _REFUSED
+        word = _OK if found.served else "not run" if skipped else _REFUSED
         rows.append(("serving check", "-", "-", word, found.served_why or "both models load and answer"))
     return rows
 

@@ -11,7 +11,7 @@ from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from components import contract
+from components import contract, feature_file
 from components.all_events import merge
 from components.example_gen import features
 from components.example_gen.artifact import describe, write_split
@@ -44,5 +44,6 @@ class Executor(base_executor.BaseExecutor):
         ):
             artifact = artifact_utils.get_single_instance(output_dict[key])
             describe(artifact, [split])
+            feature_file.write(artifact.uri, feature_file.read(uri))
             write_split(split_uri(artifact.uri, split), sizes, table.__getitem__, params.events_per_shard)
         logging.info("all events: %d records, %d ratings", len(timelines), events.sum())

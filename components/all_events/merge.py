@@ -44,23 +44,23 @@ def timelines(splits: Mapping[str, pa.Table]) -> pa.Table:
         name: pa.LargeListArray.from_arrays(times.offsets, lists.flatten().take(order))
         for name, lists in joined.items()
     }
-    columns = {contract.USER_ID: latest[contract.USER_ID], **joined}
+    # What is known of users stays, and so does their name.
+    stays = set(latest.column_names) - {*contract.TIMELINE_FEATURES} | {contract.USER_ID}
+    columns = {**{name: latest[name] for name in stays}, **joined}
     nothing = {
         field.name: pa.array([[] if pa.types.is_large_list(field.type) else ""] * len(latest), field.type)
-        for field in features.TIMELINES
+        for field in latest.schema
         if field.name not in columns
     }
     columns |= nothing
-    return pa.Table.from_arrays(
-        [columns[field.name] for field in features.TIMELINES], schema=features.TIMELINES
-    )
+    return pa.Table.from_arrays([columns[field.name] for field in latest.schema], schema=latest.schema)
 
 
 def movies(table: pa.Table, everything: pa.Table) -> pa.Table:
     """The movies with the count and mean of all their ratings; the rest stays.
 
     Args:
-      table: `features.MOVIES`.
+      table: as `features.movies_schema` has it.
       everything: what `timelines` returned.
 
     Raises:
@@ -77,8 +77,8 @@ def movies(table: pa.Table, everything: pa.Table) -> pa.Table:
     count = np.bincount(rows.to_numpy(), minlength=len(table))
     mean = np.bincount(rows.to_numpy(), stars, len(table)) / np.maximum(count, 1)
     known = {contract.RATING_COUNT: pa.array(count), contract.RATING_MEAN: pa.array(mean)}
-    columns = [known.get(field.name, table[field.name]).cast(field.type) for field in features.MOVIES]
-    return pa.Table.from_arrays(columns, schema=features.MOVIES)
+    columns = [known.get(field.name, table[field.name]).cast(field.type) for field in table.schema]
+    return pa.Table.from_arrays(columns, schema=table.schema)
 
 
 def _joined(first: pa.LargeListArray, second: pa.LargeListArray) -> pa.LargeListArray:

@@ -10,7 +10,7 @@ from tfx.components.evaluator import constants, executor
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import path_utils
 
-from components import contract, storage
+from components import contract, feature_file, storage
 from components.evaluator import report
 from components.evaluator.comparable import has_model, what_is_missing
 from components.evaluator.gates import judge
@@ -67,7 +67,9 @@ class Executor(executor.Executor):
         version = baseline.get_string_custom_property(VERSION_PROPERTY) if baseline else ""
         results = read_results(evaluation, version)
         report.write_metrics(evaluation, results)
-        gates = judge(results.candidate.overall, results.paired, params)
+        examples = artifact_utils.get_single_uri(input_dict[standard_component_specs.EXAMPLES_KEY])
+        implicit = feature_file.read(examples).implicit
+        gates = judge(results.candidate.overall, results.paired, params, implicit)
         blessing = artifact_utils.get_single_instance(output_dict[standard_component_specs.BLESSING_KEY])
         report.write_gates(blessing.uri, gates)
         _bless(blessing, all(gate.ok for gate in gates), model, baseline)

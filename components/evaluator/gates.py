@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from components.evaluator import names
 from components.evaluator.paired import PairedInterval
@@ -21,6 +21,7 @@ class Gate:
       bound: what it was held against; None or NaN if that could not be measured either.
       ok: False refuses the model.
       why: one sentence for a person.
+      applies: False where the data leave nothing to judge; such a gate is ok.
     """
 
     name: str
@@ -28,10 +29,14 @@ class Gate:
     bound: float | None
     ok: bool
     why: str
+    applies: bool = True
 
 
 def judge(
-    metrics: Mapping[str, float], baseline_interval: PairedInterval | None, params: EvaluatorParams
+    metrics: Mapping[str, float],
+    baseline_interval: PairedInterval | None,
+    params: EvaluatorParams,
+    implicit: bool = False,
 ) -> list[Gate]:
     """Judges the overall metrics of a candidate.
 
@@ -43,16 +48,32 @@ def judge(
       baseline_interval: the candidate against the last pushed model, None when
         there is none to compare with.
       params: the bounds.
+      implicit: the log has no ratings, so there is no rating head: what is said of
+        its errors does not apply.
 
     Raises:
       ValueError: a metric that a gate needs is missing.
     """
-    gates = [_floor(metrics, name, bound) for name, bound in params.floors.items()]
-    gates += [_ceiling(metrics, name, bound) for name, bound in params.ceilings.items()]
+
+    def bounded(kind: str, bounds: Mapping[str, float], check: Callable[..., Gate]) -> list[Gate]:
+        return [
+            _not_applicable(f"{name} {kind}", bound)
+            if implicit and name in names.RATING
+            else check(metrics, name, bound)
+            for name, bound in bounds.items()
+        ]
+
+    gates = bounded("floor", params.floors, _floor) + bounded("ceiling", params.ceilings, _ceiling)
+    if implicit:
+        gates.append(_not_applicable("rating head", None))
     gates.append(_popularity(metrics, params.popularity_ratio))
     gates.append(_regression(baseline_interval, params.max_regression_percent))
     gates.append(_floor(metrics, names.ANN_RECALL_10, params.ann_recall))
     return gates
+
+
+def _not_applicable(name: str, bound: float | None) -> Gate:
+    return Gate(name, None, bound, True, "the log has no ratings, so there is no rating head", applies=False)
 
 
 def _value(metrics: Mapping[str, float], name: str) -> float:

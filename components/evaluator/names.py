@@ -24,6 +24,8 @@ COLD_RECALL_100: Final = "cold_recall@100"
 USERS: Final = "users"  # with a relevant target: what the means are over
 COLD_USERS: Final = "cold_users"  # with a relevant cold target
 
+# What exists only where the log has ratings.
+RATING: Final = (RMSE, MAE)
 # What exists only as long as there are events that the model was not fitted on.
 COLD: Final = (COLD_RECALL_10, COLD_RECALL_100, COLD_USERS)
 

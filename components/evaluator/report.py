@@ -11,11 +11,14 @@ import dataclasses
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from components import contract, storage
 from components.evaluator.gates import Gate
 from components.evaluator.paired import PairedInterval
+
+# Verdict of a gate for which the data leave nothing to judge.
+NOT_APPLICABLE: Final = "not applicable"
 
 Slices = dict[str, dict[str, dict[str, float]]]
 
@@ -100,7 +103,7 @@ def rows(gates: Sequence[Gate]) -> list[tuple[str, str, str, str, str]]:
             gate.name,
             _cell(gate.value),
             _cell(gate.bound),
-            "ok" if gate.ok else "refused",
+            ("ok" if gate.ok else "refused") if gate.applies else NOT_APPLICABLE,
             gate.why,
         )
         for gate in gates

@@ -7,13 +7,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components import contract
-from components.example_gen import layouts, quarantine, ragged, tables
+from components.example_gen import layouts, own_columns, quarantine, ragged, tables
 from components.example_gen.codes import id_order, positions
 from components.example_gen.errors import DataError
+from components.example_gen.own_columns import add_bad
 from components.example_gen.params import ExampleGenParams
-from components.example_gen.quarantine import BadRow, Quarantine
+from components.example_gen.quarantine import Quarantine
 from components.example_gen.rules import time_problem
-from components.example_gen.tables import Chunk, TableFiles
+from components.example_gen.tables import TableFiles
+from components.features import own
 
 ITEMS_SCHEMA = pa.schema(
     [
@@ -40,7 +42,9 @@ _TITLE_AND_YEAR = r"^(?P<title>.*\S)\s*\((?P<year>\d{4})(?:\s*[-–—]\s*(?:\d{
 
 
 def read_items(source: TableFiles, params: ExampleGenParams, bad: Quarantine) -> pa.Table:
-    """ITEMS_SCHEMA in `id_order`; rows without an id are set aside.
+    """ITEMS_SCHEMA and the own features' columns in `id_order`.
+
+    Rows without an id, or with a number that is none, are set aside.
 
     Raises:
       DataError: an id comes twice, or there is no item.
@@ -50,9 +54,10 @@ def read_items(source: TableFiles, params: ExampleGenParams, bad: Quarantine) ->
         empty = pc.equal(chunk.table[layouts.ITEM].cast(pa.string()), "").to_numpy(zero_copy_only=False)
         for row in np.flatnonzero(empty).tolist():
             name = source.columns[layouts.ITEM]
-            _add(source, chunk, row, quarantine.MISSING, f"{name} is '', expected a non-empty id", bad)
-        parts.append(_items(source, chunk.table.filter(pa.array(~empty)), params))
-        where += [(source.files[chunk.file].name, line) for line in chunk.lines[~empty].tolist()]
+            add_bad(source, chunk, row, quarantine.MISSING, f"{name} is '', expected a non-empty id", bad)
+        good = own_columns.good(source, chunk, own(params.item_features), ~empty, bad)
+        parts.append(_items(source, chunk.table.filter(pa.array(good)), params))
+        where += [(source.files[chunk.file].name, line) for line in chunk.lines[good].tolist()]
     table = pa.concat_tables(parts).combine_chunks() if parts else ITEMS_SCHEMA.empty_table()
     ids = table[contract.MOVIE_ID].combine_chunks()
     codes = ids.dictionary_encode().indices.to_numpy()
@@ -103,7 +108,7 @@ def read_tags(
                     quarantine.BAD_TIME,
                     f"{names[layouts.TIME]} is {times[row]}, expected Unix seconds, 0 or later",
                 )
-            _add(source, chunk, row, kind, reason, bad)
+            add_bad(source, chunk, row, kind, reason, bad)
         table = table.filter(pa.array(~broken))
         columns = [table[role] for role in (layouts.USER, layouts.ITEM, layouts.TAG, layouts.TIME)]
         parts.append(pa.Table.from_arrays(columns, schema=TAGS_SCHEMA))
@@ -144,7 +149,8 @@ def _items(source: TableFiles, table: pa.Table, params: ExampleGenParams) -> pa.
         genres = split_genres(cells, params.list_separator) if pa.types.is_string(cells.type) else cells
     else:
         genres = ragged.from_lengths(np.zeros(len(ids), np.int64), pa.array([], pa.string()))
-    return pa.Table.from_arrays([ids, titles, years, genres], schema=ITEMS_SCHEMA)
+    table_ = pa.Table.from_arrays([ids, titles, years, genres], schema=ITEMS_SCHEMA)
+    return own_columns.append(table_, table, own(params.item_features), params.list_separator)
 
 
 def _years(column: pa.Array) -> pa.Int64Array:
@@ -161,7 +167,3 @@ def _flags(table: pa.Table) -> pa.LargeListArray:
     has = np.stack([table[name].to_numpy() == 1 for name in names], axis=1)
     rows, columns = np.nonzero(has)
     return ragged.from_rows(rows, pa.array(names, pa.string()).take(pa.array(columns)), len(table))
-
-
-def _add(source: TableFiles, chunk: Chunk, row: int, kind: str, reason: str, bad: Quarantine) -> None:
-    bad.add(BadRow(source.table, source.files[chunk.file].name, int(chunk.lines[row]), kind, reason))

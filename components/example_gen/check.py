@@ -45,7 +45,8 @@ class Report:
       users, items, rated_items, events: counts; items are the catalogue's.
       density: share of (user, rated item) pairs that have an event.
       first_second, last_second: Unix time of the first and last event.
-      ratings: events by stars.
+      implicit: whether the events have no ratings.
+      ratings: events by stars; implicit ones by weight.
       years: events by year (UTC).
       per_user, per_item: quantiles of the events of each, unrated items apart.
       anomalies: what is legal, and worth a look.
@@ -64,6 +65,7 @@ class Report:
     density: float
     first_second: int
     last_second: int
+    implicit: bool
     ratings: dict[str, int]
     years: dict[str, int]
     per_user: dict[str, int]
@@ -112,7 +114,7 @@ def check(layout: Layout, params: ExampleGenParams, bad_rows: Path | None = None
             require_splits(data.log, known, params, layout.ratings.files[0].name)
         except DataError as error:
             stops.append(str(error))
-        figures = _figures(data.log, params.buffer_rows)
+        figures = _figures(data.log, params.buffer_rows, layout.implicit)
         per_user = np.diff(data.log.offsets)
         rated = figures.per_item[figures.per_item > 0]
         events = int(data.log.offsets[-1])
@@ -131,16 +133,17 @@ def check(layout: Layout, params: ExampleGenParams, bad_rows: Path | None = None
             density=events / (len(per_user) * len(rated)),
             first_second=figures.first_second,
             last_second=figures.last_second,
+            implicit=layout.implicit,
             ratings=figures.ratings,
             years=figures.years,
             per_user=_quantiles(per_user),
             per_item=_quantiles(rated),
-            anomalies=_anomalies(data, known, figures, per_user),
+            anomalies=_anomalies(data, known, figures, per_user, [x.name for x in params.item_features]),
             splits={} if stops else {split: _size(known, split) for split in contract.SPLITS},
         )
 
 
-def _figures(log: Log, rows: int) -> _Figures:
+def _figures(log: Log, rows: int, implicit: bool) -> _Figures:
     stars: dict[float, int] = {}
     years: dict[int, int] = {}
     per_item = np.zeros(len(log.item_ids), np.int64)
@@ -149,9 +152,12 @@ def _figures(log: Log, rows: int) -> _Figures:
         events = log.events(start, end)
         per_item += np.bincount(events.movies, minlength=len(per_item))
         # Half stars are what most logs have; a finer scale falls into its bins.
-        for value, count in zip(
-            *np.unique(np.round(events.ratings * 2) / 2, return_counts=True), strict=True
-        ):
+        values = (
+            contract.weight_of_rating(events.ratings).round(3)
+            if implicit
+            else np.round(events.ratings * 2) / 2
+        )
+        for value, count in zip(*np.unique(values, return_counts=True), strict=True):
             stars[float(value)] = stars.get(float(value), 0) + int(count)
         times = events.timestamps
         year = times.astype("datetime64[s]").astype("datetime64[Y]").astype(np.int64) + 1970
@@ -181,7 +187,9 @@ def _size(known: Totals, split: str) -> SplitSize:
     )
 
 
-def _anomalies(data: Gathered, known: Totals, figures: _Figures, per_user: np.ndarray) -> list[str]:
+def _anomalies(
+    data: Gathered, known: Totals, figures: _Figures, per_user: np.ndarray, read: list[str]
+) -> list[str]:
     """What breaks no rule and may still be a mistake."""
     events, found = int(per_user.sum()), []
     columns = data.layout.ratings.columns
@@ -216,6 +224,6 @@ def _anomalies(data: Gathered, known: Totals, figures: _Figures, per_user: np.nd
         (contract.YEAR, int((data.items[contract.YEAR].to_numpy() == 0).sum())),
         (contract.GENRES, sum(not genres for genres in data.items[contract.GENRES].to_pylist())),
     ):
-        if empty:
+        if empty and name in read:
             found.append(f"{share(empty, len(data.items))} of the items have no {name}")
     return found

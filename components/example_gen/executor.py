@@ -12,7 +12,7 @@ from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from components import contract, storage
+from components import contract, feature_file, storage
 from components.example_gen import accounts, features, movies, splits, timelines
 from components.example_gen.artifact import describe, write_split
 from components.example_gen.errors import DataError
@@ -23,6 +23,7 @@ from components.example_gen.params import ExampleGenParams
 from components.example_gen.quarantine import Quarantine
 from components.example_gen.read import split_uri
 from components.example_gen.totals import Totals, require_splits, totals
+from components.features import Features
 
 DATA_PATH = "data_path"
 TIMELINES = "timelines"
@@ -63,6 +64,13 @@ class Executor(base_executor.BaseExecutor):
             require_splits(data.log, known, params, layout.ratings.files[0].name)
             _write_timelines(output_dict[TIMELINES], data, known, params)
             _write_movies(output_dict[MOVIES], data, known, params)
+            meaning = Features(
+                feedback="implicit" if layout.implicit else "explicit",
+                item=params.item_features,
+                user=params.user_features,
+            )
+            for key in (TIMELINES, MOVIES):
+                feature_file.write(artifact_utils.get_single_uri(output_dict[key]), meaning)
             account = accounts.account(data, known, bad)
             folder = artifact_utils.get_single_uri(output_dict[QUARANTINE])
             storage.copy_file(str(bad_rows), storage.join(folder, contract.BAD_ROWS))
@@ -82,8 +90,9 @@ def _write_timelines(
 
         def make(part: slice, split: str = split, users: np.ndarray = users) -> pa.Table:
             # Users between these two who have no record here are left out by `records`.
-            events = data.log.events(int(users[part][0]), int(users[part][-1]) + 1)
-            return timelines.records(events, splits.parts(events, params), split, known.seen)
+            first, last = int(users[part][0]), int(users[part][-1]) + 1
+            events, of_users = data.log.events(first, last), data.users.slice(first, last - first)
+            return timelines.records(events, splits.parts(events, params), split, known.seen, of_users)
 
         write_split(split_uri(artifact.uri, split), sizes, make, params.events_per_shard)
         logging.info("timelines, %s: %d records, %d ratings", split, len(sizes), sizes.sum())
@@ -94,7 +103,7 @@ def _write_movies(
 ) -> None:
     artifact = artifact_utils.get_single_instance(artifacts)
     describe(artifact, (features.MOVIES_SPLIT,))
-    table = movies.records(data.items, data.tags, data.log.user_ids, known)
+    table = movies.records(data.items, data.tags, data.log.user_ids, known, params.item_features)
     folder, sizes = split_uri(artifact.uri, features.MOVIES_SPLIT), np.ones(len(table), np.int64)
     write_split(folder, sizes, lambda part: table[part], params.events_per_shard)
     logging.info("movies: %d", len(table))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 
 from components import contract
+from components.features import FeatureSpec, own
 
 # Large strings: the ids of one split can pass the 2 GiB that 32-bit offsets hold.
 _STRING = pa.large_string()
@@ -36,5 +39,23 @@ MOVIES = pa.schema(
         (contract.RATING_MEAN, pa.float32()),
     ]
 )
+_OWN = {"categorical": _STRINGS, "multi": _STRINGS, "number": _FLOATS, "text": _STRING}
+
+
+def movies_schema(specs: Iterable[FeatureSpec] = ()) -> pa.Schema:
+    """`MOVIES` and the columns of a data set's own features."""
+    return pa.schema([*MOVIES, *((spec.name, _OWN[spec.kind]) for spec in own(specs))])
+
+
+def user_schema(specs: Iterable[FeatureSpec]) -> pa.Schema:
+    """The columns that features of users add to `TIMELINES`."""
+    return pa.schema([(contract.user_feature(spec.name), _OWN[spec.kind]) for spec in specs])
+
+
+def timelines_schema(specs: Iterable[FeatureSpec] = ()) -> pa.Schema:
+    """`TIMELINES` and the columns of features of users."""
+    return pa.schema([*TIMELINES, *user_schema(specs)])
+
+
 # The split of the movies artifact: it is a table, not a sample.
 MOVIES_SPLIT = contract.TRAIN

@@ -15,13 +15,14 @@ import pyarrow as pa
 
 from components import contract
 from components.example_gen import catalogue, layouts, log_store, quarantine, rules, tables
-from components.example_gen.codes import Codes
+from components.example_gen.codes import Codes, positions
 from components.example_gen.errors import DataError
 from components.example_gen.layouts import Layout
 from components.example_gen.log_store import Log, Repeats
 from components.example_gen.params import ExampleGenParams, seconds_of
 from components.example_gen.quarantine import BadRow, Quarantine
 from components.example_gen.tables import Chunk
+from components.example_gen.users import read_users
 
 RATINGS = "ratings"
 
@@ -35,6 +36,7 @@ class Gathered:
       log: the events.
       items: catalogue.ITEMS_SCHEMA, in the order of log.item_ids.
       tags: catalogue.TAGS_SCHEMA; may name users and items that are not in the log.
+      users: features.user_schema, a row for each of log.user_ids.
       left_out: rows of ratings that the config leaves out, by why.
     """
 
@@ -42,6 +44,7 @@ class Gathered:
     log: Log
     items: pa.Table
     tags: pa.Table
+    users: pa.Table
     left_out: dict[str, int]
 
 
@@ -102,7 +105,10 @@ def gather(layout: Layout, params: ExampleGenParams, bad: Quarantine, scratch: P
     tags = catalogue.read_tags(layout.tags, known, params, bad)
     if layout.tags is not None:
         bad.require_share(layout.tags.table, params.max_bad_share)
-    return Gathered(layout, log, items, tags, dict(left_out))
+    users = read_users(layout.users, log.user_ids, params, bad)
+    if layout.users is not None:
+        bad.require_share(layout.users.table, params.max_bad_share)
+    return Gathered(layout, log, items, tags, users, dict(left_out))
 
 
 def _add(
@@ -123,19 +129,24 @@ def _add(
         # The order stands for the time: rows of one file, files one after the other.
         start = bad.rows_in[RATINGS] - len(table)
         times = np.arange(start + 1, start + 1 + len(table), dtype=np.int64)
+    off_event = off_scale = np.zeros(len(table), bool)
     if layouts.RATING in names:
         ratings = table[layouts.RATING].to_numpy()
+        off_scale = rules.scale_problem(ratings, params.rating_scale)
+        stars = _stars(ratings, params)
     else:
-        ratings = np.full(len(table), params.rating_scale[1], np.float32)
+        weights = _weights(table, params)
+        off_event = weights == 0
+        stars = contract.rating_of_weight(weights).astype(np.float32)
 
     off_time = rules.time_problem(times) > 0
-    off_scale = rules.scale_problem(ratings, params.rating_scale)
-    broken = (users < 0) | (items < 0) | off_time | off_scale
+    broken = (users < 0) | (items < 0) | off_time | off_event | off_scale
     for row in np.flatnonzero(broken).tolist():
         role = (
             layouts.USER if users[row] < 0
             else layouts.ITEM if items[row] < 0
             else layouts.TIME if off_time[row]
+            else layouts.EVENT if off_event[row]
             else layouts.RATING
         )  # fmt: skip
         kind, expected = _expected(role, table[role][row].as_py(), layout, params)
@@ -150,7 +161,7 @@ def _add(
     if count := int((outside & ~broken).sum()):
         left_out["outside start and end"] += count
     kept = ~(broken | outside)
-    writer.add(users[kept], items[kept], _stars(ratings[kept], params), times[kept], places[kept])
+    writer.add(users[kept], items[kept], stars[kept], times[kept], places[kept])
 
 
 def _expected(role: str, came: object, layout: Layout, params: ExampleGenParams) -> tuple[str, str]:
@@ -167,6 +178,9 @@ def _expected(role: str, came: object, layout: Layout, params: ExampleGenParams)
         if came < 0:
             return quarantine.BAD_TIME, "Unix seconds, 0 or later"
         return quarantine.BAD_TIME, "Unix seconds before the year 2100 (for others see example_gen.time_unit)"
+    if role == layouts.EVENT:
+        kind = quarantine.UNKNOWN_EVENT if came else quarantine.MISSING
+        return kind, f"one of {', '.join(params.event_weights)} (example_gen.event_weights)"
     low, high = params.rating_scale
     unit = " stars" if params.rating_scale == (contract.MIN_RATING, contract.MAX_RATING) else ""
     return quarantine.NAN if came != came else quarantine.OUT_OF_SCALE, f"{low:g} to {high:g}{unit}"
@@ -178,6 +192,15 @@ def _stars(ratings: np.ndarray, params: ExampleGenParams) -> np.ndarray:
         return ratings
     share = (ratings.astype(np.float64) - low) / (high - low)
     return (contract.MIN_RATING + share * (contract.MAX_RATING - contract.MIN_RATING)).astype(np.float32)
+
+
+def _weights(table: pa.Table, params: ExampleGenParams) -> np.ndarray:
+    """float64[rows]: each event's weight as a share of the strongest kind's; 0 for an unknown kind."""
+    if layouts.EVENT not in table.column_names:
+        return np.ones(len(table))
+    names = list(params.event_weights)
+    shares = np.array([*params.event_weights.values(), 0.0]) / max(params.event_weights.values())
+    return shares[positions(table[layouts.EVENT], pa.array(names, pa.string()))]
 
 
 def _item_names(writer: log_store.Writer) -> pa.StringArray:

@@ -19,6 +19,7 @@ from components.example_gen import text_blocks
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.tables import Kind, TableFiles, TextFormat
+from components.features import own
 
 MOVIELENS_CSV: Final = "movielens-csv"
 MOVIELENS_DAT: Final = "movielens-dat"
@@ -31,6 +32,7 @@ PARQUET: Final = "parquet"
 USER: Final = "user"
 ITEM: Final = "item"
 RATING: Final = "rating"
+EVENT: Final = "event"
 TIME: Final = "time"
 TITLE: Final = "title"
 YEAR: Final = "year"
@@ -64,32 +66,40 @@ class Layout:
       name: one of the names above.
       ratings, items, tags: their files; without items they are those of the
         ratings, without tags there are none.
+      users: what is known of users beside their events, None for nothing.
     """
 
     name: str
     ratings: TableFiles
     items: TableFiles | None = None
     tags: TableFiles | None = None
+    users: TableFiles | None = None
+
+    @property
+    def implicit(self) -> bool:
+        """Whether the events have no ratings."""
+        return RATING not in self.ratings.columns
 
     @property
     def files(self) -> tuple[Path, ...]:
         """Every file that is read."""
-        tables = (self.ratings, self.items, self.tags)
+        tables = (self.ratings, self.items, self.tags, self.users)
         return tuple(path for table in tables if table for path in table.files)
 
     def __str__(self) -> str:
         """For instance "movielens-dat: ratings.dat, movies.dat (Latin-1)"."""
         texts = []
-        for table in (self.ratings, self.items, self.tags):
+        for table in (self.ratings, self.items, self.tags, self.users):
             if table:
                 latin1 = " (Latin-1)" if table.format and table.format.latin1 else ""
                 more = f" and {len(table.files) - 1} more" if len(table.files) > 1 else ""
                 texts.append(table.files[0].name + more + latin1)
-        notes = [
-            note
-            for role, note in ((RATING, "every event counts as 5 stars"), (TIME, "in the order of the rows"))
-            if role not in self.ratings.columns
-        ]
+        notes = []
+        if self.implicit:
+            weights = f"by {self.ratings.columns[EVENT]}" if EVENT in self.ratings.columns else "alike"
+            notes.append(f"no ratings: events count {weights}")
+        if TIME not in self.ratings.columns:
+            notes.append("in the order of the rows")
         return "; ".join([f"{self.name}: {', '.join(texts)}", *notes])
 
 
@@ -210,13 +220,16 @@ def _own(name: str, path: Path, params: ExampleGenParams) -> Layout:
             path.name,
             f"layout {name} needs example_gen.columns: which columns mean user, item, rating and time",
         )
-    kinds: dict[str, Kind] = {USER: "id", ITEM: "id", RATING: "number", TIME: f"time:{params.time_unit}"}  # type: ignore[dict-item]
+    time: Kind = f"time:{params.time_unit}"  # type: ignore[assignment]
+    kinds: dict[str, Kind] = {USER: "id", ITEM: "id", RATING: "number", EVENT: "id", TIME: time}
     folder = path if path.is_dir() else path.parent
     items_file = folder / params.items if params.items else None
+    users_file = folder / params.users if params.users else None
+    others = {file.resolve() for file in (items_file, users_file) if file}
     files = tuple(
         file
         for file in _files(path, _PARQUET_NAMES if name == PARQUET else _CSV_NAMES)
-        if items_file is None or file.resolve() != items_file.resolve()
+        if file.resolve() not in others
     )
     if not files:
         wanted = "*.parquet" if name == PARQUET else "*.csv, *.tsv or *.csv.gz"
@@ -231,22 +244,35 @@ def _own(name: str, path: Path, params: ExampleGenParams) -> Layout:
             _own_format(files[0], params),
         ),
         None if items_file is None else _own_items(items_file, params),
+        users=None if users_file is None else _own_users(users_file, params),
     )
 
 
 def _own_items(file: Path, params: ExampleGenParams) -> TableFiles:
     # Parquet has lists of its own; a cell of text is split.
+    specs = own(params.item_features)
     kinds: dict[str, Kind] = {ITEM: "text", TITLE: "text", YEAR: "text", GENRES: "texts"}
+    kinds |= {spec.name: "texts" if spec.kind == "multi" else "cell" for spec in specs}
+    columns = {**params.item_columns, **{spec.name: spec.source for spec in specs}}
     if _PARQUET_NAMES.fullmatch(file.name):
         kinds[ITEM], kinds[YEAR] = "id", "integer"
     return TableFiles(
         "items",
         (file,),
-        dict(params.item_columns),
-        _kinds(params.item_columns, kinds),
+        columns,
+        _kinds(columns, kinds),
         _own_format(file, params),
-        optional=frozenset((TITLE, YEAR, GENRES)),
+        optional=frozenset(columns) - {ITEM},
     )
+
+
+def _own_users(file: Path, params: ExampleGenParams) -> TableFiles:
+    specs = params.user_features
+    columns = {**params.user_columns, **{spec.name: spec.source for spec in specs}}
+    kinds: dict[str, Kind] = {spec.name: "texts" if spec.kind == "multi" else "cell" for spec in specs}
+    kinds[USER] = "id"
+    optional = frozenset(columns) - {USER}
+    return TableFiles("users", (file,), columns, _kinds(columns, kinds), _own_format(file, params), optional)
 
 
 def _own_format(file: Path, params: ExampleGenParams) -> TextFormat | None:

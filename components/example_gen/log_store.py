@@ -129,12 +129,15 @@ class Writer:
         counts[: len(self._counts)] += self._counts
         self._counts = counts
 
-    def finish(self, keep: Literal["read", "first", "last"] | None, tell: Callable[[Repeats], None]) -> Log:
+    def finish(
+        self, keep: Literal["read", "first", "last", "strongest"] | None, tell: Callable[[Repeats], None]
+    ) -> Log:
         """Sorts.
 
         Args:
-          keep: which of a user's events with one item stays: the one read first, or
-            the first or last in time. Of exact duplicates it is the one read first.
+          keep: which of a user's events with one item stays: the one read first, the
+            first or last in time, or the one rated highest (of equals the last). Of
+            exact duplicates it is the one read first.
             None: all stay.
           tell: hears of the events that go.
         """
@@ -266,8 +269,10 @@ def _kept(bucket: np.ndarray, keep: str, tell: Callable[[Repeats], None]) -> np.
 
     rows = rows[new]
     time = bucket["time"][rows] if keep != "read" else np.zeros(len(rows), np.int64)
-    backwards = -1 if keep == "last" else 1
-    rows = rows[np.lexsort((backwards * bucket["place"][rows], backwards * time, key[rows]))]
+    strength = bucket["rating"][rows] if keep == "strongest" else np.zeros(len(rows), np.float32)
+    backwards = -1 if keep in ("last", "strongest") else 1
+    by = (backwards * bucket["place"][rows], backwards * time, -strength, key[rows])
+    rows = rows[np.lexsort(by)]
     _drop(bucket, kept, rows, _new(key[rows]), False, tell)
     return kept
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,15 +13,23 @@ from components.example_gen import features, ragged
 from components.example_gen.catalogue import TAG, TIMESTAMP
 from components.example_gen.codes import positions
 from components.example_gen.totals import Totals
+from components.features import FeatureSpec
 
 
-def records(items: pa.Table, tags: pa.Table, user_ids: pa.StringArray, totals: Totals) -> pa.Table:
-    """One row of `features.MOVIES` per item, in order.
+def records(
+    items: pa.Table,
+    tags: pa.Table,
+    user_ids: pa.StringArray,
+    totals: Totals,
+    specs: Sequence[FeatureSpec] = (),
+) -> pa.Table:
+    """One row of `features.MOVIES`, and the own features, per item, in order.
 
     Args:
-      items: ITEMS_SCHEMA, in the order of the log's item_ids.
+      items: ITEMS_SCHEMA and columns of own features, in the order of the log's item_ids.
       tags: TAGS_SCHEMA.
       user_ids, totals: of the log.
+      specs: which of the items' columns are features.
     """
     columns = {
         **{name: items[name].combine_chunks() for name in items.column_names},
@@ -29,9 +39,8 @@ def records(items: pa.Table, tags: pa.Table, user_ids: pa.StringArray, totals: T
         contract.RATING_COUNT: pa.array(totals.train_count),
         contract.RATING_MEAN: pa.array(totals.train_mean),
     }
-    return pa.Table.from_arrays(
-        [columns[field.name].cast(field.type) for field in features.MOVIES], schema=features.MOVIES
-    )
+    schema = features.movies_schema(specs)
+    return pa.Table.from_arrays([columns[field.name].cast(field.type) for field in schema], schema=schema)
 
 
 def known_tags(

@@ -9,11 +9,13 @@ import pydantic
 from pydantic import Field
 
 from components import contract
+from components.features import MOVIELENS, MOVIELENS_NAMES, RESERVED, FeatureSpec, own
 from components.params import Section
 
 LayoutName = Literal["auto", "movielens-csv", "movielens-dat", "movielens-100k", "pairs", "csv", "parquet"]
-COLUMN_ROLES: Final = ("user", "item", "rating", "time")
+COLUMN_ROLES: Final = ("user", "item", "rating", "event", "time")
 ITEM_ROLES: Final = ("item", "title", "year", "genres")
+USER_ROLES: Final = ("user",)
 
 
 def seconds_of(date: str) -> int:
@@ -54,8 +56,14 @@ class ExampleGenParams(Section):
     columns: dict[str, str] = Field(
         {},
         description="columns of your own log: user and item, and rating and time where it has them, such as "
-        "{user: customer_id, item: sku, rating: stars, time: at}. Without a rating every event counts as "
-        "5 stars; without a time the order of the rows counts",
+        "{user: customer_id, item: sku, rating: stars, time: at}. Without a rating feedback is implicit: "
+        "there is no rating head, and events count alike, or by `event_weights` of a column `event`; without "
+        "a time the order of the rows counts",
+    )
+    event_weights: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        {},
+        description="of a log without ratings: how much each value of the column `event` says, such as "
+        "{view: 1, cart: 3, purchase: 6}. Only their proportions count; any other value is a bad row",
     )
     items: str | None = Field(
         None,
@@ -65,7 +73,24 @@ class ExampleGenParams(Section):
     item_columns: dict[str, str] = Field(
         {}, description="its columns: item, and title, year and genres where it has them"
     )
-    list_separator: str = Field("|", min_length=1, description="between the genres in one cell")
+    item_features: tuple[FeatureSpec, ...] = Field(
+        MOVIELENS,
+        description="what the model reads of an item: MovieLens's genres, tags and year, or columns of your "
+        "own table of items, each {name: ..., kind: ...}. kind is categorical, multi, number or text; more "
+        "keys: column (in the table, if not the name), log (the logarithm of a number counts, as of a "
+        "price), tfidf (values of a multi weigh by TF-IDF), taste (what a person can say a taste in)",
+    )
+    users: str | None = Field(
+        None,
+        description="your own table of users, like `items`; who is not in it is known by their events alone",
+    )
+    user_columns: dict[str, str] = Field({}, description="its columns: user")
+    user_features: tuple[FeatureSpec, ...] = Field(
+        (), description="columns of it that the model reads, like `item_features`; none of them is a taste"
+    )
+    list_separator: str = Field(
+        "|", min_length=1, description="between the genres, or values of a multi, in one cell"
+    )
     delimiter: str = Field(",", min_length=1, max_length=1, description="between the columns of your own CSV")
     encoding: Literal["utf-8", "latin-1"] | None = Field(
         None, description="of the text files; null: as the layout has it"
@@ -90,10 +115,11 @@ class ExampleGenParams(Section):
         description="share of the rows of a table (ratings, items, tags) that may be bad and are set aside; "
         "with more the run stops and shows the first",
     )
-    repeated: Literal["bad", "first", "last"] = Field(
+    repeated: Literal["bad", "first", "last", "strongest"] = Field(
         "bad",
         description="what an item that a user rates again is. bad: a bad row; first, last: only that event "
-        "of the user's with the item is kept, and the others are counted as left out",
+        "of the user's with the item is kept, and the others are counted as left out; strongest: likewise "
+        "the one rated highest or of the largest weight, of equals the last",
     )
     start: Date = Field(None, description="events before this date are left out; null: none are")
     end: Date = Field(None, description="events from this date on are left out; null: none are")
@@ -136,6 +162,7 @@ class ExampleGenParams(Section):
         for key, given, known in (
             ("columns", self.columns, COLUMN_ROLES),
             ("item_columns", self.item_columns, ITEM_ROLES),
+            ("user_columns", self.user_columns, USER_ROLES),
         ):
             for role in given:
                 if role not in known:
@@ -144,8 +171,13 @@ class ExampleGenParams(Section):
                 missing := [role for role in known[:2] if role in ("user", "item") and role not in given]
             ):
                 raise ValueError(f"{key} must name a column for {' and '.join(missing)}")
+        if "event" in self.columns and "rating" in self.columns:
+            raise ValueError("columns names both rating and event; events without ratings have weights")
+        if ("event" in self.columns) != bool(self.event_weights):
+            raise ValueError("columns.event and event_weights go together: give both or neither")
         if self.items is not None and not self.item_columns:
             raise ValueError("items is given without item_columns; expected at least {item: COLUMN}")
+        self._check_features()
         if self.rating_scale[0] >= self.rating_scale[1]:
             raise ValueError(f"rating_scale is {list(self.rating_scale)}; expected the lower number first")
         if self.start and self.end and seconds_of(self.start) >= seconds_of(self.end):
@@ -156,3 +188,34 @@ class ExampleGenParams(Section):
             if seconds_of(self.eval_from) >= seconds_of(self.test_from):
                 raise ValueError(f"eval_from ({self.eval_from}) must be before test_from ({self.test_from})")
         return self
+
+    def _check_features(self) -> None:
+        names = [spec.name for spec in self.item_features]
+        for spec in self.item_features:
+            if names.count(spec.name) > 1:
+                raise ValueError(f"item_features names {spec.name} more than once")
+            if spec.name in RESERVED:
+                raise ValueError(f"item_features: {spec.name} is the name of something else; choose another")
+            if spec.name in MOVIELENS_NAMES and spec not in MOVIELENS:
+                raise ValueError(
+                    f"item_features: {spec.name} is MovieLens's own; leave its keys as they are by "
+                    "default, or choose another name"
+                )
+        if own(self.item_features) and self.items is None:
+            raise ValueError(
+                "item_features has columns of your own, which needs items, the table they are in"
+            )
+        if self.users is not None and not self.user_columns:
+            raise ValueError("users is given without user_columns; expected {user: COLUMN}")
+        if self.user_features and self.users is None:
+            raise ValueError("user_features needs users, the table they are in")
+        names = [spec.name for spec in self.user_features]
+        for spec in self.user_features:
+            if names.count(spec.name) > 1:
+                raise ValueError(f"user_features names {spec.name} more than once")
+            if spec.name == "id":
+                raise ValueError("user_features: id is the name of something else; choose another")
+            if spec.taste:
+                raise ValueError(f"user_features: {spec.name}: tastes are in a feature of items")
+        if sum(spec.taste for spec in self.item_features) > 1:
+            raise ValueError("item_features: tastes can be in one feature only")

@@ -9,19 +9,22 @@ import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.coders import example_coder
 
+from components import feature_file
 from components.example_gen import features
 
 _DECODE_BATCH = 4096  # records; what is decoded at once
 
 
 def read_timelines(uri: str, split: str) -> pa.Table:
-    """Reads one split of a timelines artifact as `features.TIMELINES`, in the order it was written."""
-    return read_examples(split_uri(uri, split), features.TIMELINES)
+    """Reads one split of a timelines artifact as `features.timelines_schema`, in the order it was written."""
+    schema = features.timelines_schema(feature_file.read(uri).user)
+    return read_examples(split_uri(uri, split), schema)
 
 
 def read_movies(uri: str) -> pa.Table:
-    """Reads a movies artifact as `features.MOVIES`, sorted by id as it was written."""
-    return read_examples(split_uri(uri, features.MOVIES_SPLIT), features.MOVIES)
+    """Reads a movies artifact as `features.movies_schema` has it, sorted by id as it was written."""
+    schema = features.movies_schema(feature_file.read(uri).item)
+    return read_examples(split_uri(uri, features.MOVIES_SPLIT), schema)
 
 
 def split_uri(uri: str, split: str) -> str:

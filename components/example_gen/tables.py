@@ -27,7 +27,7 @@ from components.example_gen.errors import DataError
 from components.example_gen.quarantine import BadRow, Quarantine
 from components.example_gen.text_blocks import BadLine, Block
 
-Kind = Literal["id", "text", "texts", "number", "integer", "time:s", "time:ms", "time:us", "time:iso"]
+Kind = Literal["id", "text", "texts", "cell", "number", "integer", "time:s", "time:ms", "time:us", "time:iso"]
 
 # Ids repeat a lot: a dictionary column stores each once and an int32 per row.
 ID: Final = pa.dictionary(pa.int32(), pa.string())
@@ -36,6 +36,7 @@ _TYPES: Final[dict[str, pa.DataType]] = {
     "id": ID,
     "text": pa.string(),
     "texts": pa.string(),  # in Parquet a list of them
+    "cell": pa.string(),  # in Parquet any single value, as text
     "number": pa.float32(),
     "integer": pa.int64(),
     "time:s": pa.int64(),
@@ -352,7 +353,7 @@ def _cells(source: TableFiles, columns: _Columns, fields: list[str]) -> dict[str
         if any("\udc80" <= character <= "\udcff" for character in cell):
             # Undecodable bytes came as lone surrogates.
             return quarantine.ENCODING, f"{name} is {ascii(cell)[:80]}, expected UTF-8 text"
-        if kind in ("id", "text", "texts"):
+        if kind in ("id", "text", "texts", "cell"):
             values[role] = cell
             continue
         value = _value(cell.strip(), kind)
@@ -437,6 +438,7 @@ def _require_columns(source: TableFiles, path: Path, schema: pa.Schema) -> None:
             "id": (text or pa.types.is_integer(type_), "text or whole numbers"),
             "text": (text, "text"),
             "texts": (text or _is_list(type_), "text or lists of text"),
+            "cell": (text or number or pa.types.is_boolean(type_), "single values"),
             "number": (number, "numbers"),
             "integer": (pa.types.is_integer(type_), "whole numbers"),
         }.get(kind, (pa.types.is_integer(type_) or pa.types.is_timestamp(type_), "whole numbers or times"))

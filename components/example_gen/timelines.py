@@ -61,7 +61,9 @@ def has_record(history: np.ndarray, targets: np.ndarray, split: str) -> np.ndarr
     return (history > 0) & ((targets > 0) | (split == contract.TRAIN))
 
 
-def records(events: Events, parts: np.ndarray, split: str, seen: np.ndarray) -> pa.Table:
+def records(
+    events: Events, parts: np.ndarray, split: str, seen: np.ndarray, known: pa.Table | None = None
+) -> pa.Table:
     """The records of `split` as a table of `features.TIMELINES`, users in order.
 
     Nothing in the history columns lies past the split's cut, and whether a target
@@ -72,6 +74,7 @@ def records(events: Events, parts: np.ndarray, split: str, seen: np.ndarray) -> 
       parts: int8[R], from `splits.parts`.
       split: one of contract.SPLITS.
       seen: bool[M], which movies have a train rating, of anybody.
+      known: features.user_schema, U rows: columns that come after the others.
     """
     history, targets = history_and_targets(parts, split)
     lengths, target_lengths = events.per_user(history), events.per_user(targets)
@@ -84,10 +87,14 @@ def records(events: Events, parts: np.ndarray, split: str, seen: np.ndarray) -> 
         *_columns(events, target_rows, target_lengths[users]),
         *_slices(events, split, lengths[users], target_rows, target_lengths[users], seen),
     ]
-    return pa.Table.from_arrays(
+    table = pa.Table.from_arrays(
         [column.cast(field.type) for column, field in zip(columns, features.TIMELINES, strict=True)],
         schema=features.TIMELINES,
     )
+    if known is not None:
+        for field, column in zip(known.schema, known.filter(pa.array(users)).columns, strict=True):
+            table = table.append_column(field, column)
+    return table
 
 
 def _columns(events: Events, rows: np.ndarray, lengths: np.ndarray) -> list[pa.LargeListArray]:

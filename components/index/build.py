@@ -13,6 +13,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from components import contract, progress
+from components.features import Features
 from components.index import catalogue as catalogues
 from components.index.approximate import ApproximateSearch, build_scann
 from components.index.exact import ExactSearch
@@ -26,6 +27,8 @@ from components.index.scann_config import MIN_MOVIES
 from components.index.warmup_requests import warmup_requests
 
 _log = logging.getLogger(__name__)
+
+_MOVIELENS = Features()
 
 # The custom operations' namespace, which SavedModel wants to be told of.
 _SCANN_NAMESPACE = "Scann"
@@ -54,14 +57,15 @@ def build_models(
     timelines: Mapping[str, pa.Table],
     params: IndexParams,
     model_dirs: Mapping[str, str],
+    features: Features = _MOVIELENS,
 ) -> None:
     """Builds and saves the retrieval models, each with its assets.extra.
 
     Args:
-      towers, movies, timelines, params: as `assemble`.
+      towers, movies, timelines, params, features: as `assemble`.
       model_dirs: where to save each of contract.MODELS that is wanted.
     """
-    for name, built in assemble(towers, movies, timelines, params, list(model_dirs)).items():
+    for name, built in assemble(towers, movies, timelines, params, list(model_dirs), features).items():
         started = time.monotonic()
         tf.saved_model.save(
             built.module,
@@ -69,7 +73,7 @@ def build_models(
             signatures=built.module.functions(),
             options=tf.saved_model.SaveOptions(namespace_whitelist=[_SCANN_NAMESPACE]),
         )
-        requests = warmup_requests(built.catalogue, built.histories, timelines, name)
+        requests = warmup_requests(built.catalogue, built.histories, timelines, name, features.item)
         write_extra_assets(model_dirs[name], built.catalogue, built.info, requests)
         kind, seconds = built.info["search"]["kind"], time.monotonic() - started
         _log.info("%s: %d movies, %s search, saved in %.1f s", name, len(built.catalogue), kind, seconds)
@@ -81,6 +85,7 @@ def assemble(
     timelines: Mapping[str, pa.Table],
     params: IndexParams,
     names: Sequence[str] = contract.MODELS,
+    features: Features = _MOVIELENS,
 ) -> dict[str, Built]:
     """Puts the retrieval models together.
 
@@ -90,6 +95,7 @@ def assemble(
       timelines: by split, contract.TIMELINE_FEATURES; any of the splits.
       params: limits and search.
       names: of contract.MODELS, those wanted.
+      features: what the columns of movies and timelines mean.
 
     Raises:
       catalogue.CatalogueError: the movies or their embeddings make no index.
@@ -100,11 +106,12 @@ def assemble(
         towers.embed_movie,
         params.embed_block,
         lambda done: progress.report(done, len(catalogue), "movies embedded"),
+        features.item,
     )
     histories = known_histories(timelines, catalogue)
     with_users = 0 < len(histories) <= params.max_known_users
     users = KnownUsers(histories) if with_users else None
-    filters = MovieFilters(catalogue)
+    filters = MovieFilters(catalogue, features.item)
     vectors = tf.Variable(embeddings, trainable=False, name="embeddings")
     exact = ExactSearch(vectors, filters, params.block_scores)
     built = {}
@@ -127,9 +134,10 @@ def assemble(
             "dimension": int(embeddings.shape[1]),
             "known_users": len(histories) if with_users else 0,
             "search": search_info,
+            "features": features.model_dump(mode="json"),
             "params": params.model_dump(),
         }
-        module = Retrieval(towers, catalogue, vectors, filters, search, exact, users, params)
+        module = Retrieval(towers, catalogue, vectors, filters, search, exact, users, params, features)
         built[name] = Built(module, catalogue, histories, info)
     return built
 

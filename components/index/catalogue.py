@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from components import contract
+from components.example_gen.dense import byte_strings, movie_inputs
+from components.features import MOVIELENS, FeatureSpec
 
 # Above this a float32 vector counts as "not a unit vector".
 _NORM_TOLERANCE = 1e-3
@@ -78,6 +79,7 @@ def embed(
     embed_movie: Callable[..., Any],
     block: int,
     progress: Callable[[int], None] = lambda _: None,
+    specs: Sequence[FeatureSpec] = MOVIELENS,
 ) -> np.ndarray:
     """Embeds every movie.
 
@@ -86,6 +88,7 @@ def embed(
       embed_movie: the towers' function (contract.EMBED_MOVIE).
       block: movies per call.
       progress: called with the number of movies done so far.
+      specs: the movies' features.
 
     Returns:
       float32[N, D], unit vectors.
@@ -94,7 +97,8 @@ def embed(
       CatalogueError: a vector is not finite or not of length one.
     """
     blocks = []
-    for inputs in _movie_blocks(catalogue.table, block):
+    for start in range(0, len(catalogue), block):
+        inputs = movie_inputs(catalogue.table.slice(start, block), specs)
         blocks.append(np.asarray(embed_movie(**inputs), dtype=np.float32))
         progress(sum(map(len, blocks)))
     embeddings = np.concatenate(blocks)
@@ -123,11 +127,6 @@ def check_embeddings(ids: np.ndarray, embeddings: np.ndarray) -> None:
         )
 
 
-def byte_strings(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
-    """A column of strings or bytes as object[n] of bytes."""
-    return column.cast(pa.large_binary()).to_numpy(zero_copy_only=False).astype(object)
-
-
 def _check_ids(ids: np.ndarray) -> None:
     if contract.PAD_ID in ids:
         raise CatalogueError("a movie has the empty string as its id, which pads requests and results")
@@ -141,24 +140,3 @@ def _check_ids(ids: np.ndarray) -> None:
 
 def _shown(ids: np.ndarray) -> str:
     return ", ".join(repr(value.decode("utf-8", "replace")) for value in ids[:5])
-
-
-def _movie_blocks(table: pa.Table, block: int) -> Iterator[dict[str, np.ndarray]]:
-    """Inputs of contract.EMBED_MOVIE, `block` movies at a time."""
-    for start in range(0, table.num_rows, block):
-        part = table.slice(start, block)
-        yield {
-            contract.MOVIE_ID: byte_strings(part.column(contract.MOVIE_ID)),
-            contract.YEAR: np.asarray(part.column(contract.YEAR), dtype=np.int64),
-            contract.GENRES: dense_strings(part.column(contract.GENRES)),
-            contract.TAGS: dense_strings(part.column(contract.TAGS)),
-            contract.RATING_COUNT: np.asarray(part.column(contract.RATING_COUNT), dtype=np.int64),
-        }
-
-
-def dense_strings(lists: pa.ChunkedArray) -> np.ndarray:
-    """A column of string lists as object[n, longest], padded with contract.PAD_ID; at least one column."""
-    lengths = np.asarray(pc.fill_null(pc.list_value_length(lists), 0), dtype=np.int64)
-    dense = np.full((len(lists), max(1, lengths.max(initial=0))), contract.PAD_ID, dtype=object)
-    dense[np.arange(dense.shape[1]) < lengths[:, None]] = byte_strings(pc.list_flatten(lists))
-    return dense

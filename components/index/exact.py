@@ -49,7 +49,7 @@ class ExactSearch(tf.Module):
         del needed, most
         movies = self._embeddings.shape[0]
         batch = tf.shape(queries)[0]
-        block = tf.maximum(self._block_scores // (tf.maximum(batch, 1) * self._filters.words), _MIN_BLOCK)
+        block = tf.maximum(self._block_scores // (tf.maximum(batch, 1) * self._filters.per_score), _MIN_BLOCK)
         embeddings = self._embeddings.read_value()
         filtered = wanted.any()
 

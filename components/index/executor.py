@@ -10,7 +10,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components import contract, storage
+from components import contract, feature_file, storage
 from components.example_gen.read import read_movies, read_timelines
 from components.index.build import build_models
 from components.index.params import IndexParams
@@ -35,9 +35,10 @@ class Executor(base_executor.BaseExecutor):
         towers = artifact_utils.get_single_instance(input_dict[TOWERS])
         timelines = artifact_utils.get_single_instance(input_dict[TIMELINES])
         towers_dir = path_utils.serving_model_path(towers.uri)
+        movies_uri = artifact_utils.get_single_uri(input_dict[MOVIES])
         build_models(
             tf.saved_model.load(towers_dir),
-            read_movies(artifact_utils.get_single_uri(input_dict[MOVIES])),
+            read_movies(movies_uri),
             {
                 split: read_timelines(timelines.uri, split)
                 for split in artifact_utils.decode_split_names(timelines.split_names)
@@ -47,6 +48,7 @@ class Executor(base_executor.BaseExecutor):
                 contract.MODEL: _model_dir(output_dict[MODEL]),
                 contract.MODEL_EXACT: _model_dir(output_dict[MODEL_EXACT]),
             },
+            feature_file.read(movies_uri),
         )
         _carry_weights(towers_dir, _model_dir(output_dict[MODEL]))
 

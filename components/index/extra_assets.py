@@ -38,9 +38,7 @@ def write_extra_assets(
     with tf.io.TFRecordWriter(storage.join(folder, contract.WARMUP_REQUESTS)) as writer:
         for request in requests:
             writer.write(request.SerializeToString(deterministic=True))
-    _write_parquet(
-        storage.join(folder, contract.CATALOGUE), catalogue.table.select(list(contract.MOVIE_FEATURES))
-    )
+    _write_parquet(storage.join(folder, contract.CATALOGUE), catalogue.table)
     # The catalogue's order is popularity's.
     popularity = pa.table(
         {

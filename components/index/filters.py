@@ -1,14 +1,18 @@
-"""Which movies a request's genre and year bounds let through."""
+"""Which movies a request's genres, years and conditions let through."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from components import contract
+from components.example_gen.dense import dense_strings
+from components.features import MOVIELENS, FeatureSpec
 from components.index import catalogue as catalogues
+from components.index.conditions import Asked, Conditions
 from components.tensors import take
 
 _WORD_BITS = 32
@@ -23,32 +27,37 @@ class Wanted(NamedTuple):
       genres: int32[B, W], one bit per genre of the catalogue.
       by_genre: bool[B], whether the row names a genre at all, known or not.
       year_min, year_max: int32[B], inclusive, 0 = no bound.
+      where: conditions on any columns; None for a request that can have none.
     """
 
     genres: tf.Tensor
     by_genre: tf.Tensor
     year_min: tf.Tensor
     year_max: tf.Tensor
+    where: Asked | None = None
 
     def any(self) -> tf.Tensor:
         """bool[]: whether some row filters."""
-        return tf.reduce_any(self.by_genre | (self.year_min > 0) | (self.year_max > 0))
+        some = tf.reduce_any(self.by_genre | (self.year_min > 0) | (self.year_max > 0))
+        return some if self.where is None else some | self.where.any()
 
     def take(self, rows: tf.Tensor) -> Wanted:
         """The filters of some rows of the batch."""
-        return Wanted(*(tf.gather(tensor, rows) for tensor in self))
+        genres, by_genre, low, high = (tf.gather(tensor, rows) for tensor in self[:4])
+        return Wanted(genres, by_genre, low, high, self.where and self.where.take(rows))
 
 
 class MovieFilters(tf.Module):
-    """Genres and years of the catalogue, ready to be compared with a batch.
+    """Genres, years and the columns that filter, ready to be compared with a batch.
 
     Genres are packed 32 to a word: 20 genres of a million movies take 4 MB,
     and a thousand kinds of some other catalogue still fit.
     """
 
-    def __init__(self, catalogue: catalogues.Catalogue) -> None:
+    def __init__(self, catalogue: catalogues.Catalogue, specs: Sequence[FeatureSpec] = MOVIELENS) -> None:
         super().__init__(name="filters")
-        genres = catalogues.dense_strings(catalogue.table.column(contract.GENRES))
+        self._conditions = Conditions(catalogue.table, specs)
+        genres = dense_strings(catalogue.table.column(contract.GENRES))
         names = np.unique(genres[genres != contract.PAD_ID])
         self._words = max(1, -(-len(names) // _WORD_BITS))
         # A table needs at least one key; the pad is looked up but never asked for.
@@ -67,23 +76,35 @@ class MovieFilters(tf.Module):
         """W, the words that hold a movie's genres."""
         return self._words
 
-    def wanted(self, genres: tf.Tensor, year_min: tf.Tensor, year_max: tf.Tensor) -> Wanted:
-        """Looks up a batch's filters: genres string[B, G], bounds int32[B]."""
+    @property
+    def per_score(self) -> int:
+        """Values of a movie that one comparison holds beside its score, at least 1."""
+        return max(self._words, self._conditions.longest)
+
+    def wanted(
+        self, genres: tf.Tensor, year_min: tf.Tensor, year_max: tf.Tensor, where: tf.Tensor | None = None
+    ) -> Wanted:
+        """Looks up a batch's filters: genres string[B, G], bounds int32[B], conditions string[B, W]."""
         named = genres != contract.PAD_ID
         # -1, an unknown genre, sets no bit: a row that names only such genres lets nothing through.
         index = tf.where(named, self._table.lookup(genres), -1)
         bits = tf.reduce_any(tf.one_hot(index, self._words * _WORD_BITS, True, False), axis=1)
         grouped = tf.reshape(tf.cast(bits, tf.int32), [-1, self._words, _WORD_BITS])
         words = tf.reduce_sum(grouped * _POWERS, axis=2)
-        return Wanted(words, tf.reduce_any(named, axis=1), year_min, year_max)
+        asked = None if where is None else self._conditions.ask(where)
+        return Wanted(words, tf.reduce_any(named, axis=1), year_min, year_max, asked)
 
     def allow_rows(self, wanted: Wanted, rows: tf.Tensor) -> tf.Tensor:
         """bool[B, C]: which of each row's candidates `rows` (int32[B, C]) pass."""
-        return _passes(wanted, take(self._genres, rows), take(self._years, rows))
+        allowed = _passes(wanted, take(self._genres, rows), take(self._years, rows))
+        return allowed if wanted.where is None else allowed & self._conditions.allow_rows(wanted.where, rows)
 
     def allow_block(self, wanted: Wanted, start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
         """bool[B, stop - start]: which of a block of the catalogue pass."""
-        return _passes(wanted, self._genres[start:stop][tf.newaxis], self._years[start:stop][tf.newaxis])
+        allowed = _passes(wanted, self._genres[start:stop][tf.newaxis], self._years[start:stop][tf.newaxis])
+        if wanted.where is None:
+            return allowed
+        return allowed & self._conditions.allow_block(wanted.where, start, stop)
 
     @staticmethod
     def everything(batch: tf.Tensor, words: int) -> Wanted:

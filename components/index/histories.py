@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components import contract
+from components.example_gen.dense import byte_strings
 from components.index import catalogue as catalogues
 
 # The longest history of a user is in the split whose cut comes last.
@@ -67,7 +68,7 @@ def known_histories(timelines: Mapping[str, pa.Table], catalogue: catalogues.Cat
     known = rows >= 0
     kept = np.bincount(owner[known], minlength=len(lengths))
     return Histories(
-        user_ids=catalogues.byte_strings(table.column(contract.USER_ID)),
+        user_ids=byte_strings(table.column(contract.USER_ID)),
         offsets=np.concatenate([[0], np.cumsum(kept)]).astype(np.int64),
         rows=rows[known],
         ratings=_flat(table, contract.HISTORY_RATINGS, np.float32)[known],

@@ -17,6 +17,8 @@ _COUNTED = {
     contract.EXCLUDE: ("max_exclude", "excluded movies"),
     contract.TASTE_GENRES: ("max_genres", "taste genres"),
     contract.MOVIE_IDS: ("max_movies", "movies to rate or explain"),
+    contract.WHERE: ("max_genres", "conditions"),
+    contract.ATTRIBUTES: ("max_exclude", "attributes"),
 }
 _SAME_SHAPE = (
     (contract.HISTORY_MOVIE_IDS, contract.HISTORY_RATINGS),

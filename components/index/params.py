@@ -23,7 +23,11 @@ class IndexParams(Section):
     )
     max_history: int = Field(4096, ge=1, description="most history events in a request")
     max_exclude: int = Field(1000, ge=0, description="most movies in a request's `exclude`")
-    max_genres: int = Field(64, ge=1, description="most genres in a request's filter, and in its tastes")
+    max_genres: int = Field(
+        64,
+        ge=1,
+        description="most genres in a request's filter and in its tastes, and most conditions in its `where`",
+    )
     max_movies: int = Field(1000, ge=1, description="most movies that one `rate` or `explain` may ask about")
 
     max_known_users: int = Field(

@@ -9,7 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from components import contract
-from components.index import timelines
+from components.features import Features
+from components.features import inputs as own_inputs
+from components.index import attributes, timelines
 from components.index.candidates import NOTHING, Candidates, Seen
 from components.index.catalogue import Catalogue
 from components.index.diversity import diversify
@@ -24,6 +26,7 @@ Tensors = Mapping[str, tf.Tensor]
 # (queries, wanted, seen, needed, width, most) -> Candidates, as ExactSearch and ApproximateSearch.
 Search = Callable[[tf.Tensor, Wanted, Seen, tf.Tensor, tf.Tensor, int], Candidates]
 
+_MOVIELENS = Features()
 _QUERY_INPUTS = tuple(item.name for item in contract.SIGNATURES[contract.EMBED_QUERY].inputs)
 
 
@@ -43,6 +46,7 @@ class Retrieval(tf.Module):
       exact: exact search.
       users: histories known at training, or None: then every user is unknown.
       params: limits and pools.
+      features: what the catalogue's columns mean.
     """
 
     def __init__(
@@ -55,8 +59,10 @@ class Retrieval(tf.Module):
         exact: Search,
         users: KnownUsers | None,
         params: IndexParams,
+        features: Features = _MOVIELENS,
     ) -> None:
         super().__init__(name="retrieval")
+        self._own_inputs = own_inputs(features.item)
         self._towers = towers
         self._embeddings = embeddings
         self._filters = filters
@@ -83,6 +89,9 @@ class Retrieval(tf.Module):
 
     def recommend_exact(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         return self._recommend(inputs, self._exact, self._params.max_k)
+
+    def recommend_where(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        return self._recommend(inputs, self._search, self._params.max_k)
 
     def recommend_user(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         """As `recommend` with the history known at training; the popular list for anyone else."""
@@ -155,7 +164,15 @@ class Retrieval(tf.Module):
         return {contract.EMBEDDING: self._towers.embed_query(**inputs)}
 
     def embed_movie(self, inputs: Tensors) -> dict[str, tf.Tensor]:
-        return {contract.EMBEDDING: self._towers.embed_movie(**inputs)}
+        batch = tf.shape(inputs[contract.MOVIE_ID])[0]
+        unknown = {item.name: neutral(item, batch) for item in self._own_inputs}
+        return {contract.EMBEDDING: self._towers.embed_movie(**inputs, **unknown)}
+
+    def embed_item(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        given = {name: inputs[name] for name in (contract.MOVIE_ID, contract.RATING_COUNT)}
+        others = [item for item in contract.SIGNATURES[contract.EMBED_MOVIE].inputs if item.name not in given]
+        said = attributes.read(inputs[contract.ATTRIBUTES], [*others, *self._own_inputs])
+        return {contract.EMBEDDING: self._towers.embed_movie(**given, **said)}
 
     def evaluate(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         """Answers timelines as `recommend` would, beside what the metrics compare with.
@@ -217,7 +234,10 @@ class Retrieval(tf.Module):
         mixed = diversity > 0
         needed = tf.where(mixed, tf.maximum(k, self._params.diversity_pool), k)
         wanted = self._filters.wanted(
-            request[contract.FILTER_GENRES], request[contract.YEAR_MIN], request[contract.YEAR_MAX]
+            request[contract.FILTER_GENRES],
+            request[contract.YEAR_MIN],
+            request[contract.YEAR_MAX],
+            inputs.get(contract.WHERE),
         )
         most = max(columns, self._params.diversity_pool) if contract.DIVERSITY in inputs else columns
         queries, seen = self._queries(request), self._seen(request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -10,9 +10,11 @@ import tensorflow as tf
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
 from components import contract
+from components.example_gen.dense import dense_strings
 from components.example_gen.features import TIMELINES
 from components.example_gen.write import encode
-from components.index.catalogue import Catalogue, dense_strings
+from components.features import MOVIELENS, FeatureSpec
+from components.index.catalogue import Catalogue
 from components.index.histories import Histories, dense, neutral
 
 # A graph's first run in each shape is the slow one; servers batch up to some size.
@@ -24,7 +26,11 @@ Arrays = dict[str, np.ndarray]
 
 
 def warmup_requests(
-    catalogue: Catalogue, histories: Histories, timelines: Mapping[str, pa.Table], model: str
+    catalogue: Catalogue,
+    histories: Histories,
+    timelines: Mapping[str, pa.Table],
+    model: str,
+    specs: Sequence[FeatureSpec] = MOVIELENS,
 ) -> Iterator[prediction_log_pb2.PredictionLog]:
     """Yields about 40 requests: every signature, in several batch sizes, each search's branches.
 
@@ -33,7 +39,9 @@ def warmup_requests(
       histories: whose histories to ask with; may be empty.
       timelines: records for `evaluate`; may be empty.
       model: name in the requests, one of contract.MODELS.
+      specs: the movies' features.
     """
+    conditions = np.array(_conditions(catalogue, specs), object)
     for signature in contract.SIGNATURES.values():
         for batch in _BATCH_SIZES:
             inputs = neutral(signature, batch)
@@ -41,6 +49,8 @@ def warmup_requests(
             yield _log(model, signature, inputs)
             if contract.DIVERSITY in inputs:
                 yield _log(model, signature, {**inputs, **_filtered(catalogue, batch)})
+            if contract.WHERE in inputs and len(conditions):
+                yield _log(model, signature, {**inputs, contract.WHERE: np.tile(conditions, (batch, 1))})
 
 
 def _fill(
@@ -77,6 +87,18 @@ def _filtered(catalogue: Catalogue, batch: int) -> Arrays:
         contract.YEAR_MIN: np.full(batch, 1900, np.int32),
         contract.DIVERSITY: np.full(batch, 0.3, np.float32),
     }
+
+
+def _conditions(catalogue: Catalogue, specs: Sequence[FeatureSpec]) -> list[str]:
+    """One on each column that filters, as the most popular movie that has it meets it."""
+    result = []
+    for spec in specs:
+        for value in catalogue.table.column(spec.name).to_pylist() if spec.filters else ():
+            first = next(iter(value), None) if isinstance(value, list) else value or None
+            if first is not None:
+                result.append(f"{spec.name}={first}" if spec.kind != "number" else f"{spec.name}<={first}")
+                break
+    return result
 
 
 def _examples(timelines: Mapping[str, pa.Table], batch: int) -> np.ndarray:

@@ -17,6 +17,7 @@ class _Asked(tf.experimental.ExtensionType):
     target: tf.Tensor
     target_rating: tf.Tensor
     now: tf.Tensor
+    profile: tf.Tensor
 
     @property
     def history(self) -> History:
@@ -31,6 +32,7 @@ class Pairs(_Asked):
       target: int32[B], catalogue row of the next movie.
       target_rating: float32[B], stars.
       now: int64[B], time of the next event.
+      profile: int32[B], the user's row in the table of profiles; 0 for nobody's.
     """
 
 
@@ -42,4 +44,5 @@ class Sequences(_Asked):
       target: int32[B, W], catalogue row of the movie after each event.
       target_rating: float32[B, W], stars.
       now: int64[B, W], time of the movie after each event.
+      profile: int32[B], as in `Pairs`.
     """

@@ -6,36 +6,39 @@ index) and single movies from a request (`embed_movie`).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 
 class MovieFeatures(NamedTuple):
-    """Transformed features of n movies; lists are padded with -1 (indices) and 0 (weights).
+    """Transformed features of n movies.
 
     Attributes:
       movie_index: int32[n], row of the movie vocabulary; its size if unknown.
-      genre_indices: int32[n, G].
-      tag_indices: int32[n, T].
-      tag_weights: float32[n, T], TF-IDF.
-      year_scaled: float32[n].
-      year_known: float32[n], 1 or 0.
       popularity_scaled: float32[n], z-score of log(1 + rating_count).
+      content: by the contract's names. `indices` int32[n, L] padded with -1,
+        `weights` float32[n, L] padded with 0, `scaled` and `known` float32[n].
     """
 
     movie_index: tf.Tensor
-    genre_indices: tf.Tensor
-    tag_indices: tf.Tensor
-    tag_weights: tf.Tensor
-    year_scaled: tf.Tensor
-    year_known: tf.Tensor
     popularity_scaled: tf.Tensor
+    content: Mapping[str, tf.Tensor]
 
     def gather(self, rows: tf.Tensor) -> MovieFeatures:
         """Features of the movies at `rows` (int[n])."""
-        return MovieFeatures(*(tf.gather(feature, rows) for feature in self))
+        return self.map(lambda feature: tf.gather(feature, rows))
+
+    def map(self, function: Callable[..., Any], *others: MovieFeatures) -> MovieFeatures:
+        """`function` of each feature, and of the same one of `others`."""
+        parts = (self, *others)
+        return MovieFeatures(
+            function(*(part.movie_index for part in parts)),
+            function(*(part.popularity_scaled for part in parts)),
+            {name: function(*(part.content[name] for part in parts)) for name in self.content},
+        )
 
 
 class Popularity(NamedTuple):

@@ -65,6 +65,12 @@ class ModelParams(Section):
         description="share of training queries whose history is replaced by the genre tastes "
         "it shows, so that tastes alone work",
     )
+    max_profile_values: int = Field(
+        10_000,
+        ge=1,
+        description="values of each categorical, multi-valued or text column of your own users that have an "
+        "embedding: the most frequent",
+    )
     temperature: float = Field(
         0.1, gt=0, le=10, description="cosine similarities are divided by this before the softmax"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,10 @@ from components.model import rating_head, user_features
 from components.model.features import MovieFeatures
 from components.model.history import History, window
 from components.model.two_tower import TwoTower
-from components.tensors import input_specs, take
+from components.tensors import function_of, input_specs, take
 
-# (movie_id, year, genres, tags, rating_count) -> features, as Transform makes them.
-TransformMovies = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], MovieFeatures]
+# Raw inputs of movies by name -> features, as Transform makes them.
+TransformMovies = Callable[[Mapping[str, tf.Tensor]], MovieFeatures]
 
 
 def vocabulary_table(words: Sequence[bytes], default: int) -> tf.lookup.StaticHashTable:
@@ -37,9 +37,10 @@ class Towers(tf.Module):
     Args:
       model: the fitted towers.
       movie_ids: catalogue ids in row order.
-      genre_vocabulary: genres in the order of their indices.
+      genre_vocabulary: what tastes are in (genres) in the order of their indices.
       transform: Transform's graph over raw movies.
       resources: whatever `transform` needs to be tracked when saving.
+      own: what `embed_movie` takes of a movie beyond the contract's inputs.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Towers(tf.Module):
         genre_vocabulary: Sequence[bytes],
         transform: TransformMovies,
         resources: Any,
+        own: Sequence[contract.Input] = (),
     ) -> None:
         super().__init__(name="towers")
         self._resources = resources
@@ -67,6 +69,11 @@ class Towers(tf.Module):
             *([model.item_item] if model.item_item else []),
         )
         self._query_tower, self._rating_head = model.query_tower, model.rating_head
+        self._profile_tower = model.profile_tower
+        if model.profiles is not None:
+            # A user who is not in the table has the row of nothing, 0.
+            self._profile_rows = vocabulary_table([b"", *model.profiles.user_ids], 0)
+            self._profiles = {name: _buffer(values, name) for name, values in model.profiles.content.items()}
         self._rows = vocabulary_table(movie_ids, -1)
         self._num_genres = model.catalogue.genres.shape[1]
         self._genre_rows = vocabulary_table(genre_vocabulary, self._num_genres - 1)
@@ -74,15 +81,17 @@ class Towers(tf.Module):
         self._encoded = _buffer(model.encode_catalogue(), "encoded_movies")
         count = model.catalogue.rating_count
         self._genres = _buffer(model.catalogue.genres, "movie_genres")
-        self._bias = _buffer(model.rating_head.movie_bias(count, model.catalogue.rating_sum), "movie_bias")
-        self._log_count = _buffer(np.log1p(count), "movie_log_count")
+        if model.rating_head is not None:
+            bias = model.rating_head.movie_bias(count, model.catalogue.rating_sum)
+            self._bias = _buffer(bias, "movie_bias")
+            self._log_count = _buffer(np.log1p(count), "movie_log_count")
         # AutoGraph is not needed (there is no Python control flow over tensors)
         # and would convert all of Keras.
         self.embed_query = tf.function(
             self._embed_query, input_signature=input_specs(contract.EMBED_QUERY), autograph=False
         )
-        self.embed_movie = tf.function(
-            self._embed_movie, input_signature=input_specs(contract.EMBED_MOVIE), autograph=False
+        self.embed_movie = function_of(
+            (*contract.SIGNATURES[contract.EMBED_MOVIE].inputs, *own), self._embed_movie
         )
         self.rate = tf.function(self._rate, input_signature=input_specs(contract.RATE), autograph=False)
 
@@ -113,7 +122,7 @@ class Towers(tf.Module):
 
     def _query(
         self, movie_ids: tf.Tensor, ratings: tf.Tensor, timestamps: tf.Tensor, now: tf.Tensor,
-        taste_genres: tf.Tensor, taste_weights: tf.Tensor,
+        taste_genres: tf.Tensor, taste_weights: tf.Tensor, user_id: tf.Tensor,
     ) -> tf.Tensor:  # fmt: skip
         history = self._history(movie_ids, ratings, timestamps)
         features = self._user_features(history, now)
@@ -121,6 +130,10 @@ class Towers(tf.Module):
         encoded = take(self._encoded, history.rows)
         shown = user_features.genre_taste(history, self._genres.read_value())
         tower = self._query_tower(history, encoded, features, self._calendar(history, now), shown, taste)
+        if self._profile_tower is not None:
+            rows = self._profile_rows.lookup(user_id)
+            content = {name: take(values, rows) for name, values in self._profiles.items()}
+            tower = self._profile_tower(tower, content)
         if self._item_item is None:
             return tower
         return self._item_item.query(tower, history, take(self._movie_index, history.rows))
@@ -129,23 +142,15 @@ class Towers(tf.Module):
         self, history_movie_ids: tf.Tensor, history_ratings: tf.Tensor, history_timestamps: tf.Tensor,
         user_id: tf.Tensor, now: tf.Tensor, taste_genres: tf.Tensor, taste_weights: tf.Tensor,
     ) -> tf.Tensor:  # fmt: skip
-        """float32[B, D + R]. `user_id` is part of the contract; this model has no user embedding."""
-        del user_id
+        """float32[B, D + R]. Of `user_id` the profile is looked up: there is no user embedding."""
         return self._query(
-            history_movie_ids, history_ratings, history_timestamps, now, taste_genres, taste_weights
+            history_movie_ids, history_ratings, history_timestamps, now, taste_genres, taste_weights, user_id
         )
 
-    def _embed_movie(
-        self,
-        movie_id: tf.Tensor,
-        year: tf.Tensor,
-        genres: tf.Tensor,
-        tags: tf.Tensor,
-        rating_count: tf.Tensor,
-    ) -> tf.Tensor:
+    def _embed_movie(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """float32[B, D + R] unit vectors from content; a learnt id adds its own rows."""
         features = self._transform(
-            movie_id, year, _without_repeats(genres), _without_repeats(tags), rating_count
+            {name: _without_repeats(x) if x.shape.rank == 2 else x for name, x in inputs.items()}
         )
         return self._embed_features(features)
 
@@ -154,8 +159,10 @@ class Towers(tf.Module):
         user_id: tf.Tensor, now: tf.Tensor, taste_genres: tf.Tensor, taste_weights: tf.Tensor,
         movie_ids: tf.Tensor,
     ) -> tf.Tensor:  # fmt: skip
-        """float32[B, M] stars within the scale; 0 for a padded or unknown movie."""
+        """float32[B, M] stars within the scale; 0 for a pad, an unknown movie, or without a rating head."""
         del user_id, taste_genres, taste_weights
+        if self._rating_head is None:
+            return tf.zeros(tf.shape(movie_ids))
         history = self._history(history_movie_ids, history_ratings, history_timestamps)
         features = self._user_features(history, now)
         history_bias = take(self._bias, history.rows)

@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 import tf_keras as keras
 
+from components.features import FeatureSpec
+from components.model.content import Content, embedding
 from components.model.features import MovieFeatures
 from components.model.history import History
 from components.model.params import ModelParams
 from components.model.user_features import NUM_DATES, NUM_FEATURES, scale_rating
 
 
+@dataclasses.dataclass(frozen=True)
 class Sizes:
-    """Vocabulary sizes; each embedding has one more row, out of vocabulary."""
+    """What the towers' tables follow from.
 
-    def __init__(self, movies: int, genres: int, tags: int) -> None:
-        self.movies, self.genres, self.tags = movies, genres, tags
-
-
-def _embedding(rows: int, dim: int, name: str) -> keras.layers.Embedding:
-    # Small enough that the dot products of a fresh model hardly differ.
-    return keras.layers.Embedding(
-        rows,
-        dim,
-        embeddings_initializer=keras.initializers.RandomNormal(stddev=1 / math.sqrt(dim)),
-        name=name,
-    )
-
-
-def _bag(table: keras.layers.Embedding, indices: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """float32[n, D]: weighted sum of embeddings over the second axis; index -1 counts nothing.
-
-    Only the filled places are looked up: most movies have few tags, some have many.
+    Attributes:
+      movies: words of the movie vocabulary.
+      genres: words of the feature that tastes are in.
+      features: what the encoder reads of a movie beside its id.
+      words: vocabulary size of those that are no numbers.
     """
-    place = tf.where(indices >= 0)
-    rows = table(tf.gather_nd(indices, place)) * tf.gather_nd(weights, place)[:, tf.newaxis]
-    return tf.math.unsorted_segment_sum(rows, place[:, 0], tf.shape(indices)[0])
+
+    movies: int
+    genres: int
+    features: Sequence[FeatureSpec]
+    words: Mapping[str, int]
 
 
 class MovieEncoder(keras.layers.Layer):
@@ -55,11 +49,8 @@ class MovieEncoder(keras.layers.Layer):
         self._unknown = sizes.movies
         self._id_dropout = params.id_dropout
         dim = params.embedding_dim
-        self.ids = _embedding(sizes.movies + 1, dim, "movie_ids")
-        self.genres = _embedding(sizes.genres + 1, dim, "genres")
-        # A data set without tags still has one (never used) row.
-        self.tags = _embedding(max(sizes.tags, 1), dim, "tags")
-        self.year = keras.layers.Dense(dim, name="year")
+        self.ids = embedding(sizes.movies + 1, dim, "movie_ids")
+        self.content = Content(sizes.features, sizes.words, dim, "content") if sizes.features else None
 
     def call(self, movies: MovieFeatures, training: bool = False) -> tf.Tensor:
         """float32[n, D]."""
@@ -67,20 +58,8 @@ class MovieEncoder(keras.layers.Layer):
         if training and self._id_dropout > 0:
             drop = tf.random.uniform(tf.shape(index)) < self._id_dropout
             index = tf.where(drop, self._unknown, index)
-        has_genre = tf.cast(movies.genre_indices >= 0, tf.float32)
-        genre_share = tf.math.divide_no_nan(has_genre, tf.reduce_sum(has_genre, axis=1, keepdims=True))
-        # Bumps along the z-score let taste prefer an era without being monotone in the year.
-        year = movies.year_scaled[:, tf.newaxis]
-        bumps = tf.exp(-tf.square(year - tf.linspace(-2.5, 1.5, 9)[tf.newaxis, :]) / 0.25)
-        year = movies.year_known[:, tf.newaxis] * tf.concat([year, bumps, tf.ones_like(year)], axis=1)
-        # TF-IDF rows differ in length by orders of magnitude: L2-normalise them.
-        tag_weights = tf.math.l2_normalize(tf.where(movies.tag_indices >= 0, movies.tag_weights, 0.0), axis=1)
-        return (
-            self.ids(index)
-            + _bag(self.genres, movies.genre_indices, genre_share)
-            + _bag(self.tags, movies.tag_indices, tag_weights)
-            + self.year(year)
-        )
+        encoded = self.ids(index)
+        return encoded if self.content is None else encoded + self.content(movies.content)
 
 
 class Mlp(keras.layers.Layer):

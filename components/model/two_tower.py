@@ -16,6 +16,7 @@ from components.model.features import MovieFeatures, Popularity
 from components.model.history import History
 from components.model.item_item import ItemItem
 from components.model.params import ModelParams
+from components.model.profile import Profiles, ProfileTower
 from components.model.rating_head import RatingHead
 from components.model.retrieval_loss import RetrievalLoss, sampling_share, shared_negatives_loss
 from components.model.sequence_tower import SequenceTower
@@ -28,7 +29,8 @@ class Catalogue:
 
     Attributes:
       features: transformed features, N rows each.
-      genres: float32[N, G + 1], multi-hot (the last column: unknown genre).
+      genres: float32[N, G + 1], multi-hot, of whatever feature tastes are in (the last
+        column: an unknown value).
       rating_count: float32[N], train ratings.
       rating_sum: float32[N], stars.
       popularity: how popularity_scaled follows from a count.
@@ -58,6 +60,9 @@ class TwoTower(keras.Model):
       rating_weight: weight of the rating head's squared error in the loss.
       low_rating_weight: weight in the retrieval loss of a positive rated below
         the relevance threshold (1 = as much as a relevant one).
+      implicit: the events have weights instead of ratings. There is no rating
+        head, and a positive counts by its own event's weight.
+      profiles: what is known of users beside their events; None for nothing.
     """
 
     def __init__(
@@ -71,6 +76,8 @@ class TwoTower(keras.Model):
         uniform_negatives: int = 0,
         rating_weight: float = 1.0,
         low_rating_weight: float = 1.0,
+        implicit: bool = False,
+        profiles: Profiles | None = None,
     ) -> None:
         super().__init__()
         self.params = params
@@ -78,8 +85,12 @@ class TwoTower(keras.Model):
         by_sequence = params.query_encoder == "transformer"
         self.query_tower = SequenceTower(sizes, params) if by_sequence else QueryTower(sizes, params)
         self.candidate_tower = CandidateTower(params)
-        self.rating_head = RatingHead(params, global_mean)
+        self.rating_head = None if implicit else RatingHead(params, global_mean)
         self.item_item = ItemItem(sizes.movies, params) if params.item_item_weight > 0 else None
+        self.profiles = profiles
+        self.profile_tower = None if profiles is None else ProfileTower(profiles, params)
+        if profiles is not None:
+            self._profile_content = {name: tf.constant(x) for name, x in profiles.content.items()}
         self.standardise = keras.layers.Normalization(name="user_features")
         self._retrieval_loss = RetrievalLoss(params.temperature)
         self._uniform = uniform_negatives
@@ -87,7 +98,7 @@ class TwoTower(keras.Model):
         self._low_rating_weight = low_rating_weight
         self._first, self._last = (tf.constant(date, tf.int64) for date in dates)
         self.catalogue = catalogue
-        self._features = MovieFeatures(*(tf.constant(x) for x in catalogue.features))
+        self._features = catalogue.features.map(tf.constant)
         self._genres = tf.constant(catalogue.genres)
         self._count = tf.constant(catalogue.rating_count)
         self._sum = tf.constant(catalogue.rating_sum)
@@ -119,18 +130,31 @@ class TwoTower(keras.Model):
         features: tf.Tensor,
         calendar: tf.Tensor,
         given_taste: tf.Tensor,
+        profile: tf.Tensor | None = None,
         training: bool = False,
     ) -> tf.Tensor:
-        """float32[B, D]: the query tower with the tastes that the history shows."""
+        """float32[B, D]: the query tower with the tastes that the history shows, moved by the profile."""
         shown = user_features.genre_taste(history, self._genres)
-        return self.query_tower(history, encoded, features, calendar, shown, given_taste, training=training)
+        query = self.query_tower(history, encoded, features, calendar, shown, given_taste, training=training)
+        return query if profile is None else self._moved(query, profile, training)
 
-    def embed_query(self, history: History, now: tf.Tensor) -> tf.Tensor:
+    def _moved(self, query: tf.Tensor, profile: tf.Tensor, training: bool) -> tf.Tensor:
+        """float32[B, D]: queries moved by the users' profiles, int32[B]."""
+        if self.profile_tower is None:
+            return query
+        if training:
+            # Nobody's profile now and then, so that one works without.
+            kept = tf.random.uniform(tf.shape(profile)) >= self.params.id_dropout
+            profile = tf.where(kept, profile, 0)
+        content = {name: tf.gather(values, profile) for name, values in self._profile_content.items()}
+        return self.profile_tower(query, content)
+
+    def embed_query(self, history: History, now: tf.Tensor, profile: tf.Tensor | None = None) -> tf.Tensor:
         """float32[B, D + R]: what a dot product with `embed_catalogue` turns into scores."""
         (encoded,) = self.encode_rows(history.rows)
         taste = tf.zeros([tf.shape(now)[0], self._genres.shape[1]])
         tower = self.query(
-            history, encoded, self.user_features(history, now), self.calendar(history, now), taste
+            history, encoded, self.user_features(history, now), self.calendar(history, now), taste, profile
         )
         if self.item_item is None:
             return tower
@@ -156,11 +180,11 @@ class TwoTower(keras.Model):
 
     # --- training ------------------------------------------------------------------
     def total_loss(self, losses: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Scalar: retrieval loss + rating_weight x squared error (stars) of the rating head."""
-        return losses["retrieval"] + self._rating_weight * losses["rating"]
+        """Scalar: retrieval loss + rating_weight x squared error (stars) of the rating head, if any."""
+        return losses["retrieval"] + self._rating_weight * losses.get("rating", 0.0)
 
     def losses_of(self, pairs: Pairs, training: bool) -> dict[str, tf.Tensor]:
-        """The two scalar losses by name, before they are weighted."""
+        """The scalar losses by name, before they are weighted: retrieval, and rating with a rating head."""
         history, target, now = pairs.history, pairs.target, pairs.now
         batch = tf.shape(target)[0]
         taste = tf.zeros([batch, self._genres.shape[1]])
@@ -169,22 +193,22 @@ class TwoTower(keras.Model):
         extra = tf.random.uniform([self._uniform], maxval=self.catalogue.size, dtype=tf.int32)
         rows = tf.concat([target, extra], axis=0)
         in_history, encoded = self.encode_rows(history.rows, rows, training=training)
-        features = self.user_features(history, now)
-        query = self.query(
-            history, in_history, features, self.calendar(history, now), taste, training=training
-        )
+        features, calendar = self.user_features(history, now), self.calendar(history, now)
+        query = self.query(history, in_history, features, calendar, taste, pairs.profile, training=training)
         # A target's own rating is taken out of its movie's count and mean.
         own = tf.concat([tf.ones([batch]), tf.zeros([self._uniform])], axis=0)
         popularity = self.catalogue.popularity.scale(tf.gather(self._count, rows) - own)
         candidates = self.candidate_tower(encoded, popularity, training=training)
         share = sampling_share(tf.gather(self._frequency, rows), batch, self._uniform, self.catalogue.size)
         weights = self._positive_weights(pairs.target_rating)
-        retrieval = self._retrieval_loss(query, candidates, rows, share, weights)
-        stars = self._rate_pairs(pairs, history, in_history, encoded[:batch], features, training)
-        return {"retrieval": retrieval, "rating": tf.reduce_mean(tf.square(stars - pairs.target_rating))}
+        losses = {"retrieval": self._retrieval_loss(query, candidates, rows, share, weights)}
+        if self.rating_head is not None:
+            stars = self._rate_pairs(pairs, history, in_history, encoded[:batch], features, training)
+            losses["rating"] = tf.reduce_mean(tf.square(stars - pairs.target_rating))
+        return losses
 
     def sequence_losses_of(self, sequences: Sequences, pairs: Pairs, training: bool) -> dict[str, tf.Tensor]:
-        """The two scalar losses of a tower that answers at every position at once.
+        """The same losses of a tower that answers at every position at once.
 
         Args:
           sequences: for the retrieval loss.
@@ -206,26 +230,31 @@ class TwoTower(keras.Model):
         queries = tf.boolean_mask(
             self.query_tower.every_position(history, in_history, calendar, training=training), history.mask
         )
+        profile = tf.broadcast_to(sequences.profile[:, tf.newaxis], tf.shape(history.mask))
+        queries = self._moved(queries, tf.boolean_mask(profile, history.mask), training)
         # A target's own rating is taken out of its movie's count.
         scale, count = self.catalogue.popularity.scale, self._count
         positive = self.candidate_tower(positive, scale(tf.gather(count, rows) - 1.0), training=training)
         negative = self.candidate_tower(negative, scale(tf.gather(count, negatives)), training=training)
         stars = tf.boolean_mask(sequences.target_rating, history.mask)
-        retrieval = shared_negatives_loss(
-            queries,
-            tf.gather(positive, place),
-            negative,
-            flat[:, tf.newaxis] == negatives,
-            self._positive_weights(stars),
-            self.params.temperature,
-            self.catalogue.size,
-        )
-        features = self.user_features(pairs.history, pairs.now)
+        losses = {
+            "retrieval": shared_negatives_loss(
+                queries,
+                tf.gather(positive, place),
+                negative,
+                flat[:, tf.newaxis] == negatives,
+                self._positive_weights(stars),
+                self.params.temperature,
+                self.catalogue.size,
+            )
+        }
         if training and self.params.history_dropout > 0:
-            retrieval += self.params.history_dropout * self._taste_loss(pairs, in_pairs, paired)
-        predicted = self._rate_pairs(pairs, pairs.history, in_pairs, paired, features, training)
-        rating = tf.reduce_mean(tf.square(predicted - pairs.target_rating))
-        return {"retrieval": retrieval, "rating": rating}
+            losses["retrieval"] += self.params.history_dropout * self._taste_loss(pairs, in_pairs, paired)
+        if self.rating_head is not None:
+            features = self.user_features(pairs.history, pairs.now)
+            stars = self._rate_pairs(pairs, pairs.history, in_pairs, paired, features, training)
+            losses["rating"] = tf.reduce_mean(tf.square(stars - pairs.target_rating))
+        return losses
 
     def _taste_loss(self, pairs: Pairs, in_history: tf.Tensor, encoded: tf.Tensor) -> tf.Tensor:
         """Scalar: retrieval loss of queries that know a few genre tastes in place of the history.
@@ -237,7 +266,7 @@ class TwoTower(keras.Model):
         now = tf.where(tf.random.uniform([batch]) < 0.5, tf.zeros_like(pairs.now), pairs.now)
         queries = self.query(
             empty, in_history, self.user_features(empty, now), self.calendar(empty, now),
-            self._few_tastes(pairs.history), training=True,
+            self._few_tastes(pairs.history), pairs.profile, training=True,
         )  # fmt: skip
         popularity = self.catalogue.popularity.scale(tf.gather(self._count, target) - 1.0)
         candidates = self.candidate_tower(encoded, popularity, training=True)
@@ -246,8 +275,11 @@ class TwoTower(keras.Model):
             queries, candidates, target, share, self._positive_weights(pairs.target_rating)
         )
 
-    def _positive_weights(self, stars: tf.Tensor) -> tf.Tensor:
-        return tf.where(stars >= contract.RELEVANT_RATING, 1.0, self._low_rating_weight)
+    def _positive_weights(self, ratings: tf.Tensor) -> tf.Tensor:
+        """float32[B]: what each positive counts in the retrieval loss."""
+        if self.rating_head is None:
+            return contract.weight_of_rating(ratings)
+        return tf.where(ratings >= contract.RELEVANT_RATING, 1.0, self._low_rating_weight)
 
     def _few_tastes(self, history: History) -> tf.Tensor:
         """float32[B, G]: the genre tastes that histories show, as people name them: the strongest three."""
@@ -282,25 +314,24 @@ class TwoTower(keras.Model):
         training: bool,
     ) -> tf.Tensor:
         """float32[B] stars for each pair's target, whose own rating its movie's mean leaves out."""
+        head = self.rating_head
+        assert head is not None
         count = tf.gather(self._count, pairs.target) - 1.0
         total = tf.gather(self._sum, pairs.target) - pairs.target_rating
-        history_bias = self._history_movie_bias(history)
-        user_bias = self.rating_head.user_bias(history, history_bias)
-        stars = self.rating_head(
+        history_bias = head.movie_bias(
+            tf.gather(self._count, history.rows), tf.gather(self._sum, history.rows)
+        )
+        user_bias = head.user_bias(history, history_bias)
+        stars = head(
             # The encoding is shaped by retrieval; stars read it as it is.
             tf.stop_gradient(movie)[:, tf.newaxis],
             tf.stop_gradient(in_history),
-            self.rating_head.residuals(history, history_bias, user_bias),
+            head.residuals(history, history_bias, user_bias),
             history.mask,
             user_bias,
-            self.rating_head.movie_bias(count, total)[:, tf.newaxis],
+            head.movie_bias(count, total)[:, tf.newaxis],
             tf.math.log1p(count)[:, tf.newaxis],
             features,
             training=training,
         )
         return stars[:, 0]
-
-    def _history_movie_bias(self, history: History) -> tf.Tensor:
-        return self.rating_head.movie_bias(
-            tf.gather(self._count, history.rows), tf.gather(self._sum, history.rows)
-        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,14 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components import contract
+from components.example_gen.dense import movie_inputs
+from components.features import MOVIELENS, FeatureSpec, inputs
 from components.model.features import MovieFeatures, Popularity
 from components.model.towers import Sizes
 from components.model.two_tower import Catalogue
+
+# The only taste where no feature is for tastes: nobody can name it.
+_NO_TASTE = b"\0"
 
 
 class MovieTransform:
@@ -22,41 +28,46 @@ class MovieTransform:
     The same call makes the catalogue's features in training and a new movie's
     in `embed_movie`.
 
+    Args:
+      transform_graph: the artifact.
+      specs: the features that the graph was made for.
+
     Attributes:
       layer: the Keras layer to track when the function is saved.
-      movies, genres, tags: the vocabularies, in index order.
+      specs: as given.
+      own_inputs: what a call takes beyond the inputs of contract.EMBED_MOVIE.
+      vocabularies: in index order: "movies", each feature's by its name, and
+        "tastes", that of the feature that tastes are in.
     """
 
-    def __init__(self, transform_graph: str) -> None:
+    def __init__(self, transform_graph: str, specs: Sequence[FeatureSpec] = MOVIELENS) -> None:
         output = tft.TFTransformOutput(transform_graph)
         self.layer = output.transform_features_layer()
         self._raw_spec = output.raw_feature_spec()
-        self.movies = list(output.vocabulary_by_name(contract.MOVIE_VOCABULARY))
-        self.genres = list(output.vocabulary_by_name(contract.GENRE_VOCABULARY))
-        self.tags = list(output.vocabulary_by_name(contract.TAG_VOCABULARY))
+        self.specs = tuple(specs)
+        self.own_inputs = inputs(self.specs)
+        names = [contract.MOVIE_VOCABULARY, *(spec.name for spec in self.specs if spec.kind != "number")]
+        self.vocabularies = {name: list(output.vocabulary_by_name(name)) for name in names}
+        self.taste = next((spec.name for spec in self.specs if spec.taste), None)
+        self.vocabularies["tastes"] = self.vocabularies[self.taste] if self.taste else [_NO_TASTE]
+
+    @property
+    def movies(self) -> list[bytes]:
+        return self.vocabularies[contract.MOVIE_VOCABULARY]
+
+    @property
+    def tastes(self) -> list[bytes]:
+        return self.vocabularies["tastes"]
 
     @property
     def sizes(self) -> Sizes:
-        return Sizes(len(self.movies), len(self.genres), len(self.tags))
+        words = {name: len(vocabulary) for name, vocabulary in self.vocabularies.items()}
+        return Sizes(len(self.movies), len(self.tastes), self.specs, words)
 
-    def __call__(
-        self,
-        movie_id: tf.Tensor,
-        year: tf.Tensor,
-        genres: tf.Tensor,
-        tags: tf.Tensor,
-        rating_count: tf.Tensor,
-    ) -> MovieFeatures:
-        """Features of n movies from string[n], int64[n], string[n, G], string[n, T], int64[n]."""
-        values = {
-            contract.MOVIE_ID: movie_id,
-            contract.YEAR: year,
-            contract.GENRES: genres,
-            contract.TAGS: tags,
-            contract.RATING_COUNT: rating_count,
-        }
+    def __call__(self, movies: Mapping[str, tf.Tensor]) -> MovieFeatures:
+        """Features of n movies from the inputs of contract.EMBED_MOVIE and `own_inputs`."""
         transformed = self.layer(
-            {name: self._as_raw(name, value) for name, value in values.items() if name in self._raw_spec}
+            {name: self._as_raw(name, value) for name, value in movies.items() if name in self._raw_spec}
         )
 
         def single(name: str, dtype: tf.DType) -> tf.Tensor:
@@ -67,14 +78,21 @@ class MovieTransform:
         def padded(name: str, dtype: tf.DType, pad: int) -> tf.Tensor:
             return tf.cast(_dense(transformed[name], pad), dtype)
 
+        content = {}
+        for spec in self.specs:
+            if spec.kind == "number":
+                for name in (contract.scaled(spec.name), contract.known(spec.name)):
+                    content[name] = single(name, tf.float32)
+                continue
+            name = contract.indices(spec.name)
+            content[name] = padded(name, tf.int32, -1)
+            if spec.weighted:
+                name = contract.weights(spec.name)
+                content[name] = padded(name, tf.float32, 0)
         return MovieFeatures(
             movie_index=single(contract.MOVIE_INDEX, tf.int32),
-            genre_indices=padded(contract.GENRE_INDICES, tf.int32, -1),
-            tag_indices=padded(contract.TAG_INDICES, tf.int32, -1),
-            tag_weights=padded(contract.TAG_WEIGHTS, tf.float32, 0),
-            year_scaled=single(contract.YEAR_SCALED, tf.float32),
-            year_known=single(contract.YEAR_KNOWN, tf.float32),
             popularity_scaled=single(contract.POPULARITY_SCALED, tf.float32),
+            content=content,
         )
 
     def _as_raw(self, name: str, value: tf.Tensor) -> Any:
@@ -83,8 +101,8 @@ class MovieTransform:
         if isinstance(spec, tf.io.FixedLenFeature):
             return tf.reshape(value, [-1, *spec.shape])
         matrix = value if value.shape.rank == 2 else value[:, tf.newaxis]
-        filled = matrix != contract.PAD_ID if matrix.dtype == tf.string else tf.ones_like(matrix, tf.bool)
-        ragged = tf.ragged.boolean_mask(matrix, filled)
+        nothing = contract.PAD_ID if matrix.dtype == tf.string else contract.UNKNOWN_NUMBER
+        ragged = tf.ragged.boolean_mask(matrix, matrix != tf.constant(nothing, matrix.dtype))
         return ragged if isinstance(spec, tf.io.RaggedFeature) else ragged.to_sparse()
 
 
@@ -105,7 +123,7 @@ class Movies:
 
 
 def load(movies: pa.Table, transform: MovieTransform, block: int = 16_384) -> Movies:
-    """The catalogue from raw movies (contract.MOVIE_FEATURES columns).
+    """The catalogue from raw movies (contract.MOVIE_FEATURES and the own features' columns).
 
     Raises:
       ValueError: a movie id occurs twice, or there are no movies.
@@ -117,40 +135,31 @@ def load(movies: pa.Table, transform: MovieTransform, block: int = 16_384) -> Mo
         raise ValueError(f"{len(ids) - len(set(ids))} movie ids occur more than once in the movies artifact")
     count = movies[contract.RATING_COUNT].to_numpy().astype(np.int64)
     mean = movies[contract.RATING_MEAN].to_numpy().astype(np.float32)
-    blocks = []
-    for start in range(0, len(ids), block):
-        part = slice(start, min(start + block, len(ids)))
-        rows = movies.slice(start, part.stop - start)
-        blocks.append(
-            transform(
-                tf.constant(ids[part]),
-                tf.constant(rows[contract.YEAR].to_numpy(), tf.int64),
-                _padded_strings(rows[contract.GENRES]),
-                _padded_strings(rows[contract.TAGS]),
-                tf.constant(count[part], tf.int64),
-            )
+    first, *others = (
+        transform(
+            {
+                name: tf.constant(value)
+                for name, value in movie_inputs(movies.slice(start, block), transform.specs).items()
+            }
         )
-    features = MovieFeatures(
-        *(_stack([np.asarray(x) for x in column]) for column in zip(*blocks, strict=True))
+        for start in range(0, len(ids), block)
+    )
+    features = first.map(lambda *parts: _stack([np.asarray(part) for part in parts]), *others)
+    tastes = (
+        _multi_hot(features.content[contract.indices(transform.taste)], len(transform.tastes) + 1)
+        if transform.taste
+        else np.zeros((len(ids), len(transform.tastes) + 1), np.float32)
     )
     return Movies(
         ids=ids,
         catalogue=Catalogue(
             features=features,
-            genres=_multi_hot(np.asarray(features.genre_indices), transform.sizes.genres + 1),
+            genres=tastes,
             rating_count=count.astype(np.float32),
             rating_sum=(count * mean).astype(np.float32),
             popularity=Popularity.recover(count, np.asarray(features.popularity_scaled)),
         ),
     )
-
-
-def _padded_strings(column: pa.ChunkedArray) -> tf.Tensor:
-    lists = column.combine_chunks()
-    ragged = tf.RaggedTensor.from_row_lengths(
-        tf.constant(lists.flatten().to_pylist(), tf.string), lists.value_lengths().to_numpy()
-    )
-    return ragged.to_tensor(default_value=contract.PAD_ID)
 
 
 def _stack(parts: list[np.ndarray]) -> np.ndarray:

@@ -44,7 +44,7 @@ class EvalRecall:
         self._query = tf.function(self._embed_queries, autograph=False, reduce_retracing=True)
 
     def _embed_queries(self, pairs: Pairs) -> tf.Tensor:
-        return self._model.embed_query(pairs.history, pairs.now)
+        return self._model.embed_query(pairs.history, pairs.now, pairs.profile)
 
     def __call__(self) -> dict[int, float]:
         """k -> Recall@k; empty when no eval user has a relevant target."""

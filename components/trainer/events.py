@@ -22,12 +22,14 @@ class Events:
       ratings: float32[E], stars.
       timestamps: int64[E], Unix seconds.
       offsets: int64[U + 1]: record u's events are offsets[u] to offsets[u + 1].
+      profiles: int32[U], each record's row in the table of profiles; None: all 0.
     """
 
     rows: np.ndarray
     ratings: np.ndarray
     timestamps: np.ndarray
     offsets: np.ndarray
+    profiles: np.ndarray | None = None
 
 
 def flatten(timelines: pa.Table, ids: list[bytes], features: tuple[str, str, str]) -> Events:
@@ -89,6 +91,7 @@ class Windows:
         self._timestamps = tf.constant(events.timestamps)
         lengths = np.diff(events.offsets)
         self._start = tf.constant(np.repeat(events.offsets[:-1], lengths))
+        self._profile = None if events.profiles is None else tf.constant(np.repeat(events.profiles, lengths))
 
     def pairs(self, positions: tf.Tensor) -> Pairs:
         """The prefix's last W events and the next one, for each flat position (int64[B])."""
@@ -98,6 +101,7 @@ class Windows:
             target=tf.gather(self._rows, positions),
             target_rating=tf.gather(self._ratings, positions),
             now=tf.gather(self._timestamps, positions),
+            profile=self._profile_at(positions),
         )
 
     def whole(self, starts: tf.Tensor, ends: tf.Tensor, now: tf.Tensor) -> Pairs:
@@ -108,6 +112,7 @@ class Windows:
             target=tf.gather(self._rows, last),
             target_rating=tf.gather(self._ratings, last),
             now=now,
+            profile=self._profile_at(last),
         )
 
     def sequences(self, last: tf.Tensor) -> Sequences:
@@ -125,7 +130,13 @@ class Windows:
             target=take(self._rows),
             target_rating=take(self._ratings),
             now=take(self._timestamps),
+            profile=self._profile_at(last),
         )
+
+    def _profile_at(self, positions: tf.Tensor) -> tf.Tensor:
+        if self._profile is None:
+            return tf.zeros(tf.shape(positions), tf.int32)
+        return tf.gather(self._profile, positions)
 
     def _window(self, ends: tf.Tensor, starts: tf.Tensor) -> dict[str, tf.Tensor]:
         index = ends[:, tf.newaxis] + tf.range(-self._size, 0, dtype=tf.int64)[tf.newaxis, :]

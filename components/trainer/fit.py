@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import json
 import logging
@@ -121,7 +122,7 @@ def fit(
     epoch = 0
     for epoch in range(1, epochs + 1):
         started = time.monotonic()
-        sums = {"retrieval": 0.0, "rating": 0.0}
+        sums: dict[str, float] = collections.defaultdict(float)
         text = f"epoch {epoch}/{epochs}"
         before = (epoch - 1) * steps
         in_epoch = min(steps, length - before)
@@ -131,9 +132,9 @@ def fit(
                 progress.report(before + i + 1, total, f"{text}  {_recall_text(best.recall)}")
             for name, value in losses.items():
                 sums[name] += float(value)
-            if not math.isfinite(sums["retrieval"] + sums["rating"]):
+            if not math.isfinite(sum(sums.values())):
                 raise FloatingPointError(
-                    f"the loss became {sums} at step {i + 1} of epoch {epoch}; "
+                    f"the loss became {dict(sums)} at step {i + 1} of epoch {epoch}; "
                     "lower trainer.learning_rate or raise model.temperature"
                 )
         recall = eval_recall()

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable
 
 import numpy as np
+import pyarrow as pa
 import tensorflow as tf
 import tf_keras as keras
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from components import contract, storage
+from components import contract, feature_file, storage
 from components.example_gen import read
 from components.model import item_item, user_features
 from components.model.params import ModelParams
+from components.model.profile import Profiles
 from components.model.servable import Towers
 from components.model.two_tower import TwoTower
-from components.trainer import catalogue, events, fit, warm_start
+from components.trainer import catalogue, events, fit, profiles, warm_start
 from components.trainer.eval_recall import EvalRecall
 from components.trainer.params import TrainerParams
 
@@ -52,23 +55,29 @@ def run_fn(fn_args: FnArgs) -> None:
     if MAX_STEPS in config:
         params = TrainerParams.model_validate({**params.model_dump(), MAX_STEPS: config[MAX_STEPS]})
     keras.utils.set_random_seed(params.seed)
-    transform = catalogue.MovieTransform(fn_args.transform_graph_path)
+    meaning = feature_file.read(config[TIMELINES])
+    transform = catalogue.MovieTransform(fn_args.transform_graph_path, meaning.item)
     movies = catalogue.load(read.read_movies(config[MOVIES]), transform)
-    train = events.history_events(read.read_timelines(config[TIMELINES], contract.TRAIN), movies.ids)
+    timelines = read.read_timelines(config[TIMELINES], contract.TRAIN)
+    known = profiles.profiles(timelines, meaning.user, model_params.max_profile_values)
+    train = _with_profiles(events.history_events(timelines, movies.ids), known, timelines)
     held_out, last_epoch = None, None
     if TESTED_RUN in config:
         last_epoch = fit.FitResult.read(config[TESTED_RUN]).best_epoch
     else:
         asked = read.read_timelines(config[TIMELINES], contract.EVAL)
-        held_out = events.history_events(asked, movies.ids), events.target_events(asked, movies.ids)
+        histories = _with_profiles(events.history_events(asked, movies.ids), known, asked)
+        held_out = histories, events.target_events(asked, movies.ids)
     model, result = fit_towers(
-        model_params, params, transform, movies, train, held_out, fn_args.model_run_dir, last_epoch
-    )
+        model_params, params, transform, movies, train, held_out, fn_args.model_run_dir, last_epoch,
+        implicit=meaning.implicit, known=known,
+    )  # fmt: skip
     _log.info("kept epoch %d of %d: %s", result.best_epoch, result.epochs, result.recall)
     result.write(fn_args.model_run_dir)
 
-    Towers(model, movies.ids, transform.genres, transform, transform.layer).save(fn_args.serving_model_dir)
-    warm_start.save(model, _vocabularies(transform), _weights_file(fn_args.serving_model_dir))
+    towers = Towers(model, movies.ids, transform.tastes, transform, transform.layer, transform.own_inputs)
+    towers.save(fn_args.serving_model_dir)
+    warm_start.save(model, transform.vocabularies, _weights_file(fn_args.serving_model_dir))
 
 
 def fit_towers(
@@ -80,15 +89,19 @@ def fit_towers(
     held_out: tuple[events.Events, events.Events] | None,
     log_dir: str,
     last_epoch: int | None = None,
+    *,
+    implicit: bool = False,
+    known: Profiles | None = None,
 ) -> tuple[TwoTower, fit.FitResult]:
     """Builds the two towers and fits them.
 
     Args:
-      train: timelines; catalogue rows as in `movies`.
+      train: timelines; catalogue rows as in `movies`, profiles as in `known`.
       held_out: histories and targets of the eval split, on whose Recall@k the fit stops; None
         if there is none.
       log_dir: for TensorBoard.
       last_epoch: see `fit.fit`.
+      implicit, known: see `TwoTower`.
 
     Raises:
       ValueError: nothing to train on.
@@ -103,9 +116,9 @@ def fit_towers(
         "training on %d pairs of %d users, %d movies", len(positions), len(train.offsets) - 1, len(movies.ids)
     )
     windows = events.Windows(train, model_params.history_window)
-    model = build(model_params, params, transform, movies, train, windows, positions)
+    model = build(model_params, params, transform, movies, train, windows, positions, implicit, known)
     if params.warm_start:
-        warm_start.load(model, _vocabularies(transform), _weights_file(params.warm_start))
+        warm_start.load(model, transform.vocabularies, _weights_file(params.warm_start))
     eval_recall: Callable[[], dict[int, float]] = dict
     if held_out is not None:
         ks = tuple(sorted({10, 100, params.monitor_k}))
@@ -113,8 +126,11 @@ def fit_towers(
     return model, fit.fit(model, windows, positions, eval_recall, params, log_dir, last_epoch)
 
 
-def _vocabularies(transform: catalogue.MovieTransform) -> dict[str, list[bytes]]:
-    return {"movies": transform.movies, "genres": transform.genres, "tags": transform.tags}
+def _with_profiles(found: events.Events, known: Profiles | None, timelines: pa.Table) -> events.Events:
+    """The events with each record's row in the table of profiles, if there is one."""
+    if known is None:
+        return found
+    return dataclasses.replace(found, profiles=profiles.rows_of(known, timelines))
 
 
 def _weights_file(model_dir: str) -> str:
@@ -129,6 +145,8 @@ def build(
     train: events.Events,
     windows: events.Windows,
     positions: np.ndarray,
+    implicit: bool = False,
+    known: Profiles | None = None,
 ) -> TwoTower:
     """A fresh model with every weight created and the user features standardised."""
     model = TwoTower(
@@ -140,6 +158,8 @@ def build(
         uniform_negatives=params.uniform_negatives,
         rating_weight=params.rating_weight,
         low_rating_weight=params.low_rating_weight,
+        implicit=implicit,
+        profiles=known,
     )
     rng = np.random.default_rng(params.seed)
     sample = rng.choice(positions, min(_ADAPT_SAMPLE, len(positions)), replace=False)

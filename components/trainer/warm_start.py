@@ -13,14 +13,16 @@ from components.model.two_tower import TwoTower
 
 _log = logging.getLogger(__name__)
 
-# Weights with one row a vocabulary entry; movies and genres have one more, out of
-# vocabulary, tags have none (an unknown tag is dropped).
-_VOCABULARY_OF = {
-    "movie_encoder/movie_ids/embeddings": "movies",
-    "movie_encoder/genres/embeddings": "genres",
-    "movie_encoder/tags/embeddings": "tags",
-    "genre_taste": "genres",
-}
+
+def _vocabulary_of(weight: str) -> str:
+    """The vocabulary that a weight may have a row a word of.
+
+    Most have one more, out of vocabulary; weighted features have none (an unknown tag is dropped).
+    """
+    if weight == "genre_taste":
+        return "tastes"
+    name = weight.removeprefix("movie_encoder/").removeprefix("content/").removesuffix("/embeddings")
+    return "movies" if name == "movie_ids" else name
 
 
 def _by_name(model: TwoTower) -> dict[str, tf.Variable]:
@@ -66,8 +68,8 @@ def load(model: TwoTower, vocabularies: Mapping[str, Sequence[bytes]], path: str
                 f"trainer.warm_start: {path} has no weight {name}; it is of another kind of model"
             )
         old, new = saved[f"weight:{name}"], variable.numpy()
-        vocabulary = _VOCABULARY_OF.get(name)
-        if vocabulary is None:
+        vocabulary = _vocabulary_of(name)
+        if vocabulary not in vocabularies:
             if old.shape != new.shape:
                 raise ValueError(
                     f"trainer.warm_start: weight {name} is {old.shape} in {path} and {new.shape} here; "

@@ -16,5 +16,18 @@ class TransformParams(Section):
         description="Train ratings a movie needs for a row of its own in the movie vocabulary. Below it, "
         "a movie is embedded from its content with the out-of-vocabulary row.",
     )
-    max_tags: int = Field(1000, ge=1, description="Tags kept in the vocabulary: those of the most movies.")
-    min_tag_movies: int = Field(2, ge=1, description="Movies a tag must be on to enter the vocabulary.")
+    max_tags: int = Field(
+        1000,
+        ge=1,
+        description="Tags (of your own items also words of each text) kept in the vocabulary: those of the "
+        "most movies.",
+    )
+    min_tag_movies: int = Field(
+        2, ge=1, description="Movies a tag or word must be on to enter the vocabulary."
+    )
+    max_values: int = Field(
+        100_000,
+        ge=1,
+        description="Values of each categorical or multi-valued column of your own items kept in the "
+        "vocabulary: the most frequent.",
+    )

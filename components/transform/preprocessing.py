@@ -2,38 +2,45 @@
 
 The stock TFX Transform runs `preprocessing_fn` by its import path. The same
 graph is part of the serving models, where it must work on movies that came after
-training, and on fewer inputs: it reads MOVIE_ID, YEAR, GENRES, TAGS and
-RATING_COUNT alone (a title says nothing by itself, and a mean of few ratings
-mostly noise). Every input is known in train (see example_gen.movies).
+training, and on fewer inputs: it reads MOVIE_ID, RATING_COUNT and the features
+of the config alone (MovieLens's are GENRES, TAGS and YEAR: a title says nothing
+by itself, and a mean of few ratings mostly noise). Every input is known in train
+(see example_gen.movies).
 
 B movies in a batch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from components import contract
+from components.features import MOVIELENS, Features, FeatureSpec, own
 from components.transform.params import TransformParams
 
 
-def custom_config(params: TransformParams) -> dict[str, str]:
+def custom_config(params: TransformParams, specs: Sequence[FeatureSpec] = MOVIELENS) -> dict[str, str]:
     """What the Transform component takes as `custom_config` to give it to `preprocessing_fn`.
 
     The component serializes the dict as JSON and hands it back, parsed, under the
     keyword `custom_config`; the knobs travel in it as they do to every other room.
     """
-    return {contract.PARAMS: params.to_json()}
+    return {
+        contract.PARAMS: params.to_json(),
+        contract.FEATURES: Features(item=tuple(specs)).to_json(),
+    }
 
 
 def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, str]) -> dict[str, Any]:
     """Raw features of movies -> features of the movie tower.
 
     Args:
-      inputs: contract.MOVIE_FEATURES; [B, 1] each, GENRES and TAGS sparse [B, ...].
+      inputs: contract.MOVIE_FEATURES, [B, 1] each, GENRES and TAGS sparse [B, ...];
+        of the config's own features texts [B, 1], the others sparse [B, ...].
       custom_config: of the function of that name.
 
     Returns:
@@ -43,10 +50,9 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, str]) -> d
       placeholder as its only entry, so V is at least 1.)
     """
     params = TransformParams.from_json(custom_config[contract.PARAMS])
+    specs = Features.from_json(custom_config[contract.FEATURES]).item
     rating_count = tf.cast(inputs[contract.RATING_COUNT], tf.float32)
-    year = tf.cast(inputs[contract.YEAR], tf.float32)
-    tag_indices, tag_weights = _tags(inputs[contract.TAGS], params)
-    return {
+    result = {
         contract.MOVIE_INDEX: tft.compute_and_apply_vocabulary(
             inputs[contract.MOVIE_ID],
             weights=rating_count,
@@ -54,20 +60,37 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, str]) -> d
             num_oov_buckets=1,
             vocab_filename=contract.MOVIE_VOCABULARY,
         ),
-        contract.GENRE_INDICES: tft.compute_and_apply_vocabulary(
-            inputs[contract.GENRES], num_oov_buckets=1, vocab_filename=contract.GENRE_VOCABULARY
-        ),
-        contract.TAG_INDICES: tag_indices,
-        contract.TAG_WEIGHTS: tag_weights,
-        contract.YEAR_SCALED: _scale_known(year),
-        contract.YEAR_KNOWN: tf.cast(year > 0, tf.float32),
         # Rating counts span four orders of magnitude; their logarithm is close to normal.
         contract.POPULARITY_SCALED: tft.scale_to_z_score(tf.math.log1p(rating_count)),
     }
+    for spec in specs:
+        result |= _transformed(spec, inputs[spec.name], params)
+    return result
 
 
-def _tags(tags: tf.SparseTensor, params: TransformParams) -> tuple[tf.SparseTensor, tf.SparseTensor]:
-    """(vocabulary rows, TF-IDF weights) of each movie's known tags; unknown ones are dropped.
+def _transformed(spec: FeatureSpec, raw: Any, params: TransformParams) -> dict[str, Any]:
+    """One feature's part of `preprocessing_fn`'s result."""
+    name = spec.name
+    if spec.kind == "number":
+        scaled, known = _number(raw, spec.log)
+        return {contract.scaled(name): scaled, contract.known(name): known}
+    if spec.weighted:
+        words = _words(raw) if spec.kind == "text" else raw
+        indices, weights = _weighted(words, name, params)
+        return {contract.indices(name): indices, contract.weights(name): weights}
+    # MovieLens has twenty genres; a shop may have a million brands.
+    limit = {"top_k": params.max_values} if own([spec]) else {}
+    return {
+        contract.indices(name): tft.compute_and_apply_vocabulary(
+            raw, num_oov_buckets=1, vocab_filename=name, **limit
+        )
+    }
+
+
+def _weighted(
+    tags: tf.SparseTensor, name: str, params: TransformParams
+) -> tuple[tf.SparseTensor, tf.SparseTensor]:
+    """(vocabulary rows, TF-IDF weights) of each movie's known tags (or words); unknown ones are dropped.
 
     The weight of a tag is 1 / (the movie's known tags) * (1 + ln((movies + 1) / (movies
     with the tag + 1))): smoothed TF-IDF (Salton and Buckley, "Term-weighting
@@ -79,7 +102,7 @@ def _tags(tags: tf.SparseTensor, params: TransformParams) -> tuple[tf.SparseTens
         top_k=params.max_tags,
         frequency_threshold=params.min_tag_movies,
         default_value=-1,
-        vocab_filename=contract.TAG_VOCABULARY,
+        vocab_filename=name,
     )
     size = tft.get_num_buckets_for_transformed_feature(indices)
     known = tft.sparse_tensor_left_align(tf.sparse.retain(indices, indices.values >= 0))
@@ -99,8 +122,34 @@ def _tags(tags: tf.SparseTensor, params: TransformParams) -> tuple[tf.SparseTens
     return known, known.with_values(weights)
 
 
-def _scale_known(year: tf.Tensor) -> tf.Tensor:
-    """[B, 1] z-score over the movies whose year is not 0; 0 for the others, and if all years are equal."""
-    known = tf.sparse.from_dense(year)  # which leaves out the zeros
-    mean, deviation = tft.mean(known), tf.sqrt(tft.var(known))
-    return tf.where(year > 0, tf.math.divide_no_nan(year - mean, deviation), tf.zeros_like(year))
+def _words(texts: tf.Tensor) -> tf.SparseTensor:
+    """The words of texts [B, 1], lower case, each once in a text, as a sparse [B, ...]."""
+    plain = tf.strings.regex_replace(tf.strings.lower(texts, "utf-8"), r"[^\p{L}\p{N}]+", " ")
+    words = tf.strings.split(tf.reshape(tf.strings.strip(plain), [-1]))
+    rows, values = words.value_rowids(), words.values
+    _, number = tf.unique(tf.strings.join([tf.strings.as_string(rows), values], " "))
+    position = tf.range(tf.size(values))
+    first = tf.math.unsorted_segment_min(position, number, tf.size(values))
+    new = words.with_values(tf.gather(first, number) == position)
+    return tf.ragged.boolean_mask(words, new).to_sparse()
+
+
+def _number(raw: Any, log: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    """([B, 1] z-score over the movies that have a number, [B, 1] 1 where there is one).
+
+    0 for the others, and if all numbers are equal. A dense 0 is none (a year).
+    """
+    if not isinstance(raw, tf.SparseTensor):
+        raw = tf.sparse.from_dense(raw)  # which leaves out the zeros
+    values = tf.cast(raw.values, tf.float32)
+    if log:
+        values = tf.sign(values) * tf.math.log1p(tf.abs(values))
+    some = tf.SparseTensor(raw.indices, values, raw.dense_shape)
+    mean, deviation = tft.mean(some), tf.sqrt(tft.var(some))
+
+    def column(flat: tf.Tensor) -> tf.Tensor:
+        return tf.math.unsorted_segment_sum(flat, raw.indices[:, 0], raw.dense_shape[0])[:, tf.newaxis]
+
+    known = column(tf.ones_like(values))
+    scaled = tf.math.divide_no_nan(column(values) - mean, deviation)
+    return tf.where(known > 0, scaled, tf.zeros_like(scaled)), known

@@ -16,6 +16,7 @@ from pipeline.commands.common import (
 
 _CHECK = "marquee data check data/ml-1m"
 _FETCH = "marquee data fetch 1m"
+_SHOP = "marquee data sample data/shop --kind shop"
 _SAMPLE = "marquee data sample data/sample --users 600 --movies 3000 --ratings 60000 --seed 7"
 # As components.example_gen.editions has them; a test compares, so that --help imports nothing heavy.
 EDITIONS = ("latest-small", "100k", "1m", "10m", "20m", "25m", "32m")
@@ -28,7 +29,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "data",
         help=summary,
         description=summary,
-        epilog=f"examples:\n  {_CHECK}\n  {_FETCH}\n  {_SAMPLE}\n\n"
+        epilog=f"examples:\n  {_CHECK}\n  {_FETCH}\n  {_SAMPLE}\n  {_SHOP}\n\n"
         "marquee data ACTION --help shows an action's own arguments.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -61,16 +62,29 @@ def add_parser(subparsers: Subparsers) -> None:
     sample = add_command(
         actions,
         "sample",
-        "Generate ratings, movies and tags in MovieLens's layout, with structure that can be learnt. "
+        "Generate ratings, movies and tags in MovieLens's layout, or the log of a shop (see "
+        "pipeline/configs/shop.yaml), with structure that can be learnt. "
         "Written block by block: tens of millions of ratings need no more memory than one.",
         _SAMPLE,
     )
+    sample.add_argument("path", nargs="?", help="folder to write (default data/sample, of a shop data/shop)")
     sample.add_argument(
-        "path", nargs="?", default="data/sample", help="folder to write (default %(default)s)"
+        "--kind",
+        choices=("movielens", "shop"),
+        default="movielens",
+        help="a shop has views, carts and purchases of items with price, brand, category and language",
     )
     sample.add_argument("--users", type=int, default=600, metavar="N", help="default %(default)s")
-    sample.add_argument("--movies", type=int, default=3000, metavar="N", help="default %(default)s")
-    sample.add_argument("--ratings", type=int, default=60_000, metavar="N", help="default %(default)s")
+    sample.add_argument(
+        "--movies", "--items", type=int, metavar="N", help="default 3000, of a shop 1500 items"
+    )
+    sample.add_argument(
+        "--ratings",
+        "--interactions",
+        type=int,
+        metavar="N",
+        help="default 60000, of a shop 40000 pairs of customer and item",
+    )
     sample.add_argument(
         "--seed", type=int, default=7, metavar="N", help="same seed, same bytes; default %(default)s"
     )
@@ -147,18 +161,27 @@ class _Progress:
 def run_sample(args: argparse.Namespace) -> int:
     import dataclasses
 
-    from components.example_gen.sample import generate
+    from components.example_gen import sample, shop_sample
     from pipeline.errors import InputError
     from pipeline.typed import typed
 
+    made: Any
     try:
-        made: Any = generate(
-            args.path, users=args.users, movies=args.movies, ratings=args.ratings, seed=args.seed
-        )
+        if args.kind == "shop":
+            made = shop_sample.generate(
+                args.path or "data/shop", args.users, args.movies or 1500, args.ratings or 40_000, args.seed
+            )
+        else:
+            made = sample.generate(
+                args.path or "data/sample", args.users, args.movies or 3000, args.ratings or 60_000, args.seed
+            )
     except (ValueError, OSError) as error:
         raise InputError(str(error)) from error
     if args.json:
         print_json({**dataclasses.asdict(made), "path": str(made.path)})
+    elif args.kind == "shop":
+        print(f"{made.path}: {made.users} users, {made.items} items, {made.events} events")
+        print(f"next  {typed('run', '--config', 'shop', '--data', str(made.path))}")
     else:
         print(
             f"{made.path}: {made.users} users, {made.movies} movies, {made.ratings} ratings, {made.tags} tags"

@@ -29,8 +29,14 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     from pipeline import movie_list
     from pipeline.errors import InputError
+    from pipeline.typed import typed
 
     with pushed_model(args) as (config, servable):
+        if servable.features.implicit:
+            raise InputError(
+                "this model was trained on events without ratings, so it predicts none; "
+                f"`{typed('recommend', '--user', args.user)}` asks what it is for"
+            )
         found = timeline(config, servable, args.user)
         if found is None:
             raise InputError(f"user {args.user} is not in the log that this model was trained on")

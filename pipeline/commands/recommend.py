@@ -36,7 +36,7 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="GENRES",
         action="append",
         default=[],
-        help='weights of genres, "Action=5,Comedy=3"',
+        help='weights of genres (or of what tastes are in in your own data), "Action=5,Comedy=3"',
     )
     what = parser.add_argument_group("of what")
     what.add_argument("--k", type=int, default=10, metavar="N", help="how many (default %(default)s)")
@@ -48,6 +48,14 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     what.add_argument("--year-min", type=int, default=0, metavar="YEAR", help="not older than this")
     what.add_argument("--year-max", type=int, default=0, metavar="YEAR", help="not newer than this")
+    what.add_argument(
+        "--where",
+        metavar="CONDITION",
+        action="append",
+        default=[],
+        help='a column that the data has: "brand=acme", "price<=20"; may be repeated: any of the values of '
+        "one column, both bounds of a number, all columns",
+    )
     what.add_argument(
         "--diversity", type=float, default=0.0, metavar="SHARE", help="0 = the best, 1 = the most varied"
     )
@@ -75,18 +83,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _request(args: argparse.Namespace, servable: Servable) -> Request:
-    from pipeline import genres
+    from pipeline import genres, where
     from pipeline.recommendation import Request
 
     return Request(
         user_id=args.user,
         likes=tuple((movie, _stars(movie.label, mark)) for movie, mark in _movies(servable, args.likes)),
-        tastes=genres.parse_tastes(args.taste, servable.genres),
+        tastes=genres.parse_tastes(args.taste, servable.taste_words),
         k=args.k,
         exclude=tuple(movie for movie, _ in _movies(servable, args.exclude)),
         genres=tuple(genres.parse(args.genres, servable.genres)),
         year_min=args.year_min,
         year_max=args.year_max,
+        where=where.parse(args.where, servable.features.item if servable.files else None),
         diversity=args.diversity,
         exact=args.exact,
     )
@@ -181,19 +190,18 @@ def _show(servable: Servable, request: Request, answer: Answer) -> None:
         print(f"note: {note}")
     print()
     rows = []
-    for rank, result in enumerate(answer.results, start=1):
+    header, cells = movie_list.known_of([result.movie for result in answer.results])
+    for rank, (result, known) in enumerate(zip(answer.results, cells, strict=True), start=1):
         reasons = [f"{movie.label} {weight:+.3f}" for movie, weight in result.because_of[:_SHOWN_REASONS]]
         if result.in_taste:
             reasons.append(f"taste: {', '.join(result.in_taste)}")
-        movie = result.movie
         rows.append(
             (
                 str(rank),
-                movie.title,
-                movie_list.year(movie),
-                movie_list.genres(movie),
+                result.movie.title,
+                *known,
                 f"{result.score:.4f}",
                 "popular" if answer.popular else "; ".join(reasons) or "-",
             )
         )
-    movie_list.print_table(("#", "title", "year", "genres", "score", "why"), rows, ("#", "year", "score"))
+    movie_list.print_table(("#", "title", *header, "score", "why"), rows, ("#", "year", "score"))

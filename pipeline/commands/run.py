@@ -49,13 +49,13 @@ def run(args: argparse.Namespace) -> int:
             print(f"data  {source.path} ({source.origin})", file=terminal)
             print(f"      {data.layout_of(source.path, config)}", file=terminal)
             print(f"log   {log}", file=terminal)
-            summary, code = _run(config, run_id, terminal)
+            summary, code = _run(config, run_id, terminal, args.config)
     if args.json:
         print_json({"run": run_id, "data": str(source.path), "log": str(log), **summary})
     return code
 
 
-def _run(config: Any, run_id: str, terminal: Any) -> tuple[dict[str, Any], int]:
+def _run(config: Any, run_id: str, terminal: Any, config_name: str | None) -> tuple[dict[str, Any], int]:
     """Runs the DAG and shows how it went; returns the JSON summary and the exit code."""
     import logging
 
@@ -95,6 +95,9 @@ def _run(config: Any, run_id: str, terminal: Any) -> tuple[dict[str, Any], int]:
         else:
             already = " (already there)" if all(node.cached for node in outcomes) else ""
             display.line(f"pushed  {found.pushed}{already}", "bold green")
-            display.line(f"next    {typed('recommend', '--user', '1')}")
+            named = ("--config", config_name) if config_name else ()
+            # Whose ids are in a log of somebody's own, only its owner knows.
+            who = "ID" if config.example_gen.columns else "1"
+            display.line(f"next    {typed('recommend', *named, '--user', who)}")
     summary = {"state": "refused" if found.refused else "pushed", "components": nodes, **as_json(found)}
     return summary, REFUSED if found.refused else OK

@@ -47,10 +47,11 @@ def run(args: argparse.Namespace) -> int:
             }
         )
         return 0
-    print(f"similar to {movie.label}, {movie_list.genres(movie)}  ({model_line(servable)})\n")
+    names, (of_this, *cells) = movie_list.known_of([movie, *(found for found, _ in results)])
+    print(f"similar to {movie.label}, {of_this[-1]}  ({model_line(servable)})\n")
     rows = [
-        (str(rank), found.title, movie_list.year(found), movie_list.genres(found), f"{score:.4f}")
-        for rank, (found, score) in enumerate(results, start=1)
+        (str(rank), found.title, *known, f"{score:.4f}")
+        for rank, ((found, score), known) in enumerate(zip(results, cells, strict=True), start=1)
     ]
-    movie_list.print_table(("#", "title", "year", "genres", "score"), rows, ("#", "year", "score"))
+    movie_list.print_table(("#", "title", *names, "score"), rows, ("#", "year", "score"))
     return 0

@@ -90,7 +90,7 @@ class TwoTower(Model):
             )
         self._ids = np.array(movies.ids, object)
         self._window = model_params.history_window
-        self._towers = Towers(model, movies.ids, transform.genres, transform, transform.layer)
+        self._towers = Towers(model, movies.ids, transform.tastes, transform, transform.layer)
         self._movies = model.embed_catalogue().numpy()
         self._parameters = neural.size(model.trainable_variables)
 

@@ -147,3 +147,28 @@ def test_rows_for_a_table() -> None:
         ("b", "-", "0.1", "ok", "y"),
         ("c", "-", "1", "refused", "z"),
     ]
+
+
+def test_without_ratings_what_is_said_of_their_errors_does_not_apply() -> None:
+    params = EvaluatorParams(
+        floors={names.RECALL_10: 0.02, names.MAE: 0.1}, ceilings={names.RMSE: 1.0, names.NOVELTY_10: 1.0}
+    )
+    nobody_rated = GOOD | {names.RMSE: math.nan, names.MAE: math.nan}
+    gates = {gate.name: gate for gate in judge(nobody_rated, None, params, implicit=True)}
+    assert [gate.name for gate in gates.values() if not gate.applies] == [
+        "mae floor",
+        "rmse ceiling",
+        "rating head",
+    ]
+    assert all(gate.ok for gate in gates.values())
+    words = {row[0]: row[3] for row in report.rows(list(gates.values()))}
+    assert words["rmse ceiling"] == words["rating head"] == "not applicable"
+    assert words["recall@10 floor"] == words["novelty@10 ceiling"] == "ok"
+    # With ratings the same numbers refuse: the model returns NaN.
+    assert set(refused(nobody_rated, params=params)) == {"mae floor", "rmse ceiling"}
+
+
+def test_a_gate_that_does_not_apply_survives_the_file(tmp_path) -> None:
+    gates = judge(GOOD, None, PARAMS, implicit=True)
+    report.write_gates(str(tmp_path), gates)
+    assert report.read_gates(str(tmp_path)) == gates

@@ -107,7 +107,7 @@ def test_pairs_are_in_time_order_and_relevant(tmp_path, read, text):
     assert [(row["movie_id"], row["title"], row["genres"]) for row in found.items] == [
         (x, x, []) for x in "abc"
     ]
-    assert found.layout == "pairs: beauty.txt; every event counts as 5 stars; in the order of the rows"
+    assert found.layout == "pairs: beauty.txt; no ratings: events count alike; in the order of the rows"
 
 
 COLUMNS = {"user": "customer", "item": "sku", "rating": "stars", "time": "at"}

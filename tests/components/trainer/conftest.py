@@ -24,12 +24,12 @@ class Material:
 
     @property
     def vocabularies(self):
-        return {"movies": self.transform.movies, "genres": self.transform.genres, "tags": self.transform.tags}
+        return self.transform.vocabularies
 
-    def build(self, **knobs):
+    def build(self, implicit=False, **knobs):
         return run.build(
             self.model_params, TrainerParams(uniform_negatives=64, **knobs), self.transform, self.movies,
-            self.train, self.windows, self.positions,
+            self.train, self.windows, self.positions, implicit,
         )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ def saved(material, tmp_path_factory, request):
     model = dataclasses.replace(material, model_params=params).build()
     path = str(tmp_path_factory.mktemp("towers"))
     transform = material.transform
-    Towers(model, material.movies.ids, transform.genres, transform, transform.layer).save(path)
+    Towers(model, material.movies.ids, transform.tastes, transform, transform.layer).save(path)
     return model, tf.saved_model.load(path)
 
 
@@ -87,7 +87,7 @@ def test_a_movie_embedded_from_its_content_is_its_catalogue_vector(saved, pushed
 
 def test_a_new_movie_is_placed_by_its_content(saved, material):
     _, towers = saved
-    genre = material.transform.genres[0]
+    genre = material.transform.tastes[0]
 
     def embed(movie_id, genres):
         return towers.embed_movie(
@@ -97,7 +97,7 @@ def test_a_new_movie_is_placed_by_its_content(saved, material):
 
     new, other_id = embed(b"never seen", [genre]), embed(b"nor this", [genre])
     np.testing.assert_array_equal(new, other_id)
-    assert not np.allclose(new, embed(b"never seen", [material.transform.genres[1]]))
+    assert not np.allclose(new, embed(b"never seen", [material.transform.tastes[1]]))
 
 
 def test_ratings_are_stars_and_zero_for_strangers(material, saved):
@@ -127,7 +127,7 @@ def test_tastes_move_an_empty_history(material, saved):
     for name in contract.HISTORY_FEATURES:
         query[name] = tf.zeros_like(query[name])
     plain = towers.embed_query(**query)
-    first, second = material.transform.genres[:2]
+    first, second = material.transform.tastes[:2]
     query[contract.TASTE_GENRES] = tf.constant([[first, b"no such genre"]])
     query[contract.TASTE_WEIGHTS] = tf.constant([[5.0, 5.0]])
     liked = towers.embed_query(**query)
@@ -152,7 +152,7 @@ def test_tensorflow_servings_padding_changes_no_answer(material, saved):
     """Its batching pads a short row by repeating the first element."""
     _, towers = saved
     query = strings(material, material.windows.pairs(tf.constant(material.positions[5:6])))
-    first, second = material.transform.genres[:2]
+    first, second = material.transform.tastes[:2]
     query[contract.TASTE_GENRES] = tf.constant([[first, second]])
     query[contract.TASTE_WEIGHTS] = tf.constant([[1.0, 5.0]])
     plain = towers.embed_query(**query)
@@ -162,11 +162,13 @@ def test_tensorflow_servings_padding_changes_no_answer(material, saved):
             padded[name] = tf.concat([value, value[:, :1], value[:, :1]], axis=1)
     np.testing.assert_allclose(towers.embed_query(**padded), plain, atol=1e-6)
 
+    tags = material.vocabularies["tags"]
+
     def movie(times):
         return towers.embed_movie(
             movie_id=tf.constant([b"new"]), year=tf.constant([1999], tf.int64),
             genres=tf.constant([[first, second] + [first] * times]),
-            tags=tf.constant([[*material.transform.tags[:2], *material.transform.tags[:1] * times]]),
+            tags=tf.constant([[*tags[:2], *tags[:1] * times]]),
             rating_count=tf.constant([3], tf.int64),
         )  # fmt: skip
 

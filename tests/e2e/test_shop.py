@@ -1,0 +1,123 @@
+"""The shop's config from the generated log to a pushed model that is asked by its own columns."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+from workspace import REPOSITORY, Workspace, marquee, settings
+
+from components import contract
+from components.example_gen import shop_sample
+from components.serving_check.answers import read_requests
+
+pytestmark = pytest.mark.long
+
+CONFIG = ("--config", str(REPOSITORY / "pipeline" / "configs" / "shop.yaml"))
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory) -> Workspace:
+    folder = tmp_path_factory.mktemp("shop")
+    shop_sample.generate(folder / "data", users=300, items=500, interactions=15_000, seed=7)
+    return Workspace(folder)
+
+
+@pytest.fixture(scope="module")
+def run(shop):
+    knobs = settings(artifacts="artifacts")
+    return marquee("run", "--json", *CONFIG, "--data", str(shop.data), *knobs, cwd=shop.folder)
+
+
+def ask(shop, *args):
+    return marquee(*args, *CONFIG, *settings(artifacts="artifacts"), cwd=shop.folder)
+
+
+def test_it_is_pushed_through_its_gates(run):
+    assert run.code == 0, run.out + run.err
+    found = run.json()
+    assert found["state"] == "pushed"
+    gates = {gate["name"]: gate for gate in found["gates"]}
+    assert not gates["rating head"]["applies"]
+    assert gates["recall@10 floor"]["applies"]
+    assert found["metrics"]["rmse"] is None
+    assert found["metrics"]["recall@10"] > 1.1 * found["metrics"]["popularity_recall@10"]
+    assert "not applicable" in run.err
+    assert "no ratings: events count by event" in run.err
+
+
+def test_its_columns_travel_with_the_model(shop, run):
+    (version,) = shop.pushed
+    catalogue = pq.read_table(version / contract.ASSETS_EXTRA / contract.CATALOGUE)
+    assert {"category", "brand", "language", "price", "description"} <= set(catalogue.column_names)
+    asked = {request.model_spec.signature_name for request in read_requests(str(version))}
+    assert {contract.RECOMMEND_WHERE, contract.EMBED_ITEM} <= asked
+
+
+@pytest.mark.parametrize("model", contract.MODELS)
+def test_it_recommends_by_its_own_columns(shop, run, model):
+    conditions = ("category=books", "category=toys", "price<=30", "price>=5")
+    where = [part for condition in conditions for part in ("--where", condition)]
+    done = ask(shop, "recommend", "--json", "--user", "c1", "--model", model, *where)
+    assert done.code == 0, done.err
+    results = done.json()["results"]
+    assert len(results) == 10
+    for result in results:
+        assert {"books", "toys"} & set(result["features"]["category"])
+        assert 5 <= result["features"]["price"][0] <= 30
+    plain = ask(shop, "recommend", "--json", "--user", "c1", "--model", model).json()["results"]
+    assert [result["movie_id"] for result in plain] != [result["movie_id"] for result in results]
+    tastes = ask(shop, "recommend", "--taste", "books=5", "--where", "language=en", "--model", model)
+    assert tastes.code == 0, tastes.err
+
+
+def test_nobody_gets_the_popular_list_by_the_same_columns(shop, run):
+    where = ("--where", "language=fr", "--where", "price<=20")
+    done = ask(shop, "recommend", "--json", "--user", "nobody", *where)
+    assert done.code == 0, done.err
+    found = done.json()
+    assert found["popular"]
+    assert all(
+        result["features"]["language"] == ["fr"] and result["features"]["price"][0] <= 20
+        for result in found["results"]
+    )
+    assert found["results"]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("recommend", "--user", "c1", "--where", "colour=red"), "called colour; there are category, brand,"),
+        (("recommend", "--user", "c1", "--where", "price<=dear"), "price is a number"),
+        (("rate", "--user", "c1"), "trained on events without ratings"),
+    ],
+)
+def test_what_it_cannot_answer_it_says(shop, run, args, message):
+    done = ask(shop, *args)
+    assert done.code == 2
+    assert message in done.err
+
+
+def test_a_profile_changes_what_a_user_is_recommended(shop, run):
+    """The same history with and without the user's id."""
+    script = f"""
+import json, sys, tensorflow as tf
+from components import contract
+model = tf.saved_model.load({str(shop.pushed[0].parents[1] / contract.MODEL_EXACT / shop.pushed[0].name)!r})
+def ask(user):
+    inputs = {{i.name: tf.fill(i.shape(1), tf.constant(i.neutral, i.dtype))
+              for i in contract.SIGNATURES[contract.RECOMMEND].inputs}}
+    inputs[contract.HISTORY_MOVIE_IDS] = tf.constant([["p000001"]])
+    inputs[contract.USER_ID] = tf.constant([user])
+    return model.signatures[contract.RECOMMEND](**inputs)[contract.SCORES][0, :10].numpy().tolist()
+print(json.dumps([ask(""), ask("a stranger"), ask("c1"), ask("c2")]))
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    nobody, stranger, first, second = json.loads(done.stdout)
+    assert nobody == pytest.approx(stranger)
+    assert nobody != pytest.approx(first, abs=1e-4)
+    assert first != pytest.approx(second, abs=1e-4)
