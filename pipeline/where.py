@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import math
 import re
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -81,7 +82,8 @@ def meets(item: Mapping[str, Any], conditions: Iterable[Condition]) -> bool:
         cell = item[condition.column]
         values = [cell] if isinstance(cell, int) else list(cell)
         if values and isinstance(values[0], int | float):
-            bound, number = float(condition.value), values[0]
+            # A column of numbers is float32, and so is the bound in the model.
+            bound, number = array("f", [float(condition.value)])[0], values[0]
             signs = {"<=": number <= bound, ">=": number >= bound, "=": number == bound}
             # A year of 0 is none.
             if not signs[condition.sign] or (isinstance(number, int) and not number):

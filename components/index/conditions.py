@@ -16,6 +16,7 @@ import tensorflow as tf
 from components import contract
 from components.example_gen.dense import dense_numbers, dense_strings
 from components.features import FeatureSpec
+from components.tensors import take
 
 _CONDITION = r"^\s*([a-z][a-z0-9_]*)\s*(<=|>=|=)\s*(?s:(.*?))\s*$"
 _INFINITY = float("inf")
@@ -131,9 +132,7 @@ class Conditions(tf.Module):
 
     def allow_rows(self, asked: Asked, rows: tf.Tensor) -> tf.Tensor:
         """bool[B, X]: which of each row's candidates `rows` (int32[B, X]) meet all conditions."""
-        return self._allow(
-            asked, [tf.gather(code, rows) for code in self._codes], tf.gather(self._numbers, rows)
-        )
+        return self._allow(asked, [take(code, rows) for code in self._codes], take(self._numbers, rows))
 
     def allow_block(self, asked: Asked, start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
         """bool[B, stop - start]: which of a block of the catalogue do."""

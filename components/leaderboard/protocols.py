@@ -36,6 +36,7 @@ from components.example_gen.params import ExampleGenParams
 from components.example_gen.quarantine import Quarantine
 from components.example_gen.timelines import Events, history_and_targets
 from components.example_gen.totals import Totals
+from components.features import Features, Feedback
 from components.leaderboard.split import Catalogue, Histories, Part, Split, is_confirmatory
 
 Name = Literal["user-time", "global-time", "random", "time-ratings", "leave-last-out"]
@@ -94,7 +95,8 @@ def load(path: Path | str, name: str, params: ExampleGenParams | None = None) ->
 
     Raises:
       DataError: the data cannot be used.
-      ValueError: no such protocol, or the cut leaves nobody to test.
+      ValueError: no such protocol, the cut leaves nobody to test, or a protocol by ratings is
+        asked of a log without any.
     """
     if name not in NAMES:
         raise ValueError(f"protocol is {name!r}, expected one of {', '.join(NAMES)}")
@@ -108,6 +110,11 @@ def load(path: Path | str, name: str, params: ExampleGenParams | None = None) ->
 
 def cut(data: Gathered, events: Events, name: str, params: ExampleGenParams) -> Protocol:
     """The protocol's splits of all events of a log."""
+    if name in BY_RATINGS and data.layout.implicit:
+        raise ValueError(
+            f"{name} measures predicted ratings, and this log has none; for it there are "
+            f"{', '.join(other for other in NAMES if other not in BY_RATINGS)}"
+        )
     if name == LEAVE_LAST_OUT:
         # As of a file of `user item` lines: the literature on sequences ignores stars.
         stars = np.full(len(events.ratings), contract.MAX_RATING, np.float32)
@@ -116,11 +123,11 @@ def cut(data: Gathered, events: Events, name: str, params: ExampleGenParams) -> 
         parts = _random_parts(events)
     else:
         parts = splits.parts(events, _rule(events, name, params))
-    tuning = _split(data, events, parts, name)
+    tuning = _split(data, events, parts, name, params)
     final = tuning
     if name == RANDOM:
         merged = np.where(parts == splits.EVAL_PART, splits.TRAIN_PART, parts).astype(np.int8)
-        final = _split(data, events, merged, name)
+        final = _split(data, events, merged, name, params)
     assert final.test is not None
     if not (final.test.targets.lengths > 0).any():
         raise ValueError(f"{name} leaves no user with a test event; users need 3 events or more")
@@ -157,12 +164,14 @@ def _random_parts(events: Events) -> np.ndarray:
     return parts
 
 
-def _split(data: Gathered, events: Events, parts: np.ndarray, name: str) -> Split:
+def _split(data: Gathered, events: Events, parts: np.ndarray, name: str, params: ExampleGenParams) -> Split:
     # The random split has none: it is there to be compared with what is published on it.
     confirmatory = np.array(
         [name != RANDOM and is_confirmatory(id_) for id_ in events.user_ids.to_pylist()], bool
     )
-    table = movies.records(data.items, data.tags, data.log.user_ids, _totals(events, parts))
+    items = params.item_features
+    table = movies.records(data.items, data.tags, data.log.user_ids, _totals(events, parts), items)
+    feedback: Feedback = "implicit" if data.layout.implicit else "explicit"
 
     tuned = ~np.repeat(confirmatory, np.diff(events.offsets))
 
@@ -180,6 +189,8 @@ def _split(data: Gathered, events: Events, parts: np.ndarray, name: str) -> Spli
         eval=part(contract.EVAL),
         test=part(contract.TEST),
         confirmatory=confirmatory,
+        users=data.users.append_column(contract.USER_ID, events.user_ids),
+        features=Features(feedback=feedback, item=items, user=params.user_features),
     )
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import scipy.sparse as sp
 
 from components import contract
+from components.features import Features
 from components.trainer.events import Events
 
 # One user in five is confirmatory.
@@ -112,7 +113,7 @@ class Catalogue:
     """The N movies, with what train alone says of them.
 
     Attributes:
-      table: components.example_gen.features.MOVIES, in row order.
+      table: components.example_gen.features.movies_schema, in row order.
       years: int64[N], 0 if none.
       genres: float32[N, G], sparse, multi-hot; genre_names: of the columns.
       tags: float32[N, T], sparse, 1 where a movie has a tag; tag_names.
@@ -174,6 +175,8 @@ class Split:
       train: U lists, of which some may be empty.
       eval, test: U lists each; a user without targets there has an empty one.
       confirmatory: bool[U].
+      users: contract.USER_ID and components.example_gen.features.user_schema, U rows.
+      features: what the columns of the two tables mean, and whether events have ratings.
     """
 
     protocol: str
@@ -183,6 +186,8 @@ class Split:
     eval: Part
     test: Part | None
     confirmatory: np.ndarray
+    users: pa.Table
+    features: Features
 
     def without_test(self) -> Split:
         """What a model may see while it is fitted or tuned."""

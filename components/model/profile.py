@@ -20,13 +20,13 @@ class Profiles:
 
     Attributes:
       specs: the features, at least one.
-      words: vocabulary size of those that are no numbers.
+      words: vocabularies, in the order of their indices, of those that are no numbers.
       user_ids: of rows 1 to P.
       content: arrays of P + 1 rows, as `MovieFeatures.content`.
     """
 
     specs: Sequence[FeatureSpec]
-    words: Mapping[str, int]
+    words: Mapping[str, Sequence[bytes]]
     user_ids: Sequence[bytes]
     content: Mapping[str, np.ndarray]
 
@@ -41,7 +41,8 @@ class ProfileTower(keras.layers.Layer):
     def __init__(self, profiles: Profiles, params: ModelParams) -> None:
         super().__init__(name="profile_tower")
         dim = params.embedding_dim
-        self._content = Content(profiles.specs, profiles.words, dim, "content")
+        sizes = {name: len(words) for name, words in profiles.words.items()}
+        self._content = Content(profiles.specs, sizes, dim, "content")
         self._hidden = keras.layers.Dense(params.hidden[0] if params.hidden else dim, "relu", name="hidden")
         # It starts as no change at all and learns what to add.
         small = keras.initializers.RandomNormal(stddev=0.01)

@@ -31,7 +31,7 @@ def profiles(timelines: pa.Table, specs: Sequence[FeatureSpec], max_values: int)
     if not specs:
         return None
     content: dict[str, np.ndarray] = {}
-    words: dict[str, int] = {}
+    words: dict[str, list[bytes]] = {}
     for spec in specs:
         cells = timelines[contract.user_feature(spec.name)].to_pylist()
         if spec.kind == "number":
@@ -66,8 +66,8 @@ def _numbers(spec: FeatureSpec, cells: Sequence[list[float]]) -> dict[str, np.nd
 
 def _words(
     spec: FeatureSpec, lists: Sequence[list[str]], max_values: int
-) -> tuple[int, dict[str, np.ndarray]]:
-    """Vocabulary size; `indices` and, of weighted features, `weights`, a row of nothing first."""
+) -> tuple[list[bytes], dict[str, np.ndarray]]:
+    """The vocabulary; `indices` and, of weighted features, `weights`, a row of nothing first."""
     counts = collections.Counter(word for words in lists for word in words)
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:max_values]
     index = {word: i for i, (word, _) in enumerate(ranked)}
@@ -82,7 +82,7 @@ def _words(
         idf = [1 + math.log((len(lists) + 1) / (count + 1)) for _, count in ranked]
         weights = [[idf[i] / len(row) for i in row] for row in rows]
         arrays[contract.weights(spec.name)] = _padded([[], *weights], 0, np.float32)
-    return len(index), arrays
+    return [word.encode() for word in index], arrays
 
 
 def _padded(rows: Sequence[Sequence[float]], pad: int, dtype: type) -> np.ndarray:

@@ -77,7 +77,8 @@ def run_fn(fn_args: FnArgs) -> None:
 
     towers = Towers(model, movies.ids, transform.tastes, transform, transform.layer, transform.own_inputs)
     towers.save(fn_args.serving_model_dir)
-    warm_start.save(model, transform.vocabularies, _weights_file(fn_args.serving_model_dir))
+    vocabularies = warm_start.vocabularies(transform, known)
+    warm_start.save(model, vocabularies, _weights_file(fn_args.serving_model_dir))
 
 
 def fit_towers(
@@ -118,7 +119,7 @@ def fit_towers(
     windows = events.Windows(train, model_params.history_window)
     model = build(model_params, params, transform, movies, train, windows, positions, implicit, known)
     if params.warm_start:
-        warm_start.load(model, transform.vocabularies, _weights_file(params.warm_start))
+        warm_start.load(model, warm_start.vocabularies(transform, known), _weights_file(params.warm_start))
     eval_recall: Callable[[], dict[int, float]] = dict
     if held_out is not None:
         ks = tuple(sorted({10, 100, params.monitor_k}))

@@ -4,25 +4,45 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from components import contract
+from components.model.profile import Profiles
 from components.model.two_tower import TwoTower
+from components.trainer.catalogue import MovieTransform
 
 _log = logging.getLogger(__name__)
 
+# Weights with a row a word of a vocabulary. Most have one more, out of vocabulary;
+# weighted features have none (an unknown tag is dropped).
+_TABLE = re.compile(r"(movie_encoder|profile_tower)/(?:content/)?(\w+)/embeddings")
 
-def _vocabulary_of(weight: str) -> str:
-    """The vocabulary that a weight may have a row a word of.
 
-    Most have one more, out of vocabulary; weighted features have none (an unknown tag is dropped).
-    """
+def vocabularies(transform: MovieTransform, known: Profiles | None) -> dict[str, Sequence[bytes]]:
+    """Those of items by their names, and those of users' features."""
+    of_users = {} if known is None else {_of_users(name): words for name, words in known.words.items()}
+    return {**transform.vocabularies, **of_users}
+
+
+def _of_users(feature: str) -> str:
+    return f"user:{feature}"  # no item's feature has a colon in its name
+
+
+def _vocabulary_of(weight: str) -> str | None:
+    """The vocabulary that a weight's rows follow, if they follow any."""
     if weight == "genre_taste":
         return "tastes"
-    name = weight.removeprefix("movie_encoder/").removeprefix("content/").removesuffix("/embeddings")
-    return "movies" if name == "movie_ids" else name
+    found = _TABLE.fullmatch(weight)
+    if not found:
+        return None
+    name = found[2]
+    if found[1] == "profile_tower":
+        return _of_users(name)
+    return contract.MOVIE_VOCABULARY if name == "movie_ids" else name
 
 
 def _by_name(model: TwoTower) -> dict[str, tf.Variable]:
@@ -69,7 +89,7 @@ def load(model: TwoTower, vocabularies: Mapping[str, Sequence[bytes]], path: str
             )
         old, new = saved[f"weight:{name}"], variable.numpy()
         vocabulary = _vocabulary_of(name)
-        if vocabulary not in vocabularies:
+        if vocabulary is None:
             if old.shape != new.shape:
                 raise ValueError(
                     f"trainer.warm_start: weight {name} is {old.shape} in {path} and {new.shape} here; "

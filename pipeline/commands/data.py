@@ -18,6 +18,8 @@ _CHECK = "marquee data check data/ml-1m"
 _FETCH = "marquee data fetch 1m"
 _SHOP = "marquee data sample data/shop --kind shop"
 _SAMPLE = "marquee data sample data/sample --users 600 --movies 3000 --ratings 60000 --seed 7"
+# Folder, items and events of each generated sample, unless others are asked for.
+_SIZES = {"movielens": ("data/sample", 3000, 60_000), "shop": ("data/shop", 1500, 40_000)}
 # As components.example_gen.editions has them; a test compares, so that --help imports nothing heavy.
 EDITIONS = ("latest-small", "100k", "1m", "10m", "20m", "25m", "32m")
 _SECONDS_BETWEEN_LINES = 5.0
@@ -70,7 +72,7 @@ def add_parser(subparsers: Subparsers) -> None:
     sample.add_argument("path", nargs="?", help="folder to write (default data/sample, of a shop data/shop)")
     sample.add_argument(
         "--kind",
-        choices=("movielens", "shop"),
+        choices=tuple(_SIZES),
         default="movielens",
         help="a shop has views, carts and purchases of items with price, brand, category and language",
     )
@@ -165,16 +167,16 @@ def run_sample(args: argparse.Namespace) -> int:
     from pipeline.errors import InputError
     from pipeline.typed import typed
 
-    made: Any
+    path, items, events = _SIZES[args.kind]
+    generate: Any = shop_sample.generate if args.kind == "shop" else sample.generate
     try:
-        if args.kind == "shop":
-            made = shop_sample.generate(
-                args.path or "data/shop", args.users, args.movies or 1500, args.ratings or 40_000, args.seed
-            )
-        else:
-            made = sample.generate(
-                args.path or "data/sample", args.users, args.movies or 3000, args.ratings or 60_000, args.seed
-            )
+        made = generate(
+            args.path or path,
+            args.users,
+            items if args.movies is None else args.movies,
+            events if args.ratings is None else args.ratings,
+            args.seed,
+        )
     except (ValueError, OSError) as error:
         raise InputError(str(error)) from error
     if args.json:

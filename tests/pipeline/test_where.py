@@ -18,7 +18,7 @@ SPECS = (
     FeatureSpec(name="about", kind="text"),
 )
 ITEMS = [
-    {"brand": ["acme"], "shelf": ["cups", "blue"], "price": [19.5], "year": 1999},
+    {"brand": ["acme"], "shelf": ["cups", "blue"], "price": [19.99], "year": 1999},
     {"brand": [], "shelf": [], "price": [], "year": 0},
     {"brand": ["zeta"], "shelf": ["wear"], "price": [-3.0], "year": 2010},
 ]
@@ -32,9 +32,10 @@ ITEMS = [
         ["Brand = acme ", "brand=zeta"],
         ["brand=acme", "shelf=wear"],
         ["shelf=blue", "shelf=wear"],
-        ["price<=19.5"],
+        ["price<=19.99"],
+        ["price>=19.99"],
         ["price >= -3", "price<=0"],
-        ["price=19.5"],
+        ["price=19.99"],
         ["year<=2005"],
         ["year>=2000", "brand=zeta"],
         ["brand=nobody"],
@@ -51,7 +52,7 @@ def test_what_meets_a_condition_is_what_the_model_lets_through(texts):
     model = Conditions(table, SPECS)
     asked = model.ask(tf.constant([[str(condition) for condition in conditions] or [""]]))
     allowed = model.allow_block(asked, tf.constant(0), tf.constant(len(ITEMS))).numpy()[0]
-    np.testing.assert_array_equal([where.meets(item, conditions) for item in ITEMS], allowed)
+    np.testing.assert_array_equal([where.meets(item, conditions) for item in table.to_pylist()], allowed)
 
 
 @pytest.mark.parametrize(

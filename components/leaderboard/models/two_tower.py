@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,12 +26,14 @@ from tfx_bsl.tfxio import tf_example_record
 import components.transform
 from components import contract
 from components.example_gen import write
+from components.features import Features, own
+from components.import_schema.own_features import add_features
 from components.leaderboard.model import Model
 from components.leaderboard.models import neural
-from components.leaderboard.split import Histories, Part, Queries, Split
+from components.leaderboard.split import Histories, Queries, Split
 from components.model.params import ModelParams
 from components.model.servable import Towers
-from components.trainer import catalogue, run
+from components.trainer import catalogue, profiles, run
 from components.trainer.params import TrainerParams
 from components.transform.params import TransformParams
 from components.transform.preprocessing import custom_config, preprocessing_fn
@@ -77,20 +80,33 @@ class TwoTower(Model):
                 "weights may have seen the test part: leave it empty"
             )
         neural.seeded(params.seed)
-        transform = catalogue.MovieTransform(
-            _transform_graph(split.catalogue.table, TransformParams.model_validate(dict(self.transform)))
+        features = split.features
+        transform_params = TransformParams.model_validate(dict(self.transform))
+        graph = _transform_graph(
+            split.catalogue.table, custom_config(transform_params, features.item), features
         )
+        transform = catalogue.MovieTransform(graph, features.item)
         movies = catalogue.load(split.catalogue.table, transform)
-        asked = _asked(split.eval)
-        held_out = (asked.history, asked.targets) if len(asked.targets) else None
+        asked = np.flatnonzero((split.eval.history.lengths > 0) & (split.eval.targets.lengths > 0))
+        # Row 0 of the profiles is of nobody.
+        known = profiles.profiles(split.users, features.user, model_params.max_profile_values)
+        rows = None if known is None else np.arange(1, len(split.user_ids) + 1, dtype=np.int32)
+        train = dataclasses.replace(split.train, profiles=rows)
+        histories = dataclasses.replace(
+            split.eval.history.take(asked), profiles=rows if rows is None else rows[asked]
+        )
+        held_out = (histories, split.eval.targets.take(asked)) if len(asked) else None
         last_epoch = None if held_out else self.last_epoch or None
         with tempfile.TemporaryDirectory(prefix="marquee-leaderboard-") as logs:
             model, self._result = run.fit_towers(
-                model_params, params, transform, movies, split.train, held_out, logs, last_epoch
-            )
+                model_params, params, transform, movies, train, held_out, logs, last_epoch,
+                implicit=features.implicit, known=known,
+            )  # fmt: skip
         self._ids = np.array(movies.ids, object)
         self._window = model_params.history_window
-        self._towers = Towers(model, movies.ids, transform.tastes, transform, transform.layer)
+        self._towers = Towers(
+            model, movies.ids, transform.tastes, transform, transform.layer, transform.own_inputs
+        )
         self._movies = model.embed_catalogue().numpy()
         self._parameters = neural.size(model.trainable_variables)
 
@@ -150,26 +166,21 @@ def _dense(values: np.ndarray, pad: Any, lists: Histories) -> tf.Tensor:
     return tf.constant(matrix)
 
 
-def _asked(part: Part) -> Part:
-    """The records of a part: users with a history and targets."""
-    users = np.flatnonzero((part.history.lengths > 0) & (part.targets.lengths > 0))
-    return Part(part.history.take(users), part.targets.take(users))
-
-
 # Folders of the graphs of this process, by what they were fitted on.
 _graphs: dict[str, tempfile.TemporaryDirectory] = {}
 
 
-def _transform_graph(movies: pa.Table, params: TransformParams) -> str:
+def _transform_graph(movies: pa.Table, config: dict[str, str], features: Features) -> str:
     """Transform's graph for a catalogue, analysed as the component does, once in a process."""
     examples = write.encode(movies)
-    digest = hashlib.sha256(params.to_json().encode())
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
     for example in examples:
         digest.update(example)
     key = digest.hexdigest()
     if key not in _graphs:
         folder = tempfile.TemporaryDirectory(prefix="marquee-leaderboard-")
         schema = text_format.Parse(_SCHEMA.read_text(), schema_pb2.Schema())
+        add_features(schema, own(features.item))
         source = tf_example_record.TFExampleBeamRecord("inmem", ["leaderboard"], schema)
         with (
             tft_beam.Context(temp_dir=str(Path(folder.name) / "tmp")),
@@ -177,7 +188,7 @@ def _transform_graph(movies: pa.Table, params: TransformParams) -> str:
         ):
             data = pipeline | beam.Create(examples, reshuffle=False) | source.BeamSource()
             graph = (data, source.TensorAdapterConfig()) | tft_beam.AnalyzeDataset(
-                functools.partial(preprocessing_fn, custom_config=custom_config(params))
+                functools.partial(preprocessing_fn, custom_config=config)
             )
             _ = graph | tft_beam.WriteTransformFn(str(Path(folder.name) / "graph"))
         raw = str(Path(folder.name) / "graph" / tft.TFTransformOutput.RAW_METADATA_DIR)

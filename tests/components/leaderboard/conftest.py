@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from components.example_gen import sample
+from components.example_gen import sample, shop_sample
 from components.leaderboard import protocols
+from pipeline import config_file
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +27,11 @@ def protocol(data):
         return known[name]
 
     return load
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory):
+    """Path of a generated shop, and how to read it."""
+    folder = tmp_path_factory.mktemp("leaderboard-shop") / "data"
+    shop_sample.generate(folder, users=60, items=80, interactions=1_500, seed=3)
+    return folder, config_file.load("shop").example_gen

@@ -112,6 +112,22 @@ def test_leave_last_out_ignores_stars(protocol) -> None:
     assert set(split.test.targets.ratings) == {contract.MAX_RATING}
 
 
+def test_columns_of_ones_own_come_with_the_split(shop) -> None:
+    path, params = shop
+    split = protocols.load(path, protocols.USER_TIME, params).final
+    assert split.features.implicit
+    assert {"brand", "price", "description"} <= set(split.catalogue.table.column_names)
+    people = {line[0]: line[1] for line in csv.reader((path / "customers.csv").open())}
+    countries = zip(split.users[contract.USER_ID], split.users["user_country"], strict=True)
+    assert split.users[contract.USER_ID].to_pylist() == list(split.user_ids)
+    assert all(people[user.as_py()] == "".join(country.as_py()) for user, country in countries)
+
+
+def test_what_is_measured_by_ratings_needs_some(shop) -> None:
+    with pytest.raises(ValueError, match="random measures predicted ratings, and this log has none; for it"):
+        protocols.load(shop[0], protocols.RANDOM, shop[1])
+
+
 def test_errors_name_what_is_wrong(tmp_path, data) -> None:
     with pytest.raises(ValueError, match="expected one of user-time, global-time"):
         protocols.load(data, "weekly")

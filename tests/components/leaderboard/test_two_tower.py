@@ -66,6 +66,20 @@ def test_it_is_fitted_afresh(split) -> None:
         registry.make(registry.OURS, 1, {"trainer": {"warm_start": "latest"}}).fit(split.without_test())
 
 
+def test_columns_of_ones_own_and_weights_of_events_are_fitted_too(shop) -> None:
+    split = protocols.load(shop[0], protocols.USER_TIME, shop[1]).final
+    found = registry.make(registry.OURS, 1, {**KNOBS, "trainer": {**KNOBS["trainer"], "epochs": 1}})
+    found.fit(split.without_test())
+    # By windows with each user's profile, and by the exported functions with each user's id.
+    measured = ranking.evaluate(found, split, split.eval)
+    assert measured.mean(ranking.RECALL_100) == pytest.approx(found._result.recall[100], abs=1e-6)
+    users = np.flatnonzero(split.test.targets.lengths > 0)
+    queries = split.queries(split.test, users)
+    strangers = dataclasses.replace(queries, user_ids=("a stranger",) * len(users))
+    assert not np.allclose(found.score_many(queries), found.score_many(strangers), atol=1e-6)
+    assert {"brand", "price"} <= set(found._towers.embed_movie.structured_input_signature[1])
+
+
 @pytest.mark.long
 def test_without_eval_it_ends_where_it_is_told(split) -> None:
     none = split.eval.targets.where(np.zeros(len(split.eval.targets.rows), bool))

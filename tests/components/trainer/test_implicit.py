@@ -1,14 +1,16 @@
 """Feedback without ratings: no rating head, and a positive weighs as its event does."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as keras
 
 from components import contract
+from components.model.batches import Pairs, Sequences
 from components.model.servable import Towers
-from components.model.two_tower import Pairs
-from components.trainer import fit
+from components.trainer import events, fit
 from components.trainer.params import TrainerParams
 
 
@@ -35,6 +37,30 @@ def test_a_batchs_loss_is_the_mean_of_its_pairs_by_weight(model, material):
     alone = [loss(np.eye(6)[i]) for i in range(6)]
     weights = np.array([1.0, 0.5, 1 / 6, 1.0, 0.5, 0.25])
     assert len(set(np.round(alone, 3))) == 6
+    assert loss(weights) == pytest.approx(np.average(alone, weights=weights), rel=1e-4)
+    assert loss(weights) != pytest.approx(np.mean(alone), rel=1e-3)
+
+
+def test_every_position_of_the_transformer_weighs_as_its_event_does(material):
+    model = dataclasses.replace(
+        material, model_params=material.model_params.model_copy(update={"query_encoder": "transformer"})
+    ).build(implicit=True)
+    ends = events.window_ends(material.train, material.model_params.history_window)
+    sequences = material.windows.sequences(tf.constant(ends[3:5]))
+    pairs = material.windows.pairs(tf.constant(material.positions[:4]))
+    where = np.argwhere(sequences.mask)[::3][:4]
+
+    def loss(weights):
+        ratings = np.full(sequences.mask.shape, contract.rating_of_weight(0.0), np.float32)
+        ratings[tuple(where.T)] = contract.rating_of_weight(np.asarray(weights, np.float32))
+        tf.random.set_seed(5)
+        changed = Sequences(**{**vars(sequences), "target_rating": tf.constant(ratings)})
+        losses = model.sequence_losses_of(changed, pairs, training=False)
+        assert list(losses) == ["retrieval"]
+        return float(losses["retrieval"])
+
+    alone = [loss(np.eye(4)[i]) for i in range(4)]
+    weights = np.array([1.0, 0.5, 1 / 6, 0.25])
     assert loss(weights) == pytest.approx(np.average(alone, weights=weights), rel=1e-4)
     assert loss(weights) != pytest.approx(np.mean(alone), rel=1e-3)
 

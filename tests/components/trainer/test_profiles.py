@@ -11,8 +11,9 @@ import tensorflow as tf
 from components import contract
 from components.example_gen import features, read
 from components.features import FeatureSpec
+from components.model.batches import Sequences
 from components.model.servable import Towers
-from components.trainer import events, profiles, run
+from components.trainer import events, profiles, run, warm_start
 from components.trainer.params import TrainerParams
 
 SPECS = (
@@ -47,7 +48,11 @@ def test_the_table_equals_plain_python():
     assert list(table.user_ids) == [b"b", b"a", b"c", b"d"]
     country = table.content["country_indices"]
     assert country.tolist() == [[-1], [0], [-1], [1], [0]]  # row 0 is of nobody
-    assert table.words == {"country": 2, "likes": 3, "says": 3}
+    assert table.words == {
+        "country": [b"DE", b"FR"],
+        "likes": [b"tea", b"gin", b"rum"],
+        "says": [b"please", b"no", b"rum"],
+    }
     assert table.content["likes_indices"].tolist() == [[-1, -1], [0, 2], [-1, -1], [0, -1], [1, -1]]
     assert table.content["age_known"].tolist() == [0, 1, 0, 1, 1]
     ages = np.array([30.0, 50.0, 40.0])
@@ -114,6 +119,8 @@ def test_each_pair_has_its_own_users_profile(profiled, material):
     low, high = material.train.offsets[5:9], material.train.offsets[6:10]
     whole = windows.whole(tf.constant(low), tf.constant(high), tf.zeros([4], tf.int64))
     assert whole.profile.numpy().tolist() == [6, 7, 8, 9]
+    ends = high - 2  # each of these users' last window
+    assert windows.sequences(tf.constant(ends)).profile.numpy().tolist() == [6, 7, 8, 9]
 
 
 def test_the_profiles_are_fitted(profiled, material):
@@ -122,6 +129,43 @@ def test_the_profiles_are_fitted(profiled, material):
         loss = model.total_loss(model.losses_of(windows.pairs(tf.constant(material.positions[:64])), True))
     gradients = tape.gradient(loss, model.profile_tower.trainable_variables)
     assert all(gradient is not None for gradient in gradients)
+
+
+def test_every_position_of_the_transformer_is_moved(profiled, material):
+    model, windows, _, table = profiled
+    params = model.params.model_copy(update={"query_encoder": "transformer"})
+    model = run.build(
+        params, TrainerParams(uniform_negatives=16), material.transform, material.movies,
+        windows.events, windows, material.positions, known=table,
+    )  # fmt: skip
+    ends = tf.constant(events.window_ends(windows.events, params.history_window)[:6])
+    pairs = windows.pairs(tf.constant(material.positions[:8]))
+    sequences = windows.sequences(ends)
+    with tf.GradientTape() as tape:
+        loss = model.total_loss(model.sequence_losses_of(sequences, pairs, True))
+    gradients = tape.gradient(loss, model.profile_tower.trainable_variables)
+    assert all(np.abs(tf.convert_to_tensor(gradient)).max() > 0 for gradient in gradients)
+    tables = model.profile_tower._content.features["country"].embeddings
+    losses = []
+    for profile in (sequences.profile, tf.zeros_like(sequences.profile)):
+        tables.assign(10.0 * tf.ones_like(tables))
+        tf.random.set_seed(3)
+        asked = Sequences(**{**vars(sequences), "profile": profile})
+        losses.append(float(model.sequence_losses_of(asked, pairs, False)["retrieval"]))
+    assert losses[0] != pytest.approx(losses[1], rel=1e-3)
+
+
+def test_a_warm_start_knows_the_words_of_profiles(profiled, material, tmp_path):
+    model, _, _, table = profiled
+    words = warm_start.vocabularies(material.transform, table)
+    assert words["user:country"] == [b"DE", b"FR"]
+    tables = model.profile_tower._content.features["country"].embeddings
+    saved = tables.numpy()
+    path = str(tmp_path / "x" / contract.WARM_START)
+    warm_start.save(model, {**words, "user:country": [b"FR", b"DE"]}, path)
+    warm_start.load(model, words, path)
+    np.testing.assert_array_equal(tables, saved[[1, 0, 2]])
+    tables.assign(saved)
 
 
 def test_serving_looks_up_what_training_gathered(profiled, material, tmp_path):
