@@ -130,6 +130,16 @@ def measure(who: str, data: Path, ratings: int) -> dict[str, Any]:
     return row
 
 
+def generated(folder: Path, ratings: int) -> Path:
+    """A generated set of so many ratings in `folder`, as an earlier call left it there or made now."""
+    from components.example_gen.sample import generate
+
+    data = folder / f"s{ratings}"
+    if not data.exists():
+        generate(data, users=ratings // 160, movies=max(3000, ratings // 640), ratings=ratings)
+    return data
+
+
 def bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What the figures have to reach, as far as they were measured."""
     found = {(row["who"], row["ratings"]): row for row in rows}
@@ -163,16 +173,12 @@ def main() -> None:
         print(json.dumps(work(who, Path(data), int(ratings))))
         return
 
-    from components.example_gen.sample import generate
-
     out = ROOT / "benchmarks" / "out" / "example_gen.json"
     # A later call adds to what an earlier one measured.
     rows = json.loads(out.read_text())["rows"] if out.exists() else []
     with tempfile.TemporaryDirectory() as scratch:
         for ratings in args.ratings:
-            data = Path(args.keep or scratch) / f"s{ratings}"
-            if not data.exists():
-                generate(data, users=ratings // 160, movies=max(3000, ratings // 640), ratings=ratings)
+            data = generated(Path(args.keep or scratch), ratings)
             for who in (OURS,) if args.alone or ratings > max(BESIDE) else (OURS, TFX):
                 row = measure(who, data, ratings)
                 rows = [old for old in rows if (old["who"], old["ratings"]) != (who, ratings)] + [row]

@@ -10,7 +10,6 @@ Prints a table and writes benchmarks/out/run.json with the bars.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -22,6 +21,10 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import report  # noqa: E402
+
 # On 2 cores, installation apart, ml-latest-small.
 FIRST_RUN_SECONDS = 240
 SECOND_RUN_SECONDS = 40
@@ -93,11 +96,9 @@ def table(title: str, rows: list[tuple[str, float, float]], total: float) -> Non
     print(f"{'whole command':<24}{total:>9.1f}{max(peak for _, _, peak in rows):>10.0f}")
 
 
-def bar(name: str, value: float, bound: float) -> dict[str, str | float | bool]:
-    """One bar, printed and returned for the JSON."""
-    ok = value <= bound
-    print(f"{name}: {value:.1f}, at most {bound}: {'ok' if ok else 'MISSED'}")
-    return {"name": name, "value": value, "bound": bound, "ok": ok}
+def as_dicts(rows: list[tuple[str, float, float]]) -> list[dict[str, str | float]]:
+    """The rows of a table for a benchmark's JSON."""
+    return [dict(zip(("component", "seconds", "peak_mib"), row, strict=True)) for row in rows]
 
 
 def main() -> None:
@@ -115,16 +116,10 @@ def main() -> None:
         second, second_total = watched_run(arguments)
         table("second run, nothing changed", second, second_total)
     bars = [
-        bar("first run, seconds", first_total, FIRST_RUN_SECONDS),
-        bar("second run, seconds", second_total, SECOND_RUN_SECONDS),
+        report.at_most("first run, seconds", first_total, FIRST_RUN_SECONDS),
+        report.at_most("second run, seconds", second_total, SECOND_RUN_SECONDS),
     ]
-    out = ROOT / "benchmarks" / "out" / "run.json"
-    out.parent.mkdir(exist_ok=True)
-    runs = {"first": first, "second": second}
-    keys = ("component", "seconds", "peak_mib")
-    result = {name: [dict(zip(keys, row, strict=True)) for row in rows] for name, rows in runs.items()}
-    out.write_text(json.dumps({"cpus": os.cpu_count(), "bars": bars, **result}, indent=2) + "\n")
-    print(f"written {out.relative_to(ROOT)}")
+    report.write("run", bars, {"first": as_dicts(first), "second": as_dicts(second)})
 
 
 if __name__ == "__main__":

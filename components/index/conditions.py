@@ -106,11 +106,11 @@ class Conditions(tf.Module):
         with tf.control_dependencies([tf.debugging.Assert(tf.equal(tf.size(wrong), 0), [self._rule, wrong])]):
             place = self._values.lookup(tf.strings.join([name, value], "="))
         batch = tf.shape(where, out_type=tf.int64)[0]
-        at = tf.where(of_values)
-        places = tf.stack([at[:, 0], tf.cast(tf.gather_nd(place, at), tf.int64)], axis=1)
-        counts = tf.scatter_nd(places, tf.ones_like(places[:, 0]), [batch, self._size + 1])
         # An unknown value lets nothing through; its place is also that of missing ones.
-        values = tf.concat([counts[:, : self._size] > 0, tf.fill([batch, 1], False)], axis=1)
+        at = tf.where(of_values & (place < self._size))
+        places = tf.stack([at[:, 0], tf.cast(tf.gather_nd(place, at), tf.int64)], axis=1)
+        nothing = tf.fill([batch, self._size + 1], False)
+        values = tf.tensor_scatter_nd_update(nothing, places, tf.ones_like(places[:, 0], tf.bool))
         columns = tf.reduce_any(tf.one_hot(column, len(self._column_names), True, False), axis=1)
         number = tf.strings.to_number(tf.where(of_numbers, value, "0"))
         with tf.control_dependencies(

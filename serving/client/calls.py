@@ -118,20 +118,21 @@ def recommend(
     diversity: float = 0.0,
     user_id: str = "",
     now: int = 0,
+    where: Sequence[str] = (),
     exact: bool = False,
     **options: Unpack[Options],
 ) -> Call[Ranking]:
     """Movies for a history; the arguments are those of `Query`.
 
     Args:
-      exact: exact search, whatever the model's own is.
+      exact: exact search, whatever the model's own is; not together with `where`.
 
     Raises:
       ServingError: no answer, or the server refused.
       TypeError, ValueError: an argument that cannot be sent.
     """
     query = Query(
-        history, k, exclude, genres, tastes or {}, year_min, year_max, diversity, user_id, now
+        history, k, exclude, genres, tastes or {}, year_min, year_max, diversity, user_id, now, where
     )  # fmt: skip
     return _only(recommend_batch([query], exact=exact, **options))
 
@@ -141,7 +142,13 @@ def recommend_batch(
 ) -> Call[list[Ranking]]:
     """The same for many people in one request, one ranking each."""
     rows = [{**query.person(), **query.wishes()} for query in queries]
-    return _rows(contract.RECOMMEND_EXACT if exact else contract.RECOMMEND, rows, results.rankings, options)
+    signature = contract.RECOMMEND_EXACT if exact else contract.RECOMMEND
+    if any(query.where for query in queries):
+        if exact:
+            raise ValueError(f"where takes no exact: ask model={contract.MODEL_EXACT!r}, which always is")
+        rows = [{**row, **query.conditions()} for row, query in zip(rows, queries, strict=True)]
+        signature = contract.RECOMMEND_WHERE
+    return _rows(signature, rows, results.rankings, options)
 
 
 def recommend_user(user_id: str, k: int = 0, **options: Unpack[Options]) -> Call[Ranking]:

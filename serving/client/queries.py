@@ -39,8 +39,9 @@ class Query:
       tastes: weight by genre, which only count against each other.
       year_min, year_max: inclusive; 0 for no bound.
       diversity: 0 (relevance only) to 1 (diversity only).
-      user_id: for a model with user embeddings.
+      user_id: for a model that knows columns of users beside their histories.
       now: Unix seconds; 0 for the time of the last event.
+      where: conditions on columns that the data has: "brand=acme", "price<=20".
     """
 
     history: History = ()
@@ -53,6 +54,7 @@ class Query:
     diversity: float = 0.0
     user_id: str = ""
     now: int = 0
+    where: Sequence[str] = ()
 
     def person(self) -> dict[str, Any]:
         """The inputs that say who asks.
@@ -85,6 +87,10 @@ class Query:
             contract.YEAR_MAX: self.year_max,
             contract.DIVERSITY: self.diversity,
         }
+
+    def conditions(self) -> dict[str, Any]:
+        """What `recommend_where` takes beyond `recommend`."""
+        return {contract.WHERE: list(_sequence("where", self.where))}
 
 
 def movie_ids(what: str, ids: Iterable[str]) -> list[str]:

@@ -100,6 +100,21 @@ def test_a_batch_is_one_request_of_padded_rows(serve):
     assert seen.inputs[contract.K] == [2, 1]
 
 
+def test_conditions_are_a_signature_of_their_own(serve):
+    outputs = {contract.MOVIE_IDS: [["1"], ["9"]], contract.SCORES: [[0.5], [0.125]]}
+    script = Script([outputs, RANKING])
+    with serve(script) as address, Client(address) as client:
+        client.recommend_batch([Query(["1"], where=["brand=acme", "price<=20"]), Query(k=1)])
+        client.recommend(["1"], k=2, where=["price>=5"])
+    batch, single = script.seen
+    assert batch.signature == single.signature == "recommend_where"
+    assert batch.inputs[contract.WHERE] == [["brand=acme", "price<=20"], ["", ""]]
+    assert single.inputs == inputs(
+        "recommend_where", history_movie_ids=["1"], history_ratings=[0.0], history_timestamps=[0],
+        k=2, where=["price>=5"],
+    )  # fmt: skip
+
+
 def test_the_other_signatures(serve):
     ratings = {contract.RATINGS: [[4.5, 0.0, 3.25]]}
     reasons = {
@@ -318,6 +333,12 @@ def test_what_proxies_answer():
         (lambda c: c.recommend([""]), ValueError, "history: a movie id is empty"),
         (lambda c: c.recommend(["1"], exclude="2"), TypeError, "exclude takes several values"),
         (lambda c: c.recommend(["1"], genres="War"), TypeError, "genres takes several values"),
+        (lambda c: c.recommend(["1"], where="year>=1990"), TypeError, "where takes several values"),
+        (
+            lambda c: c.recommend(["1"], where=["a=b"], exact=True),
+            ValueError,
+            "ask model='marquee-exact', which always is",
+        ),
         (lambda c: c.similar(""), ValueError, "movie: a movie id is empty"),
         (lambda c: c.rate(["1"], "2"), TypeError, "movies takes several values"),
         (lambda c: c.rate_batch([Query()], []), ValueError, "1 queries and 0 lists of movies"),
