@@ -18,7 +18,7 @@ def tower():
     params = ModelParams(
         query_encoder="transformer", embedding_dim=DIM, history_window=WINDOW, attention_layers=2, dropout=0.3
     )
-    tower = sequence_tower.SequenceTower(Sizes(10, GENRES, 2), params)
+    tower = sequence_tower.SequenceTower(Sizes(10, GENRES, features=(), words={}), params)
     answer(tower, *batch([3]))  # creates the weights
     for i, weight in enumerate(tower.trainable_variables):  # biases and the like start at 0
         weight.assign_add(0.2 * tf.random.stateless_normal(weight.shape, seed=(i, 1)))
