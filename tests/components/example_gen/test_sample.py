@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components import contract
-from components.example_gen import sample, sample_words
+from components.example_gen import behaviour, sample, sample_words
 
 SMALL = {"users": 120, "movies": 400, "ratings": 9_000, "seed": 3}
 
@@ -45,7 +45,7 @@ def test_same_arguments_same_bytes(small: Path, tmp_path: Path) -> None:
 
 
 def test_blocks_keep_the_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sample, "_BLOCK_USERS", 7)
+    monkeypatch.setattr(behaviour, "_BLOCK_USERS", 7)
     path = sample.generate(tmp_path / "blocks", **SMALL).path
     frame = pd.read_csv(path / "ratings.csv")
     assert len(frame) == SMALL["ratings"]
@@ -184,7 +184,7 @@ def test_an_error_on_the_way_leaves_the_old_sample(tmp_path: Path, monkeypatch: 
     def full(*_: object) -> Iterator[object]:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(sample, "_blocks", full)
+    monkeypatch.setattr(behaviour, "blocks", full)
     with pytest.raises(OSError, match="no space"):
         sample.generate(path, 6, 30, 150)
     assert contents(path) == before

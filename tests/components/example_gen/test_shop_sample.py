@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components.example_gen import layouts, shop_sample
+from components.example_gen import behaviour, layouts, shop_sample
 from components.example_gen.check import check
 from pipeline import config_file
 
@@ -33,7 +33,7 @@ def test_same_arguments_same_bytes(shop, tmp_path):
 
 
 def test_blocks_hold_the_memory_and_fit_together(tmp_path, monkeypatch):
-    monkeypatch.setattr(shop_sample.behaviour, "_BLOCK_USERS", 40)
+    monkeypatch.setattr(behaviour, "_BLOCK_USERS", 40)
     path = shop_sample.generate(tmp_path / "blocks", **SMALL).path
     assert pd.read_csv(path / "events.csv")["customer_id"].nunique() == 150
     assert pd.read_csv(path / "customers.csv")["customer_id"].tolist() == [f"c{i}" for i in range(1, 151)]
