@@ -35,7 +35,13 @@ UNSTARRED_RATING = contract.RELEVANT_RATING
 
 
 def window(
-    rows: tf.Tensor, ratings: tf.Tensor, timestamps: tf.Tensor, known: tf.Tensor, size: int
+    rows: tf.Tensor,
+    ratings: tf.Tensor,
+    timestamps: tf.Tensor,
+    known: tf.Tensor,
+    size: int,
+    *,
+    at_most: bool = False,
 ) -> History:
     """The last `size` distinct known events of each row, right-aligned.
 
@@ -48,6 +54,7 @@ def window(
       timestamps: int64[B, H].
       known: bool[B, H]: not a pad and in the catalogue.
       size: W.
+      at_most: W is min(size, H), with no columns that only pad.
     """
     width = tf.shape(rows, out_type=tf.int64)[1]
     position = tf.range(width)[tf.newaxis, :]
@@ -70,6 +77,8 @@ def window(
     def take(values: tf.Tensor) -> tf.Tensor:
         values = tf.gather(values, order, batch_dims=1)
         values = tf.where(keep, values, tf.zeros_like(values))
+        if at_most:
+            return values
         short = tf.maximum(size - tf.shape(values)[1], 0)
         return tf.ensure_shape(tf.pad(values, [[0, 0], [short, 0]]), [None, size])
 

@@ -36,23 +36,6 @@ class Factors(NamedTuple):
     spread: float
 
 
-def watched_matrix(items: np.ndarray, offsets: np.ndarray, num_items: int) -> sparse.csr_matrix:
-    """float32[U, N]: 1 where user u has an event with item i.
-
-    Args:
-      items: int[E], the items of one user's events after the other's; `num_items` for one to leave out.
-      offsets: int64[U + 1]: user u's events are offsets[u] to offsets[u + 1].
-      num_items: N.
-    """
-    users = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    kept = items < num_items
-    shape = (len(offsets) - 1, num_items)
-    ones = np.ones(int(kept.sum()), np.float32)
-    watched = sparse.csr_matrix((ones, (users[kept], items[kept])), shape=shape)
-    watched.data[:] = 1.0  # events of one user with one item were added up
-    return watched
-
-
 def fit_factors(watched: sparse.csr_matrix, rank: int, l2: float) -> Factors:
     """EASE's item-item weights (Steck, "Embarrassingly Shallow Autoencoders", WWW 2019) of rank `rank`.
 

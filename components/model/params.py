@@ -78,6 +78,24 @@ class ModelParams(Section):
     rating_shrinkage: float = Field(
         5.0, gt=0, description="pseudo-ratings that pull a user's or a movie's mean to the global one"
     )
+    rating_factors: int = Field(
+        8, ge=0, le=256, description="factors of the closed-form part of the predicted stars; 0: no such part"
+    )
+    rating_factors_sweeps: int = Field(
+        25, ge=1, description="passes over users and movies in which the factors are fitted"
+    )
+    rating_factors_share: float = Field(
+        0.7,
+        gt=0,
+        le=1,
+        description="share of the factors' stars in those that are served; the rest is the head's",
+    )
+    rating_half_life: HalfLife = Field(
+        50.0, description="after this many events the weight of one in a user's factors halves"
+    )
+    rating_window: int = Field(
+        1000, ge=1, description="events of a history that the factors' stars are predicted from, newest last"
+    )
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> ModelParams:

@@ -66,8 +66,11 @@ class Towers(tf.Module):
             model.query_tower,
             model.rating_head,
             model.standardise,
-            *([model.item_item] if model.item_item else []),
+            *(part for part in (model.item_item, model.rating_factors) if part is not None),
         )
+        self._rating_factors = model.rating_factors
+        self._rating_window = model.params.rating_window
+        self._factors_share = model.params.rating_factors_share
         self._query_tower, self._rating_head = model.query_tower, model.rating_head
         self._profile_tower = model.profile_tower
         if model.profiles is not None:
@@ -108,9 +111,14 @@ class Towers(tf.Module):
         )
 
     def _history(self, movie_ids: tf.Tensor, ratings: tf.Tensor, timestamps: tf.Tensor) -> History:
+        return window(*self._events(movie_ids, ratings, timestamps), self._window)
+
+    def _events(
+        self, movie_ids: tf.Tensor, ratings: tf.Tensor, timestamps: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         rows = tf.cast(self._rows.lookup(movie_ids), tf.int32)
         # The empty string pads and is no movie's id: the table does not know it either.
-        return window(tf.maximum(rows, 0), ratings, timestamps, rows >= 0, self._window)
+        return tf.maximum(rows, 0), ratings, timestamps, rows >= 0
 
     def _taste(self, genres: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """float32[B, G]: given tastes, magnitudes scaled to sum to 1; unknown genres are ignored."""
@@ -180,6 +188,12 @@ class Towers(tf.Module):
             take(self._log_count, rows),
             features,
         )
+        if self._rating_factors is not None:
+            events = self._events(history_movie_ids, history_ratings, history_timestamps)
+            longer = window(*events, self._rating_window, at_most=True)
+            index = self._movie_index
+            by_factors = self._rating_factors(longer, take(index, longer.rows), take(index, rows))
+            stars += self._factors_share * (by_factors - stars)
         return tf.where(looked_up >= 0, rating_head.clip_stars(stars), 0.0)
 
 

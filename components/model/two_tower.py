@@ -17,6 +17,7 @@ from components.model.history import History
 from components.model.item_item import ItemItem
 from components.model.params import ModelParams
 from components.model.profile import Profiles, ProfileTower
+from components.model.rating_factors import RatingFactors
 from components.model.rating_head import RatingHead
 from components.model.retrieval_loss import RetrievalLoss, sampling_share, shared_negatives_loss
 from components.model.sequence_tower import SequenceTower
@@ -86,6 +87,8 @@ class TwoTower(keras.Model):
         self.query_tower = SequenceTower(sizes, params) if by_sequence else QueryTower(sizes, params)
         self.candidate_tower = CandidateTower(params)
         self.rating_head = None if implicit else RatingHead(params, global_mean)
+        factors = 0 if implicit else params.rating_factors
+        self.rating_factors = RatingFactors(sizes.movies, params) if factors else None
         self.item_item = ItemItem(sizes.movies, params) if params.item_item_weight > 0 else None
         self.profiles = profiles
         self.profile_tower = None if profiles is None else ProfileTower(profiles, params)

@@ -14,7 +14,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components import contract, feature_file, storage
 from components.example_gen import read
-from components.model import item_item, user_features
+from components.model import item_item, rating_factors, user_features, user_items
 from components.model.params import ModelParams
 from components.model.profile import Profiles
 from components.model.servable import Towers
@@ -169,9 +169,13 @@ def build(
     # One step's forward pass creates the weights, for a warm start and for saving.
     pairs = windows.pairs(tf.constant(positions[:2]))
     model.losses_of(pairs, training=False)
+    index = np.asarray(movies.catalogue.features.movie_index)[train.rows]
+    if model.rating_factors is not None:
+        ratings = user_items.mean_ratings(index, train.ratings, train.offsets, transform.sizes.movies)
+        rank, sweeps = model_params.rating_factors, model_params.rating_factors_sweeps
+        model.rating_factors.assign(rating_factors.fit(ratings, rank, sweeps, params.seed))
     if model.item_item is not None:
-        index = np.asarray(movies.catalogue.features.movie_index)[train.rows]
-        watched = item_item.watched_matrix(index, train.offsets, transform.sizes.movies)
+        watched = user_items.watched(index, train.offsets, transform.sizes.movies)
         dim = model_params.item_item_dim - 1
         model.item_item.assign(item_item.fit_factors(watched, dim, model_params.item_item_l2))
     return model

@@ -24,11 +24,6 @@ def without_diagonal(b):
     return b
 
 
-def test_events_become_a_matrix_of_ones():
-    got = item_item.watched_matrix(np.array([2, 0, 2, 3, 1]), np.array([0, 3, 3, 5]), 3)
-    np.testing.assert_array_equal(got.toarray(), [[1, 0, 1], [0, 0, 0], [0, 1, 0]])
-
-
 def test_uncut_factors_are_ease():
     rng = np.random.default_rng(0)
     x = (rng.random((30, 12)) < 0.3).astype(np.float32)
