@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
+import pyarrow as pa
 
 from components import contract
 from components.example_gen import movies, ragged, splits
@@ -171,6 +172,7 @@ def _split(data: Gathered, events: Events, parts: np.ndarray, name: str, params:
     )
     items = params.item_features
     table = movies.records(data.items, data.tags, data.log.user_ids, _totals(events, parts), items)
+    of_users = dict(zip(data.users.column_names, data.users.columns, strict=True))
     feedback: Feedback = "implicit" if data.layout.implicit else "explicit"
 
     tuned = ~np.repeat(confirmatory, np.diff(events.offsets))
@@ -189,7 +191,7 @@ def _split(data: Gathered, events: Events, parts: np.ndarray, name: str, params:
         eval=part(contract.EVAL),
         test=part(contract.TEST),
         confirmatory=confirmatory,
-        users=data.users.append_column(contract.USER_ID, events.user_ids),
+        users=pa.table({contract.USER_ID: events.user_ids, **of_users}),
         features=Features(feedback=feedback, item=items, user=params.user_features),
     )
 
