@@ -85,7 +85,7 @@ class ModelParams(Section):
         25, ge=1, description="passes over users and movies in which the factors are fitted"
     )
     rating_factors_share: float = Field(
-        0.7,
+        0.5,
         gt=0,
         le=1,
         description="share of the factors' stars in those that are served; the rest is the head's",

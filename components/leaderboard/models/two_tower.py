@@ -69,6 +69,8 @@ class TwoTower(Model):
         "model.id_dropout": (None, 0.05, 0.2),
         "trainer.learning_rate": (None, 1e-3, 2e-3),
         "trainer.low_rating_weight": (None, 0.1, 1.0),
+        "model.rating_factors_share": (None, 0.7),
+        "model.rating_half_life": (None, 1000.0),
     }
 
     def fit(self, split: Split) -> None:
@@ -103,21 +105,27 @@ class TwoTower(Model):
                 implicit=features.implicit, known=known,
             )  # fmt: skip
         self._ids = np.array(movies.ids, object)
-        self._window = model_params.history_window
+        self._windows = model_params.history_window, model_params.rating_window
         self._towers = Towers(
             model, movies.ids, transform.tastes, transform, transform.layer, transform.own_inputs
         )
         self._movies = model.embed_catalogue().numpy()
-        self._parameters = neural.size(model.trainable_variables)
+        closed_form = [part for part in (model.item_item, model.rating_factors) if part is not None]
+        self._parameters = neural.size(model.trainable_variables) + sum(
+            neural.size(part.variables) for part in closed_form
+        )
 
     def score_many(self, queries: Queries) -> np.ndarray:
         return np.concatenate(
-            [self._towers.embed_query(**inputs).numpy() @ self._movies.T for inputs in self._inputs(queries)]
+            [
+                self._towers.embed_query(**inputs).numpy() @ self._movies.T
+                for inputs in self._inputs(queries, self._windows[0])
+            ]
         )
 
     def predict_ratings(self, queries: Queries, asked: Histories) -> np.ndarray:
         stars = np.empty(len(asked.rows), np.float32)
-        for i, inputs in enumerate(self._inputs(queries)):
+        for i, inputs in enumerate(self._inputs(queries, max(self._windows))):
             lists = slice(i * _QUERIES_AT_ONCE, (i + 1) * _QUERIES_AT_ONCE)
             part = asked.take(np.arange(len(asked))[lists])
             inputs[contract.MOVIE_IDS] = _dense(self._ids[part.rows], contract.PAD_ID, part)
@@ -126,13 +134,13 @@ class TwoTower(Model):
             stars[first : first + len(part.rows)] = answer[part.owner, _places(part)]
         return stars
 
-    def _inputs(self, queries: Queries) -> list[dict[str, tf.Tensor]]:
-        """The query tower's inputs (contract.SIGNATURES), some queries at a time."""
+    def _inputs(self, queries: Queries, window: int) -> list[dict[str, tf.Tensor]]:
+        """What the signatures take of some queries at a time; `window`: events that they read."""
         found = []
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
             part = queries.take(np.arange(start, min(start + _QUERIES_AT_ONCE, len(queries))))
             # More than the window is cut off by the model; there is no need to build it first.
-            history = part.history.where(part.history.ages < self._window)
+            history = part.history.where(part.history.ages < window)
             found.append(
                 {
                     contract.HISTORY_MOVIE_IDS: _dense(self._ids[history.rows], contract.PAD_ID, history),
