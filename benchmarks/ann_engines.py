@@ -221,7 +221,7 @@ class FaissIvfPq:
         self.grid = [
             {"lists": lists, "rescored": rescored}
             for lists in _steps(1, self._lists.nlist)
-            for rescored in (4, 10, 20)
+            for rescored in (4, 10, 20, 50, 100)
         ]
 
     def set(self, settings: Settings) -> None:
