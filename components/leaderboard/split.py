@@ -16,7 +16,7 @@ import scipy.sparse as sp
 
 from components import contract
 from components.features import Features
-from components.trainer.events import Events
+from components.flat_events import Events
 
 # One user in five is confirmatory.
 _CONFIRMATORY_ONE_IN: Final = 5
@@ -24,7 +24,7 @@ _CONFIRMATORY_ONE_IN: Final = 5
 
 @dataclasses.dataclass(frozen=True)
 class Histories(Events):
-    """The trainer's flat lists, B of them, which may be empty here, with what a model may ask of them.
+    """B lists, which may be empty here, with what a model may ask of them.
 
     Each list is in time order, oldest first.
     """

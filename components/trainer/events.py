@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
 
 from components import contract
+from components.flat_events import Events
 from components.model.batches import Pairs, Sequences
-
-
-@dataclasses.dataclass(frozen=True)
-class Events:
-    """Lists of one record after another ("flat").
-
-    Attributes:
-      rows: int32[E], catalogue rows.
-      ratings: float32[E], stars.
-      timestamps: int64[E], Unix seconds.
-      offsets: int64[U + 1]: record u's events are offsets[u] to offsets[u + 1].
-      profiles: int32[U], each record's row in the table of profiles; None: all 0.
-    """
-
-    rows: np.ndarray
-    ratings: np.ndarray
-    timestamps: np.ndarray
-    offsets: np.ndarray
-    profiles: np.ndarray | None = None
 
 
 def flatten(timelines: pa.Table, ids: list[bytes], features: tuple[str, str, str]) -> Events:

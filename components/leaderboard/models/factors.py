@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg
+from threadpoolctl import threadpool_limits
 
 from components.leaderboard.model import Model
 from components.leaderboard.split import Histories, Queries, Split
 
 
-def _quiet_blas() -> None:
-    """implicit threads by itself and warns about OpenBLAS's own threads where nobody chose them."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+def _one_blas_thread() -> threadpool_limits:
+    """implicit threads by itself, and BLAS's own threads below its can make it ten times slower."""
+    return threadpool_limits(1, "blas")
 
 
 def unseen(split: Split) -> np.ndarray:
@@ -50,22 +50,23 @@ class ImplicitAls(Model):
     }
 
     def fit(self, split: Split) -> None:
-        _quiet_blas()
         from implicit.cpu.als import AlternatingLeastSquares
 
-        self._model = AlternatingLeastSquares(
-            factors=self.factors,
-            regularization=self.regularisation,
-            alpha=self.alpha,
-            iterations=self.iterations,
-            random_state=self.seed,
-        )
-        self._model.fit(split.train.matrix(split.catalogue.size), show_progress=False)
+        with _one_blas_thread():
+            self._model = AlternatingLeastSquares(
+                factors=self.factors,
+                regularization=self.regularisation,
+                alpha=self.alpha,
+                iterations=self.iterations,
+                random_state=self.seed,
+            )
+            self._model.fit(split.train.matrix(split.catalogue.size), show_progress=False)
         self._unseen = unseen(split)
 
     def score_many(self, queries: Queries) -> np.ndarray:
         history = queries.history.matrix(len(self._unseen))
-        users = np.atleast_2d(self._model.recalculate_user(np.arange(len(queries)), history))
+        with _one_blas_thread():
+            users = np.atleast_2d(self._model.recalculate_user(np.arange(len(queries)), history))
         return np.where(self._unseen, -np.inf, users @ self._model.item_factors.T)
 
     @property
@@ -95,18 +96,18 @@ class Bpr(Model):
     }
 
     def fit(self, split: Split) -> None:
-        _quiet_blas()
         from implicit.cpu.bpr import BayesianPersonalizedRanking
 
-        self._model = BayesianPersonalizedRanking(
-            factors=self.factors,
-            learning_rate=self.learning_rate,
-            regularization=self.regularisation,
-            iterations=self.iterations,
-            random_state=self.seed,
-            num_threads=1,  # with more the order of the updates is a race: no two fits alike
-        )
-        self._model.fit(split.train.matrix(split.catalogue.size), show_progress=False)
+        with _one_blas_thread():
+            self._model = BayesianPersonalizedRanking(
+                factors=self.factors,
+                learning_rate=self.learning_rate,
+                regularization=self.regularisation,
+                iterations=self.iterations,
+                random_state=self.seed,
+                num_threads=1,  # with more the order of the updates is a race: no two fits alike
+            )
+            self._model.fit(split.train.matrix(split.catalogue.size), show_progress=False)
         self._users = {id_: i for i, id_ in enumerate(split.user_ids) if split.train.lengths[i]}
         self._unseen = unseen(split)
 
