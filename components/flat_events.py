@@ -16,7 +16,7 @@ class Events:
       ratings: float32[E], stars.
       timestamps: int64[E], Unix seconds.
       offsets: int64[U + 1]: record u's events are offsets[u] to offsets[u + 1].
-      profiles: int32[U], each record's row in the table of profiles; None: all 0.
+      profiles: int32[U], each record's row in the trainer's table of profiles; None: all 0.
     """
 
     rows: np.ndarray

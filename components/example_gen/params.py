@@ -112,8 +112,8 @@ class ExampleGenParams(Section):
         0.001,
         ge=0,
         le=1,
-        description="share of the rows of a table (ratings, items, tags) that may be bad and are set aside; "
-        "with more the run stops and shows the first",
+        description="share of the rows of a table (ratings, items, tags, users) that may be bad and are "
+        "set aside; with more the run stops and shows the first",
     )
     repeated: Literal["bad", "first", "last", "strongest"] = Field(
         "bad",
