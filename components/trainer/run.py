@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,7 +17,7 @@ from components.model import item_item, user_features
 from components.model.params import ModelParams
 from components.model.servable import Towers
 from components.model.two_tower import TwoTower
-from components.trainer import catalogue, events, fit, warm_start
+from components.trainer import catalogue, checkpoints, events, fit, warm_start
 from components.trainer.eval_recall import EvalRecall
 from components.trainer.params import TrainerParams
 
@@ -31,6 +32,7 @@ TIMELINES = "timelines_uri"
 MOVIES = "movies_uri"
 TESTED_RUN = "tested_run_uri"
 MAX_STEPS = "max_steps"
+CODE = "code"
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -41,7 +43,8 @@ def run_fn(fn_args: FnArgs) -> None:
         `custom_config` the URIs of the two artifacts and the two params as JSON;
         for a final fit also that of the tested fit's model_run: then train is all
         there is, and the fit ends after as many epochs as the tested one kept. A
-        MAX_STEPS among them stands in for `max_steps` of the params.
+        MAX_STEPS among them stands in for `max_steps` of the params, and CODE is the hash
+        of the sources, with which checkpoints are found again.
 
     Raises:
       ValueError: nothing to train on.
@@ -61,14 +64,20 @@ def run_fn(fn_args: FnArgs) -> None:
     else:
         asked = read.read_timelines(config[TIMELINES], contract.EVAL)
         held_out = events.history_events(asked, movies.ids), events.target_events(asked, movies.ids)
+    kept = None
+    if params.checkpoint_dir:
+        name = _fit_name(config, params, transform, movies, train, held_out, last_epoch)
+        kept = checkpoints.Checkpoints(storage.join(params.checkpoint_dir, name), params.checkpoint_steps)
     model, result = fit_towers(
-        model_params, params, transform, movies, train, held_out, fn_args.model_run_dir, last_epoch
+        model_params, params, transform, movies, train, held_out, fn_args.model_run_dir, last_epoch, kept
     )
     _log.info("kept epoch %d of %d: %s", result.best_epoch, result.epochs, result.recall)
     result.write(fn_args.model_run_dir)
 
     Towers(model, movies.ids, transform.genres, transform, transform.layer).save(fn_args.serving_model_dir)
     warm_start.save(model, _vocabularies(transform), _weights_file(fn_args.serving_model_dir))
+    if kept:
+        kept.remove()
 
 
 def fit_towers(
@@ -80,6 +89,7 @@ def fit_towers(
     held_out: tuple[events.Events, events.Events] | None,
     log_dir: str,
     last_epoch: int | None = None,
+    kept: checkpoints.Checkpoints | None = None,
 ) -> tuple[TwoTower, fit.FitResult]:
     """Builds the two towers and fits them.
 
@@ -88,7 +98,7 @@ def fit_towers(
       held_out: histories and targets of the eval split, on whose Recall@k the fit stops; None
         if there is none.
       log_dir: for TensorBoard.
-      last_epoch: see `fit.fit`.
+      last_epoch, kept: see `fit.fit`.
 
     Raises:
       ValueError: nothing to train on.
@@ -110,7 +120,30 @@ def fit_towers(
     if held_out is not None:
         ks = tuple(sorted({10, 100, params.monitor_k}))
         eval_recall = EvalRecall(model, *held_out, ks=ks)
-    return model, fit.fit(model, windows, positions, eval_recall, params, log_dir, last_epoch)
+    return model, fit.fit(model, windows, positions, eval_recall, params, log_dir, last_epoch, kept)
+
+
+def _fit_name(
+    config: dict[str, Any],
+    params: TrainerParams,
+    transform: catalogue.MovieTransform,
+    movies: catalogue.Movies,
+    train: events.Events,
+    held_out: tuple[events.Events, events.Events] | None,
+    last_epoch: int | None,
+) -> str:
+    """The same for the same fit begun again, another for other data, params or sources."""
+    known = movies.catalogue
+    return checkpoints.key(
+        config[MODEL_PARAMS],
+        params.model_dump_json(exclude={"checkpoint_dir"}),
+        config.get(CODE),
+        last_epoch,
+        *(b"\n".join(words) for words in (movies.ids, *_vocabularies(transform).values())),
+        [np.asarray(feature) for feature in known.features],
+        [known.rating_count, known.rating_sum],
+        *([x.rows, x.ratings, x.timestamps, x.offsets] for x in (train, *(held_out or ()))),
+    )
 
 
 def _vocabularies(transform: catalogue.MovieTransform) -> dict[str, list[bytes]]:
