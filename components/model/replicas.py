@@ -64,5 +64,7 @@ def own_first(*values: tf.Tensor) -> tuple[tf.Tensor, ...]:
 def _number(context: tf.distribute.ReplicaContext) -> int:
     number = tf.get_static_value(context.replica_id_in_sync_group)
     if number is None:
-        raise NotImplementedError("a strategy that numbers its replicas only when it runs (TPU) is not supported")
+        raise NotImplementedError(
+            "a strategy that numbers its replicas only when it runs (TPU) is not supported"
+        )
     return int(number)

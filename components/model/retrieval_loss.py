@@ -63,7 +63,9 @@ def shared_negatives_loss(
     temperature: float,
     catalogue: int,
 ) -> tf.Tensor:
-    """Scalar (on a replica, its part): softmax cross-entropy of each positive against S negatives that all queries share.
+    """Scalar: softmax cross-entropy of each positive against S negatives that all queries share.
+
+    On a replica, its part of that.
 
     The negatives were drawn evenly from the catalogue, so each stands for N / S
     movies: their logits are raised by log(N / S), which makes the sum an unbiased

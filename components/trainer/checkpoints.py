@@ -86,7 +86,9 @@ class Checkpoints:
         self._manager = tf.train.CheckpointManager(checkpoint, self.folder, max_to_keep=2)
 
     def restore(self) -> tuple[dict[str, Any], list[np.ndarray]] | None:
-        """Set model and optimizer to the last checkpoint and return what was saved beside them; None: there is none.
+        """Set model and optimizer to the last checkpoint; returns what was saved beside them.
+
+        None: there is no checkpoint.
 
         Raises:
           ValueError: the workers see different checkpoints.

@@ -46,7 +46,7 @@ class Course:
 
     def checkpoint_after(self, step: int) -> bool:
         """Whether one is due after this many steps of an epoch that goes on."""
-        return bool(self._every) and step % self._every == 0
+        return self._every is not None and self._every > 0 and step % self._every == 0
 
     def run(self, epoch: int, first: int, end: int) -> Iterator[dict[str, tf.Tensor]]:
         """The losses of steps `first` to `end` (exclusive) of an epoch, 1-based."""

@@ -4,7 +4,7 @@
 
 The file holds what `run.run_fn` is given (see `Fit`). All workers fit; the chief writes model and
 logs, what the others write goes to a folder of their own that is thrown away. A worker that loses another
-one ends with exit code 1: when all are started again they go on from the last checkpoint.
+one ends with exit code 138: when all are started again they go on from the last checkpoint.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from typing import Any
 from components import storage
 
 MODULE = "components.trainer.worker"
-OK, FAILED, BAD_INPUT, LOST_WORKER = 0, 1, 2, 1
+OK, FAILED, BAD_INPUT = 0, 1, 2
+# What the training operator (restartPolicy ExitCode) takes for "try again", unlike codes below 128.
+LOST_WORKER = 138
 # The line by which whoever reads the log knows why it failed.
 ERROR = "marquee-error: "
 
@@ -78,7 +80,9 @@ def run(fit: Fit) -> None:
     with strategy.scope(), tempfile.TemporaryDirectory() as thrown_away:
         count, params = workers.count(), TrainerParams.from_json(fit.custom_config[trainer.TRAINER_PARAMS])
         if params.batch_size < count:
-            raise ValueError(f"trainer.batch_size = {params.batch_size} cannot be spread over {count} workers")
+            raise ValueError(
+                f"trainer.batch_size = {params.batch_size} cannot be spread over {count} workers"
+            )
         _log.info("worker %d of %d", workers.number() + 1, count)
         own = fit
         if not workers.is_chief():
@@ -99,24 +103,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--fit", required=True, help="JSON file that says what is fitted")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, stream=sys.stdout)
-    import tensorflow as tf
-
     try:
         run(Fit.read(args.fit))
     except ValueError as error:
         _log.exception("the fit cannot be done")
         return _failed(str(error), BAD_INPUT)
-    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+    except _lost_worker_errors() as error:
         _log.exception("the fit was interrupted")
         return _failed(
             "another worker was lost; start all of them again, and they go on from the last checkpoint "
-            f"({error.message.splitlines()[0]})",
+            f"({str(error).splitlines()[0]})",
             LOST_WORKER,
         )
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (whatever it is becomes the worker's exit code)
         _log.exception("the fit failed")
         return _failed(str(error), FAILED)
     return OK
+
+
+def _lost_worker_errors() -> tuple[type[Exception], ...]:
+    """By which TensorFlow's collective operations end when a peer is gone, or did not come."""
+    from tensorflow import errors
+
+    return (
+        errors.AbortedError,
+        errors.CancelledError,
+        errors.DeadlineExceededError,
+        errors.FailedPreconditionError,
+        errors.InternalError,
+        errors.UnavailableError,
+        errors.UnknownError,
+    )
 
 
 def _failed(text: str, code: int) -> int:
