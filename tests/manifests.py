@@ -37,7 +37,7 @@ def overlays() -> list[str]:
     return ["base", *sorted(f"overlays/{path.name}" for path in (FOLDER / "overlays").iterdir()), *_OTHERS]
 
 
-_OTHERS = ("training", "beam-flink")
+_OTHERS = ("training", "training-by-hand", "beam-flink")
 
 
 def render(folder: Path) -> list[Object]:

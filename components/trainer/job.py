@@ -112,9 +112,12 @@ class Job:
           JobError: it failed, is gone, or is refused.
         """
         from kubernetes.client import CustomObjectsApi
-        from kubernetes.config import load_config
+        from kubernetes.config import ConfigException, load_config
 
-        load_config()
+        try:
+            load_config()
+        except ConfigException as error:
+            raise JobError(f"neither a pod's service account nor a kubeconfig is here: {error}") from error
         api = CustomObjectsApi()
         with _cancelled_by_sigterm():
             try:

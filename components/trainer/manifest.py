@@ -1,4 +1,4 @@
-"""A TFJob as kubernetes/training/by-hand has it, from a config."""
+"""A TFJob as kubernetes/training-by-hand has it, from a config."""
 
 from __future__ import annotations
 
