@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from manifests import REPOSITORY, schema_problems
 
@@ -166,7 +167,9 @@ def _free_port() -> int:
 def training_operator(
     folder: Path, *, launch: bool = False, made: Callable[[Job], None] | None = None
 ) -> Iterator[Operator]:
-    """Serves on 127.0.0.1; its address is in folder/kubeconfig. `made` hears of each job that is made."""
+    """On 127.0.0.1, where Kubernetes' client in this process finds it. `made` hears of each new job."""
+    from kubernetes import config
+
     operator = Operator(folder, launch, made)
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -203,7 +206,11 @@ def training_operator(
         )
     )
     try:
-        yield operator
+        with pytest.MonkeyPatch.context() as patch:
+            # The client has read $KUBECONFIG when it was imported.
+            for module in (config, config.kube_config):
+                patch.setattr(module, "KUBE_CONFIG_DEFAULT_LOCATION", str(folder / "kubeconfig"))
+            yield operator
     finally:
         server.shutdown()
         server.server_close()

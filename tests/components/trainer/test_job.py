@@ -63,12 +63,7 @@ def succeed(made: Job) -> None:
 
 
 @pytest.fixture(autouse=True)
-def kubeconfig(tmp_path, monkeypatch):
-    # The client has read $KUBECONFIG when it was imported.
-    from kubernetes import config
-
-    for module in (config, config.kube_config):
-        monkeypatch.setattr(module, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "kubeconfig"))
+def outside_of_kubeflow(monkeypatch):
     for variable in ("KFP_POD_NAME", "KFP_POD_UID"):
         monkeypatch.delenv(variable, raising=False)
 
@@ -164,10 +159,13 @@ def test_what_is_wrong_is_said(tmp_path, monkeypatch):
         operator._made = lambda one: operator.jobs.clear()
         with pytest.raises(job.JobError, match="was deleted while it was waited for"):
             job.run_fn(fn_args(tmp_path))
-    monkeypatch.setattr(job, "_NAMESPACE_FILE", tmp_path / "none")
-    with pytest.raises(job.JobError, match=r"set kubeflow\.namespace"):
+        monkeypatch.setattr(job, "_NAMESPACE_FILE", tmp_path / "none")
         nowhere = params(tmp_path).model_copy(update={"namespace": None})
-        job.Job("marquee-trainer-1", nowhere).complete("/fit.json")
+        with pytest.raises(job.JobError, match=r"set kubeflow\.namespace"):
+            job.Job("marquee-trainer-1", nowhere).complete("/fit.json")
+    monkeypatch.setattr("kubernetes.config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
+    with pytest.raises(job.JobError, match="neither a pod's service account nor a kubeconfig is here"):
+        job.run_fn(fn_args(tmp_path))
 
 
 def test_the_job_by_hand_is_what_the_step_makes():
