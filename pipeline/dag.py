@@ -35,6 +35,7 @@ from components.pusher import versions
 from components.pusher.component import Pusher
 from components.serving_check.component import ServingCheck
 from components.trainer.component import FitToRepeat, Trainer
+from components.trainer.job import JobParams
 from components.trainer.params import TrainerParams
 from components.transform import preprocessing
 from pipeline.code_hash import code_hash
@@ -57,12 +58,14 @@ class Launch:
       fingerprint: of these files, see components.example_gen.fingerprint.
       push_to: root of the served models.
       max_steps: steps of a fit, at most, instead of `trainer.max_steps`; None: as the config says.
+      training_job: the workers of a fit; None: it runs in the trainer's own process.
     """
 
     data: Any
     fingerprint: Any
     push_to: Any
     max_steps: Any = None
+    training_job: JobParams | None = None
 
     @classmethod
     def local(cls, config: Config) -> Launch:
@@ -128,6 +131,7 @@ def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:
         model_params=config.model,
         params=_warm_start(config),
         max_steps=launch.max_steps,
+        training_job=launch.training_job,
     ).with_id("trainer")
     # Nothing is computed from data that was found wrong.
     transform.add_upstream_node(data_check)
@@ -227,6 +231,7 @@ def _final_fit(
         model_params=config.model,
         params=_warm_start(config),
         max_steps=launch.max_steps,
+        training_job=launch.training_job,
         repeat=FitToRepeat(
             model=trainer.outputs["model"],
             model_run=trainer.outputs["model_run"],

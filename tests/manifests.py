@@ -37,7 +37,8 @@ def overlays() -> list[str]:
     return ["base", *sorted(f"overlays/{path.name}" for path in (FOLDER / "overlays").iterdir()), *_OTHERS]
 
 
-_OTHERS = ("training", "beam-flink")
+# The former holds kubernetes/training, whose pods the trainer step makes.
+_OTHERS = ("training-by-hand", "beam-flink")
 
 
 def render(folder: Path) -> list[Object]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
+from components.model import replicas
+
 
 class RetrievalLoss(tf.Module):
     """Mean softmax cross-entropy of each query's positive against shared candidates.
@@ -32,11 +34,11 @@ class RetrievalLoss(tf.Module):
         candidate_share: tf.Tensor,
         weights: tf.Tensor,
     ) -> tf.Tensor:
-        """Scalar loss.
+        """Scalar loss; on a replica, its part of the loss.
 
         Args:
           queries: float32[B, D].
-          candidates: float32[B + S, D]; row i < B is query i's positive.
+          candidates: float32[B + S, D]; row i < B is query i's positive. S counts other replicas' positives.
           candidate_rows: int32[B + S], catalogue rows, to find accidental hits.
           candidate_share: float32[B + S], Q: see `sampling_share`.
           weights: float32[B], weight of each query's loss.
@@ -49,7 +51,7 @@ class RetrievalLoss(tf.Module):
             candidate_ids=candidate_rows,
             compute_metrics=False,
         )
-        return tf.math.divide_no_nan(total, tf.reduce_sum(weights))
+        return tf.math.divide_no_nan(total, replicas.total(tf.reduce_sum(weights)))
 
 
 def shared_negatives_loss(
@@ -62,6 +64,8 @@ def shared_negatives_loss(
     catalogue: int,
 ) -> tf.Tensor:
     """Scalar: softmax cross-entropy of each positive against S negatives that all queries share.
+
+    On a replica, its part of that.
 
     The negatives were drawn evenly from the catalogue, so each stands for N / S
     movies: their logits are raised by log(N / S), which makes the sum an unbiased
@@ -81,7 +85,8 @@ def shared_negatives_loss(
     negative = tf.linalg.matmul(queries, negatives, transpose_b=True) / temperature + share
     logits = tf.concat([positive, tf.where(hits, -1e9, negative)], axis=1)
     losses = tf.reduce_logsumexp(logits, axis=1) - positive[:, 0]
-    return tf.math.divide_no_nan(tf.reduce_sum(weights * losses), tf.reduce_sum(weights))
+    total = replicas.total(tf.reduce_sum(weights))
+    return tf.math.divide_no_nan(tf.reduce_sum(weights * losses), total)
 
 
 def sampling_share(

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from components import contract
-from components.model import user_features
+from components.model import replicas, user_features
 from components.model.batches import Pairs, Sequences
 from components.model.features import MovieFeatures, Popularity
 from components.model.history import History
@@ -187,27 +187,34 @@ class TwoTower(keras.Model):
         return losses["retrieval"] + self._rating_weight * losses.get("rating", 0.0)
 
     def losses_of(self, pairs: Pairs, training: bool) -> dict[str, tf.Tensor]:
-        """The scalar losses by name, before they are weighted: retrieval, and rating with a rating head."""
+        """The scalar losses by name, before they are weighted: retrieval, and rating with a rating head.
+
+        On a replica, its parts of them.
+        """
         history, target, now = pairs.history, pairs.target, pairs.now
         batch = tf.shape(target)[0]
         taste = tf.zeros([batch, self._genres.shape[1]])
         if training and self.params.history_dropout > 0:
             history, taste, now = self._drop_histories(history, taste, now)
-        extra = tf.random.uniform([self._uniform], maxval=self.catalogue.size, dtype=tf.int32)
+        uniform = replicas.share(self._uniform)
+        extra = tf.random.uniform([uniform], maxval=self.catalogue.size, dtype=tf.int32)
         rows = tf.concat([target, extra], axis=0)
         in_history, encoded = self.encode_rows(history.rows, rows, training=training)
         features, calendar = self.user_features(history, now), self.calendar(history, now)
         query = self.query(history, in_history, features, calendar, taste, pairs.profile, training=training)
         # A target's own rating is taken out of its movie's count and mean.
-        own = tf.concat([tf.ones([batch]), tf.zeros([self._uniform])], axis=0)
+        own = tf.concat([tf.ones([batch]), tf.zeros([uniform])], axis=0)
         popularity = self.catalogue.popularity.scale(tf.gather(self._count, rows) - own)
         candidates = self.candidate_tower(encoded, popularity, training=training)
-        share = sampling_share(tf.gather(self._frequency, rows), batch, self._uniform, self.catalogue.size)
+        candidates, rows = replicas.own_first(candidates, rows)
+        share = sampling_share(
+            tf.gather(self._frequency, rows), replicas.total(batch), self._uniform, self.catalogue.size
+        )
         weights = self._positive_weights(pairs.target_rating)
         losses = {"retrieval": self._retrieval_loss(query, candidates, rows, share, weights)}
         if self.rating_head is not None:
             stars = self._rate_pairs(pairs, history, in_history, encoded[:batch], features, training)
-            losses["rating"] = tf.reduce_mean(tf.square(stars - pairs.target_rating))
+            losses["rating"] = replicas.mean(tf.square(stars - pairs.target_rating))
         return losses
 
     def sequence_losses_of(self, sequences: Sequences, pairs: Pairs, training: bool) -> dict[str, tf.Tensor]:
@@ -220,9 +227,11 @@ class TwoTower(keras.Model):
         history, now = sequences.history, sequences.now
         everything = self._uniform >= self.catalogue.size  # then it is the full softmax
         negatives = (
-            tf.range(self.catalogue.size)
+            replicas.part(tf.range(self.catalogue.size))
             if everything
-            else tf.random.uniform([self._uniform], maxval=self.catalogue.size, dtype=tf.int32)
+            else tf.random.uniform(
+                [replicas.share(self._uniform)], maxval=self.catalogue.size, dtype=tf.int32
+            )
         )
         flat = tf.boolean_mask(sequences.target, history.mask)
         rows, place = tf.unique(flat)
@@ -239,6 +248,7 @@ class TwoTower(keras.Model):
         scale, count = self.catalogue.popularity.scale, self._count
         positive = self.candidate_tower(positive, scale(tf.gather(count, rows) - 1.0), training=training)
         negative = self.candidate_tower(negative, scale(tf.gather(count, negatives)), training=training)
+        negative, negatives = replicas.own_first(negative, negatives)
         stars = tf.boolean_mask(sequences.target_rating, history.mask)
         losses = {
             "retrieval": shared_negatives_loss(
@@ -256,7 +266,7 @@ class TwoTower(keras.Model):
         if self.rating_head is not None:
             features = self.user_features(pairs.history, pairs.now)
             stars = self._rate_pairs(pairs, pairs.history, in_pairs, paired, features, training)
-            losses["rating"] = tf.reduce_mean(tf.square(stars - pairs.target_rating))
+            losses["rating"] = replicas.mean(tf.square(stars - pairs.target_rating))
         return losses
 
     def _taste_loss(self, pairs: Pairs, in_history: tf.Tensor, encoded: tf.Tensor) -> tf.Tensor:
@@ -273,9 +283,12 @@ class TwoTower(keras.Model):
         )  # fmt: skip
         popularity = self.catalogue.popularity.scale(tf.gather(self._count, target) - 1.0)
         candidates = self.candidate_tower(encoded, popularity, training=True)
-        share = sampling_share(tf.gather(self._frequency, target), batch, 0, self.catalogue.size)
+        candidates, rows = replicas.own_first(candidates, target)
+        share = sampling_share(
+            tf.gather(self._frequency, rows), replicas.total(batch), 0, self.catalogue.size
+        )
         return self._retrieval_loss(
-            queries, candidates, target, share, self._positive_weights(pairs.target_rating)
+            queries, candidates, rows, share, self._positive_weights(pairs.target_rating)
         )
 
     def _positive_weights(self, ratings: tf.Tensor) -> tf.Tensor:

@@ -14,7 +14,7 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from components import contract
 from components.model.params import ModelParams
-from components.trainer import executor, run
+from components.trainer import executor, job, run
 from components.trainer.params import TrainerParams
 
 
@@ -60,6 +60,7 @@ class Trainer(tfx_trainer.Trainer):
       repeat: the fit to do again on `timelines`, of which train alone is read: nothing is
         held out, and as many epochs are run as it kept. None: a fit that stops by eval.
       max_steps: in place of `params.max_steps`, a number or a RuntimeParameter; None: that.
+      training_job: fit in several workers, by `components.trainer.job.run_fn`; None: in this process.
 
     Outputs: `model`, the towers' SavedModel; `model_run`, TensorBoard logs and contract.FIT.
     """
@@ -76,7 +77,9 @@ class Trainer(tfx_trainer.Trainer):
         params: TrainerParams,
         repeat: FitToRepeat | None = None,
         max_steps: int | None = None,
+        training_job: job.JobParams | None = None,
     ) -> None:
+        run_fn = job.run_fn if training_job else run.run_fn
         spec = TrainerSpec(
             examples=timelines,
             movies=movies,
@@ -84,9 +87,13 @@ class Trainer(tfx_trainer.Trainer):
             train_args=trainer_pb2.TrainArgs(),
             # `run_fn` reads what it needs itself, but TFX looks for eval unless told otherwise.
             eval_args=trainer_pb2.EvalArgs(splits=[contract.TRAIN] if repeat else []),
-            run_fn=f"{run.__name__}.{run.run_fn.__name__}",
+            run_fn=f"{run_fn.__module__}.{run_fn.__name__}",
             custom_config=json.dumps(
-                {run.MODEL_PARAMS: model_params.to_json(), run.TRAINER_PARAMS: params.to_json()}
+                {
+                    run.MODEL_PARAMS: model_params.to_json(),
+                    run.TRAINER_PARAMS: params.to_json(),
+                    **({job.JOB: training_job.to_json()} if training_job else {}),
+                }
             ),
             **{
                 executor.TESTED_MODEL_KEY: repeat and repeat.model,

@@ -11,7 +11,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.components.util import model_utils
 from tfx.types import artifact_utils, standard_component_specs
 
-from components import storage
+from components import contract, storage
 from components.trainer import run
 
 _log = logging.getLogger(__name__)
@@ -62,6 +62,7 @@ class Executor(tfx_executor.GenericExecutor):
             **fn_args.custom_config,
             run.TIMELINES: artifact_utils.get_single_uri(input_dict[standard_component_specs.EXAMPLES_KEY]),
             run.MOVIES: artifact_utils.get_single_uri(input_dict[MOVIES_KEY]),
+            run.CODE: exec_properties.get(contract.CODE_HASH),
         }
         if input_dict.get(TESTED_RUN_KEY):
             tested_run = artifact_utils.get_single_uri(input_dict[TESTED_RUN_KEY])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import json
 import logging
 import math
 import time
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -18,7 +17,9 @@ import tf_keras as keras
 from components import contract, progress, storage
 from components.model.batches import Pairs, Sequences
 from components.model.two_tower import TwoTower
-from components.trainer import events
+from components.trainer import events, workers
+from components.trainer.checkpoints import Checkpoints
+from components.trainer.course import Course
 from components.trainer.params import TrainerParams
 
 _log = logging.getLogger(__name__)
@@ -46,7 +47,11 @@ class FitResult:
 
     @classmethod
     def read(cls, run_dir: str) -> FitResult:
-        data = json.loads(storage.read_text(storage.join(run_dir, contract.FIT)))
+        return cls.of(json.loads(storage.read_text(storage.join(run_dir, contract.FIT))))
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> FitResult:
+        """From JSON, which has texts for keys."""
         recall = {int(k): value for k, value in data["recall"].items()}
         return cls(best_epoch=data["best_epoch"], epochs=data["epochs"], recall=recall)
 
@@ -69,8 +74,11 @@ def fit(
     params: TrainerParams,
     log_dir: str,
     last_epoch: int | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> FitResult:
     """Fit `model` in place and leave it with the weights of its best epoch.
+
+    In one process or, under a strategy's scope, in several workers: see `workers`.
 
     Args:
       model: fresh, or with the weights to start from.
@@ -82,6 +90,7 @@ def fit(
       last_epoch: end after this epoch, at most `params.epochs`, on the learning rates
         that it and those before it have in a fit of all epochs. None: all epochs, or as
         many steps as `params.max_steps` allows.
+      checkpoints: go on from the last of them, and write them; None: neither.
 
     Raises:
       FloatingPointError: the loss is not finite; the step and what to change are named.
@@ -90,21 +99,16 @@ def fit(
     losses_of = cast(
         Callable[..., dict[str, tf.Tensor]], model.sequence_losses_of if by_sequence else model.losses_of
     )
-    if by_sequence:
-        ends = events.window_ends(windows.events, model.params.history_window)
-        sizes = (params.sequence_batch, params.batch_size)
-        dataset = events.sequence_batches(windows, ends, positions, sizes, params.seed)
-    else:
-        dataset = events.training_batches(windows, positions, params.batch_size, params.seed).map(_alone)
-    steps = int(dataset.cardinality())
-    length = steps * params.epochs
-    if params.max_steps:
-        length = min(length, params.max_steps)
-    optimizer = keras.optimizers.Adam(learning_rate(params.learning_rate, length))
+    part = workers.own_part(windows)
 
-    # AutoGraph would convert all of Keras (14 s) for control flow that is not there.
-    @tf.function(autograph=False)
-    def step(*batch: Pairs | Sequences) -> dict[str, tf.Tensor]:
+    def batches(seed: int) -> tf.data.Dataset:
+        if by_sequence:
+            ends = events.window_ends(windows.events, model.params.history_window)
+            sizes = (params.sequence_batch, params.batch_size)
+            return events.sequence_batches(part, ends, positions, sizes, seed)
+        return events.training_batches(part, positions, params.batch_size, seed).map(_alone)
+
+    def train(*batch: Pairs | Sequences) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:
             losses = losses_of(*batch, training=True)
             loss = model.total_loss(losses)
@@ -112,33 +116,49 @@ def fit(
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         return losses
 
+    # AutoGraph would convert all of Keras (14 s) for control flow that is not there.
+    course = Course(
+        batches,
+        lambda: tf.function(workers.on_replicas(train), autograph=False),
+        params.seed,
+        checkpoints.every if checkpoints else None,
+    )
+    steps = course.steps
+    length = steps * params.epochs
+    if params.max_steps:
+        length = min(length, params.max_steps)
+    optimizer = keras.optimizers.Adam(learning_rate(params.learning_rate, length))
+
     writer = tf.summary.create_file_writer(log_dir)
-    best = FitResult(best_epoch=0, epochs=0, recall={})
-    best_score, best_weights = -math.inf, model.get_weights()
+    at = _Place(best=FitResult(best_epoch=0, epochs=0, recall={}), best_weights=model.get_weights())
+    if checkpoints:
+        checkpoints.attach(model, optimizer)
+        at.restore(checkpoints)
     epochs = math.ceil(length / steps)  # the last one may be a part
     if last_epoch is not None:
         epochs = min(last_epoch, epochs)
     total = min(length, steps * epochs)
-    epoch = 0
-    for epoch in range(1, epochs + 1):
+    while at.epoch < epochs and at.epoch - at.best.best_epoch < params.patience:
+        epoch = at.epoch + 1
         started = time.monotonic()
-        sums: dict[str, float] = collections.defaultdict(float)
         text = f"epoch {epoch}/{epochs}"
         before = (epoch - 1) * steps
         in_epoch = min(steps, length - before)
-        for i, batch in enumerate(dataset if in_epoch == steps else dataset.take(in_epoch)):
-            losses = step(*batch)
+        for i, losses in enumerate(course.run(epoch, at.step, in_epoch), at.step):
             if i % 10 == 0 or i == in_epoch - 1:
-                progress.report(before + i + 1, total, f"{text}  {_recall_text(best.recall)}")
+                progress.report(before + i + 1, total, f"{text}  {_recall_text(at.best.recall)}")
             for name, value in losses.items():
-                sums[name] += float(value)
-            if not math.isfinite(sum(sums.values())):
+                at.sums[name] = at.sums.get(name, 0.0) + float(value)
+            if not math.isfinite(sum(at.sums.values())):
                 raise FloatingPointError(
-                    f"the loss became {dict(sums)} at step {i + 1} of epoch {epoch}; "
+                    f"the loss became {at.sums} at step {i + 1} of epoch {epoch}; "
                     "lower trainer.learning_rate or raise model.temperature"
                 )
-        recall = eval_recall()
-        means = {name: value / in_epoch for name, value in sums.items()}
+            if checkpoints and i + 1 < in_epoch and course.checkpoint_after(i + 1):
+                at.step = i + 1
+                at.save(checkpoints)
+        recall = workers.of_chief(eval_recall)
+        means = {name: value / in_epoch for name, value in at.sums.items()}
         seconds = time.monotonic() - started
         _log.info("epoch %d: %.1f s, losses %s, %s", epoch, seconds, means, _recall_text(recall))
         with writer.as_default(step=epoch):
@@ -148,16 +168,45 @@ def fit(
                 tf.summary.scalar(f"eval/recall@{k}", value)
         # Without eval users there is nothing to stop on.
         score = recall.get(params.monitor_k, float(epoch))
-        if score > best_score:
-            best_score, best_weights = score, model.get_weights()
-            best = FitResult(best_epoch=epoch, epochs=epoch, recall=recall)
-        elif epoch - best.best_epoch >= params.patience:
-            break
+        if score > at.best_score:
+            at.best_score, at.best_weights = score, model.get_weights()
+            at.best = FitResult(best_epoch=epoch, epochs=epoch, recall=recall)
+        at.epoch, at.step, at.sums = epoch, 0, {}
+        if checkpoints:
+            at.save(checkpoints)
     writer.close()
-    model.set_weights(best_weights)
-    best = dataclasses.replace(best, epochs=epoch)
+    model.set_weights(at.best_weights)
+    best = dataclasses.replace(at.best, epochs=at.epoch)
     progress.report(total, total, f"best epoch {best.best_epoch}  {_recall_text(best.recall)}")
     return best
+
+
+@dataclasses.dataclass
+class _Place:
+    """How far a fit is.
+
+    Attributes:
+      best, best_weights: of the epochs so far; best_score: what they are compared by.
+      epoch: epochs finished; step: steps done of the next one, sums: their losses.
+    """
+
+    best: FitResult
+    best_weights: list[np.ndarray]
+    best_score: float = -math.inf
+    epoch: int = 0
+    step: int = 0
+    sums: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    def save(self, checkpoints: Checkpoints) -> None:
+        facts = {**vars(self), "best": dataclasses.asdict(self.best)}
+        checkpoints.save(facts, facts.pop("best_weights"))
+
+    def restore(self, checkpoints: Checkpoints) -> None:
+        found = checkpoints.restore()
+        if found is not None:
+            facts, self.best_weights = found
+            vars(self).update(facts, best=FitResult.of(facts["best"]))
+            _log.info("going on after step %d of epoch %d", self.step, self.epoch + 1)
 
 
 def _alone(pairs: Pairs) -> tuple[Pairs]:

@@ -53,3 +53,12 @@ class TrainerParams(Section):
         "final_fit: all that in marquee-tested, since the other has seen the test split), or `latest` "
         "for the last pushed one; empty starts afresh. Rows are matched by vocabulary string",
     )
+    checkpoint_dir: str = Field(
+        "",
+        description="folder or URL of checkpoints: a fit that was interrupted and is begun anew, with the "
+        "same data, config and sources, goes on from its last one; they are removed when it is done. "
+        "Several workers must all see it. Empty: none, and a fit begins at the beginning",
+    )
+    checkpoint_steps: int = Field(
+        0, ge=0, description="steps between checkpoints; 0: one at the end of each epoch"
+    )

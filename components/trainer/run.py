@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,12 +15,13 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components import contract, feature_file, storage
 from components.example_gen import read
+from components.features import Features
 from components.model import item_item, rating_factors, user_features, user_items
 from components.model.params import ModelParams
 from components.model.profile import Profiles
 from components.model.servable import Towers
 from components.model.two_tower import TwoTower
-from components.trainer import catalogue, events, fit, profiles, warm_start
+from components.trainer import catalogue, checkpoints, events, fit, profiles, warm_start
 from components.trainer.eval_recall import EvalRecall
 from components.trainer.params import TrainerParams
 
@@ -34,6 +36,7 @@ TIMELINES = "timelines_uri"
 MOVIES = "movies_uri"
 TESTED_RUN = "tested_run_uri"
 MAX_STEPS = "max_steps"
+CODE = "code"
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -44,7 +47,8 @@ def run_fn(fn_args: FnArgs) -> None:
         `custom_config` the URIs of the two artifacts and the two params as JSON;
         for a final fit also that of the tested fit's model_run: then train is all
         there is, and the fit ends after as many epochs as the tested one kept. A
-        MAX_STEPS among them stands in for `max_steps` of the params.
+        MAX_STEPS among them stands in for `max_steps` of the params, and CODE is the hash
+        of the sources, with which checkpoints are found again.
 
     Raises:
       ValueError: nothing to train on.
@@ -68,17 +72,23 @@ def run_fn(fn_args: FnArgs) -> None:
         asked = read.read_timelines(config[TIMELINES], contract.EVAL)
         histories = _with_profiles(events.history_events(asked, movies.ids), known, asked)
         held_out = histories, events.target_events(asked, movies.ids)
+    vocabularies = warm_start.vocabularies(transform, known)
+    kept = None
+    if params.checkpoint_dir:
+        name = _fit_name(config, params, meaning, vocabularies, movies, known, train, held_out, last_epoch)
+        kept = checkpoints.Checkpoints(storage.join(params.checkpoint_dir, name), params.checkpoint_steps)
     model, result = fit_towers(
         model_params, params, transform, movies, train, held_out, fn_args.model_run_dir, last_epoch,
-        implicit=meaning.implicit, known=known,
+        implicit=meaning.implicit, known=known, kept=kept,
     )  # fmt: skip
     _log.info("kept epoch %d of %d: %s", result.best_epoch, result.epochs, result.recall)
     result.write(fn_args.model_run_dir)
 
     towers = Towers(model, movies.ids, transform.tastes, transform, transform.layer, transform.own_inputs)
     towers.save(fn_args.serving_model_dir)
-    vocabularies = warm_start.vocabularies(transform, known)
     warm_start.save(model, vocabularies, _weights_file(fn_args.serving_model_dir))
+    if kept:
+        kept.remove()
 
 
 def fit_towers(
@@ -93,6 +103,7 @@ def fit_towers(
     *,
     implicit: bool = False,
     known: Profiles | None = None,
+    kept: checkpoints.Checkpoints | None = None,
 ) -> tuple[TwoTower, fit.FitResult]:
     """Builds the two towers and fits them.
 
@@ -101,7 +112,7 @@ def fit_towers(
       held_out: histories and targets of the eval split, on whose Recall@k the fit stops; None
         if there is none.
       log_dir: for TensorBoard.
-      last_epoch: see `fit.fit`.
+      last_epoch, kept: see `fit.fit`.
       implicit, known: see `TwoTower`.
 
     Raises:
@@ -124,7 +135,34 @@ def fit_towers(
     if held_out is not None:
         ks = tuple(sorted({10, 100, params.monitor_k}))
         eval_recall = EvalRecall(model, *held_out, ks=ks)
-    return model, fit.fit(model, windows, positions, eval_recall, params, log_dir, last_epoch)
+    return model, fit.fit(model, windows, positions, eval_recall, params, log_dir, last_epoch, kept)
+
+
+def _fit_name(
+    config: dict[str, Any],
+    params: TrainerParams,
+    meaning: Features,
+    vocabularies: Mapping[str, Sequence[bytes]],
+    movies: catalogue.Movies,
+    known: Profiles | None,
+    train: events.Events,
+    held_out: tuple[events.Events, events.Events] | None,
+    last_epoch: int | None,
+) -> str:
+    """The same for the same fit begun again, another for other data, params or sources."""
+    arrays, users = movies.catalogue, Profiles([], {}, [], {}) if known is None else known
+    return checkpoints.key(
+        config[MODEL_PARAMS],
+        params.model_dump_json(exclude={"checkpoint_dir"}),
+        config.get(CODE),
+        last_epoch,
+        meaning.to_json(),
+        *(b"\n".join(words) for words in (movies.ids, *vocabularies.values(), users.user_ids)),
+        [np.asarray(x) for x in (arrays.features.movie_index, *arrays.features.content.values())],
+        [np.asarray(x) for x in users.content.values()],
+        [arrays.rating_count, arrays.rating_sum],
+        *([x.rows, x.ratings, x.timestamps, x.offsets] for x in (train, *(held_out or ()))),
+    )
 
 
 def _with_profiles(found: events.Events, known: Profiles | None, timelines: pa.Table) -> events.Events:

@@ -94,6 +94,17 @@ class KubeflowParams(Section):
     service_account: str | None = Field(
         None, description="Kubernetes service account of the steps; null: Kubeflow's own"
     )
+    trainer_workers: int = Field(
+        1,
+        ge=1,
+        description="pods that fit together, each with the CPU, memory and accelerator of the step trainer; "
+        "from 2 on the step makes a TFJob of them (docs/kubernetes.md) and itself has what `default` has",
+    )
+    trainer_dir: _Folder | None = Field(
+        None,
+        description="folder on one of `volumes`, ReadWriteMany, for the workers' checkpoints and export; "
+        "null: training, below artifacts_dir",
+    )
 
     @pydantic.model_validator(mode="after")
     def _check_places(self) -> KubeflowParams:
@@ -107,6 +118,7 @@ class KubeflowParams(Section):
             ("artifacts_dir", self.artifacts_dir),
             ("data", self.data),
             ("push_to", self.push_to),
+            ("trainer_dir", self.trainer_dir),
         ):
             if place is None or "://" in place:
                 continue
@@ -118,6 +130,10 @@ class KubeflowParams(Section):
                     f"{name} = {place}: lies on no volume, so what a step writes there is gone with its "
                     f"container; volumes mounts: {mounts}"
                 )
+        if self.trainer_workers > 1 and self.trainer_dir is None and self.artifacts_dir is None:
+            raise ValueError(
+                f"trainer_workers = {self.trainer_workers}: they must meet on a volume; give trainer_dir"
+            )
         for step in self.accelerators:
             if step not in self.accelerator:
                 raise ValueError(f"accelerators.{step}: accelerator says nothing of {step}")

@@ -25,6 +25,7 @@ from tfx.orchestration.pipeline import Pipeline
 from components import contract
 from components.example_gen.component import ExampleGen
 from components.example_gen.executor import DATA_PATH
+from components.trainer.job import JobParams
 from pipeline.config import Config
 from pipeline.dag import LATEST, Launch, create_pipeline
 from pipeline.errors import ConfigError
@@ -41,6 +42,7 @@ PUSH_TO = "push_to"
 MAX_STEPS = "max_steps"
 
 FIND_DATA = "find-data"
+_TRAINERS = ("trainer", "final-trainer")
 # They read or write the folder of pushed models, which no cache key covers: a baseline
 # from the cache may be one that another model has replaced since.
 _NEVER_CACHED = ("baseline", "pusher")
@@ -69,6 +71,7 @@ def compile_pipeline(config: Config) -> Documents:
             fingerprint=RuntimeParameter(FINGERPRINT, str),
             push_to=RuntimeParameter(PUSH_TO, str),
             max_steps=RuntimeParameter(MAX_STEPS, int),
+            training_job=_training_job(params),
         ),
     )
     spec = _renamed(_tfx_spec(pipeline, params))
@@ -223,7 +226,8 @@ def _add_resources(spec: dict[str, Any], params: KubeflowParams) -> None:
             if _hyphens(step) not in tasks and step != DEFAULT:
                 names = ", ".join(sorted(tasks))
                 raise ConfigError(f"kubeflow.{key}.{step}: there is no such step; the steps are {names}")
-    for name, step in tasks.items():
+    for task_name, step in tasks.items():
+        container, name = _container(spec, step), _sized_as(task_name, params)
         cpu, memory = _of(name, params.cpu), _of(name, params.memory_gib)
         resources: dict[str, Any] = {}
         for bound in ("Limit", "Request"):
@@ -244,11 +248,50 @@ def _add_resources(spec: dict[str, Any], params: KubeflowParams) -> None:
                 "resourceType": kind,
                 "resourceCount": str(count),
             }
-        container = _container(spec, step)
         if resources:
             container["resources"] = resources
         if params.env:
             container["env"] = [{"name": key, "value": value} for key, value in sorted(params.env.items())]
+
+
+def _sized_as(step: str, params: KubeflowParams) -> str:
+    """A trainer that only waits for its workers needs little: what it is given is theirs."""
+    return DEFAULT if params.trainer_workers > 1 and step in _TRAINERS else step
+
+
+def _training_job(params: KubeflowParams) -> JobParams | None:
+    """The workers of a fit; None: the step's own pod.
+
+    Raises:
+      ConfigError: what a worker is limited to is not said.
+    """
+    if params.trainer_workers == 1:
+        return None
+    [step, *_] = _TRAINERS
+    cpu, memory = _of(step, params.cpu), _of(step, params.memory_gib)
+    if cpu is None or memory is None:
+        raise ConfigError(
+            "kubeflow.trainer_workers: kubeflow.cpu and memory_gib must say what each worker gets"
+        )
+    if (_of(step, params.accelerators) or 1) > 1:
+        raise ConfigError(
+            f"kubeflow.accelerators.{step}: a worker uses one at most; raise kubeflow.trainer_workers instead"
+        )
+    accelerator = _of(step, params.accelerator)
+    return JobParams(
+        workers=params.trainer_workers,
+        image=params.image,
+        image_pull_policy=params.image_pull_policy,
+        volumes=params.volumes,
+        folder=params.trainer_dir or f"{params.artifacts_dir}/training",
+        namespace=params.namespace,
+        cpu=cpu,
+        memory_gib=memory,
+        accelerator=accelerator,
+        node_selector=params.node_selector if accelerator else {},
+        env=params.env,
+        secret_env=params.secret_env,
+    )
 
 
 def _of(step: str, values: Mapping[str, Any]) -> Any:
@@ -282,7 +325,7 @@ def _platform(spec: dict[str, Any], params: KubeflowParams) -> dict[str, Any]:
                 }
                 for variable, secret in sorted(params.secret_env.items())
             ]
-        if params.node_selector and _of(name, params.accelerator) is not None:
+        if params.node_selector and _of(_sized_as(name, params), params.accelerator) is not None:
             config["nodeSelector"] = {"labels": dict(params.node_selector)}
         label = spec["components"][step["componentRef"]["name"]]["executorLabel"]
         executors[label] = config

@@ -158,7 +158,7 @@ def test_the_page_names_folders_that_exist_and_all_overlays() -> None:
     page = (REPOSITORY / "docs" / "kubernetes.md").read_text()
     applied = set(re.findall(r"kubectl apply -k ([\w/-]+)", page))
     assert {path for path in applied if not (REPOSITORY / path / "kustomization.yaml").is_file()} == set()
-    assert {f"kubernetes/{name}" for name in overlays() if name not in ("base", "training")} <= applied
+    assert {f"kubernetes/{name}" for name in overlays() if name != "base"} <= applied
     assert {
         path for path in re.findall(r"`(tests/[\w/.]+)", page) if not (REPOSITORY / path).exists()
     } == set()

@@ -12,6 +12,7 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.orchestration.pipeline import Pipeline
 
+from components.trainer.job import JOB, JobParams
 from pipeline import cli
 from pipeline.config_file import load
 from pipeline.dag import Launch, create_pipeline
@@ -198,6 +199,37 @@ def test_resources_of_a_step(plain: Documents, full: Documents) -> None:
     assert containers(plain)["trainer"]["resources"]["resourceMemoryLimit"] == "8192Mi"
 
 
+def test_several_workers_get_what_the_trainer_was_given() -> None:
+    """Both fits become training jobs; the step itself only waits."""
+    documents = compile_pipeline(
+        load(
+            None, [*KNOBS, "kubeflow.trainer_workers=3", "kubeflow.accelerators={}", "kubeflow.namespace=ns"]
+        )
+    )
+    assert problems([documents.pipeline, documents.platform]) == []
+    for name in ("trainer", "final-trainer"):
+        properties = tasks(documents)[name]["inputs"]["parameters"]
+        assert properties["run_fn"]["runtimeValue"]["constant"] == "components.trainer.job.run_fn"
+        config = json.loads(properties["custom_config"]["runtimeValue"]["constant"])
+        made = JobParams.from_json(config[JOB])
+        assert (made.workers, made.cpu, made.memory_gib) == (3, 0.5, 12.5)
+        assert (made.accelerator, made.node_selector) == ("nvidia.com/gpu", {"pool": "gpu"})
+        assert (made.image, made.image_pull_policy) == ("registry.example/marquee:7", "Always")
+        assert made.volumes == {"claim": "/mnt/marquee"}
+        assert (made.folder, made.namespace) == ("/mnt/marquee/artifacts/training", "ns")
+        assert (made.env, made.secret_env) == ({"TZ": "UTC"}, {"AWS_SECRET_ACCESS_KEY": "s3-keys/secret"})
+        resources = containers(documents)[name]["resources"]
+        assert "accelerator" not in resources
+        assert resources == containers(documents)["index"]["resources"]  # those of `default`
+        assert "nodeSelector" not in kubernetes(documents)[name]
+
+
+def test_one_worker_is_the_step_itself(full: Documents) -> None:
+    properties = tasks(full)["trainer"]["inputs"]["parameters"]
+    assert properties["run_fn"]["runtimeValue"]["constant"] == "components.trainer.run.run_fn"
+    assert JOB not in json.loads(properties["custom_config"]["runtimeValue"]["constant"])
+
+
 def test_retries_of_a_step(full: Documents) -> None:
     for task in tasks(full).values():
         assert task["retryPolicy"] == {
@@ -242,6 +274,22 @@ def test_a_config_that_kubeflow_cannot_run_is_explained(override: str, words: st
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
+        (["kubeflow.cpu={index: 2}"], "trainer_workers: kubeflow.cpu and memory_gib must say"),
+        (
+            ["kubeflow.accelerator={trainer: nvidia.com/gpu}", "kubeflow.accelerators={trainer: 2}"],
+            "accelerators.trainer: a worker uses one at most; raise kubeflow.trainer_workers",
+        ),
+    ],
+)
+def test_workers_that_cannot_be_made_are_explained(overrides: list[str], words: str) -> None:
+    several = ["kubeflow.volumes={c: /mnt/a}", "kubeflow.artifacts_dir=/mnt/a", "kubeflow.trainer_workers=2"]
+    with pytest.raises(ConfigError, match=words):
+        compile_pipeline(load(None, [*several, *overrides]))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
         (
             ["kubeflow.pipeline_root=/mnt/x"],
             "takes gs://, s3://, minio:// only",
@@ -257,6 +305,8 @@ def test_a_config_that_kubeflow_cannot_run_is_explained(override: str, words: st
         (["kubeflow.secret_env={A: hunter2}"], r"kubeflow.secret_env\[A\] = 'hunter2'"),
         (["kubeflow.cpu={trainer: 0}"], r"kubeflow.cpu\[trainer\] = 0"),
         (["kubeflow.volumes={c: mnt}"], r"kubeflow.volumes\[c\] = 'mnt'"),
+        (["kubeflow.trainer_workers=2"], "trainer_workers = 2: they must meet on a volume; give trainer_dir"),
+        (["kubeflow.trainer_dir=/mnt/x"], "trainer_dir = /mnt/x: lies on no volume"),
     ],
 )
 def test_a_wrong_knob_is_explained(overrides: list[str], words: str) -> None:

@@ -1,0 +1,75 @@
+"""Batch after batch through the step, so that an interrupted fit can go on as if it had not been."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+
+import tensorflow as tf
+
+from components.trainer import workers
+
+Step = Callable[..., dict[str, tf.Tensor]]
+
+
+class Course:
+    """The steps of a fit, epoch by epoch.
+
+    One that cannot be interrupted draws on from epoch to epoch: the order of the batches from the
+    data set's own state, dropout and negatives from that of TensorFlow's random operations. That
+    state cannot be saved. One with checkpoints begins it anew from the seed and the place it is at: the
+    order at each epoch, the rest at each checkpoint, where the step's graph is therefore built anew
+    (seconds). Each worker draws its own dropout and negatives.
+
+    Args:
+      batches: seed -> one epoch, in another order each time it is run through.
+      new_step: -> a step on one batch, the losses by name.
+      seed: of the fit.
+      every: steps between checkpoints, 0: an epoch; None: without any.
+    """
+
+    def __init__(
+        self,
+        batches: Callable[[int], tf.data.Dataset],
+        new_step: Callable[[], Step],
+        seed: int,
+        every: int | None,
+    ) -> None:
+        self._batches, self._new_step = batches, new_step
+        self._seed, self._every = seed, every
+        self._dataset = batches(seed)
+        self.steps = int(self._dataset.cardinality())
+        if every is None:
+            if workers.count() > 1:
+                _begin_anew(seed)
+            self._step = new_step()
+
+    def checkpoint_after(self, step: int) -> bool:
+        """Whether one is due after this many steps of an epoch that goes on."""
+        return self._every is not None and self._every > 0 and step % self._every == 0
+
+    def run(self, epoch: int, first: int, end: int) -> Iterator[dict[str, tf.Tensor]]:
+        """The losses of steps `first` to `end` (exclusive) of an epoch, 1-based."""
+        if self._every is None:
+            whole = end - first == self.steps
+            for batch in self._dataset if whole else self._dataset.take(end):
+                yield self._step(*batch)
+            return
+        tf.random.set_seed(self._seed)
+        # The order of an epoch is the same wherever it is taken up, and on all workers.
+        dataset = self._batches(_mixed(self._seed, epoch))
+        step = None
+        for i, batch in enumerate(dataset.skip(first).take(end - first), first):
+            if step is None or self.checkpoint_after(i):
+                _begin_anew(self._seed, epoch, i)
+                step = self._new_step()
+            yield step(*batch)
+
+
+def _begin_anew(*place: int) -> None:
+    """What random operations that are built from now on draw follows from `place` and the worker alone."""
+    tf.random.set_seed(_mixed(*place, workers.number()))
+
+
+def _mixed(*numbers: int) -> int:
+    return zlib.crc32(repr(numbers).encode()) >> 1
