@@ -75,15 +75,10 @@ def run(fit: Fit) -> None:
     import tensorflow as tf
 
     from components.trainer import run as trainer
-    from components.trainer.params import TrainerParams
 
     with strategy.scope(), tempfile.TemporaryDirectory() as thrown_away:
-        count, params = workers.count(), TrainerParams.from_json(fit.custom_config[trainer.TRAINER_PARAMS])
-        if params.batch_size < count:
-            raise ValueError(
-                f"trainer.batch_size = {params.batch_size} cannot be spread over {count} workers"
-            )
-        _log.info("worker %d of %d", workers.number() + 1, count)
+        _check(fit.custom_config, workers.count())
+        _log.info("worker %d of %d", workers.number() + 1, workers.count())
         own = fit
         if not workers.is_chief():
             own = dataclasses.replace(
@@ -96,6 +91,26 @@ def run(fit: Fit) -> None:
             if not workers.is_chief():
                 raise  # the chief may need another try at writing, for which all must be there
             _log.exception("a worker was lost after all was written")
+
+
+def _check(config: dict[str, Any], count: int) -> None:
+    """
+    Raises:
+      ValueError: so many workers cannot share the batches.
+    """
+    from components.model.params import ModelParams
+    from components.trainer import run as trainer
+    from components.trainer.params import TrainerParams
+
+    params = TrainerParams.from_json(config[trainer.TRAINER_PARAMS])
+    by_sequence = ModelParams.from_json(config[trainer.MODEL_PARAMS]).query_encoder == "transformer"
+    if params.batch_size < count or (by_sequence and params.sequence_batch < count):
+        raise ValueError(
+            f"trainer.batch_size = {params.batch_size}, sequence_batch = {params.sequence_batch}: cannot be "
+            f"spread over {count} workers"
+        )
+    if count > 1 and by_sequence and not params.uniform_negatives:
+        raise ValueError("trainer.uniform_negatives = 0: a transformer learns from drawn negatives alone")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
