@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from components import contract, storage
-from components.index.catalogue import byte_strings, dense_strings
+from components.example_gen.dense import byte_strings, movie_inputs
+from components.features import MOVIELENS, FeatureSpec
 from components.leaderboard.split import Catalogue, Queries
 
 # What a request gives, by input name; what it leaves out is neutral.
@@ -24,9 +25,13 @@ class Asked:
     Args:
       model_dir: of any of the pushed models.
       catalogue: what it carries (`log.read`).
+      specs: the features of its movies.
     """
 
-    def __init__(self, model_dir: str, catalogue: Catalogue) -> None:
+    def __init__(
+        self, model_dir: str, catalogue: Catalogue, specs: Sequence[FeatureSpec] = MOVIELENS
+    ) -> None:
+        self._specs = specs
         info = json.loads(
             storage.read_text(storage.join(model_dir, contract.ASSETS_EXTRA, contract.INDEX_INFO))
         )
@@ -96,17 +101,20 @@ class Asked:
           rows: int[n].
           **instead: a value that stands for every movie's own, by input name.
         """
-        table = self.catalogue.table.take(rows)
-        columns: dict[str, Any] = {
-            contract.MOVIE_ID: byte_strings(table[contract.MOVIE_ID]),
-            contract.YEAR: table[contract.YEAR].to_pylist(),
-            contract.GENRES: dense_strings(table[contract.GENRES]).tolist(),
-            contract.TAGS: dense_strings(table[contract.TAGS]).tolist(),
-            contract.RATING_COUNT: table[contract.RATING_COUNT].to_pylist(),
-        }
-        columns |= {name: [value] * len(rows) for name, value in instead.items()}
-        requests = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-        return self.ask(contract.EMBED_MOVIE, requests)[contract.EMBEDDING]
+        given = movie_inputs(self.catalogue.table.take(rows), self._specs)
+        for name, value in instead.items():
+            one = (value or [contract.PAD_ID]) if given[name].ndim == 2 else value
+            given[name] = np.array([one] * len(rows), given[name].dtype)
+        embed = self._loaded.signatures[contract.EMBED_MOVIE]
+        types = embed.structured_input_signature[1]
+
+        def block(start: int) -> np.ndarray:
+            part = {name: values[start : start + _AT_ONCE] for name, values in given.items()}
+            inputs = {name: tf.constant(values, types[name].dtype) for name, values in part.items()}
+            vectors: np.ndarray = embed(**inputs)[contract.EMBEDDING].numpy()
+            return vectors
+
+        return np.concatenate([block(start) for start in range(0, len(rows), _AT_ONCE)])
 
     def unknown_id(self) -> bytes:
         """An id that no movie of the catalogue has."""

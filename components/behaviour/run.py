@@ -6,6 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 
+from components import feature_file
 from components.behaviour import cold_start, diversity, explanation, log, measured, new_movies, similar
 from components.behaviour.asked import Asked
 from components.leaderboard.comparison import Comparison
@@ -58,7 +59,7 @@ def measure(model_dir: str, timelines_uri: str, say: Callable[[str], None] = lam
       ValueError: the log is another one's, or too small for a measurement.
     """
     known = log.read(model_dir, timelines_uri)
-    asked = Asked(model_dir, known.catalogue)
+    asked = Asked(model_dir, known.catalogue, feature_file.read(timelines_uri).item)
     say(f"{len(known.queries):,} people with a relevant test movie, {known.catalogue.size:,} movies")
     say("new people")
     people = cold_start.measure(asked, known)
