@@ -26,7 +26,7 @@ MAX_STEPS_KEY = "max_steps"
 
 
 class Executor(tfx_executor.GenericExecutor):
-    """Adds the URIs of timelines and movies to what `run_fn` gets.
+    """Adds the URIs of timelines and movies and the hash of the sources to what `run_fn` gets.
 
     `_GetFnArgs` is private to TFX; TFX is pinned and a test covers the override.
     """

@@ -127,13 +127,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         _log.exception("the fit was interrupted")
         return _failed(
             "another worker was lost; start all of them again, and they go on from the last checkpoint "
-            f"({str(error).splitlines()[0]})",
+            f"({_reason(error)})",
             LOST_WORKER,
         )
     except Exception as error:  # noqa: BLE001 (whatever it is becomes the worker's exit code)
         _log.exception("the fit failed")
         return _failed(str(error), FAILED)
     return OK
+
+
+def _reason(error: Exception) -> str:
+    """Of TensorFlow's many lines the one that says it."""
+    lines = str(error).splitlines() or [repr(error)]
+    return next((line for line in lines if "abort" in line.lower()), lines[0])
 
 
 def _lost_worker_errors() -> tuple[type[Exception], ...]:

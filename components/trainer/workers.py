@@ -117,17 +117,16 @@ def gathered(rows: np.ndarray) -> np.ndarray:
     """The rows of all workers' matrices, float64[n, m], n >= 1, the chief's first; waits for all of them."""
     if count() == 1:
         return rows
-
-    @tf.function(autograph=False)
-    def gather(own: tf.Tensor) -> tf.Tensor:
-        return tf.distribute.get_strategy().run(
-            # An argument is on no device yet, as a gather wants it.
-            lambda x: tf.distribute.get_replica_context().all_gather(tf.identity(x), axis=0),
-            args=(own,),
-        )
-
-    found: np.ndarray = gather(tf.constant(rows, tf.float64)).numpy()
+    found: np.ndarray = _gather(tf.constant(rows, tf.float64)).numpy()
     return found
+
+
+@tf.function(autograph=False, input_signature=[tf.TensorSpec([None, None], tf.float64)])
+def _gather(own: tf.Tensor) -> tf.Tensor:
+    # An argument is on no device yet, as a gather wants it.
+    return tf.distribute.get_strategy().run(
+        lambda x: tf.distribute.get_replica_context().all_gather(tf.identity(x), axis=0), args=(own,)
+    )
 
 
 def of_chief(measure: Callable[[], dict[int, float]]) -> dict[int, float]:

@@ -72,7 +72,7 @@ def do(monkeypatch, inputs, outputs, properties):
 
     monkeypatch.setattr(tfx_executor.udf_utils, "get_fn", lambda properties, name: fits)
     lists = {key: [made] for key, made in inputs.items()}
-    executor.Executor().Do(lists, outputs, {**properties, contract.CODE_HASH: "ignored"})
+    executor.Executor().Do(lists, outputs, {**properties, contract.CODE_HASH: "of the sources"})
     return calls
 
 
@@ -91,6 +91,7 @@ def test_an_accepted_model_is_fitted_with_the_tested_run_at_hand(inputs, outputs
     (fn_args,) = do(monkeypatch, inputs, outputs, component(inputs, final=True).exec_properties)
     assert fn_args.custom_config[run.TESTED_RUN] == str(tmp_path / "run")
     assert fn_args.custom_config[run.TIMELINES] == str(tmp_path / "timelines")
+    assert fn_args.custom_config[run.CODE] == "of the sources"
     assert fn_args.model_run_dir == str(tmp_path / "final_run")
 
 

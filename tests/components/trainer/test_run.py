@@ -18,7 +18,8 @@ def test_a_final_fit_reads_train_alone_and_ends_with_the_tested_best_epoch(
     timelines = pushed_workspace.artifact("example_gen", "timelines")
     shutil.copytree(timelines / "Split-train", tmp_path / "timelines" / "Split-train")  # no eval, no test
     fit.FitResult(best_epoch=1, epochs=3, recall={10: 0.2}).write(str(tmp_path / "tested_run"))
-    params = TrainerParams(epochs=3, batch_size=1024, uniform_negatives=64)
+    checkpoints = tmp_path / "checkpoints"
+    params = TrainerParams(epochs=3, batch_size=1024, uniform_negatives=64, checkpoint_dir=str(checkpoints))
     run.run_fn(
         SimpleNamespace(
             transform_graph_path=str(pushed_workspace.artifact("transform", "transform_graph")),
@@ -36,5 +37,6 @@ def test_a_final_fit_reads_train_alone_and_ends_with_the_tested_best_epoch(
     )
     assert fitted_with == [params.model_copy(update={"max_steps": 10_000})]
     assert fit.FitResult.read(str(tmp_path / "run")) == fit.FitResult(best_epoch=1, epochs=1, recall={})
+    assert list(checkpoints.iterdir()) == []  # they were there, and the fit is done
     assert (tmp_path / "towers" / "saved_model.pb").is_file()
     assert (tmp_path / "towers" / contract.ASSETS_EXTRA / contract.WARM_START).is_file()
