@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run serve test test-long lint format bench bench-serving bench-ann bench-quality images lock clean
+.PHONY: help setup setup-dev run serve test test-long lint format bench bench-serving bench-ann bench-quality bench-behaviour images lock clean
 
 bin := .venv/bin
 ARGS ?=
@@ -53,6 +53,9 @@ bench-ann: setup-dev ## ScaNN as exported against exact search, faiss and hnswli
 
 bench-quality: setup-dev ## the two-tower against the other models of the leaderboard, hours (DATA=folder; ARGS=--large for time and memory)
 	@$(bin)/python benchmarks/quality.py $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+bench-behaviour: setup-dev ## the newest pushed model with new people and movies, explanations, diversity, similar movies
+	@$(bin)/python benchmarks/behaviour.py $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
 
 images: ## build the container images with podman or docker (BASE=image-with-python3.11, IMAGES, PREFIX, VERSION, ENGINE)
 	@BASE="$(BASE)" IMAGES="$(IMAGES)" PREFIX="$(PREFIX)" VERSION="$(VERSION)" ENGINE="$(ENGINE)" kubernetes/images/build.sh

@@ -76,7 +76,7 @@ def find(store: MetadataStore | None, pipeline: str, run_id: str, user_id: str) 
     Raises:
       NoTimelinesError: no run, or its artifacts are gone.
     """
-    uri = _timelines(store, pipeline, run_id)
+    uri = timelines_uri(store, pipeline, run_id)
     # A user with too few ratings to hold any back is in train alone.
     for split in (contract.TEST, contract.TRAIN):
         row = _row(uri, split, user_id)
@@ -85,7 +85,8 @@ def find(store: MetadataStore | None, pipeline: str, run_id: str, user_id: str) 
     return None
 
 
-def _timelines(store: MetadataStore | None, pipeline: str, run_id: str) -> str:
+def timelines_uri(store: MetadataStore | None, pipeline: str, run_id: str) -> str:
+    """Where the timelines of a run lie (arguments and errors as of `find`)."""
     from pipeline import runs
 
     found = runs.runs(store, pipeline) if store else []

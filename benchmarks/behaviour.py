@@ -1,0 +1,85 @@
+"""New people, new movies, explanations, diversity and similar movies, asked of the newest pushed model.
+
+    python benchmarks/behaviour.py [--config FILE] [--set KEY=VALUE] [--version N]
+
+Loads the pushed model that has not seen the test split, reads the timelines of the run that
+pushed it, prints tables, and writes behaviour.json (with bars) and behaviour.svg to
+benchmarks/out. Figures that need a sentence are explained in docs/behaviour.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks import report as bars_report
+
+if TYPE_CHECKING:
+    from components.behaviour import run
+
+
+def main() -> None:
+    from pipeline.commands.common import add_config_arguments, finite, load_config, open_store
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_config_arguments(parser)
+    parser.add_argument("--version", type=int, metavar="N", help="a version of `marquee status`")
+    parser.add_argument("--out", type=Path, default=bars_report.ROOT / "benchmarks" / "out", metavar="FOLDER")
+    args = parser.parse_args()
+
+    from components import contract
+    from components.behaviour import report, run
+    from pipeline.errors import MarqueeError
+    from pipeline.servable import choose
+    from pipeline.table import table
+    from pipeline.user_timeline import timelines_uri
+
+    config = load_config(args)
+    try:
+        version, _ = choose(config.serving_dir, contract.MODEL, args.version)
+        if version.unseen is None:
+            sys.exit(
+                f"version {version.number} lacks {contract.MODEL_TESTED}; the other models have seen test"
+            )
+        uri = timelines_uri(open_store(config), config.name, str(version.record.get("run", "")))
+        found = run.measure(version.unseen, uri, lambda line: print(f"... {line}", flush=True))
+    except (MarqueeError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    for title, header, rows in report.tables(found):
+        print(f"\n{title}\n{table(header, rows)}")
+    print()
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "behaviour.svg").write_text(report.svg(found))
+    figures = {"version": version.number, **report.as_dict(found)}
+    bars_report.write("behaviour", bars(found), finite(figures), args.out)
+
+
+def bars(found: run.Behaviour) -> list[bars_report.Bar]:
+    """Low ends of the intervals, and what must hold exactly."""
+    from components.behaviour import diversity, report
+
+    wanted = (
+        "new person, 3 genres", "new person, newest 1 liked", "new person, newest 5 liked",
+        "new person, genres against nothing", "new movie", "new movie among new ones",
+        "explanation, named movie taken out", "similar, in train", "similar, later",
+    )  # fmt: skip
+    compared = report.comparisons(found)
+    steps = [figures.mean(diversity.UNLIKENESS) for figures in found.diversity.values()]
+    return [
+        *(bars_report.at_least(f"{name}: low end", compared[name].low, 0.0) for name in wanted),
+        bars_report.at_least("explanation: same first movie", found.explanation.same_first, 0.99),
+        bars_report.at_least(
+            "diversity: least step of unlikeness",
+            min(b - a for a, b in itertools.pairwise(steps)),
+            0.0,
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    main()

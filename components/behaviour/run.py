@@ -1,0 +1,47 @@
+"""All measurements of one pushed model."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from components.behaviour import cold_start, diversity, explanation, log, new_movies, similar
+from components.behaviour.asked import Asked
+from components.leaderboard.ranking import UserMetrics
+
+
+@dataclasses.dataclass(frozen=True)
+class Behaviour:
+    """What was found; `diversity` by the request's `diversity`."""
+
+    cold_start: cold_start.ColdStart
+    new_movies: new_movies.NewMovies
+    explanation: explanation.Explanation
+    diversity: dict[float, UserMetrics]
+    similar: similar.Similar
+
+
+def measure(model_dir: str, timelines_uri: str, say: Callable[[str], None] = lambda _: None) -> Behaviour:
+    """Asks a pushed model.
+
+    Args:
+      model_dir: a SavedModel that has not seen the test split (`versions.Version.unseen`).
+      timelines_uri: of the run that made it.
+      say: told what comes next.
+
+    Raises:
+      ValueError: the log is another one's, or too small for a measurement.
+    """
+    known = log.read(model_dir, timelines_uri)
+    asked = Asked(model_dir, known.catalogue)
+    say(f"{len(known.queries):,} people with a relevant test movie, {known.catalogue.size:,} movies")
+    say("new people")
+    people = cold_start.measure(asked, known)
+    say("new movies")
+    movies = new_movies.measure(asked, known)
+    say("explanations")
+    reasons = explanation.measure(asked, known)
+    say("diversity")
+    curve = diversity.measure(asked, known)
+    say("similar movies")
+    return Behaviour(people, movies, reasons, curve, similar.measure(asked, known))
