@@ -28,8 +28,8 @@ def newest(likes: int) -> str:
     return f"newest {likes} liked"
 
 
-def oldest(likes: int) -> str:
-    return f"oldest {likes} liked"
+def favourites(likes: int) -> str:
+    return f"any {likes} liked, no dates"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,8 @@ class ColdStart:
     """The same people asked for with more and more known of them.
 
     Everything they have rated is kept out of every list, known to the model or not, so lists
-    differ by what is known and by nothing else.
+    differ by what is known and by nothing else. `favourites` are what a newcomer names: drawn
+    from all likes, with no time; `newest` are what a visitor has just liked.
 
     Attributes:
       users: how many: with max(LIKES) liked movies or more in the history, and at most as
@@ -55,8 +56,11 @@ class ColdStart:
         return compare(metric, [self.known[known]], [self.known[other]], other, None)
 
 
-def measure(asked: Asked, log: Log) -> ColdStart:
+def measure(asked: Asked, log: Log, seed: int = 5) -> ColdStart:
     """
+    Args:
+      seed: of the draw of favourites.
+
     Raises:
       ValueError: nobody has as many liked movies.
     """
@@ -84,8 +88,10 @@ def measure(asked: Asked, log: Log) -> ColdStart:
 
     known = {POPULARITY: measured.popularity(queries.history, relevant), NOTHING: ask(none)}
     known[GENRES] = ask(none, tastes(likes, asked.catalogue))
+    undated = dataclasses.replace(likes, timestamps=np.zeros_like(likes.timestamps))
+    place = _drawn_order(likes, np.random.default_rng(seed))
     for count in LIKES:
-        known[oldest(count)] = ask(likes.where(_ages_from_start(likes) < count))
+        known[favourites(count)] = ask(undated.where(place < count))
     for count in LIKES:
         known[newest(count)] = ask(likes.where(likes.ages < count))
     known[EVERYTHING] = ask(queries.history)
@@ -111,6 +117,9 @@ def tastes(likes: Histories, catalogue: Catalogue) -> list[Request]:
     return found
 
 
-def _ages_from_start(lists: Histories) -> np.ndarray:
-    """int64[E]: how many events come before each in its list."""
-    return np.arange(len(lists.rows)) - np.repeat(lists.offsets[:-1], lists.lengths)
+def _drawn_order(lists: Histories, rng: np.random.Generator) -> np.ndarray:
+    """int64[E]: each event's place, from 0, in an order of its list that is drawn."""
+    order = np.lexsort((rng.random(len(lists.rows)), lists.owner))
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order)) - np.repeat(lists.offsets[:-1], lists.lengths)
+    return place

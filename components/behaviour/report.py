@@ -26,7 +26,7 @@ def comparisons(found: Behaviour) -> dict[str, Comparison]:
     people, movies, near = found.cold_start, found.new_movies, found.similar
     known = [
         cold_start.GENRES,
-        *(name(n) for name in (cold_start.oldest, cold_start.newest) for n in cold_start.LIKES),
+        *(name(n) for name in (cold_start.favourites, cold_start.newest) for n in cold_start.LIKES),
     ]
     tastes = people.above(cold_start.GENRES, cold_start.NOTHING, measured.RECALL_20)
     named = found.explanation.falls_further(explanation.RANDOM)

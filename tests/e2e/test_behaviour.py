@@ -1,0 +1,106 @@
+"""New people, new movies, explanations, diversity and similar movies of a really pushed model.
+
+One run of benchmarks/behaviour.py measures them all. An interval is of 95 % and paired.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+
+import pytest
+from workspace import REPOSITORY
+
+from components.behaviour import cold_start, diversity, explanation, measured, new_movies, similar
+
+
+@pytest.fixture(scope="module")
+def folder(pushed_workspace, tmp_path_factory):
+    out = tmp_path_factory.mktemp("behaviour")
+    command = [
+        "benchmarks/behaviour.py",
+        "--set",
+        f"artifacts={pushed_workspace.artifacts}",
+        "--out",
+        str(out),
+    ]
+    done = subprocess.run(
+        [sys.executable, *command], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (out / "printed").write_text(done.stdout)
+    return out
+
+
+@pytest.fixture(scope="module")
+def found(folder):
+    return json.loads((folder / "behaviour.json").read_text())
+
+
+def higher(found, name):
+    return found["comparisons"][name]["verdict"] == "higher"
+
+
+def test_the_more_likes_the_better_and_few_are_enough_to_beat_popularity(found):
+    known = {name: of[measured.RECALL_20] for name, of in found["cold_start"]["known"].items()}
+    newest = [known[cold_start.newest(likes)] for likes in cold_start.LIKES]
+    assert newest[-1] > newest[1] > newest[0]
+    assert known[cold_start.favourites(10)] > known[cold_start.favourites(1)]
+    for name in (cold_start.newest(3), cold_start.newest(5), cold_start.newest(10)):
+        assert higher(found, f"new person, {name}")
+
+
+def test_tastes_alone_say_more_than_nothing(found):
+    assert higher(found, "new person, genres against nothing")
+
+
+def test_a_new_movie_is_placed_by_its_content(found):
+    """Above where popularity leaves it, and among new movies nearer to those who will like it."""
+    assert higher(found, "new movie")
+    assert higher(found, "new movie among new ones")
+    told = found["new_movies"]["hidden"]
+    assert told[new_movies.OWN][new_movies.PERCENTILE] > told[new_movies.CONTENT][new_movies.PERCENTILE]
+
+
+def test_explanations_are_leave_one_out(found):
+    agreement = found["explanation"]
+    assert agreement["same_first"] > 0.98 and agreement["same_five"] > 0.98 and agreement["tau"] > 0.98
+    assert agreement["largest_error"] < 1e-3
+
+
+def test_a_recommendation_falls_without_the_movie_that_explains_it(found):
+    assert higher(found, "explanation, named movie taken out")
+    fall = {name: of[explanation.FALL] for name, of in found["explanation"]["fall"].items()}
+    assert fall[explanation.NAMED] > fall[explanation.NEWEST]
+
+
+def test_diversity_makes_lists_unlike_at_the_price_of_relevance(found):
+    curve = [found["diversity"][str(value)] for value in diversity.VALUES]
+    steps = itertools.pairwise(point[diversity.UNLIKENESS] for point in curve)
+    assert all(after > before for before, after in steps)
+    assert curve[-1][diversity.GENRES] > curve[0][diversity.GENRES]
+    assert curve[-1][measured.RECALL_10] < curve[0][measured.RECALL_10]
+
+
+def test_neighbours_share_the_audience_beyond_the_genre(found):
+    assert higher(found, "similar, in train") and higher(found, "similar, later")
+    lists = found["similar"]["lists"]
+    assert lists[similar.NEIGHBOURS][similar.LIFT] > lists[similar.GENRES][similar.LIFT]
+    assert lists[similar.GENRES][similar.LIFT] > lists[similar.RANDOM][similar.LIFT]
+
+
+def test_the_report_is_a_table_bars_and_a_plot(folder, found):
+    printed = (folder / "printed").read_text()
+    for name, value in found["cold_start"]["known"].items():
+        (line,) = [line for line in printed.splitlines() if line.startswith(f"{name} ")]
+        assert f"{value[measured.RECALL_20]:.4f}" in line
+    assert len(found["bars"]) == 11
+    for bar in found["bars"]:
+        assert bar["ok"] == (bar["value"] >= bar["bound"]) and bar["name"] in printed
+    texts = [node.text for node in ET.parse(folder / "behaviour.svg").iter() if node.tag.endswith("text")]
+    assert set(found["cold_start"]["known"]) | set(found["similar"]["lists"]) <= set(texts)
+    points = [text for text in texts if text.startswith(tuple(f"{value:g}: " for value in diversity.VALUES))]
+    assert len(points) == len(diversity.VALUES)
