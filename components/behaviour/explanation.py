@@ -66,11 +66,11 @@ def measure(asked: Asked, log: Log, people: int = 100, seed: int = 5) -> Explana
       ValueError: nobody's history can be left out movie by movie.
     """
     distinct = np.array([len(np.unique(rows)) for rows in _split(log)])
-    able = np.flatnonzero((distinct > 2) & (log.queries.history.lengths <= _MOST_EVENTS))
+    short = log.queries.history.lengths <= _MOST_EVENTS
+    able = np.flatnonzero((distinct > 2) & short & (log.catalogue.size - distinct >= _MOVIES))
     if not len(able):
         raise ValueError(f"nobody in test has between 3 movies and {_MOST_EVENTS} events in the history")
-    rng = np.random.default_rng(seed)
-    users = np.sort(rng.choice(able, min(people, len(able)), replace=False))
+    users = np.random.default_rng(seed).choice(able, min(people, len(able)), replace=False)
     requests = asked.requests(log.queries.take(users))
     recommended = asked.recommended(requests, _MOVIES)
     answer = asked.ask(
@@ -87,7 +87,7 @@ def measure(asked: Asked, log: Log, people: int = 100, seed: int = 5) -> Explana
     ):
         honest = leave_one_out(asked, request, movies, rows)
         found.append(
-            [_agreement(asked, honest, place, names[place], weights[place], rng) for place in range(_MOVIES)]
+            [_agreement(asked, honest, place, names[place], weights[place]) for place in range(_MOVIES)]
         )
     table = {key: np.array([[case[key] for case in person] for person in found]) for key in found[0][0]}
     return Explanation(
@@ -147,7 +147,6 @@ def _agreement(
     place: int,
     names: np.ndarray,
     weights: np.ndarray,
-    rng: np.random.Generator,
 ) -> dict[str, float]:
     """One recommendation: what `explain` says, held against leave-one-out."""
     truth, fall = honest.weights[:, place], honest.fall[:, place]

@@ -42,12 +42,15 @@ def read(model_dir: str, timelines_uri: str) -> Log:
     """The catalogue that a SavedModel carries, and the timelines of the run that made it.
 
     Raises:
-      ValueError: the timelines are another run's, or nobody in test has a relevant target.
+      ValueError: the catalogue is not an index's, the timelines are another run's, or nobody in
+        test has a relevant target.
     """
     with storage.open_binary(
         storage.join(model_dir, contract.ASSETS_EXTRA, contract.CATALOGUE), "rb"
     ) as file:
         catalogue = Catalogue.of(pq.read_table(file))
+    if (np.diff(catalogue.table[contract.RATING_COUNT].to_numpy()) > 0).any():
+        raise ValueError(f"the catalogue of {model_dir} is not in the order of its movies' ratings")
     ids = [id_.encode() for id_ in catalogue.ids]
     train = events.history_events(read_timelines(timelines_uri, contract.TRAIN), ids)
     test = read_timelines(timelines_uri, contract.TEST)

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 from components.behaviour import cold_start, diversity, explanation, measured, new_movies, similar
 from components.behaviour.run import Behaviour
-from components.leaderboard.comparison import Comparison
 
 # (title, header, rows)
 Table = tuple[str, list[str], list[list[str]]]
@@ -19,26 +18,6 @@ _WIDTH, _HEIGHT, _LEFT, _LINE = 380, 250, 150, 15
 
 class _Figures(Protocol):
     def mean(self, metric: str) -> float: ...
-
-
-def comparisons(found: Behaviour) -> dict[str, Comparison]:
-    """What each part is held against, paired over the same people or movies; 95 % intervals."""
-    people, movies, near = found.cold_start, found.new_movies, found.similar
-    known = [
-        cold_start.GENRES,
-        *(name(n) for name in (cold_start.favourites, cold_start.newest) for n in cold_start.LIKES),
-    ]
-    tastes = people.above(cold_start.GENRES, cold_start.NOTHING, measured.RECALL_20)
-    named = found.explanation.falls_further(explanation.RANDOM)
-    return {
-        **{f"new person, {name}": people.above_popularity(name, measured.RECALL_20) for name in known},
-        "new person, genres against nothing": tastes,
-        "new movie": movies.above_popularity(new_movies.PERCENTILE),
-        "new movie among new ones": movies.above_chance(new_movies.AMONG_NEW),
-        "explanation, named movie taken out": named,
-        "similar, in train": near.above(similar.GENRES, similar.LIFT),
-        "similar, later": near.above(similar.GENRES, similar.LATER),
-    }
 
 
 def tables(found: Behaviour) -> list[Table]:
@@ -79,7 +58,7 @@ def tables(found: Behaviour) -> list[Table]:
     ]
     text = [
         [name, f"{c.difference:+.4f}", f"[{c.low:+.4f}, {c.high:+.4f}]", c.metric, c.other, c.verdict]
-        for name, c in comparisons(found).items()
+        for name, c in found.comparisons.items()
     ]
     header = ["difference", "mean", "95 % of resamples", "of", "against", "verdict"]
     return [*parts, ("what it is held against", header, text)]
@@ -126,7 +105,7 @@ def as_dict(found: Behaviour) -> dict[str, Any]:
             "ratings": near.ratings,
         },
         "comparisons": {
-            name: {**dataclasses.asdict(c), "verdict": c.verdict} for name, c in comparisons(found).items()
+            name: {**dataclasses.asdict(c), "verdict": c.verdict} for name, c in found.comparisons.items()
         },
     }
 

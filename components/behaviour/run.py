@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
-from components.behaviour import cold_start, diversity, explanation, log, new_movies, similar
+from components.behaviour import cold_start, diversity, explanation, log, measured, new_movies, similar
 from components.behaviour.asked import Asked
+from components.leaderboard.comparison import Comparison
 from components.leaderboard.ranking import UserMetrics
 
 
@@ -19,6 +21,29 @@ class Behaviour:
     explanation: explanation.Explanation
     diversity: dict[float, UserMetrics]
     similar: similar.Similar
+
+    @functools.cached_property
+    def comparisons(self) -> dict[str, Comparison]:
+        """What each part is held against, paired over the same people or movies; 95 % intervals."""
+        people, movies, near = self.cold_start, self.new_movies, self.similar
+        known = [
+            cold_start.GENRES,
+            *(name(n) for name in (cold_start.favourites, cold_start.newest) for n in cold_start.LIKES),
+        ]
+        tastes = people.above(cold_start.GENRES, cold_start.NOTHING, measured.RECALL_20)
+        named = self.explanation.falls_further(explanation.RANDOM)
+        return {
+            **{f"new person, {name}": people.above_popularity(name, measured.RECALL_20) for name in known},
+            "new person, genres against nothing": tastes,
+            "new movie": movies.above_popularity(new_movies.PERCENTILE),
+            "new movie among new ones": movies.above_chance(new_movies.AMONG_NEW),
+            "explanation, named movie taken out": named,
+            **{
+                f"similar, {metric}, {other}": near.above(other, metric)
+                for metric in similar.METRICS
+                for other in (similar.MATCHED, similar.GENRES)
+            },
+        }
 
 
 def measure(model_dir: str, timelines_uri: str, say: Callable[[str], None] = lambda _: None) -> Behaviour:

@@ -16,6 +16,7 @@ from components.leaderboard.comparison import Comparison, compare
 from components.leaderboard.split import Histories
 
 NEIGHBOURS: Final = "similar"
+MATCHED: Final = "as like by genre"
 GENRES: Final = "same genres"
 RANDOM: Final = "any movies"
 LIFT: Final = "lift in train"
@@ -41,7 +42,8 @@ class Similar:
 
     Attributes:
       anchors: movies with at least `least` train ratings.
-      lists: NEIGHBOURS (`similar`), GENRES and RANDOM (see `drawn`) -> LIFT and LATER.
+      lists: NEIGHBOURS (`similar`), MATCHED (`as_like`), GENRES and RANDOM (`drawn`) -> LIFT and
+        LATER.
       ratings: the same -> mean train ratings of the movies listed.
       least: see `measure`.
     """
@@ -71,16 +73,20 @@ def measure(asked: Asked, log: Log, least: int = 20, seed: int = 5) -> Similar:
     requests = [{contract.MOVIE_ID: id_, contract.K: _K} for id_ in asked.names(anchors)]
     neighbours = asked.rows(asked.ask(contract.SIMILAR, requests)[contract.MOVIE_IDS][:, :_K])
     genres = log.catalogue.genres
-    lists = {
-        NEIGHBOURS: neighbours,
-        GENRES: np.array([drawn(a, genre_likeness(genres, a), counts, rng) for a in anchors.tolist()]),
-        RANDOM: np.array([drawn(a, np.zeros(len(counts)), counts, rng) for a in anchors.tolist()]),
-    }
+    none = np.zeros(len(counts))
+    lists: dict[str, list[np.ndarray]] = {name: [] for name in (NEIGHBOURS, MATCHED, GENRES, RANDOM)}
+    for anchor, near in zip(anchors.tolist(), neighbours, strict=True):
+        likeness = genre_likeness(genres, anchor)
+        lists[NEIGHBOURS].append(near)
+        lists[MATCHED].append(as_like(anchor, near, likeness, counts, rng))
+        lists[GENRES].append(drawn(anchor, likeness, counts, rng))
+        lists[RANDOM].append(drawn(anchor, none, counts, rng))
+    listed = {name: np.array(rows) for name, rows in lists.items()}
     size = log.catalogue.size
     train = _once(log.train, size)
     before, after = _once(log.queries.history, size), _once(log.targets, size)
     found = {}
-    for name, rows in lists.items():
+    for name, rows in listed.items():
         together, expected = co_rated(train, anchors, rows)
         went_on, expected_to = went_on_to(before, after, anchors, rows)
         found[name] = Ratios(
@@ -88,7 +94,7 @@ def measure(asked: Asked, log: Log, least: int = 20, seed: int = 5) -> Similar:
             {LIFT: together / expected, LATER: went_on},
             {LIFT: np.ones(len(anchors)), LATER: expected_to},
         )
-    ratings = {name: float(counts[rows[rows >= 0]].mean()) for name, rows in lists.items()}
+    ratings = {name: float(counts[rows[rows >= 0]].mean()) for name, rows in listed.items()}
     return Similar(len(anchors), found, ratings, least)
 
 
@@ -99,22 +105,52 @@ def genre_likeness(genres: sp.csr_matrix, movie: int) -> np.ndarray:
     return np.asarray(shared / np.maximum(sizes + sizes[movie] - shared, 1), np.float64)
 
 
+def as_like(
+    movie: int, neighbours: np.ndarray, likeness: np.ndarray, counts: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """int64[K]: for each neighbour a rated movie of the same likeness, or the nearest left.
+
+    Of equally near ones it is drawn in proportion to ratings, and may be the neighbour itself.
+    Neighbours that are no better than their genres are no better than these.
+
+    Args:
+      neighbours: int[K], -1 past the end, where -1 is returned.
+      likeness: float[N], to `movie`.
+
+    Raises:
+      ValueError: fewer other movies have a rating than there are neighbours.
+    """
+    clock = _clock(movie, counts, len(neighbours), rng)
+    found = np.full(len(neighbours), -1)
+    free = np.isfinite(clock)
+    for place in np.flatnonzero(neighbours >= 0):
+        away = np.where(free, np.abs(likeness - likeness[neighbours[place]]), np.inf)
+        nearest = away <= away.min() + 1e-9
+        found[place] = np.argmin(np.where(nearest, clock, np.inf))
+        free[found[place]] = False
+    return found
+
+
 def drawn(movie: int, likeness: np.ndarray, counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """int64[10]: rated movies, the likest first; of equally like ones some drawn in proportion to ratings.
-
-    A rival as fair as genres can make it: it has no more genres in common to offer, and
-    is as well known as a movie somebody happens to have rated.
 
     Raises:
       ValueError: fewer than ten other movies have a rating.
     """
-    able = np.flatnonzero(counts > 0)
-    able = able[able != movie]
-    if len(able) < _K:
-        raise ValueError(f"only {len(able)} movies beside {movie} have a rating; expected {_K} or more")
-    # Exponential clocks (Efraimidis and Spirakis 2006): the first to ring.
-    clock = rng.exponential(size=len(able)) / counts[able]
-    return able[np.lexsort((clock, -likeness[able]))[:_K]]
+    clock = _clock(movie, counts, _K, rng)
+    return np.lexsort((clock, np.where(np.isfinite(clock), -likeness, np.inf)))[:_K]
+
+
+def _clock(movie: int, counts: np.ndarray, least: int, rng: np.random.Generator) -> np.ndarray:
+    """float64[N]: exponential clocks (Efraimidis and Spirakis 2006), of which the first to ring is taken.
+
+    Infinite for `movie` and for movies without a rating.
+    """
+    able = counts > 0
+    able[movie] = False
+    if able.sum() < least:
+        raise ValueError(f"only {able.sum()} movies beside {movie} have a rating; expected {least} or more")
+    return np.where(able, rng.exponential(size=len(counts)) / np.maximum(counts, 1), np.inf)
 
 
 def co_rated(rated: sp.csc_matrix, anchors: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -148,6 +148,15 @@ def test_a_rival_by_genre_is_as_like_as_can_be_and_drawn_by_ratings():
     )
     others = np.delete(np.arange(MOVIES), 5)
     assert np.corrcoef(often[others], counts[others])[0, 1] > 0.8
+    near = np.array([*rng.permutation(others)[:6], -1])
+    matched = similar.as_like(5, near, likeness, counts, rng)
+    assert matched[-1] == -1 and len(set(matched)) == 7 and 5 not in matched
+    taken: set[int] = set()
+    for neighbour, rival in zip(near[:-1], matched[:-1], strict=True):
+        able = [row for row in others if counts[row] > 0 and row not in taken]
+        nearest = min(abs(likeness[row] - likeness[neighbour]) for row in able)
+        assert abs(likeness[rival] - likeness[neighbour]) == pytest.approx(nearest) and rival in able
+        taken.add(rival)
     with pytest.raises(ValueError, match="only 9 movies beside 5"):
         similar.drawn(5, alike, np.arange(MOVIES) < 10, rng)
 
