@@ -26,6 +26,8 @@ AMONG_NEW: Final = "percentile among new ones"
 IN_FIRST_100: Final = "in the first 100"
 METRICS: Final = (PERCENTILE, AMONG_NEW, IN_FIRST_100)
 _FIRST: Final = 100
+# Equal vectors score alike but for the rounding of a cosine.
+_TIE: Final = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +114,7 @@ def _placed(asked: Asked, log: Log, vectors: dict[str, np.ndarray]) -> dict[str,
 
 def position(others: np.ndarray, own: float) -> tuple[float, float]:
     """(share of `others` below `own`, ties half; chance to be among the first 100, ties in any order)."""
-    above, tied = int((others > own).sum()), int((others == own).sum())
+    above, tied = int((others > own + _TIE).sum()), int((np.abs(others - own) <= _TIE).sum())
     below = len(others) - above - tied
     first = np.clip((_FIRST - above) / (tied + 1), 0.0, 1.0)
     return (below + tied / 2) / max(1, len(others)), float(first)

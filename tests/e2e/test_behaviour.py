@@ -78,7 +78,7 @@ def test_explanations_are_leave_one_out(found):
 def test_a_recommendation_falls_without_the_movie_that_explains_it(found):
     assert higher(found, "explanation, named movie taken out")
     fall = {name: of[explanation.FALL] for name, of in found["explanation"]["fall"].items()}
-    assert fall[explanation.NAMED] > fall[explanation.NEWEST]
+    assert fall[explanation.NAMED] > 5 * max(fall[explanation.RANDOM], fall[explanation.NEWEST])
 
 
 def test_diversity_makes_lists_unlike_at_the_price_of_relevance(found):
