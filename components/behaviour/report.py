@@ -41,7 +41,7 @@ def tables(found: Behaviour) -> list[Table]:
         (
             f"explanations: {why.recommendations} recommendations to {why.users} people, by leave-one-out",
             ["agreement", "value"],
-            [[name.replace("_", " "), f"{getattr(why, name):.4f}"] for name in agreement],
+            [[name.replace("_", " "), f"{getattr(why, name):.4g}"] for name in agreement],
         ),
         _table("explanations: taken out of the history", why.fall, (explanation.FALL,)),
         _table(
