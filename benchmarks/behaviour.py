@@ -34,19 +34,27 @@ def main() -> None:
 
     from components import contract
     from components.behaviour import report, run
+    from pipeline import runs
     from pipeline.errors import MarqueeError
     from pipeline.servable import choose
     from pipeline.table import table
     from pipeline.user_timeline import timelines_uri
 
-    config = load_config(args)
     try:
+        config = load_config(args)
         version, _ = choose(config.serving_dir, contract.MODEL, args.version)
         if version.unseen is None:
             sys.exit(
                 f"version {version.number} lacks {contract.MODEL_TESTED}; the other models have seen test"
             )
-        uri = timelines_uri(open_store(config), config.name, str(version.record.get("run", "")))
+        store, run_id = open_store(config), version.record.get("run")
+        # Another run's test split may be what this model was fitted on.
+        if store and run_id not in {known.run_id for known in runs.runs(store, config.name)}:
+            sys.exit(
+                f"error: version {version.number} was pushed by run {run_id}, which {config.name} "
+                "does not know; name its config and metadata store (--config, --set)"
+            )
+        uri = timelines_uri(store, config.name, str(run_id))
         found = run.measure(version.unseen, uri, lambda line: print(f"... {line}", flush=True))
     except (MarqueeError, ValueError) as error:
         sys.exit(f"error: {error}")

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from components import contract, storage
 from components.example_gen.read import read_timelines
+from components.flat_events import Events
 from components.leaderboard.split import Catalogue, Histories, Queries
 from components.trainer import events
 
@@ -78,5 +79,5 @@ def liked(lists: Histories) -> Histories:
     return lists.where(lists.ratings >= contract.RELEVANT_RATING)
 
 
-def _lists(flat: events.Events) -> Histories:
+def _lists(flat: Events) -> Histories:
     return Histories(flat.rows, flat.ratings, flat.timestamps, flat.offsets)

@@ -149,7 +149,7 @@ def _bars(title: str, values: Mapping[str, float], form: str) -> str:
 
 
 def _curve(title: str, points: Mapping[str, tuple[float, float]]) -> str:
-    """Points (x, y) joined in their order, each with its name; y from 0, x from the least."""
+    """Points (x, y) joined in their order, each with its name; y from 0, x from the least to the most."""
     xs, ys = zip(*points.values(), strict=True)
     left, low, wide, high = 40, _HEIGHT - 30, _WIDTH - 80, _HEIGHT - 80
     step = wide / ((max(xs) - min(xs)) or 1.0)
@@ -162,7 +162,16 @@ def _curve(title: str, points: Mapping[str, tuple[float, float]]) -> str:
         f'<text x="{left + wide - 20}" y="{low + 14}">{max(xs):.2f}</text>',
         f'<polyline points="{line}" fill="none" stroke="#c2410c"/>',
     ]
-    for (x, y), (name, (_, value)) in zip(at, points.items(), strict=True):
-        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="#c2410c"/>')
-        parts.append(f'<text x="{x + 4:.1f}" y="{y - 6:.1f}">{html.escape(name)}: {value:.3f}</text>')
+    parts += [
+        f'<line x1="{left}" x2="{left}" y1="{low}" y2="{low - high}" stroke="#64748b"/>',
+        f'<text x="4" y="{low}">0</text>',
+        f'<text x="4" y="{low - high + 4}">{max(ys):.3f}</text>',
+    ]
+    for i, ((x, y), (name, point)) in enumerate(zip(at, points.items(), strict=True)):
+        # Above and below in turn: the first values lie close together.
+        parts += [
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="#c2410c">'
+            f"<title>{html.escape(name)}: {point[1]:.4f} at {point[0]:.4f}</title></circle>",
+            f'<text x="{x - 5:.1f}" y="{y + (16 if i % 2 else -8):.1f}">{html.escape(name)}</text>',
+        ]
     return "\n".join(parts)

@@ -111,7 +111,11 @@ def test_the_report_is_a_table_bars_and_a_plot(folder, found):
     assert len(found["bars"]) == len(found["comparisons"]) + 2
     for bar in found["bars"]:
         assert bar["ok"] == (bar["value"] >= bar["bound"]) and bar["name"] in printed
-    texts = [node.text for node in ET.parse(folder / "behaviour.svg").iter() if node.tag.endswith("text")]
+    nodes = list(ET.parse(folder / "behaviour.svg").iter())
+    texts = [node.text for node in nodes if node.tag.endswith("text")]
     assert set(found["cold_start"]["known"]) | set(found["similar"]["lists"]) <= set(texts)
-    points = [text for text in texts if text.startswith(tuple(f"{value:g}: " for value in diversity.VALUES))]
-    assert len(points) == len(diversity.VALUES)
+    points = [node.text for node in nodes if node.tag.endswith("title")]
+    assert points == [
+        f"{value:g}: {point[measured.RECALL_10]:.4f} at {point[diversity.UNLIKENESS]:.4f}"
+        for value, point in zip(diversity.VALUES, found["diversity"].values(), strict=True)
+    ]
