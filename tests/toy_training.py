@@ -20,6 +20,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from components import contract
+from components.features import MOVIELENS
 from components.model.features import MovieFeatures, Popularity
 from components.model.params import ModelParams
 from components.model.towers import Sizes
@@ -47,12 +49,14 @@ def catalogue(train: events.Events, movies: int = 80) -> Catalogue:
     return Catalogue(
         features=MovieFeatures(
             movie_index=np.arange(movies, dtype=np.int32),
-            genre_indices=genres,
-            tag_indices=rng.integers(-1, TAGS, (movies, 4)).astype(np.int32),
-            tag_weights=rng.random((movies, 4)).astype(np.float32),
-            year_scaled=rng.normal(size=movies).astype(np.float32),
-            year_known=np.ones(movies, np.float32),
             popularity_scaled=popularity,
+            content={
+                contract.indices(contract.GENRES): genres,
+                contract.indices(contract.TAGS): rng.integers(-1, TAGS, (movies, 4)).astype(np.int32),
+                contract.weights(contract.TAGS): rng.random((movies, 4)).astype(np.float32),
+                contract.scaled(contract.YEAR): rng.normal(size=movies).astype(np.float32),
+                contract.known(contract.YEAR): np.ones(movies, np.float32),
+            },
         ),
         genres=np.eye(GENRES + 1, dtype=np.float32)[genres].max(axis=1),
         rating_count=count.astype(np.float32),
@@ -65,7 +69,9 @@ def model(train: events.Events, params: ModelParams, seed: int = 0, **knobs: Any
     """With every weight created; under a strategy's scope or not."""
     keras.utils.set_random_seed(seed)
     movies = catalogue(train)
-    made = TwoTower(params, Sizes(movies.size, GENRES, TAGS), movies, 3.0, (10**9, 10**9 + 10**7), **knobs)
+    words = {contract.GENRES: GENRES, contract.TAGS: TAGS}
+    sizes = Sizes(movies.size, GENRES, MOVIELENS, words)
+    made = TwoTower(params, sizes, movies, 3.0, (10**9, 10**9 + 10**7), **knobs)
     windows = events.Windows(train, params.history_window)
     made.standardise.adapt(np.random.default_rng(0).normal(size=(50, made_width(made, windows))))
     made.losses_of(windows.pairs(tf.constant([1, 2], tf.int64)), training=False)

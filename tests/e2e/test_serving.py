@@ -122,14 +122,23 @@ def test_in_batches_they_are_the_same_but_for_rounding(batched, expected, reques
     model, rows = expected
     before = _runs(batched)
     answers = ask(batched.grpc, model, requests, at_once=64)
+    odd = []
     for answer, row in zip(answers, rows, strict=True):
-        scores = row[contract.SCORES][0]
-        np.testing.assert_allclose(answer[contract.SCORES][0], scores, rtol=0, atol=SHOWN)
-        ids = row[contract.MOVIE_IDS][0].tolist()
-        for place, movie_id in enumerate(answer[contract.MOVIE_IDS][0].tolist()):
+        scores, got = row[contract.SCORES][0], answer[contract.SCORES][0]
+        ids, found = (x[contract.MOVIE_IDS][0].tolist() for x in (row, answer))
+        if np.abs(got - scores).max() > SHOWN:
+            odd.append((ids, found))
+            # Another movie was found; those that both found have the same scores.
+            for place, movie_id in enumerate(found):
+                if movie_id in ids:
+                    assert abs(scores[ids.index(movie_id)] - got[place]) <= SHOWN
+            continue
+        for place, movie_id in enumerate(found):
             if movie_id != ids[place]:  # a tie: with whom it changes places, or who is just past the end
                 tied = scores[ids.index(movie_id)] if movie_id in ids else scores[-1]
                 assert abs(tied - scores[place]) <= SHOWN
+    # Which leaf ScaNN looks into may hang on the rounding of a product with a whole batch.
+    assert len(odd) <= (0 if model == contract.MODEL_EXACT else len(rows) // 200), odd
     assert _runs(batched) - before < 0.7 * len(rows), "there were no batches to speak of"
 
 

@@ -66,6 +66,7 @@ def test_it_is_fitted_afresh(split) -> None:
         registry.make(registry.OURS, 1, {"trainer": {"warm_start": "latest"}}).fit(split.without_test())
 
 
+@pytest.mark.long
 def test_columns_of_ones_own_and_weights_of_events_are_fitted_too(shop) -> None:
     split = protocols.load(shop[0], protocols.USER_TIME, shop[1]).final
     found = registry.make(registry.OURS, 1, {**KNOBS, "trainer": {**KNOBS["trainer"], "epochs": 1}})

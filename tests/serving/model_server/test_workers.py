@@ -49,6 +49,8 @@ def server(base: Path, tmp_path: Path) -> Iterator[Server]:
         "--enable_grpc_healthcheck_service",
     )
     started = start(COMMAND, flags, tmp_path)
+    # One worker may answer while another is still on its way.
+    wait_until(lambda: "ready  " in started.output, 90, lambda: started.output)
     yield started
     if started.alive:
         started.stop()
