@@ -152,7 +152,12 @@ def training_batches(windows: Windows, positions: np.ndarray, batch_size: int, s
 
 
 def sequence_batches(
-    windows: Windows, ends: np.ndarray, positions: np.ndarray, sizes: tuple[int, int], seed: int
+    windows: Windows,
+    ends: np.ndarray,
+    positions: np.ndarray,
+    sizes: tuple[int, int],
+    seed: int,
+    fewest: int = 1,
 ) -> tf.data.Dataset:
     """One pass over all windows in a new seeded order, each batch with a batch of pairs beside it.
 
@@ -162,12 +167,14 @@ def sequence_batches(
       positions: of the pairs, drawn anew for every batch.
       sizes: windows and pairs of a batch.
       seed: of both orders.
+      fewest: windows that a last, short batch must have; one with fewer is left out.
     """
+    too_short = len(ends) > sizes[0] and 0 < len(ends) % sizes[0] < fewest
     pairs = training_batches(windows, positions, sizes[1], seed).repeat()
     sequences = (
         tf.data.Dataset.from_tensor_slices(ends)
         .shuffle(len(ends), seed=seed, reshuffle_each_iteration=True)
-        .batch(sizes[0])
+        .batch(sizes[0], drop_remainder=too_short)
         .map(windows.sequences, num_parallel_calls=1, deterministic=True)
     )
     return tf.data.Dataset.zip((sequences, pairs)).prefetch(4)

@@ -105,7 +105,8 @@ def fit(
         if by_sequence:
             ends = events.window_ends(windows.events, model.params.history_window)
             sizes = (params.sequence_batch, params.batch_size)
-            return events.sequence_batches(part, ends, positions, sizes, seed)
+            # Each worker needs a window of every batch.
+            return events.sequence_batches(part, ends, positions, sizes, seed, fewest=workers.count())
         return events.training_batches(part, positions, params.batch_size, seed).map(_alone)
 
     def train(*batch: Pairs | Sequences) -> dict[str, tf.Tensor]:

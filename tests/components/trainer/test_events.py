@@ -98,3 +98,16 @@ def test_windows_cover_every_next_event_once():
             assert not getattr(batch, name)[i].numpy()[~mask].any()
         asked += [*(expected + 1)]
     np.testing.assert_array_equal(sorted(asked), events.pair_positions(log))
+
+
+@pytest.mark.parametrize(
+    ("windows", "fewest", "expected"), [(9, 1, [4, 4, 1]), (9, 2, [4, 4]), (10, 2, [4, 4, 2]), (3, 2, [3])]
+)
+def test_a_last_batch_that_workers_cannot_share_is_left_out(windows, fewest, expected):
+    log = events.Events(
+        *(np.arange(2 * windows, dtype=t) for t in (np.int32, np.float32, np.int64)),
+        np.arange(0, 2 * windows + 1, 2),
+    )
+    ends, positions = events.window_ends(log, 2), events.pair_positions(log)
+    batches = events.sequence_batches(events.Windows(log, 2), ends, positions, (4, 2), 1, fewest)
+    assert [len(sequences.target) for sequences, _ in batches] == expected
