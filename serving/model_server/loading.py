@@ -17,7 +17,7 @@ class ModelLoader:
 
     Args:
       options: tags, threads and whether to warm up.
-      metrics: told how long the warm-up took.
+      metrics: told whether it loaded, and how long the warm-up took.
     """
 
     def __init__(self, options: ServerOptions, metrics: Metrics) -> None:
@@ -39,10 +39,14 @@ class ModelLoader:
             changed meanwhile (someone is still copying), so that nobody knows what was read.
         """
         files = versions.fingerprint(path)
+        loaded = False
         try:
             model = Model.load(path, self._runtime)
+            loaded = True
         except StatusError as error:
             raise StatusError(error.code, error.message + _changed(path, files)) from error
+        finally:
+            self._metrics.count_load(path, loaded)
         try:
             self._replay(model, path)
             if changed := _changed(path, files):

@@ -124,6 +124,13 @@ class Metrics:
             "request_example_counts", "tf.Examples per request.", COUNT_BUCKETS, "model"
         )
         self._example_count_total = self._counter("request_example_count_total", "tf.Examples.", "model")
+        # TensorFlow's own counter, which TensorFlow Serving's page has, too.
+        self._load_attempts = Counter(
+            ":tensorflow:cc:saved_model:load_attempt_count",
+            "SavedModels loaded, or not.",
+            ("model_path", "status"),
+            registry=self.registry,
+        )
         self._warmup_latency = self._histogram(
             "model_warmup_latency", "Microseconds to warm a version.", LATENCY_BUCKETS, "model_path", "status"
         )
@@ -220,6 +227,11 @@ class Metrics:
     def set_models(self, names: Iterable[str]) -> None:
         """Which models are configured."""
         self._models = frozenset(names)
+
+    def count_load(self, path: str, loaded: bool) -> None:
+        """Counts an attempt to load the version at `path`."""
+        with self._lock:
+            self._load_attempts.labels(path, "success" if loaded else "fail").inc()
 
     def observe_warmup(self, path: str, code: Code, seconds: float) -> None:
         """Counts the warm-up of a version at `path`."""

@@ -80,10 +80,16 @@ def test_batches(counted: Metrics) -> None:
 def test_examples_and_warm_up(counted: Metrics) -> None:
     counted.observe_examples("m", 3)
     counted.observe_warmup('/a "b"\\c', Code.OK, 0.5)
+    counted.count_load("/a/1", True)
+    counted.count_load("/a/2", False)
+    counted.count_load("/a/2", False)
     found = lines(counted)
     assert ':tensorflow:serving:request_example_count_total{model="m"} 3' in found
     assert ':tensorflow:serving:request_example_counts_sum{model="m"} 3' in found
     assert r':tensorflow:serving:model_warmup_latency_count{model_path="/a \"b\"\\c",status="OK"} 1' in found
+    attempts = ":tensorflow:cc:saved_model:load_attempt_count"
+    assert f'{attempts}{{model_path="/a/1",status="success"}} 1' in found
+    assert f'{attempts}{{model_path="/a/2",status="fail"}} 2' in found
 
 
 def test_names_from_clients_do_not_fill_the_memory(counted: Metrics) -> None:
