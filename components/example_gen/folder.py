@@ -33,3 +33,13 @@ def whole(destination: Path) -> Iterator[Path]:
             if old.exists():
                 shutil.move(old, destination)
             raise
+
+
+def begins(path: Path, file: str, title: str) -> bool:
+    """Whether `path` is a folder whose `file` begins with `title`, or an empty one."""
+    if not path.is_dir():
+        return False
+    marked = path / file
+    if marked.is_file():
+        return marked.read_text(encoding="utf-8", errors="replace").startswith(title)
+    return not any(path.iterdir())

@@ -95,7 +95,7 @@ def generate(
     """
     _check(users, movies, ratings, seed)
     path = Path(path)
-    if path.exists() and not _is_sample(path):
+    if path.exists() and not folder.begins(path, README, _README_TITLE):
         raise FileExistsError(f"{path} exists and is no generated sample; choose another folder or remove it")
     rng = np.random.default_rng([seed, 0])
     counts = behaviour.counts(rng, users, movies, ratings, MIN_RATINGS)
@@ -127,15 +127,6 @@ def _check(users: int, movies: int, ratings: int, seed: int) -> None:
         )
     if seed < 0:
         raise ValueError(f"seed must be 0 or more, got {seed}")
-
-
-def _is_sample(path: Path) -> bool:
-    if not path.is_dir():
-        return False
-    readme = path / README
-    if readme.is_file():
-        return readme.read_text(encoding="utf-8", errors="replace").startswith(_README_TITLE)
-    return not any(path.iterdir())
 
 
 # --- films --------------------------------------------------------------------

@@ -112,7 +112,7 @@ def generate(
             f"{MIN_EVENTS * users:,} to {users * items:,}; got {interactions:,}"
         )
     path = Path(path)
-    if path.exists() and not is_sample(path):
+    if path.exists() and not folder.begins(path, README, TITLE):
         raise FileExistsError(f"{path} exists and is no generated shop; choose another folder or remove it")
     rng = np.random.default_rng([seed, 0])
     counts = behaviour.counts(rng, users, items, interactions, MIN_EVENTS)
@@ -125,16 +125,6 @@ def generate(
             encoding="utf-8",
         )
     return Summary(path, users, items, interactions, events)
-
-
-def is_sample(path: Path) -> bool:
-    """Whether `path` is a generated shop, or an empty folder."""
-    if not path.is_dir():
-        return False
-    readme = path / README
-    if readme.is_file():
-        return readme.read_text(encoding="utf-8", errors="replace").startswith(TITLE)
-    return not any(path.iterdir())
 
 
 def _write_items(rng: np.random.Generator, path: Path, count: int) -> _Shop:
