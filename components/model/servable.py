@@ -11,7 +11,7 @@ import tensorflow as tf
 from components import contract
 from components.model import rating_head, user_features
 from components.model.features import MovieFeatures
-from components.model.history import History, window
+from components.model.history import window
 from components.model.two_tower import TwoTower
 from components.tensors import function_of, input_specs, take
 
@@ -110,9 +110,6 @@ class Towers(tf.Module):
             },
         )
 
-    def _history(self, movie_ids: tf.Tensor, ratings: tf.Tensor, timestamps: tf.Tensor) -> History:
-        return window(*self._events(movie_ids, ratings, timestamps), self._window)
-
     def _events(
         self, movie_ids: tf.Tensor, ratings: tf.Tensor, timestamps: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -132,7 +129,7 @@ class Towers(tf.Module):
         self, movie_ids: tf.Tensor, ratings: tf.Tensor, timestamps: tf.Tensor, now: tf.Tensor,
         taste_genres: tf.Tensor, taste_weights: tf.Tensor, user_id: tf.Tensor,
     ) -> tf.Tensor:  # fmt: skip
-        history = self._history(movie_ids, ratings, timestamps)
+        history = window(*self._events(movie_ids, ratings, timestamps), self._window)
         features = self._user_features(history, now)
         taste = self._taste(taste_genres, taste_weights)
         encoded = take(self._encoded, history.rows)
@@ -171,7 +168,8 @@ class Towers(tf.Module):
         del user_id, taste_genres, taste_weights
         if self._rating_head is None:
             return tf.zeros(tf.shape(movie_ids))
-        history = self._history(history_movie_ids, history_ratings, history_timestamps)
+        events = self._events(history_movie_ids, history_ratings, history_timestamps)
+        history = window(*events, self._window)
         features = self._user_features(history, now)
         history_bias = take(self._bias, history.rows)
         user_bias = self._rating_head.user_bias(history, history_bias)
@@ -189,7 +187,6 @@ class Towers(tf.Module):
             features,
         )
         if self._rating_factors is not None:
-            events = self._events(history_movie_ids, history_ratings, history_timestamps)
             longer = window(*events, self._rating_window, at_most=True)
             index = self._movie_index
             by_factors = self._rating_factors(longer, take(index, longer.rows), take(index, rows))
