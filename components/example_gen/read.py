@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import tensorflow as tf
@@ -15,10 +16,23 @@ from components.example_gen import features
 _DECODE_BATCH = 4096  # records; what is decoded at once
 
 
-def read_timelines(uri: str, split: str) -> pa.Table:
-    """Reads one split of a timelines artifact as `features.timelines_schema`, in the order it was written."""
+def read_timelines(uri: str, split: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """Reads one split of a timelines artifact as `features.timelines_schema`, in the order it was written.
+
+    Args:
+      columns: those wanted, None: all.
+    """
+    return read_examples(split_uri(uri, split), _timelines_schema(uri, columns))
+
+
+def timeline_batches(uri: str, split: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """The same, some records at a time."""
+    return example_batches(split_uri(uri, split), _timelines_schema(uri, columns))
+
+
+def _timelines_schema(uri: str, columns: Sequence[str] | None) -> pa.Schema:
     schema = features.timelines_schema(feature_file.read(uri).user)
-    return read_examples(split_uri(uri, split), schema)
+    return schema if columns is None else pa.schema([schema.field(name) for name in columns])
 
 
 def read_movies(uri: str) -> pa.Table:
@@ -45,7 +59,12 @@ def shard_files(folder: str) -> list[str]:
 
 
 def read_examples(folder: str, schema: pa.Schema) -> pa.Table:
-    """Reads the features of `schema` from every record of a split.
+    """Reads the features of `schema` from every record of a split; arguments as `example_batches`."""
+    return pa.concat_tables([schema.empty_table(), *example_batches(folder, schema)]).combine_chunks()
+
+
+def example_batches(folder: str, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Reads the features of `schema`, some records at a time.
 
     Args:
       folder: of one split, as `split_uri` names it.
@@ -57,10 +76,9 @@ def read_examples(folder: str, schema: pa.Schema) -> pa.Table:
     """
     decoder = example_coder.ExamplesToRecordBatchDecoder(_tfmd(schema).SerializeToString())
     dataset = tf.data.TFRecordDataset(shard_files(folder), "GZIP").batch(_DECODE_BATCH)
-    batches = [decoder.DecodeBatch(examples.tolist()) for examples in dataset.as_numpy_iterator()]
-    table = pa.Table.from_batches(batches, decoder.ArrowSchema()).combine_chunks()
-    columns = [_as(table[field.name], field) for field in schema]
-    return pa.Table.from_arrays(columns, schema=schema)
+    for examples in dataset.as_numpy_iterator():
+        batch = pa.Table.from_batches([decoder.DecodeBatch(examples.tolist())], decoder.ArrowSchema())
+        yield pa.Table.from_arrays([_as(batch[field.name], field) for field in schema], schema=schema)
 
 
 def _as(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:

@@ -97,6 +97,12 @@ class ModelParams(Section):
         1000, ge=1, description="events of a history that the factors' stars are predicted from, newest last"
     )
 
+    closed_form_events: int = Field(
+        20_000_000,
+        ge=1,
+        description="events that the closed-form parts are fitted on, at most: of more, whole users drawn",
+    )
+
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> ModelParams:
         if self.query_encoder == "transformer" and self.embedding_dim % self.attention_heads:

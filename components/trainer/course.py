@@ -15,14 +15,14 @@ Step = Callable[..., dict[str, tf.Tensor]]
 class Course:
     """The steps of a fit, epoch by epoch.
 
-    One that cannot be interrupted draws on from epoch to epoch: the order of the batches from the
-    data set's own state, dropout and negatives from that of TensorFlow's random operations. That
-    state cannot be saved. One with checkpoints begins it anew from the seed and the place it is at: the
-    order at each epoch, the rest at each checkpoint, where the step's graph is therefore built anew
-    (seconds). Each worker draws its own dropout and negatives.
+    The order of an epoch's batches follows from the seed and the epoch: it is the same wherever it is
+    taken up, and on all workers. Dropout and negatives are drawn from the state of TensorFlow's random
+    operations, which cannot be saved: a fit with checkpoints begins it anew at each, from the seed and
+    the place it is at, where the step's graph is therefore built anew (seconds). Each worker draws its
+    own.
 
     Args:
-      batches: seed -> one epoch, in another order each time it is run through.
+      batches: (seed, first step, end) -> those steps of one epoch; end None: up to the last.
       new_step: -> a step on one batch, the losses by name.
       seed: of the fit.
       every: steps between checkpoints, 0: an epoch; None: without any.
@@ -30,15 +30,14 @@ class Course:
 
     def __init__(
         self,
-        batches: Callable[[int], tf.data.Dataset],
+        batches: Callable[[int, int, int | None], tf.data.Dataset],
         new_step: Callable[[], Step],
         seed: int,
         every: int | None,
     ) -> None:
         self._batches, self._new_step = batches, new_step
         self._seed, self._every = seed, every
-        self._dataset = batches(seed)
-        self.steps = int(self._dataset.cardinality())
+        self.steps = int(batches(seed, 0, None).cardinality())
         if every is None:
             if workers.count() > 1:
                 _begin_anew(seed)
@@ -50,16 +49,13 @@ class Course:
 
     def run(self, epoch: int, first: int, end: int) -> Iterator[dict[str, tf.Tensor]]:
         """The losses of steps `first` to `end` (exclusive) of an epoch, 1-based."""
+        dataset = self._batches(_mixed(self._seed, epoch), first, end)
         if self._every is None:
-            whole = end - first == self.steps
-            for batch in self._dataset if whole else self._dataset.take(end):
+            for batch in dataset:
                 yield self._step(*batch)
             return
-        tf.random.set_seed(self._seed)
-        # The order of an epoch is the same wherever it is taken up, and on all workers.
-        dataset = self._batches(_mixed(self._seed, epoch))
         step = None
-        for i, batch in enumerate(dataset.skip(first).take(end - first), first):
+        for i, batch in enumerate(dataset, first):
             if step is None or self.checkpoint_after(i):
                 _begin_anew(self._seed, epoch, i)
                 step = self._new_step()

@@ -25,19 +25,27 @@ class EvalRecall:
       histories: of the eval split, one record a user.
       targets: of the same records.
       ks: the k's, e.g. (10, 20, 100).
+      at_most: records asked; of more, so many are drawn, always the same.
     """
 
-    def __init__(self, model: TwoTower, histories: Events, targets: Events, ks: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        model: TwoTower,
+        histories: Events,
+        targets: Events,
+        ks: tuple[int, ...],
+        at_most: int | None = None,
+    ) -> None:
         self._model = model
         self._ks = ks
         self._histories = histories
         relevant = targets.ratings >= contract.RELEVANT_RATING
         owner = np.repeat(np.arange(len(targets.offsets) - 1), np.diff(targets.offsets))
-        self._relevant = [
-            targets.rows[low:high][relevant[low:high]]
-            for low, high in zip(targets.offsets[:-1], targets.offsets[1:], strict=True)
-        ]
         self.users = np.unique(owner[relevant])
+        if at_most is not None and len(self.users) > at_most:
+            self.users = np.sort(np.random.default_rng(0).choice(self.users, at_most, replace=False))
+        spans = [slice(*targets.offsets[user : user + 2]) for user in self.users]
+        self._relevant = [np.unique(targets.rows[span][relevant[span]]) for span in spans]
         # The request comes when the first target is about to be watched, as in training.
         self._now = targets.timestamps[targets.offsets[self.users]]
         self._windows = Windows(histories, model.params.history_window)
@@ -63,8 +71,7 @@ class EvalRecall:
             for i, (first, last) in enumerate(zip(low, high, strict=True)):
                 scores[i, self._histories.rows[first:last]] = -np.inf
             top = tf.math.top_k(scores, depth).indices.numpy()
-            for user, ranked in zip(users, top, strict=True):
-                relevant = self._relevant[user]
+            for relevant, ranked in zip(self._relevant[start:], top, strict=False):
                 hits = np.isin(ranked, relevant)
-                recalls.append([hits[:k].sum() / len(np.unique(relevant)) for k in self._ks])
+                recalls.append([hits[:k].sum() / len(relevant) for k in self._ks])
         return dict(zip(self._ks, np.mean(recalls, axis=0).tolist(), strict=True))

@@ -1,6 +1,13 @@
-"""Timelines as flat arrays, and the batches that training and eval read from them."""
+"""Timelines as flat arrays, and the batches that training and eval read from them.
+
+The arrays may be maps of files (event_files.py): nothing here holds a copy of all events or
+of an order of them, so what an epoch needs of memory does not grow with its length.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +18,11 @@ from components import contract
 from components.flat_events import Events
 from components.model.batches import Pairs, Sequences
 
+# Of the cipher that shuffles: with TensorFlow's default of 4, neighbours remain a fixed step apart.
+_ROUNDS = 16
 
-def flatten(timelines: pa.Table, ids: list[bytes], features: tuple[str, str, str]) -> Events:
+
+def flatten(timelines: pa.Table, ids: Sequence[bytes], features: tuple[str, str, str]) -> Events:
     """The lists of `features` (ids, ratings, timestamps) of every record.
 
     Raises:
@@ -36,11 +46,25 @@ def flatten(timelines: pa.Table, ids: list[bytes], features: tuple[str, str, str
     )
 
 
-def pair_positions(events: Events) -> np.ndarray:
-    """int64[P]: flat positions of the events that can be a "next": all but each record's first."""
-    first = np.zeros(len(events.rows) + 1, bool)
-    first[events.offsets[:-1]] = True
-    return np.flatnonzero(~first[:-1])
+class PairPositions:
+    """int64[P], not held: flat positions of the events that can be a "next", all but each record's first."""
+
+    def __init__(self, events: Events) -> None:
+        self._first = events.offsets[:-1]
+        counts = np.maximum(np.diff(events.offsets) - 1, 0)
+        self._before = np.cumsum(counts) - counts
+        self._total = int(counts.sum())
+
+    def __len__(self) -> int:
+        return self._total
+
+    def __getitem__(self, which: slice | np.ndarray) -> np.ndarray:
+        """int64[n]: the n-th of them, for each of `which`."""
+        if isinstance(which, slice):
+            which = np.arange(*which.indices(self._total))
+        # Of records that begin at the same place the last one has a pair.
+        record = np.searchsorted(self._before, which, side="right") - 1
+        return self._first[record] + 1 + which - self._before[record]
 
 
 def window_ends(events: Events, size: int) -> np.ndarray:
@@ -56,7 +80,7 @@ def window_ends(events: Events, size: int) -> np.ndarray:
 
 
 class Windows:
-    """Gathers windows of the flat events inside the graph.
+    """Gathers windows of the flat events, alone or as a step of a tf.data pipeline.
 
     Args:
       events: histories.
@@ -66,118 +90,154 @@ class Windows:
     def __init__(self, events: Events, size: int) -> None:
         self.events = events
         self._size = size
-        self._rows = tf.constant(events.rows)
-        self._ratings = tf.constant(events.ratings)
-        self._timestamps = tf.constant(events.timestamps)
-        lengths = np.diff(events.offsets)
-        self._start = tf.constant(np.repeat(events.offsets[:-1], lengths))
-        self._profile = None if events.profiles is None else tf.constant(np.repeat(events.profiles, lengths))
 
     def pairs(self, positions: tf.Tensor) -> Pairs:
         """The prefix's last W events and the next one, for each flat position (int64[B])."""
-        history = self._window(positions, tf.gather(self._start, positions))
-        return Pairs(
-            **history,
-            target=tf.gather(self._rows, positions),
-            target_rating=tf.gather(self._ratings, positions),
-            now=tf.gather(self._timestamps, positions),
-            profile=self._profile_at(positions),
-        )
+
+        def gather(positions: np.ndarray) -> list[np.ndarray]:
+            record = self._record(positions)
+            return [
+                *self._window(positions, self.events.offsets[record]),
+                *self._at(positions),
+                self._profile(record),
+            ]
+
+        return self._made(Pairs, gather, positions)
 
     def whole(self, starts: tf.Tensor, ends: tf.Tensor, now: tf.Tensor) -> Pairs:
         """The last W events of whole records, asked at `now`; the target fields hold their last event."""
-        last = tf.maximum(ends - 1, 0)
-        return Pairs(
-            **self._window(ends, starts),
-            target=tf.gather(self._rows, last),
-            target_rating=tf.gather(self._ratings, last),
-            now=now,
-            profile=self._profile_at(last),
-        )
+
+        def gather(starts: np.ndarray, ends: np.ndarray, now: np.ndarray) -> list[np.ndarray]:
+            last = np.maximum(ends - 1, 0)
+            rows, ratings, _ = self._at(last)
+            return [*self._window(ends, starts), rows, ratings, now, self._profile(self._record(last))]
+
+        return self._made(Pairs, gather, starts, ends, now)
 
     def sequences(self, last: tf.Tensor) -> Sequences:
         """The W events up to each flat position (int64[B]), and what came after each of them."""
-        history = self._window(last + 1, tf.gather(self._start, last))
-        after = last[:, tf.newaxis] + tf.range(2 - self._size, 2, dtype=tf.int64)
-        after = tf.maximum(after, 0)
 
-        def take(values: tf.Tensor) -> tf.Tensor:
-            taken = tf.gather(values, after)
-            return tf.where(history["mask"], taken, tf.zeros_like(taken))
+        def gather(last: np.ndarray) -> list[np.ndarray]:
+            record = self._record(last)
+            *window, mask = self._window(last + 1, self.events.offsets[record])
+            after = np.maximum(last[:, np.newaxis] + np.arange(2 - self._size, 2), 0)
+            following = (np.where(mask, x, np.zeros_like(x)) for x in self._at(after))
+            return [*window, mask, *following, self._profile(record)]
 
-        return Sequences(
-            **history,
-            target=take(self._rows),
-            target_rating=take(self._ratings),
-            now=take(self._timestamps),
-            profile=self._profile_at(last),
-        )
+        return self._made(Sequences, gather, last)
 
-    def _profile_at(self, positions: tf.Tensor) -> tf.Tensor:
-        if self._profile is None:
-            return tf.zeros(tf.shape(positions), tf.int32)
-        return tf.gather(self._profile, positions)
+    def _made(
+        self, kind: type[Pairs] | type[Sequences], gather: Callable[..., list[np.ndarray]], *at: tf.Tensor
+    ) -> Any:
+        one = (tf.int32, tf.float32, tf.int64)
+        arrays = tf.numpy_function(gather, at, [*one, tf.bool, *one, tf.int32])
+        each = at[0].shape
+        many = each.concatenate([self._size])
+        asked = many if kind is Sequences else each
+        shapes = [many] * 4 + [asked] * 3 + [each]
+        window, following, profile = arrays[:4], arrays[4:7], arrays[7]
+        for array, shape in zip((*window, *following, profile), shapes, strict=True):
+            array.set_shape(shape)
+        return kind(*window, *following, profile)
 
-    def _window(self, ends: tf.Tensor, starts: tf.Tensor) -> dict[str, tf.Tensor]:
-        index = ends[:, tf.newaxis] + tf.range(-self._size, 0, dtype=tf.int64)[tf.newaxis, :]
-        mask = index >= starts[:, tf.newaxis]
-        index = tf.maximum(index, 0)
+    def _record(self, positions: np.ndarray) -> np.ndarray:
+        # Of records that begin at the same place the last one has an event.
+        return np.searchsorted(self.events.offsets, positions, side="right") - 1
 
-        def take(values: tf.Tensor) -> tf.Tensor:
-            taken = tf.gather(values, index)
-            return tf.where(mask, taken, tf.zeros_like(taken))
+    def _profile(self, record: np.ndarray) -> np.ndarray:
+        profiles = self.events.profiles
+        return np.zeros(len(record), np.int32) if profiles is None else profiles[record]
 
-        return {
-            "rows": take(self._rows),
-            "ratings": take(self._ratings),
-            "timestamps": take(self._timestamps),
-            "mask": mask,
-        }
+    def _at(self, index: np.ndarray) -> list[np.ndarray]:
+        """Rows, ratings and timestamps of events; of nothing there are none."""
+        if not len(self.events.rows):
+            return [np.zeros(index.shape, dtype) for dtype in (np.int32, np.float32, np.int64)]
+        return [self.events.rows[index], self.events.ratings[index], self.events.timestamps[index]]
+
+    def _window(self, ends: np.ndarray, starts: np.ndarray) -> list[np.ndarray]:
+        index = ends[:, np.newaxis] + np.arange(-self._size, 0)
+        mask = index >= starts[:, np.newaxis]
+        found = self._at(np.maximum(index, 0))
+        return [*(np.where(mask, x, np.zeros_like(x)) for x in found), mask]
 
 
-def training_batches(windows: Windows, positions: np.ndarray, batch_size: int, seed: int) -> tf.data.Dataset:
-    """One pass over all pairs in a new seeded order, in batches of exactly `batch_size`.
+def training_batches(
+    windows: Windows,
+    positions: PairPositions,
+    batch_size: int,
+    seed: int,
+    first: int = 0,
+    end: int | None = None,
+) -> tf.data.Dataset:
+    """One pass over all pairs in a seeded order, in batches of exactly `batch_size`.
 
     The last, short batch is left out: logQ's shares hold for full batches. With
     fewer pairs than `batch_size` there is one batch of all pairs.
+
+    Args:
+      windows, positions: of the events.
+      first, end: which of the pass's batches; None: up to the last.
     """
     batch_size = min(batch_size, len(positions))
-    return (
-        tf.data.Dataset.from_tensor_slices(positions)
-        .shuffle(len(positions), seed=seed, reshuffle_each_iteration=True)
-        .batch(batch_size, drop_remainder=True)
-        .map(windows.pairs, num_parallel_calls=1, deterministic=True)
-        .prefetch(4)
-    )
+    steps = len(positions) // batch_size
+    return _steps(lambda step: _pairs(windows, positions, step, batch_size, seed), first, end or steps)
 
 
 def sequence_batches(
     windows: Windows,
     ends: np.ndarray,
-    positions: np.ndarray,
+    positions: PairPositions,
     sizes: tuple[int, int],
     seed: int,
     fewest: int = 1,
+    first: int = 0,
+    end: int | None = None,
 ) -> tf.data.Dataset:
-    """One pass over all windows in a new seeded order, each batch with a batch of pairs beside it.
+    """One pass over all windows in a seeded order, each batch with a batch of pairs beside it.
 
     Args:
       windows: of the events.
       ends: see `window_ends`.
-      positions: of the pairs, drawn anew for every batch.
+      positions: of the pairs; where windows are so many that all have been beside one, they come again.
       sizes: windows and pairs of a batch.
       seed: of both orders.
       fewest: windows that a last, short batch must have; one with fewer is left out.
+      first, end: as in `training_batches`.
     """
-    too_short = len(ends) > sizes[0] and 0 < len(ends) % sizes[0] < fewest
-    pairs = training_batches(windows, positions, sizes[1], seed).repeat()
-    sequences = (
-        tf.data.Dataset.from_tensor_slices(ends)
-        .shuffle(len(ends), seed=seed, reshuffle_each_iteration=True)
-        .batch(sizes[0], drop_remainder=too_short)
-        .map(windows.sequences, num_parallel_calls=1, deterministic=True)
+    size, beside = sizes[0], min(sizes[1], len(positions))
+    steps, left = divmod(len(ends), size)
+    steps += bool(left and (left >= fewest or not steps))
+
+    def batch(step: tf.Tensor) -> tuple[Sequences, Pairs]:
+        ranks = _shuffled(step * size, size, len(ends), seed)
+        last = tf.numpy_function(ends.__getitem__, [ranks], tf.int64)
+        last.set_shape(ranks.shape)
+        return windows.sequences(last), _pairs(windows, positions, step, beside, seed)
+
+    return _steps(batch, first, end or steps)
+
+
+def _steps(make: Callable[[tf.Tensor], Any], first: int, end: int) -> tf.data.Dataset:
+    return tf.data.Dataset.range(first, end).map(make, num_parallel_calls=1, deterministic=True).prefetch(4)
+
+
+def _pairs(windows: Windows, positions: PairPositions, step: tf.Tensor, size: int, seed: int) -> Pairs:
+    ranks = _shuffled(step % (len(positions) // size) * size, size, len(positions), seed)
+    at = tf.numpy_function(positions.__getitem__, [ranks], tf.int64)
+    at.set_shape([size])
+    return windows.pairs(at)
+
+
+def _shuffled(first: tf.Tensor, count: int, total: int, seed: int) -> tf.Tensor:
+    """int64[count], fewer at the end: places `first` ... of a permutation of `total` numbers.
+
+    A block cipher on the numbers up to `total` (TensorFlow's index_shuffle) is a permutation of which
+    any part can be had without the rest.
+    """
+    ranks = tf.range(first, tf.minimum(first + count, total))
+    return tf.raw_ops.RandomIndexShuffle(
+        index=ranks, seed=tf.constant([seed, 0, 0], tf.int64), max_index=total - 1, rounds=_ROUNDS
     )
-    return tf.data.Dataset.zip((sequences, pairs)).prefetch(4)
 
 
 def history_events(timelines: pa.Table, ids: list[bytes]) -> Events:
@@ -186,3 +246,17 @@ def history_events(timelines: pa.Table, ids: list[bytes]) -> Events:
 
 def target_events(timelines: pa.Table, ids: list[bytes]) -> Events:
     return flatten(timelines, ids, contract.TARGET_FEATURES)
+
+
+def some_records(events: Events, at_most: int, seed: int) -> Events:
+    """Whole records drawn by `seed`, of no more than `at_most` events together; all where that is enough."""
+    if len(events.rows) <= at_most:
+        return events
+    lengths = np.diff(events.offsets)
+    order = np.random.default_rng(seed).permutation(len(lengths))
+    drawn = np.sort(order[: np.searchsorted(np.cumsum(lengths[order]), at_most, side="right")])
+    kept = lengths[drawn]
+    offsets = np.concatenate([[0], np.cumsum(kept)])
+    index = np.arange(offsets[-1]) + np.repeat(events.offsets[drawn] - offsets[:-1], kept)
+    profiles = None if events.profiles is None else events.profiles[drawn]
+    return Events(events.rows[index], events.ratings[index], events.timestamps[index], offsets, profiles)

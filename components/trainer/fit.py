@@ -69,7 +69,7 @@ def learning_rate(peak: float, steps: int) -> keras.optimizers.schedules.Learnin
 def fit(
     model: TwoTower,
     windows: events.Windows,
-    positions: np.ndarray,
+    positions: events.PairPositions,
     eval_recall: Callable[[], dict[int, float]],
     params: TrainerParams,
     log_dir: str,
@@ -100,14 +100,15 @@ def fit(
         Callable[..., dict[str, tf.Tensor]], model.sequence_losses_of if by_sequence else model.losses_of
     )
     part = workers.own_part(windows)
+    ends = events.window_ends(windows.events, model.params.history_window) if by_sequence else np.zeros(0)
 
-    def batches(seed: int) -> tf.data.Dataset:
+    def batches(seed: int, first: int, end: int | None) -> tf.data.Dataset:
         if by_sequence:
-            ends = events.window_ends(windows.events, model.params.history_window)
             sizes = (params.sequence_batch, params.batch_size)
             # Each worker needs a window of every batch.
-            return events.sequence_batches(part, ends, positions, sizes, seed, fewest=workers.count())
-        return events.training_batches(part, positions, params.batch_size, seed).map(_alone)
+            fewest = workers.count()
+            return events.sequence_batches(part, ends, positions, sizes, seed, fewest, first, end)
+        return events.training_batches(part, positions, params.batch_size, seed, first, end).map(_alone)
 
     def train(*batch: Pairs | Sequences) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:

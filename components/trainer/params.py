@@ -46,12 +46,22 @@ class TrainerParams(Section):
         le=1000,
         description="k of the eval Recall@k that early stopping watches and whose best weights are kept",
     )
+    monitor_users: int = Field(
+        20_000,
+        ge=1,
+        description="eval users that early stopping asks after each epoch, at most: of more, so many drawn",
+    )
     patience: int = Field(3, ge=1, description="epochs without a better eval Recall@k before training stops")
     warm_start: str = Field(
         "",
         description="start from the weights of an earlier model: a pushed version's folder (after "
         "final_fit: all that in marquee-tested, since the other has seen the test split), or `latest` "
         "for the last pushed one; empty starts afresh. Rows are matched by vocabulary string",
+    )
+    scratch: str = Field(
+        "",
+        description="folder on a local disk for the events while they are trained on, 16 bytes each; empty: "
+        "the system's for temporary files",
     )
     checkpoint_dir: str = Field(
         "",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import tensorflow as tf
 import tf_keras as keras
 from tfx.components.trainer.fn_args_utils import FnArgs
@@ -21,7 +23,7 @@ from components.model.params import ModelParams
 from components.model.profile import Profiles
 from components.model.servable import Towers
 from components.model.two_tower import TwoTower
-from components.trainer import catalogue, checkpoints, events, fit, profiles, warm_start
+from components.trainer import catalogue, checkpoints, event_files, events, fit, profiles, warm_start
 from components.trainer.eval_recall import EvalRecall
 from components.trainer.params import TrainerParams
 
@@ -53,6 +55,12 @@ def run_fn(fn_args: FnArgs) -> None:
     Raises:
       ValueError: nothing to train on.
     """
+    params = TrainerParams.from_json(fn_args.custom_config[TRAINER_PARAMS])
+    with tempfile.TemporaryDirectory(prefix="marquee-events-", dir=params.scratch or None) as scratch:
+        _run(fn_args, Path(scratch))
+
+
+def _run(fn_args: FnArgs, scratch: Path) -> None:
     config = fn_args.custom_config
     model_params = ModelParams.from_json(config[MODEL_PARAMS])
     params = TrainerParams.from_json(config[TRAINER_PARAMS])
@@ -62,16 +70,21 @@ def run_fn(fn_args: FnArgs) -> None:
     meaning = feature_file.read(config[TIMELINES])
     transform = catalogue.MovieTransform(fn_args.transform_graph_path, meaning.item)
     movies = catalogue.load(read.read_movies(config[MOVIES]), transform)
-    timelines = read.read_timelines(config[TIMELINES], contract.TRAIN)
-    known = profiles.profiles(timelines, meaning.user, model_params.max_profile_values)
-    train = _with_profiles(events.history_events(timelines, movies.ids), known, timelines)
+    known = None
+    if meaning.user:
+        columns = [contract.USER_ID, *(contract.user_feature(spec.name) for spec in meaning.user)]
+        users = read.read_timelines(config[TIMELINES], contract.TRAIN, columns)
+        known = profiles.profiles(users, meaning.user, model_params.max_profile_values)
+    (train,) = _events(
+        config[TIMELINES], contract.TRAIN, movies.ids, [contract.HISTORY_FEATURES], known, scratch
+    )
     held_out, last_epoch = None, None
     if TESTED_RUN in config:
         last_epoch = fit.FitResult.read(config[TESTED_RUN]).best_epoch
     else:
-        asked = read.read_timelines(config[TIMELINES], contract.EVAL)
-        histories = _with_profiles(events.history_events(asked, movies.ids), known, asked)
-        held_out = histories, events.target_events(asked, movies.ids)
+        lists = [contract.HISTORY_FEATURES, contract.TARGET_FEATURES]
+        histories, targets = _events(config[TIMELINES], contract.EVAL, movies.ids, lists, known, scratch)
+        held_out = histories, targets
     vocabularies = warm_start.vocabularies(transform, known)
     kept = None
     if params.checkpoint_dir:
@@ -118,7 +131,7 @@ def fit_towers(
     Raises:
       ValueError: nothing to train on.
     """
-    positions = events.pair_positions(train)
+    positions = events.PairPositions(train)
     if len(positions) < 2:
         raise ValueError(
             f"train has {len(positions)} (prefix, next) pairs from {len(train.rows)} ratings; "
@@ -134,7 +147,7 @@ def fit_towers(
     eval_recall: Callable[[], dict[int, float]] = dict
     if held_out is not None:
         ks = tuple(sorted({10, 100, params.monitor_k}))
-        eval_recall = EvalRecall(model, *held_out, ks=ks)
+        eval_recall = EvalRecall(model, *held_out, ks=ks, at_most=params.monitor_users)
     return model, fit.fit(model, windows, positions, eval_recall, params, log_dir, last_epoch, kept)
 
 
@@ -165,11 +178,23 @@ def _fit_name(
     )
 
 
-def _with_profiles(found: events.Events, known: Profiles | None, timelines: pa.Table) -> events.Events:
-    """The events with each record's row in the table of profiles, if there is one."""
+def _events(
+    uri: str,
+    split: str,
+    ids: list[bytes],
+    lists: Sequence[tuple[str, str, str]],
+    known: Profiles | None,
+    scratch: Path,
+) -> list[events.Events]:
+    """`lists` of a split, with each record's row in the table of profiles if there is one."""
+    folder = scratch / split
+    folder.mkdir()
+    columns = [name for names in lists for name in names]
+    found = event_files.write(read.timeline_batches(uri, split, columns), ids, lists, folder)
     if known is None:
         return found
-    return dataclasses.replace(found, profiles=profiles.rows_of(known, timelines))
+    rows = profiles.rows_of(known, read.read_timelines(uri, split, [contract.USER_ID]))
+    return [dataclasses.replace(flat, profiles=rows) for flat in found]
 
 
 def _weights_file(model_dir: str) -> str:
@@ -183,7 +208,7 @@ def build(
     movies: catalogue.Movies,
     train: events.Events,
     windows: events.Windows,
-    positions: np.ndarray,
+    positions: events.PairPositions,
     implicit: bool = False,
     known: Profiles | None = None,
 ) -> TwoTower:
@@ -201,21 +226,26 @@ def build(
         profiles=known,
     )
     rng = np.random.default_rng(params.seed)
-    sample = rng.choice(positions, min(_ADAPT_SAMPLE, len(positions)), replace=False)
-    pairs = windows.pairs(tf.constant(np.sort(sample)))
+    sample = rng.choice(len(positions), min(_ADAPT_SAMPLE, len(positions)), replace=False)
+    pairs = windows.pairs(tf.constant(positions[np.sort(sample)]))
     model.standardise.adapt(user_features.summary(pairs.history, pairs.now))
     # One step's forward pass creates the weights, for a warm start and for saving.
     pairs = windows.pairs(tf.constant(positions[:2]))
     model.losses_of(pairs, training=False)
-    index = np.asarray(movies.catalogue.features.movie_index)[train.rows]
+    some = events.some_records(train, model_params.closed_form_events, params.seed)
+    index = np.asarray(movies.catalogue.features.movie_index)[some.rows]
     if model.rating_factors is not None:
-        ratings = user_items.mean_ratings(index, train.ratings, train.offsets, transform.sizes.movies)
+        started = time.monotonic()
+        ratings = user_items.mean_ratings(index, some.ratings, some.offsets, transform.sizes.movies)
         rank, sweeps = model_params.rating_factors, model_params.rating_factors_sweeps
         model.rating_factors.assign(rating_factors.fit(ratings, rank, sweeps, params.seed))
+        _log.info("rating factors of %d events: %.1f s", len(index), time.monotonic() - started)
     if model.item_item is not None:
-        watched = user_items.watched(index, train.offsets, transform.sizes.movies)
+        started = time.monotonic()
+        watched = user_items.watched(index, some.offsets, transform.sizes.movies)
         dim = model_params.item_item_dim - 1
         model.item_item.assign(item_item.fit_factors(watched, dim, model_params.item_item_l2))
+        _log.info("item-item part of %d events: %.1f s", len(index), time.monotonic() - started)
     return model
 
 

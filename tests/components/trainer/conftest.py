@@ -42,4 +42,4 @@ def material(pushed_workspace) -> Material:
     train = events.history_events(read.read_timelines(timelines, contract.TRAIN), movies.ids)
     params = ModelParams(embedding_dim=16, hidden=(16,), history_window=20)
     windows = events.Windows(train, params.history_window)
-    return Material(transform, movies, train, windows, events.pair_positions(train), params)
+    return Material(transform, movies, train, windows, events.PairPositions(train), params)

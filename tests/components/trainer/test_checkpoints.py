@@ -39,7 +39,7 @@ def fitted(tmp_path, kept, encoder="views", epochs=2, scores=(0.2, 0.1)):
         measured.append(len(measured))
         return {params.monitor_k: scores[len(measured) - 1]}
 
-    arguments = (model, windows, events.pair_positions(train), eval_recall, params, str(tmp_path / "logs"))
+    arguments = (model, windows, events.PairPositions(train), eval_recall, params, str(tmp_path / "logs"))
     try:
         result = fit.fit(*arguments, None, kept)
     except KeyboardInterrupt:

@@ -1,28 +1,13 @@
 from types import SimpleNamespace
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from toy_timelines import IDS, event, timelines
 
-from components import contract
 from components.trainer import events
-
-IDS = [b"a", b"b", b"c", b"d"]
-
-
-def timelines(histories):
-    types = (pa.large_string(), pa.float32(), pa.int64())
-    columns = {
-        name: pa.array([[event[i] for event in history] for history in histories], pa.large_list(types[i]))
-        for i, name in enumerate(contract.HISTORY_FEATURES)
-    }
-    return pa.table(columns)
-
-
-event = st.tuples(st.sampled_from("abcd"), st.sampled_from([0.5, 3.0, 5.0]), st.integers(1, 99))
 
 
 @settings(max_examples=40, deadline=None)
@@ -32,11 +17,11 @@ def test_pairs_are_every_prefix_and_its_next_event(histories, width):
     expected = [
         (history[max(0, i - width) : i], history[i]) for history in histories for i in range(1, len(history))
     ]
-    positions = events.pair_positions(flat)
+    positions = events.PairPositions(flat)
     assert len(positions) == len(expected)
     if not expected:
         return
-    pairs = events.Windows(flat, width).pairs(tf.constant(positions))
+    pairs = events.Windows(flat, width).pairs(tf.constant(positions[:]))
     for i, (prefix, following) in enumerate(expected):
         mask = pairs.mask[i].numpy()
         got = SimpleNamespace(rows=pairs.rows[i].numpy()[mask], ratings=pairs.ratings[i].numpy()[mask])
@@ -47,19 +32,57 @@ def test_pairs_are_every_prefix_and_its_next_event(histories, width):
         assert target == following
 
 
-def test_a_batch_order_is_seeded_and_differs_by_epoch():
-    flat = events.history_events(timelines([[("a", 3.0, t) for t in range(1, 40)]]), IDS)
-    positions = events.pair_positions(flat)
+def test_a_pass_takes_every_pair_once_in_an_order_of_its_seed():
+    flat = events.history_events(timelines([[("a", 3.0, t) for t in range(1, 42)]]), IDS)
+    positions = events.PairPositions(flat)
 
-    def order(seed):
-        dataset = events.training_batches(events.Windows(flat, 2), positions, 8, seed)
-        return [[batch.now.numpy().tolist() for batch in dataset] for _ in range(2)]
+    def order(seed, *part):
+        dataset = events.training_batches(events.Windows(flat, 2), positions, 8, seed, *part)
+        return [batch.now.numpy().tolist() for batch in dataset]
 
-    first, again, other = order(1), order(1), order(2)
-    assert first == again
-    assert first != other
-    assert first[0] != first[1]
-    assert all(len(batch) == 8 for epoch in first for batch in epoch)
+    whole = order(1)
+    assert order(1) == whole != order(2)
+    times = np.concatenate(whole).tolist()
+    assert sorted(times) == list(range(2, 42)) != times
+    assert order(1, 2, 4) == whole[2:4]
+    assert int(events.training_batches(events.Windows(flat, 2), positions, 8, 1).cardinality()) == len(whole)
+
+
+def test_neighbours_in_the_log_are_no_neighbours_in_a_batch():
+    total, seed = 1_000_000, 5
+    drawn = events._shuffled(tf.constant(4096, tf.int64), 1024, total, seed).numpy()
+    # Even over the log, as far as chance goes, and without a common step from one to the next.
+    assert 30 < (np.bincount(drawn * 64 // total, minlength=64) - 16.0).__pow__(2).sum() / 16 < 110
+    assert len(np.unique(np.diff(drawn))) > 1000
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=9))
+def test_pair_positions_are_all_but_the_first_of_each_record(lengths):
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    log = events.Events(*(np.zeros(offsets[-1], t) for t in (np.int32, np.float32, np.int64)), offsets)
+    expected = [i for i in range(offsets[-1]) if i not in set(offsets[:-1])]
+    found = events.PairPositions(log)
+    assert len(found) == len(expected)
+    assert found[:].tolist() == expected
+    assert found[::2].tolist() == expected[::2]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=12), st.integers(0, 40), st.integers(0, 3))
+def test_some_records_are_whole_and_no_more_than_asked(lengths, at_most, seed):
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    every = [np.arange(offsets[-1], dtype=t) for t in (np.int32, np.float32, np.int64)]
+    log = events.Events(*every, offsets, np.arange(len(lengths), dtype=np.int32))
+    some = events.some_records(log, at_most, seed)
+    assert len(some.rows) <= at_most or some is log
+    assert (some is log) == (offsets[-1] <= at_most)
+    for i, record in enumerate(some.profiles):
+        span, own = slice(*offsets[record : record + 2]), slice(*some.offsets[i : i + 2])
+        for name in ("rows", "ratings", "timestamps"):
+            np.testing.assert_array_equal(getattr(some, name)[own], getattr(log, name)[span])
+    again = events.some_records(log, at_most, seed)
+    np.testing.assert_array_equal(again.rows, some.rows)
 
 
 def test_an_event_of_an_unknown_movie_is_named():
@@ -97,7 +120,7 @@ def test_windows_cover_every_next_event_once():
             np.testing.assert_array_equal(getattr(batch, name)[i].numpy()[mask], expected + 1)
             assert not getattr(batch, name)[i].numpy()[~mask].any()
         asked += [*(expected + 1)]
-    np.testing.assert_array_equal(sorted(asked), events.pair_positions(log))
+    np.testing.assert_array_equal(sorted(asked), events.PairPositions(log)[:])
 
 
 @pytest.mark.parametrize(
@@ -108,6 +131,6 @@ def test_a_last_batch_that_workers_cannot_share_is_left_out(windows, fewest, exp
         *(np.arange(2 * windows, dtype=t) for t in (np.int32, np.float32, np.int64)),
         np.arange(0, 2 * windows + 1, 2),
     )
-    ends, positions = events.window_ends(log, 2), events.pair_positions(log)
+    ends, positions = events.window_ends(log, 2), events.PairPositions(log)
     batches = events.sequence_batches(events.Windows(log, 2), ends, positions, (4, 2), 1, fewest)
     assert [len(sequences.target) for sequences, _ in batches] == expected
