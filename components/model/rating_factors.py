@@ -72,7 +72,7 @@ def fit(ratings: sparse.csr_matrix, rank: int, sweeps: int, seed: int) -> Factor
     mean = float(ratings.data.mean())
     residual = sparse.csr_matrix((ratings.data - mean, ratings.indices, ratings.indptr), ratings.shape)
     transposed = residual.T.tocsr()
-    rated = np.diff(transposed.indptr) > 0
+    by_user, by_item = _Ratings.of(residual), _Ratings.of(transposed)
     rng = np.random.default_rng(seed)
     first = np.zeros((items, size))
     first[:, 1:] = rng.normal(0.0, 0.3, (items, rank))
@@ -83,11 +83,11 @@ def fit(ratings: sparse.csr_matrix, rank: int, sweeps: int, seed: int) -> Factor
     )
     noise = 1.0 / float(np.var(residual.data) + 1e-6)
     for _ in range(sweeps):
-        user = _with_prior(_solved(user, residual, item, noise), np.diff(residual.indptr) > 0)
-        item = _with_prior(_solved(item, transposed, user, noise), rated)
-        noise = residual.nnz / _expected_squares(residual, user, item)
+        user = _with_prior(_solved(user, by_user, item, noise), by_user.some)
+        item = _with_prior(_solved(item, by_item, user, noise), by_item.some)
+        noise = residual.nnz / _expected_squares(by_item, item, user)
     # Those without a rating are what the last prior says.
-    item = _solved(item, transposed, user, noise)
+    item = _solved(item, by_item, user, noise)
     blank = np.linalg.inv(item.prior_precision)
     variances = np.einsum("nkk->nk", np.concatenate([item.covariance, blank[np.newaxis]]))
     return Factors(
@@ -100,28 +100,65 @@ def fit(ratings: sparse.csr_matrix, rank: int, sweeps: int, seed: int) -> Factor
     )
 
 
-def _solved(own: _Side, residual: sparse.csr_matrix, other: _Side, noise: float) -> _Side:
+class _Ratings(NamedTuple):
+    """Ratings less their mean, of n users by m items or the other way round.
+
+    Attributes:
+      residual: float64[n, m]; present: the same with 1 where there is a rating.
+      some: bool[n], who has any.
+    """
+
+    residual: sparse.csr_matrix
+    present: sparse.csr_matrix
+    some: np.ndarray
+
+    @classmethod
+    def of(cls, residual: sparse.csr_matrix) -> _Ratings:
+        parts = (np.ones_like(residual.data), residual.indices, residual.indptr)
+        return cls(residual, sparse.csr_matrix(parts, residual.shape), np.diff(residual.indptr) > 0)
+
+    def sums(self, matrices: np.ndarray) -> np.ndarray:
+        """float64[n, K, K]: the sums of symmetric float64[m, K, K] over what each has rated, or was rated by.
+
+        One half is added up: this is where the time goes.
+        """
+        size = matrices.shape[1]
+        row, column = np.triu_indices(size)
+        found = np.empty((self.present.shape[0], size, size))
+        found[:, row, column] = found[:, column, row] = self.present @ matrices[:, row, column]
+        return found
+
+
+def _solved(own: _Side, ratings: _Ratings, other: _Side, noise: float) -> _Side:
     """Everybody's posterior, given the other side's.
 
     In y = [bias, f] of the other side, one's own bias meets a 1 and one's own factors meet f;
     the other's bias is taken from the residual. Products of uncertain numbers bring in their
     covariances.
     """
-    size = own.mean.shape[1]
-    design = other.mean.copy()
-    design[:, 0] = 1.0
-    second = np.einsum("nk,nl->nkl", design, design)
-    second[:, 1:, 1:] += other.covariance[:, 1:, 1:]
+    design = _design(other)
     first = design * other.mean[:, :1]
     first[:, 1:] += other.covariance[:, 0, 1:]
-    present = sparse.csr_matrix(
-        (np.ones_like(residual.data), residual.indices, residual.indptr), residual.shape
-    )
-    precision = noise * (present @ second.reshape(-1, size * size)).reshape(-1, size, size)
-    precision += own.prior_precision
-    linear = noise * (residual @ design - present @ first) + own.prior_precision @ own.prior_mean
+    precision = noise * ratings.sums(_second(other)) + own.prior_precision
+    linear = noise * (ratings.residual @ design - ratings.present @ first)
+    linear += own.prior_precision @ own.prior_mean
     covariance = np.linalg.inv(precision)
     return own._replace(mean=np.einsum("nkl,nl->nk", covariance, linear), covariance=covariance)
+
+
+def _design(side: _Side) -> np.ndarray:
+    """float64[n, K]: what the other side's [bias, f] meets."""
+    design = side.mean.copy()
+    design[:, 0] = 1.0
+    return design
+
+
+def _second(side: _Side) -> np.ndarray:
+    """float64[n, K, K]: expectation of the product of `_design` with itself."""
+    design = _design(side)
+    second = np.einsum("nk,nl->nkl", design, design)
+    second[:, 1:, 1:] += side.covariance[:, 1:, 1:]
+    return second
 
 
 def _with_prior(side: _Side, known: np.ndarray) -> _Side:
@@ -132,23 +169,21 @@ def _with_prior(side: _Side, known: np.ndarray) -> _Side:
     return side._replace(prior_mean=mean, prior_precision=np.linalg.inv(scatter / (known.sum() + 2.0)))
 
 
-def _expected_squares(residual: sparse.csr_matrix, user: _Side, item: _Side) -> float:
+def _expected_squares(ratings: _Ratings, own: _Side, other: _Side) -> float:
     """Sum over the ratings of the expected squared error, in stars^2."""
+    residual = ratings.residual
     owner = np.repeat(np.arange(residual.shape[0]), np.diff(residual.indptr))
     total = 0.0
     for start in range(0, residual.nnz, _BLOCK):
-        u, i = owner[start : start + _BLOCK], residual.indices[start : start + _BLOCK]
-        x, y = user.mean[u], item.mean[i]
-        x_cov, y_cov = user.covariance[u], item.covariance[i]
-        # Bias meets 1 and factors meet factors: [bias_u, 1, f_u] . [1, bias_i, f_i].
+        x, y = own.mean[owner[start : start + _BLOCK]], other.mean[residual.indices[start : start + _BLOCK]]
+        # Bias meets 1 and factors meet factors: [bias, 1, f] . [1, bias, f].
         error = residual.data[start : start + _BLOCK] - x[:, 0] - y[:, 0]
         error -= np.einsum("ek,ek->e", x[:, 1:], y[:, 1:])
-        with_one = x.copy(), y.copy()
-        with_one[0][:, 0] = with_one[1][:, 0] = 1.0
-        variance = np.einsum("ek,ekl,el->e", with_one[0], y_cov, with_one[0], optimize=True)
-        variance += np.einsum("ek,ekl,el->e", with_one[1], x_cov, with_one[1], optimize=True)
-        variance += np.einsum("ekl,ekl->e", x_cov[:, 1:, 1:], y_cov[:, 1:, 1:])
-        total += float(np.square(error).sum() + variance.sum())
+        total += float(np.square(error).sum())
+    # The variance of a sum of products, added up by who has rated before it is multiplied.
+    design = _design(own)
+    total += float(np.einsum("nkl,nkl->", own.covariance, ratings.sums(_second(other))))
+    total += float(np.einsum("nk,nkl,nl->", design, ratings.sums(other.covariance), design, optimize=True))
     return total
 
 
