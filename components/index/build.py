@@ -41,7 +41,7 @@ class Built:
     Attributes:
       module: the signatures.
       catalogue: its movies.
-      histories: of all users, whether or not the model keeps them.
+      histories: of the users given, whether or not the model keeps them.
       info: sizes, limits and search parameters (contract.INDEX_INFO).
     """
 
@@ -58,14 +58,16 @@ def build_models(
     params: IndexParams,
     model_dirs: Mapping[str, str],
     features: Features = _MOVIELENS,
+    keep_users: bool = True,
 ) -> None:
     """Builds and saves the retrieval models, each with its assets.extra.
 
     Args:
-      towers, movies, timelines, params, features: as `assemble`.
+      towers, movies, timelines, params, features, keep_users: as `assemble`.
       model_dirs: where to save each of contract.MODELS that is wanted.
     """
-    for name, built in assemble(towers, movies, timelines, params, list(model_dirs), features).items():
+    made = assemble(towers, movies, timelines, params, list(model_dirs), features, keep_users)
+    for name, built in made.items():
         started = time.monotonic()
         tf.saved_model.save(
             built.module,
@@ -86,6 +88,7 @@ def assemble(
     params: IndexParams,
     names: Sequence[str] = contract.MODELS,
     features: Features = _MOVIELENS,
+    keep_users: bool = True,
 ) -> dict[str, Built]:
     """Puts the retrieval models together.
 
@@ -96,6 +99,7 @@ def assemble(
       params: limits and search.
       names: of contract.MODELS, those wanted.
       features: what the columns of movies and timelines mean.
+      keep_users: whether the model may keep the users' histories, if they are not too many.
 
     Raises:
       catalogue.CatalogueError: the movies or their embeddings make no index.
@@ -109,7 +113,7 @@ def assemble(
         features.item,
     )
     histories = known_histories(timelines, catalogue)
-    with_users = 0 < len(histories) <= params.max_known_users
+    with_users = keep_users and 0 < len(histories) <= params.max_known_users
     users = KnownUsers(histories) if with_users else None
     filters = MovieFilters(catalogue, features.item)
     vectors = tf.Variable(embeddings, trainable=False, name="embeddings")

@@ -11,9 +11,10 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components import contract, feature_file, storage
-from components.example_gen.read import read_movies, read_timelines
+from components.example_gen.read import read_movies
 from components.index.build import build_models
 from components.index.params import IndexParams
+from components.index.user_records import read
 
 TOWERS = "towers"
 MOVIES = "movies"
@@ -36,19 +37,20 @@ class Executor(base_executor.BaseExecutor):
         timelines = artifact_utils.get_single_instance(input_dict[TIMELINES])
         towers_dir = path_utils.serving_model_path(towers.uri)
         movies_uri = artifact_utils.get_single_uri(input_dict[MOVIES])
+        params = IndexParams.from_json(exec_properties[contract.PARAMS])
+        splits = artifact_utils.decode_split_names(timelines.split_names)
+        users = read(timelines.uri, splits, params)
         build_models(
             tf.saved_model.load(towers_dir),
             read_movies(movies_uri),
-            {
-                split: read_timelines(timelines.uri, split)
-                for split in artifact_utils.decode_split_names(timelines.split_names)
-            },
-            IndexParams.from_json(exec_properties[contract.PARAMS]),
+            users.tables,
+            params,
             {
                 contract.MODEL: _model_dir(output_dict[MODEL]),
                 contract.MODEL_EXACT: _model_dir(output_dict[MODEL_EXACT]),
             },
             feature_file.read(movies_uri),
+            keep_users=users.everybody,
         )
         _carry_weights(towers_dir, _model_dir(output_dict[MODEL]))
 

@@ -98,7 +98,7 @@ class ModelParams(Section):
     )
 
     closed_form_events: int = Field(
-        20_000_000,
+        10_000_000,
         ge=1,
         description="events that the closed-form parts are fitted on, at most: of more, whole users drawn",
     )
