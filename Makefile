@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run serve test test-long lint format bench bench-serving bench-ann bench-quality bench-behaviour images lock clean
+.PHONY: help setup setup-dev run serve test test-long lint format bench bench-serving bench-ann bench-quality bench-behaviour bench-scale images lock clean
 
 bin := .venv/bin
 ARGS ?=
@@ -56,6 +56,9 @@ bench-quality: setup-dev ## the two-tower against the other models of the leader
 
 bench-behaviour: setup-dev ## the newest pushed model with new people and movies, explanations, diversity, similar movies
 	@$(bin)/python benchmarks/behaviour.py $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
+
+bench-scale: setup-dev ## the whole pipeline on a million generated ratings, one epoch (ARGS="--ratings 10000000 32000000", hours)
+	@$(bin)/python benchmarks/pipeline_scale.py $(ARGS)
 
 images: ## build the container images with podman or docker (BASE=image-with-python3.11, IMAGES, PREFIX, VERSION, ENGINE)
 	@BASE="$(BASE)" IMAGES="$(IMAGES)" PREFIX="$(PREFIX)" VERSION="$(VERSION)" ENGINE="$(ENGINE)" kubernetes/images/build.sh

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -26,6 +28,10 @@ class Course:
       new_step: -> a step on one batch, the losses by name.
       seed: of the fit.
       every: steps between checkpoints, 0: an epoch; None: without any.
+
+    Attributes:
+      steps: of an epoch.
+      waited: seconds that steps have waited for their batches so far.
     """
 
     def __init__(
@@ -37,6 +43,7 @@ class Course:
     ) -> None:
         self._batches, self._new_step = batches, new_step
         self._seed, self._every = seed, every
+        self.waited = 0.0
         self.steps = int(batches(seed, 0, None).cardinality())
         if every is None:
             if workers.count() > 1:
@@ -49,17 +56,27 @@ class Course:
 
     def run(self, epoch: int, first: int, end: int) -> Iterator[dict[str, tf.Tensor]]:
         """The losses of steps `first` to `end` (exclusive) of an epoch, 1-based."""
-        dataset = self._batches(_mixed(self._seed, epoch), first, end)
+        batches = self._awaited(self._batches(_mixed(self._seed, epoch), first, end))
         if self._every is None:
-            for batch in dataset:
+            for batch in batches:
                 yield self._step(*batch)
             return
         step = None
-        for i, batch in enumerate(dataset, first):
+        for i, batch in enumerate(batches, first):
             if step is None or self.checkpoint_after(i):
                 _begin_anew(self._seed, epoch, i)
                 step = self._new_step()
             yield step(*batch)
+
+    def _awaited(self, batches: Iterable[Any]) -> Iterator[Any]:
+        iterator = iter(batches)
+        while True:
+            began = time.monotonic()
+            batch = next(iterator, None)
+            self.waited += time.monotonic() - began
+            if batch is None:
+                return
+            yield batch
 
 
 def _begin_anew(*place: int) -> None:

@@ -142,7 +142,7 @@ def fit(
     total = min(length, steps * epochs)
     while at.epoch < epochs and at.epoch - at.best.best_epoch < params.patience:
         epoch = at.epoch + 1
-        started = time.monotonic()
+        started, waited = time.monotonic(), course.waited
         text = f"epoch {epoch}/{epochs}"
         before = (epoch - 1) * steps
         in_epoch = min(steps, length - before)
@@ -159,10 +159,14 @@ def fit(
             if checkpoints and i + 1 < in_epoch and course.checkpoint_after(i + 1):
                 at.step = i + 1
                 at.save(checkpoints)
+        trained = time.monotonic() - started
         recall = workers.of_chief(eval_recall)
         means = {name: value / in_epoch for name, value in at.sums.items()}
-        seconds = time.monotonic() - started
-        _log.info("epoch %d: %.1f s, losses %s, %s", epoch, seconds, means, _recall_text(recall))
+        seconds, waited = time.monotonic() - started, course.waited - waited
+        _log.info(
+            "epoch %d: %.1f s, %d steps in %.1f s of which %.2f s waiting for input, losses %s, %s",
+            epoch, seconds, in_epoch, trained, waited, means, _recall_text(recall),
+        )  # fmt: skip
         with writer.as_default(step=epoch):
             for name, value in means.items():
                 tf.summary.scalar(f"loss/{name}", value)

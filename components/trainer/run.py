@@ -190,7 +190,10 @@ def _events(
     folder = scratch / split
     folder.mkdir()
     columns = [name for names in lists for name in names]
+    started = time.monotonic()
     found = event_files.write(read.timeline_batches(uri, split, columns), ids, lists, folder)
+    number = sum(len(flat.rows) for flat in found)
+    _log.info("%s: %d events read in %.1f s", split, number, time.monotonic() - started)
     if known is None:
         return found
     rows = profiles.rows_of(known, read.read_timelines(uri, split, [contract.USER_ID]))
