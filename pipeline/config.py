@@ -115,6 +115,19 @@ class Config(Section):
             )
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _trainer_of_this_kind(self) -> Config:
+        try:
+            self.trainer.check_kind(self.model)
+        except ValueError as error:
+            raise ValueError(f"trainer: {error}") from error
+        if self.model.closed_form and self.kubeflow.trainer_workers > 1:
+            raise ValueError(
+                f"kubeflow.trainer_workers = {self.kubeflow.trainer_workers}: a {self.model.kind} model is "
+                "solved by one process; expected 1"
+            )
+        return self
+
     @property
     def artifacts_dir(self) -> str:
         """Artifacts root: absolute path, or the URL as given.

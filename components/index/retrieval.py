@@ -110,7 +110,7 @@ class Retrieval(tf.Module):
     def similar(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         row = self._rows.lookup(inputs[contract.MOVIE_ID])
         k = tf.where(row >= 0, self._k(inputs[contract.K]), 0)
-        queries = take(self._embeddings, tf.maximum(row, 0))
+        queries = self._similar_queries(inputs[contract.MOVIE_ID], tf.maximum(row, 0))
         wanted = MovieFilters.everything(tf.shape(row)[0], self._filters.words)
         seen = Seen.of(row[:, tf.newaxis])
         found = self._search(queries, wanted, seen, k, self._width(k), self._params.max_k)
@@ -252,6 +252,11 @@ class Retrieval(tf.Module):
 
         found = Candidates(*tf.cond(tf.reduce_any(mixed), mix, lambda: pool.best(width)))
         return self._result(found, k, columns)
+
+    def _similar_queries(self, ids: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """float32[B, D]: movies' own vectors, or what the towers ask with instead."""
+        asked_by = getattr(self._towers, contract.SIMILAR_QUERY, None)
+        return take(self._embeddings, rows) if asked_by is None else asked_by(ids)
 
     def _queries(self, request: Tensors) -> tf.Tensor:
         """float32[B, D]."""

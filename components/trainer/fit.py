@@ -30,7 +30,7 @@ class FitResult:
     """What a fit came to.
 
     Attributes:
-      best_epoch: 1-based epoch whose weights were kept.
+      best_epoch: 1-based epoch whose weights were kept; 0 for a closed form, which has no epochs.
       epochs: epochs run.
       recall: k -> eval Recall@k of the kept weights; empty without eval users.
     """
@@ -147,7 +147,7 @@ def fit(
         in_epoch = min(steps, length - before)
         for i, losses in enumerate(course.run(epoch, at.step, in_epoch), at.step):
             if i % 10 == 0 or i == in_epoch - 1:
-                progress.report(before + i + 1, total, f"{text}  {_recall_text(at.best.recall)}")
+                progress.report(before + i + 1, total, f"{text}  {recall_text(at.best.recall)}")
             for name, value in losses.items():
                 at.sums[name] = at.sums.get(name, 0.0) + float(value)
             if not math.isfinite(sum(at.sums.values())):
@@ -161,7 +161,7 @@ def fit(
         recall = workers.of_chief(eval_recall)
         means = {name: value / in_epoch for name, value in at.sums.items()}
         seconds = time.monotonic() - started
-        _log.info("epoch %d: %.1f s, losses %s, %s", epoch, seconds, means, _recall_text(recall))
+        _log.info("epoch %d: %.1f s, losses %s, %s", epoch, seconds, means, recall_text(recall))
         with writer.as_default(step=epoch):
             for name, value in means.items():
                 tf.summary.scalar(f"loss/{name}", value)
@@ -178,7 +178,7 @@ def fit(
     writer.close()
     model.set_weights(at.best_weights)
     best = dataclasses.replace(at.best, epochs=at.epoch)
-    progress.report(total, total, f"best epoch {best.best_epoch}  {_recall_text(best.recall)}")
+    progress.report(total, total, f"best epoch {best.best_epoch}  {recall_text(best.recall)}")
     return best
 
 
@@ -214,5 +214,5 @@ def _alone(pairs: Pairs) -> tuple[Pairs]:
     return (pairs,)
 
 
-def _recall_text(recall: dict[int, float]) -> str:
+def recall_text(recall: dict[int, float]) -> str:
     return "  ".join(f"eval recall@{k} {value:.4f}" for k, value in recall.items())

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import Field
 
+from components.model.params import CLOSED_FORM, ModelParams, refuse_unread
 from components.params import Section
+
+# The keys that each kind of model reads; two_tower: all.
+_READ: Final = dict.fromkeys(CLOSED_FORM, frozenset({"seed", "monitor_k"}))
 
 
 class TrainerParams(Section):
@@ -62,3 +68,10 @@ class TrainerParams(Section):
     checkpoint_steps: int = Field(
         0, ge=0, description="steps between checkpoints; 0: one at the end of each epoch"
     )
+
+    def check_kind(self, model: ModelParams) -> None:
+        """
+        Raises:
+          ValueError: a key is set that a model of this kind does not read.
+        """
+        refuse_unread(self.changed(_READ.get(model.kind, TrainerParams.model_fields)), model.kind)

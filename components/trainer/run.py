@@ -16,16 +16,21 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from components import contract, feature_file, storage
 from components.example_gen import read
 from components.features import Features
-from components.model import item_item, rating_factors, user_features, user_items
+from components.model import item_item, user_features, user_items
+from components.model.closed_form import ClosedForm, SolvedVectors
 from components.model.params import ModelParams
 from components.model.profile import Profiles
 from components.model.servable import Towers
+from components.model.signatures import Signatures
 from components.model.two_tower import TwoTower
-from components.trainer import catalogue, checkpoints, events, fit, profiles, warm_start
+from components.trainer import catalogue, checkpoints, closed_form, events, fit, profiles, warm_start
 from components.trainer.eval_recall import EvalRecall
 from components.trainer.params import TrainerParams
 
 _log = logging.getLogger(__name__)
+
+# What is fitted, by `model.kind`.
+AnyModel = TwoTower | ClosedForm
 
 # Prefixes on which the user features are standardised.
 _ADAPT_SAMPLE = 65_536
@@ -40,7 +45,7 @@ CODE = "code"
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Reads timelines and movies, fits the two towers, exports them.
+    """Reads timelines and movies, fits the model, exports it.
 
     Args:
       fn_args: `transform_graph_path`, `serving_model_dir`, `model_run_dir`, and in
@@ -51,13 +56,14 @@ def run_fn(fn_args: FnArgs) -> None:
         of the sources, with which checkpoints are found again.
 
     Raises:
-      ValueError: nothing to train on.
+      ValueError: nothing to train on, or a key is set that this kind of model does not read.
     """
     config = fn_args.custom_config
     model_params = ModelParams.from_json(config[MODEL_PARAMS])
     params = TrainerParams.from_json(config[TRAINER_PARAMS])
     if MAX_STEPS in config:
         params = TrainerParams.model_validate({**params.model_dump(), MAX_STEPS: config[MAX_STEPS]})
+    params.check_kind(model_params)
     keras.utils.set_random_seed(params.seed)
     meaning = feature_file.read(config[TIMELINES])
     transform = catalogue.MovieTransform(fn_args.transform_graph_path, meaning.item)
@@ -77,21 +83,27 @@ def run_fn(fn_args: FnArgs) -> None:
     if params.checkpoint_dir:
         name = _fit_name(config, params, meaning, vocabularies, movies, known, train, held_out, last_epoch)
         kept = checkpoints.Checkpoints(storage.join(params.checkpoint_dir, name), params.checkpoint_steps)
-    model, result = fit_towers(
+    model, result = fit_model(
         model_params, params, transform, movies, train, held_out, fn_args.model_run_dir, last_epoch,
         implicit=meaning.implicit, known=known, kept=kept,
     )  # fmt: skip
     _log.info("kept epoch %d of %d: %s", result.best_epoch, result.epochs, result.recall)
     result.write(fn_args.model_run_dir)
 
-    towers = Towers(model, movies.ids, transform.tastes, transform, transform.layer, transform.own_inputs)
-    towers.save(fn_args.serving_model_dir)
-    warm_start.save(model, vocabularies, _weights_file(fn_args.serving_model_dir))
+    servable(model, movies, transform).save(fn_args.serving_model_dir)
+    if not isinstance(model, ClosedForm):
+        warm_start.save(model, vocabularies, _weights_file(fn_args.serving_model_dir))
     if kept:
         kept.remove()
 
 
-def fit_towers(
+def servable(model: AnyModel, movies: catalogue.Movies, transform: catalogue.MovieTransform) -> Signatures:
+    """A fitted model as it is exported."""
+    named = movies.named(transform)
+    return SolvedVectors(model, named) if isinstance(model, ClosedForm) else Towers(model, named)
+
+
+def fit_model(
     model_params: ModelParams,
     params: TrainerParams,
     transform: catalogue.MovieTransform,
@@ -104,15 +116,15 @@ def fit_towers(
     implicit: bool = False,
     known: Profiles | None = None,
     kept: checkpoints.Checkpoints | None = None,
-) -> tuple[TwoTower, fit.FitResult]:
-    """Builds the two towers and fits them.
+) -> tuple[AnyModel, fit.FitResult]:
+    """Builds the model of the kind that `model_params` says and fits it.
 
     Args:
       train: timelines; catalogue rows as in `movies`, profiles as in `known`.
       held_out: histories and targets of the eval split, on whose Recall@k the fit stops; None
         if there is none.
       log_dir: for TensorBoard.
-      last_epoch, kept: see `fit.fit`.
+      last_epoch, kept: see `fit.fit`; a closed form has no epochs.
       implicit, known: see `TwoTower`.
 
     Raises:
@@ -127,13 +139,18 @@ def fit_towers(
     _log.info(
         "training on %d pairs of %d users, %d movies", len(positions), len(train.offsets) - 1, len(movies.ids)
     )
+    ks = tuple(sorted({10, 100, params.monitor_k}))
+    if model_params.closed_form:
+        solved = closed_form.build(model_params, params.seed, transform, movies, train, implicit)
+        return solved, closed_form.measured(
+            solved, held_out and EvalRecall(solved, *held_out, ks=ks), log_dir
+        )
     windows = events.Windows(train, model_params.history_window)
     model = build(model_params, params, transform, movies, train, windows, positions, implicit, known)
     if params.warm_start:
         warm_start.load(model, warm_start.vocabularies(transform, known), _weights_file(params.warm_start))
     eval_recall: Callable[[], dict[int, float]] = dict
     if held_out is not None:
-        ks = tuple(sorted({10, 100, params.monitor_k}))
         eval_recall = EvalRecall(model, *held_out, ks=ks)
     return model, fit.fit(model, windows, positions, eval_recall, params, log_dir, last_epoch, kept)
 
@@ -209,9 +226,9 @@ def build(
     model.losses_of(pairs, training=False)
     index = np.asarray(movies.catalogue.features.movie_index)[train.rows]
     if model.rating_factors is not None:
-        ratings = user_items.mean_ratings(index, train.ratings, train.offsets, transform.sizes.movies)
-        rank, sweeps = model_params.rating_factors, model_params.rating_factors_sweeps
-        model.rating_factors.assign(rating_factors.fit(ratings, rank, sweeps, params.seed))
+        closed_form.fit_rating_factors(
+            model.rating_factors, model_params, params.seed, index, train, transform.sizes.movies
+        )
     if model.item_item is not None:
         watched = user_items.watched(index, train.offsets, transform.sizes.movies)
         dim = model_params.item_item_dim - 1
