@@ -16,6 +16,7 @@ import tf_keras as keras
 
 from components import contract, progress, storage
 from components.model.batches import Pairs, Sequences
+from components.model.content_two_tower import ContentTwoTower
 from components.model.two_tower import TwoTower
 from components.trainer import events, workers
 from components.trainer.checkpoints import Checkpoints
@@ -67,7 +68,7 @@ def learning_rate(peak: float, steps: int) -> keras.optimizers.schedules.Learnin
 
 
 def fit(
-    model: TwoTower,
+    model: TwoTower | ContentTwoTower,
     windows: events.Windows,
     positions: np.ndarray,
     eval_recall: Callable[[], dict[int, float]],
@@ -97,7 +98,8 @@ def fit(
     """
     by_sequence = model.params.query_encoder == "transformer"
     losses_of = cast(
-        Callable[..., dict[str, tf.Tensor]], model.sequence_losses_of if by_sequence else model.losses_of
+        Callable[..., dict[str, tf.Tensor]],
+        model.sequence_losses_of if isinstance(model, TwoTower) and by_sequence else model.losses_of,
     )
     part = workers.own_part(windows)
 

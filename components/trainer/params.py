@@ -6,11 +6,13 @@ from typing import Final
 
 from pydantic import Field
 
-from components.model.params import CLOSED_FORM, ModelParams, refuse_unread
+from components.model.params import ModelParams, refuse_unread
 from components.params import Section
 
-# The keys that each kind of model reads; two_tower: all.
-_READ: Final = dict.fromkeys(CLOSED_FORM, frozenset({"seed", "monitor_k"}))
+# The keys that closed forms read.
+_CLOSED_FORM_READ: Final = frozenset({"seed", "monitor_k"})
+# Of a loss over candidates that are not the next event.
+_RETRIEVAL: Final = frozenset({"uniform_negatives", "sequence_batch", "rating_weight", "low_rating_weight"})
 
 
 class TrainerParams(Section):
@@ -74,4 +76,9 @@ class TrainerParams(Section):
         Raises:
           ValueError: a key is set that a model of this kind does not read.
         """
-        refuse_unread(self.changed(_READ.get(model.kind, TrainerParams.model_fields)), model.kind)
+        read = frozenset(TrainerParams.model_fields)
+        if model.closed_form:
+            read = _CLOSED_FORM_READ
+        elif model.kind == "content_two_tower":
+            read -= _RETRIEVAL
+        refuse_unread(self.changed(read), model.kind)

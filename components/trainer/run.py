@@ -18,6 +18,7 @@ from components.example_gen import read
 from components.features import Features
 from components.model import item_item, user_features, user_items
 from components.model.closed_form import ClosedForm, SolvedVectors
+from components.model.content_two_tower import ContentSignatures, ContentTwoTower
 from components.model.params import ModelParams
 from components.model.profile import Profiles
 from components.model.servable import Towers
@@ -30,7 +31,7 @@ from components.trainer.params import TrainerParams
 _log = logging.getLogger(__name__)
 
 # What is fitted, by `model.kind`.
-AnyModel = TwoTower | ClosedForm
+AnyModel = TwoTower | ContentTwoTower | ClosedForm
 
 # Prefixes on which the user features are standardised.
 _ADAPT_SAMPLE = 65_536
@@ -100,7 +101,9 @@ def run_fn(fn_args: FnArgs) -> None:
 def servable(model: AnyModel, movies: catalogue.Movies, transform: catalogue.MovieTransform) -> Signatures:
     """A fitted model as it is exported."""
     named = movies.named(transform)
-    return SolvedVectors(model, named) if isinstance(model, ClosedForm) else Towers(model, named)
+    if isinstance(model, ClosedForm):
+        return SolvedVectors(model, named)
+    return ContentSignatures(model, named) if isinstance(model, ContentTwoTower) else Towers(model, named)
 
 
 def fit_model(
@@ -144,6 +147,10 @@ def fit_model(
         solved = closed_form.build(model_params, params.seed, transform, movies, train, implicit)
         return solved, closed_form.measured(
             solved, held_out and EvalRecall(solved, *held_out, ks=ks), log_dir
+        )
+    if implicit and model_params.kind == "content_two_tower":
+        raise ValueError(
+            "model.kind = content_two_tower: learns from ratings, and this log has none; choose another kind"
         )
     windows = events.Windows(train, model_params.history_window)
     model = build(model_params, params, transform, movies, train, windows, positions, implicit, known)
@@ -203,13 +210,24 @@ def build(
     positions: np.ndarray,
     implicit: bool = False,
     known: Profiles | None = None,
-) -> TwoTower:
+) -> TwoTower | ContentTwoTower:
     """A fresh model with every weight created and the user features standardised."""
+    rng = np.random.default_rng(params.seed)
+    sample = rng.choice(positions, min(_ADAPT_SAMPLE, len(positions)), replace=False)
+    pairs = windows.pairs(tf.constant(np.sort(sample)))
+    # One step's forward pass creates the weights, for a warm start and for saving.
+    first = windows.pairs(tf.constant(positions[:2]))
+    mean = float(train.ratings.mean())
+    if model_params.kind == "content_two_tower":
+        content = ContentTwoTower(model_params, transform.sizes, movies.catalogue, mean)
+        content.adapt(pairs)
+        content.losses_of(first, training=False)
+        return content
     model = TwoTower(
         model_params,
         transform.sizes,
         movies.catalogue,
-        global_mean=float(train.ratings.mean()),
+        global_mean=mean,
         dates=_dates(train.timestamps),
         uniform_negatives=params.uniform_negatives,
         rating_weight=params.rating_weight,
@@ -217,13 +235,8 @@ def build(
         implicit=implicit,
         profiles=known,
     )
-    rng = np.random.default_rng(params.seed)
-    sample = rng.choice(positions, min(_ADAPT_SAMPLE, len(positions)), replace=False)
-    pairs = windows.pairs(tf.constant(np.sort(sample)))
     model.standardise.adapt(user_features.summary(pairs.history, pairs.now))
-    # One step's forward pass creates the weights, for a warm start and for saving.
-    pairs = windows.pairs(tf.constant(positions[:2]))
-    model.losses_of(pairs, training=False)
+    model.losses_of(first, training=False)
     index = np.asarray(movies.catalogue.features.movie_index)[train.rows]
     if model.rating_factors is not None:
         closed_form.fit_rating_factors(

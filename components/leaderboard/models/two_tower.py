@@ -31,6 +31,7 @@ from components.import_schema.own_features import add_features
 from components.leaderboard.model import Model
 from components.leaderboard.models import neural
 from components.leaderboard.split import Histories, Queries, Split
+from components.model import two_tower as ours
 from components.model.closed_form import ClosedForm
 from components.model.params import ModelParams
 from components.trainer import catalogue, profiles, run
@@ -108,9 +109,11 @@ class TwoTower(Model):
         self._windows = model_params.history_window, model_params.rating_window
         self._towers = run.servable(model, movies, transform)
         self._movies = model.embed_catalogue().numpy()
-        solved = [model] if isinstance(model, ClosedForm) else [model.item_item, model.rating_factors]
+        solved = [model] if isinstance(model, ClosedForm) else []
+        if isinstance(model, ours.TwoTower):
+            solved = [part for part in (model.item_item, model.rating_factors) if part is not None]
         self._parameters = neural.size(model.trainable_variables) + sum(
-            neural.size(part.variables) for part in solved if part is not None
+            neural.size(part.variables) for part in solved
         )
 
     def score_many(self, queries: Queries) -> np.ndarray:
