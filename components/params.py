@@ -33,13 +33,14 @@ class Section(pydantic.BaseModel):
             raise PydanticCustomError("boolean", "must not be true or false")
         return value
 
-    def changed(self, besides: Collection[str] = ()) -> dict[str, object]:
-        """Keys whose value is not their default, with the value, without those of `besides`."""
-        return {
-            key: getattr(self, key)
-            for key, field in type(self).model_fields.items()
-            if key not in besides and getattr(self, key) != field.get_default(call_default_factory=True)
-        }
+    def changed(self, besides: Collection[str] = ()) -> dict[str, tuple[Any, Any]]:
+        """Keys whose value is not their default, with both, without those of `besides`."""
+        found = {}
+        for key, field in type(self).model_fields.items():
+            value, default = getattr(self, key), field.get_default(call_default_factory=True)
+            if key not in besides and value != default:
+                found[key] = (value, default)
+        return found
 
     def to_json(self) -> str:
         return self.model_dump_json()

@@ -123,8 +123,8 @@ class Config(Section):
             raise ValueError(f"trainer: {error}") from error
         if self.model.closed_form and self.kubeflow.trainer_workers > 1:
             raise ValueError(
-                f"kubeflow.trainer_workers = {self.kubeflow.trainer_workers}: a {self.model.kind} model is "
-                "solved by one process; expected 1"
+                f"kubeflow.trainer_workers = {self.kubeflow.trainer_workers}: a model of kind "
+                f"{self.model.kind} is solved by one process; expected 1"
             )
         return self
 

@@ -26,8 +26,11 @@ def tower(name: str, dropout: float) -> keras.Sequential:
     """Dense 256-128-32, of length 1."""
     layers: list[keras.layers.Layer] = []
     for i, width in enumerate(_WIDTHS[:-1]):
-        layers += [keras.layers.Dense(width, "relu", name=f"hidden_{i}"), keras.layers.Dropout(dropout)]
-    layers += [keras.layers.Dense(_WIDTHS[-1], name="out"), keras.layers.UnitNormalization(axis=1)]
+        layers += [
+            keras.layers.Dense(width, "relu", name=f"{name}_hidden_{i}"),
+            keras.layers.Dropout(dropout),
+        ]
+    layers += [keras.layers.Dense(_WIDTHS[-1], name=f"{name}_out"), keras.layers.UnitNormalization(axis=1)]
     return keras.Sequential(layers, name=name)
 
 

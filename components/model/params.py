@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -151,14 +152,23 @@ class ModelParams(Section):
         return self
 
 
-def refuse_unread(changed: dict[str, object], kind: str) -> None:
+def refuse_unread(changed: Mapping[str, tuple[Any, Any]], kind: str) -> None:
     """
+    Args:
+      changed: keys that `kind` does not read, with the value and the default: see `Section.changed`.
+
     Raises:
-      ValueError: there are keys with another value than their default, which `kind` does not read.
+      ValueError: there are any.
     """
     if changed:
-        named = ", ".join(f"{key} = {value!r}" for key, value in changed.items())
+        named = ", ".join(f"{key} = {_word(value)}" for key, (value, _) in changed.items())
+        defaults = ", ".join(f"{key} = {_word(default)}" for key, (_, default) in changed.items())
         raise ValueError(
-            f"{named}: not read by model.kind {kind}; leave {'it' if len(changed) == 1 else 'them'} at the "
-            "default, or choose a kind that reads what you set"
+            f"{named}: not read by model.kind {kind}; leave the default ({defaults}), or choose a kind that "
+            "reads what you set"
         )
+
+
+def _word(value: Any) -> str:
+    """As YAML has it."""
+    return str(list(value)) if isinstance(value, tuple) else repr(value)

@@ -261,7 +261,7 @@ def test_without_ratings_there_are_no_stars(fitted, material, tmp_path):
 )
 def test_what_only_training_reads_is_refused(fitted, tmp_path, knobs):
     (key, value), *_ = knobs.items()
-    with pytest.raises(ValueError, match=f"{key} = {value!r}: not read by model.kind ease; leave it at"):
+    with pytest.raises(ValueError, match=f"{key} = {value!r}: not read by model.kind ease; leave the"):
         fit_into(tmp_path, fitted("ease"), trainer=TrainerParams(**knobs))
     if key == "max_steps":  # of the run, in place of the params'
         with pytest.raises(ValueError, match=r"max_steps = 3: not read by model\.kind ease"):
