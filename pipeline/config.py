@@ -87,10 +87,8 @@ class Config(Section):
     transform: TransformParams = Field(
         TransformParams.model_validate({}), description="what the model sees of a movie"
     )
-    model: ModelParams = Field(
-        ModelParams.model_validate({}), description="the two towers and the rating head"
-    )
-    trainer: TrainerParams = Field(TrainerParams.model_validate({}), description="how the towers are fitted")
+    model: ModelParams = Field(ModelParams.model_validate({}), description="what is fitted and served")
+    trainer: TrainerParams = Field(TrainerParams.model_validate({}), description="how it is fitted")
     index: IndexParams = Field(
         IndexParams.model_validate({}), description="search, and the limits of a request"
     )

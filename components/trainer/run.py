@@ -88,7 +88,9 @@ def run_fn(fn_args: FnArgs) -> None:
         model_params, params, transform, movies, train, held_out, fn_args.model_run_dir, last_epoch,
         implicit=meaning.implicit, known=known, kept=kept,
     )  # fmt: skip
-    _log.info("kept epoch %d of %d: %s", result.best_epoch, result.epochs, result.recall)
+    _log.info(
+        "%s, kept epoch %d of %d: %s", model_params.kind, result.best_epoch, result.epochs, result.recall
+    )
     result.write(fn_args.model_run_dir)
 
     servable(model, movies, transform).save(fn_args.serving_model_dir)

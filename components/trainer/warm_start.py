@@ -80,7 +80,7 @@ def load(model: AnyTowers, vocabularies: Mapping[str, Sequence[bytes]], path: st
     if not tf.io.gfile.exists(path):
         raise ValueError(
             f"trainer.warm_start: there are no weights at {path}; expected a version folder that "
-            "Marquee pushed, `latest`, or an empty value to start afresh"
+            "Marquee pushed (a model in closed form has none), `latest`, or an empty value to start afresh"
         )
     with tf.io.gfile.GFile(path, "rb") as file:
         saved = dict(np.load(io.BytesIO(file.read())))

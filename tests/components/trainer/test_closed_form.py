@@ -160,6 +160,28 @@ def test_similar_movies_are_the_formulas_neighbours(served):
     assert not served.ask(contract.SIMILAR, movie_id=b"nobody knows", k=5)[contract.MOVIE_IDS].any()
 
 
+def test_diversity_spreads_what_the_factors_call_alike(served):
+    """By their cosine: of the candidates' own vectors most is what fills them up."""
+    history = history_of(served.test[9])
+    place = {id_: row for row, id_ in enumerate(served.ids)}
+    vectors = served.towers.similar_query(tf.constant(served.ids)).numpy()
+    found = [
+        [
+            place[id_]
+            for id_ in served.ask(contract.RECOMMEND, k=10, diversity=diversity, **history)[
+                contract.MOVIE_IDS
+            ]
+            if id_
+        ]
+        for diversity in (0.0, 0.8)
+    ]
+    if served.kind == "popularity":
+        assert found[0] == found[1]  # it calls all of them alike
+        return
+    plain, mixed = ((vectors[rows] @ vectors[rows].T)[np.triu_indices(10, 1)].mean() for rows in found)
+    assert found[0][0] == found[1][0] and mixed < plain
+
+
 def test_eval_recall_was_measured_once_and_is_that_of_the_model(served, material):
     assert (served.result.epochs, served.result.best_epoch) == (0, 0)
     assert set(served.result.recall) == {10, 20, 100}
