@@ -342,6 +342,9 @@ EVALUATE_K: Final = 100
 # Functions of the SavedModel that the trainer writes (same inputs as the
 # signatures, plus `rate`'s stars); the index wraps them.
 TOWER_FUNCTIONS: Final = (EMBED_QUERY, EMBED_MOVIE, RATE)
+# One more where a movie's own vector is no query for movies like it, nor says how alike two are:
+# known ids, string[n], to unit vectors, float32[n, D], that do both.
+SIMILAR_QUERY: Final = "similar_query"
 
 # --- models and what each carries in assets.extra ------------------------------
 MODEL: Final = "marquee"  # ScaNN and exact search

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Collection
 from typing import Any, Self
 
 import pydantic
@@ -31,6 +32,15 @@ class Section(pydantic.BaseModel):
         if kind is not bool and not sections and _holds_boolean(value):
             raise PydanticCustomError("boolean", "must not be true or false")
         return value
+
+    def changed(self, besides: Collection[str] = ()) -> dict[str, tuple[Any, Any]]:
+        """Keys whose value is not their default, with both, without those of `besides`."""
+        found = {}
+        for key, field in type(self).model_fields.items():
+            value, default = getattr(self, key), field.get_default(call_default_factory=True)
+            if key not in besides and value != default:
+                found[key] = (value, default)
+        return found
 
     def to_json(self) -> str:
         return self.model_dump_json()

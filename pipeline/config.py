@@ -87,10 +87,8 @@ class Config(Section):
     transform: TransformParams = Field(
         TransformParams.model_validate({}), description="what the model sees of a movie"
     )
-    model: ModelParams = Field(
-        ModelParams.model_validate({}), description="the two towers and the rating head"
-    )
-    trainer: TrainerParams = Field(TrainerParams.model_validate({}), description="how the towers are fitted")
+    model: ModelParams = Field(ModelParams.model_validate({}), description="what is fitted and served")
+    trainer: TrainerParams = Field(TrainerParams.model_validate({}), description="how it is fitted")
     index: IndexParams = Field(
         IndexParams.model_validate({}), description="search, and the limits of a request"
     )
@@ -112,6 +110,19 @@ class Config(Section):
             raise ValueError(
                 f"metadata: artifacts is a URL ({self.artifacts}), where SQLite cannot keep its file; "
                 f"give metadata as {metadata_url.FORMS}"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _trainer_of_this_kind(self) -> Config:
+        try:
+            self.trainer.check_kind(self.model)
+        except ValueError as error:
+            raise ValueError(f"trainer: {error}") from error
+        if self.model.closed_form and self.kubeflow.trainer_workers > 1:
+            raise ValueError(
+                f"kubeflow.trainer_workers = {self.kubeflow.trainer_workers}: a model of kind "
+                f"{self.model.kind} is solved by one process; expected 1"
             )
         return self
 

@@ -110,7 +110,7 @@ class Retrieval(tf.Module):
     def similar(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         row = self._rows.lookup(inputs[contract.MOVIE_ID])
         k = tf.where(row >= 0, self._k(inputs[contract.K]), 0)
-        queries = take(self._embeddings, tf.maximum(row, 0))
+        queries = self._alike(tf.maximum(row, 0))
         wanted = MovieFilters.everything(tf.shape(row)[0], self._filters.words)
         seen = Seen.of(row[:, tf.newaxis])
         found = self._search(queries, wanted, seen, k, self._width(k), self._params.max_k)
@@ -248,10 +248,18 @@ class Retrieval(tf.Module):
             # A row's own pool ends where its need does: its answer must not
             # depend on what else is in the batch.
             inside = tf.range(tf.shape(pool.rows)[1]) < needed[:, tf.newaxis]
-            return diversify(pool.keep(inside), take(self._embeddings, pool.rows), diversity, width)
+            return diversify(pool.keep(inside), self._alike(pool.rows), diversity, width)
 
         found = Candidates(*tf.cond(tf.reduce_any(mixed), mix, lambda: pool.best(width)))
         return self._result(found, k, columns)
+
+    def _alike(self, rows: tf.Tensor) -> tf.Tensor:
+        """float32[..., D] of rows, int32[...]: unit vectors whose cosines say how alike movies are."""
+        similar_query = getattr(self._towers, contract.SIMILAR_QUERY, None)
+        if similar_query is None:
+            return take(self._embeddings, rows)
+        found = similar_query(tf.reshape(self._names(rows), [-1]))
+        return tf.reshape(found, tf.concat([tf.shape(rows), [self._embeddings.shape[1]]], axis=0))
 
     def _queries(self, request: Tensors) -> tf.Tensor:
         """float32[B, D]."""

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 from scipy import sparse
-from scipy.sparse import linalg
 
+from components.model import svd
 from components.model.history import History
 from components.model.params import ModelParams
 from components.model.user_features import star_weight
@@ -56,23 +56,16 @@ def fit_factors(watched: sparse.csr_matrix, rank: int, l2: float) -> Factors:
       rank: R; where the matrix has fewer singular values, the rest of the columns are 0.
       l2: lambda, in events.
     """
-    users, items = watched.shape
+    items = watched.shape[1]
     history = np.zeros((items, rank), np.float32)
-    kept = min(rank, min(users, items) - 1)
-    if kept < 1 or watched.nnz == 0:
+    _, s, v = svd.truncated(watched, rank)
+    if not len(s):
         return Factors(history, history, 1.0)
-    # A given start makes ARPACK repeat itself.
-    start = np.random.default_rng(0).uniform(0.5, 1.0, min(users, items))
-    _, s, v = linalg.svds(watched.astype(np.float64), k=kept, v0=start)
-    order = np.argsort(-s)
-    s, v = s[order], v[order]
-    # A singular vector's sign is free: its largest entry is made positive.
-    v *= np.sign(v[np.arange(kept), np.argmax(np.abs(v), axis=1)])[:, np.newaxis]
     shrunk = s**2 / (s**2 + l2)
     energy = np.asarray(watched.multiply(watched).sum(axis=0)).ravel()
     left = np.maximum(energy - (v**2).T @ s**2, 0.0)
     diagonal = (v**2).T @ shrunk + left / (s[-1] ** 2 + l2)
-    history[:, :kept] = v.T * np.sqrt(shrunk)
+    history[:, : len(s)] = v.T * np.sqrt(shrunk)
     candidate = (history / (1.0 - diagonal)[:, np.newaxis]).astype(np.float32)
     queries = watched @ history
     queries /= np.maximum(np.linalg.norm(queries, axis=1, keepdims=True), 1e-12)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,8 +12,33 @@ from components.params import Section
 Width = Annotated[int, Field(ge=1)]
 HalfLife = Annotated[float, Field(gt=0)]
 
+Kind = Literal["two_tower", "popularity", "item_knn", "ease", "content_two_tower"]
+# Kinds that are solved, not learnt in steps.
+CLOSED_FORM: Final = ("popularity", "item_knn", "ease")
+
+_STARS = {
+    "rating_factors", "rating_factors_sweeps", "rating_half_life", "rating_window", "closed_form_events"
+}  # fmt: skip
+_HISTORY = {"history_window", "item_item_dim", "item_item_half_life"}
+_KNN = {"knn_neighbours", "knn_shrink"}
+# The keys that each kind reads; two_tower: all but _KNN.
+_READ: Final[dict[str, set[str]]] = {
+    "popularity": _STARS,
+    "item_knn": _STARS | _HISTORY | _KNN,
+    "ease": _STARS | _HISTORY | {"item_item_l2"},
+    "content_two_tower": {"history_window", "dropout"},
+}
+
 
 class ModelParams(Section):
+    kind: Kind = Field(
+        "two_tower",
+        description="what is fitted and served. two_tower: the towers that the keys below set up. In closed "
+        "form: popularity (the number of train events), item_knn (neighbours by shrunken cosine) or ease (a "
+        "linear item-item model). content_two_tower: two small towers over content alone, fitted to the "
+        "ratings. A key that a kind does not read is refused unless it has its default; docs/how-it-works.md "
+        "lists what each reads",
+    )
     embedding_dim: int = Field(
         64, ge=2, le=1024, description="D, width of the shared movie embedding and of both towers' output"
     )
@@ -20,7 +46,8 @@ class ModelParams(Section):
         128,
         ge=2,
         le=1024,
-        description="R, width that the closed-form item-item part adds to both towers' output",
+        description="R, width that the closed-form item-item part adds to both towers' output; of ease and "
+        "item_knn the rank, and nearly all of the width",
     )
     item_item_weight: float = Field(
         0.025,
@@ -31,6 +58,12 @@ class ModelParams(Section):
     item_item_l2: float = Field(300.0, gt=0, description="lambda of the item-item part, in events of an item")
     item_item_half_life: HalfLife = Field(
         20.0, description="after this many events the weight of one in the item-item part halves"
+    )
+    knn_neighbours: int = Field(
+        100, ge=1, description="of item_knn: neighbours that each movie is scored by, the most similar"
+    )
+    knn_shrink: float = Field(
+        20.0, ge=0, description="of item_knn: events that draw the similarity of rarely watched movies to 0"
     )
     query_encoder: Literal["views", "transformer"] = Field(
         "views",
@@ -103,6 +136,20 @@ class ModelParams(Section):
         description="events that the closed-form parts are fitted on, at most: of more, whole users drawn",
     )
 
+    @property
+    def closed_form(self) -> bool:
+        return self.kind in CLOSED_FORM
+
+    @model_validator(mode="after")
+    def _nothing_is_set_in_vain(self) -> ModelParams:
+        read = _READ.get(self.kind, set(ModelParams.model_fields) - _KNN)
+        refuse_unread(self.changed(read | {"kind"}), self.kind)
+        if self.closed_form and not self.rating_factors:
+            raise ValueError(
+                f"rating_factors: 0 leaves {self.kind} without predicted stars; expected at least 1"
+            )
+        return self
+
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> ModelParams:
         if self.query_encoder == "transformer" and self.embedding_dim % self.attention_heads:
@@ -111,3 +158,25 @@ class ModelParams(Section):
                 f"{self.embedding_dim}; choose one of its divisors"
             )
         return self
+
+
+def refuse_unread(changed: Mapping[str, tuple[Any, Any]], kind: str) -> None:
+    """
+    Args:
+      changed: keys that `kind` does not read, with the value and the default: see `Section.changed`.
+
+    Raises:
+      ValueError: there are any.
+    """
+    if changed:
+        named = ", ".join(f"{key} = {_word(value)}" for key, (value, _) in changed.items())
+        defaults = ", ".join(f"{key} = {_word(default)}" for key, (_, default) in changed.items())
+        raise ValueError(
+            f"{named}: not read by model.kind {kind}; leave the default ({defaults}), or choose a kind that "
+            "reads what you set"
+        )
+
+
+def _word(value: Any) -> str:
+    """As YAML has it."""
+    return str(list(value)) if isinstance(value, tuple) else repr(value)

@@ -1,1 +1,1 @@
-"""Reads timelines and movies, fits the two towers, exports them."""
+"""Reads timelines and movies, fits the model, exports it."""

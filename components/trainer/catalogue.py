@@ -15,6 +15,7 @@ from components import contract
 from components.example_gen.dense import movie_inputs
 from components.features import MOVIELENS, FeatureSpec, inputs
 from components.model.features import MovieFeatures, Popularity
+from components.model.signatures import Catalogued
 from components.model.towers import Sizes
 from components.model.two_tower import Catalogue
 
@@ -120,6 +121,10 @@ class Movies:
 
     ids: list[bytes]
     catalogue: Catalogue
+
+    def named(self, transform: MovieTransform) -> Catalogued:
+        """What an exported model's requests name things by."""
+        return Catalogued(self.ids, transform.tastes, transform, transform.layer, transform.own_inputs)
 
 
 def load(movies: pa.Table, transform: MovieTransform, block: int = 16_384) -> Movies:

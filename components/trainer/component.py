@@ -50,7 +50,7 @@ class FitToRepeat:
 
 
 class Trainer(tfx_trainer.Trainer):
-    """Fits the two towers with `components.trainer.run.run_fn`.
+    """Fits the model with `components.trainer.run.run_fn`.
 
     Args:
       timelines: Examples with the splits train, eval and test; train and eval are read.

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import tensorflow as tf
 
 from components import contract
 from components.model.batches import Pairs
-from components.model.two_tower import TwoTower
+from components.model.history import History
+from components.model.params import ModelParams
+from components.model.two_tower import Catalogue
 from components.trainer.events import Events, Windows
 
 # Scores held at once: a block of queries times the catalogue, float32.
 _SCORES_PER_BLOCK = 32 * 1024 * 1024
+
+
+class Ranks(Protocol):
+    """A model whose dot products rank, of whatever kind."""
+
+    params: ModelParams
+    catalogue: Catalogue
+
+    def embed_query(self, history: History, now: tf.Tensor, profile: tf.Tensor | None = None) -> tf.Tensor:
+        """float32[B, D]."""
+
+    def embed_catalogue(self) -> tf.Tensor:
+        """float32[N, D]."""
 
 
 class EvalRecall:
@@ -21,7 +38,7 @@ class EvalRecall:
     contract.RELEVANT_RATING; every movie competes but those of the history.
 
     Args:
-      model: the towers.
+      model: what is asked.
       histories: of the eval split, one record a user.
       targets: of the same records.
       ks: the k's, e.g. (10, 20, 100).
@@ -30,7 +47,7 @@ class EvalRecall:
 
     def __init__(
         self,
-        model: TwoTower,
+        model: Ranks,
         histories: Events,
         targets: Events,
         ks: tuple[int, ...],

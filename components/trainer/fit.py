@@ -16,6 +16,7 @@ import tf_keras as keras
 
 from components import contract, progress, storage
 from components.model.batches import Pairs, Sequences
+from components.model.content_two_tower import ContentTwoTower
 from components.model.two_tower import TwoTower
 from components.trainer import events, workers
 from components.trainer.checkpoints import Checkpoints
@@ -30,7 +31,7 @@ class FitResult:
     """What a fit came to.
 
     Attributes:
-      best_epoch: 1-based epoch whose weights were kept.
+      best_epoch: 1-based epoch whose weights were kept; 0 for a closed form, which has no epochs.
       epochs: epochs run.
       recall: k -> eval Recall@k of the kept weights; empty without eval users.
     """
@@ -67,7 +68,7 @@ def learning_rate(peak: float, steps: int) -> keras.optimizers.schedules.Learnin
 
 
 def fit(
-    model: TwoTower,
+    model: TwoTower | ContentTwoTower,
     windows: events.Windows,
     positions: events.PairPositions,
     eval_recall: Callable[[], dict[int, float]],
@@ -97,7 +98,8 @@ def fit(
     """
     by_sequence = model.params.query_encoder == "transformer"
     losses_of = cast(
-        Callable[..., dict[str, tf.Tensor]], model.sequence_losses_of if by_sequence else model.losses_of
+        Callable[..., dict[str, tf.Tensor]],
+        model.sequence_losses_of if isinstance(model, TwoTower) and by_sequence else model.losses_of,
     )
     part = workers.own_part(windows)
     ends = events.window_ends(windows.events, model.params.history_window) if by_sequence else np.zeros(0)
@@ -148,7 +150,7 @@ def fit(
         in_epoch = min(steps, length - before)
         for i, losses in enumerate(course.run(epoch, at.step, in_epoch), at.step):
             if i % 10 == 0 or i == in_epoch - 1:
-                progress.report(before + i + 1, total, f"{text}  {_recall_text(at.best.recall)}")
+                progress.report(before + i + 1, total, f"{text}  {recall_text(at.best.recall)}")
             for name, value in losses.items():
                 at.sums[name] = at.sums.get(name, 0.0) + float(value)
             if not math.isfinite(sum(at.sums.values())):
@@ -165,7 +167,7 @@ def fit(
         seconds, waited = time.monotonic() - started, course.waited - waited
         _log.info(
             "epoch %d: %.1f s, %d steps in %.1f s of which %.2f s waiting for input, losses %s, %s",
-            epoch, seconds, in_epoch, trained, waited, means, _recall_text(recall),
+            epoch, seconds, in_epoch, trained, waited, means, recall_text(recall),
         )  # fmt: skip
         with writer.as_default(step=epoch):
             for name, value in means.items():
@@ -183,7 +185,7 @@ def fit(
     writer.close()
     model.set_weights(at.best_weights)
     best = dataclasses.replace(at.best, epochs=at.epoch)
-    progress.report(total, total, f"best epoch {best.best_epoch}  {_recall_text(best.recall)}")
+    progress.report(total, total, f"best epoch {best.best_epoch}  {recall_text(best.recall)}")
     return best
 
 
@@ -219,5 +221,5 @@ def _alone(pairs: Pairs) -> tuple[Pairs]:
     return (pairs,)
 
 
-def _recall_text(recall: dict[int, float]) -> str:
+def recall_text(recall: dict[int, float]) -> str:
     return "  ".join(f"eval recall@{k} {value:.4f}" for k, value in recall.items())

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import Field
 
+from components.model.params import ModelParams, refuse_unread
 from components.params import Section
+
+# The keys that closed forms read.
+_CLOSED_FORM_READ: Final = frozenset({"seed", "monitor_k", "monitor_users", "scratch"})
+# Of a loss over candidates that are not the next event.
+_RETRIEVAL: Final = frozenset({"uniform_negatives", "sequence_batch", "rating_weight", "low_rating_weight"})
 
 
 class TrainerParams(Section):
@@ -72,3 +80,15 @@ class TrainerParams(Section):
     checkpoint_steps: int = Field(
         0, ge=0, description="steps between checkpoints; 0: one at the end of each epoch"
     )
+
+    def check_kind(self, model: ModelParams) -> None:
+        """
+        Raises:
+          ValueError: a key is set that a model of this kind does not read.
+        """
+        read = frozenset(TrainerParams.model_fields)
+        if model.closed_form:
+            read = _CLOSED_FORM_READ
+        elif model.kind == "content_two_tower":
+            read -= _RETRIEVAL
+        refuse_unread(self.changed(read), model.kind)

@@ -18,16 +18,31 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from components import contract, feature_file, storage
 from components.example_gen import read
 from components.features import Features
-from components.model import item_item, rating_factors, user_features, user_items
+from components.model import item_item, user_features, user_items
+from components.model.closed_form import ClosedForm, SolvedVectors
+from components.model.content_two_tower import ContentSignatures, ContentTwoTower
 from components.model.params import ModelParams
 from components.model.profile import Profiles
 from components.model.servable import Towers
+from components.model.signatures import Signatures
 from components.model.two_tower import TwoTower
-from components.trainer import catalogue, checkpoints, event_files, events, fit, profiles, warm_start
+from components.trainer import (
+    catalogue,
+    checkpoints,
+    closed_form,
+    event_files,
+    events,
+    fit,
+    profiles,
+    warm_start,
+)
 from components.trainer.eval_recall import EvalRecall
 from components.trainer.params import TrainerParams
 
 _log = logging.getLogger(__name__)
+
+# What is fitted, by `model.kind`.
+AnyModel = TwoTower | ContentTwoTower | ClosedForm
 
 # Prefixes on which the user features are standardised.
 _ADAPT_SAMPLE = 65_536
@@ -42,7 +57,7 @@ CODE = "code"
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Reads timelines and movies, fits the two towers, exports them.
+    """Reads timelines and movies, fits the model, exports it.
 
     Args:
       fn_args: `transform_graph_path`, `serving_model_dir`, `model_run_dir`, and in
@@ -53,7 +68,7 @@ def run_fn(fn_args: FnArgs) -> None:
         of the sources, with which checkpoints are found again.
 
     Raises:
-      ValueError: nothing to train on.
+      ValueError: nothing to train on, or a key is set that this kind of model does not read.
     """
     params = TrainerParams.from_json(fn_args.custom_config[TRAINER_PARAMS])
     with tempfile.TemporaryDirectory(prefix="marquee-events-", dir=params.scratch or None) as scratch:
@@ -66,6 +81,7 @@ def _run(fn_args: FnArgs, scratch: Path) -> None:
     params = TrainerParams.from_json(config[TRAINER_PARAMS])
     if MAX_STEPS in config:
         params = TrainerParams.model_validate({**params.model_dump(), MAX_STEPS: config[MAX_STEPS]})
+    params.check_kind(model_params)
     keras.utils.set_random_seed(params.seed)
     meaning = feature_file.read(config[TIMELINES])
     transform = catalogue.MovieTransform(fn_args.transform_graph_path, meaning.item)
@@ -90,21 +106,31 @@ def _run(fn_args: FnArgs, scratch: Path) -> None:
     if params.checkpoint_dir:
         name = _fit_name(config, params, meaning, vocabularies, movies, known, train, held_out, last_epoch)
         kept = checkpoints.Checkpoints(storage.join(params.checkpoint_dir, name), params.checkpoint_steps)
-    model, result = fit_towers(
+    model, result = fit_model(
         model_params, params, transform, movies, train, held_out, fn_args.model_run_dir, last_epoch,
         implicit=meaning.implicit, known=known, kept=kept,
     )  # fmt: skip
-    _log.info("kept epoch %d of %d: %s", result.best_epoch, result.epochs, result.recall)
+    _log.info(
+        "%s, kept epoch %d of %d: %s", model_params.kind, result.best_epoch, result.epochs, result.recall
+    )
     result.write(fn_args.model_run_dir)
 
-    towers = Towers(model, movies.ids, transform.tastes, transform, transform.layer, transform.own_inputs)
-    towers.save(fn_args.serving_model_dir)
-    warm_start.save(model, vocabularies, _weights_file(fn_args.serving_model_dir))
+    servable(model, movies, transform).save(fn_args.serving_model_dir)
+    if not isinstance(model, ClosedForm):
+        warm_start.save(model, vocabularies, _weights_file(fn_args.serving_model_dir))
     if kept:
         kept.remove()
 
 
-def fit_towers(
+def servable(model: AnyModel, movies: catalogue.Movies, transform: catalogue.MovieTransform) -> Signatures:
+    """A fitted model as it is exported."""
+    named = movies.named(transform)
+    if isinstance(model, ClosedForm):
+        return SolvedVectors(model, named)
+    return ContentSignatures(model, named) if isinstance(model, ContentTwoTower) else Towers(model, named)
+
+
+def fit_model(
     model_params: ModelParams,
     params: TrainerParams,
     transform: catalogue.MovieTransform,
@@ -117,15 +143,15 @@ def fit_towers(
     implicit: bool = False,
     known: Profiles | None = None,
     kept: checkpoints.Checkpoints | None = None,
-) -> tuple[TwoTower, fit.FitResult]:
-    """Builds the two towers and fits them.
+) -> tuple[AnyModel, fit.FitResult]:
+    """Builds the model of the kind that `model_params` says and fits it.
 
     Args:
       train: timelines; catalogue rows as in `movies`, profiles as in `known`.
       held_out: histories and targets of the eval split, on whose Recall@k the fit stops; None
         if there is none.
       log_dir: for TensorBoard.
-      last_epoch, kept: see `fit.fit`.
+      last_epoch, kept: see `fit.fit`; a closed form has no epochs.
       implicit, known: see `TwoTower`.
 
     Raises:
@@ -140,13 +166,22 @@ def fit_towers(
     _log.info(
         "training on %d pairs of %d users, %d movies", len(positions), len(train.offsets) - 1, len(movies.ids)
     )
+    ks = tuple(sorted({10, 100, params.monitor_k}))
+    if model_params.closed_form:
+        solved = closed_form.build(model_params, params.seed, transform, movies, train, implicit)
+        return solved, closed_form.measured(
+            solved, held_out and EvalRecall(solved, *held_out, ks=ks, at_most=params.monitor_users), log_dir
+        )
+    if implicit and model_params.kind == "content_two_tower":
+        raise ValueError(
+            "model.kind = content_two_tower: learns from ratings, and this log has none; choose another kind"
+        )
     windows = events.Windows(train, model_params.history_window)
     model = build(model_params, params, transform, movies, train, windows, positions, implicit, known)
     if params.warm_start:
         warm_start.load(model, warm_start.vocabularies(transform, known), _weights_file(params.warm_start))
     eval_recall: Callable[[], dict[int, float]] = dict
     if held_out is not None:
-        ks = tuple(sorted({10, 100, params.monitor_k}))
         eval_recall = EvalRecall(model, *held_out, ks=ks, at_most=params.monitor_users)
     return model, fit.fit(model, windows, positions, eval_recall, params, log_dir, last_epoch, kept)
 
@@ -214,13 +249,24 @@ def build(
     positions: events.PairPositions,
     implicit: bool = False,
     known: Profiles | None = None,
-) -> TwoTower:
+) -> TwoTower | ContentTwoTower:
     """A fresh model with every weight created and the user features standardised."""
+    rng = np.random.default_rng(params.seed)
+    sample = rng.choice(len(positions), min(_ADAPT_SAMPLE, len(positions)), replace=False)
+    pairs = windows.pairs(tf.constant(positions[np.sort(sample)]))
+    # One step's forward pass creates the weights, for a warm start and for saving.
+    first = windows.pairs(tf.constant(positions[:2]))
+    mean = float(train.ratings.mean())
+    if model_params.kind == "content_two_tower":
+        content = ContentTwoTower(model_params, transform.sizes, movies.catalogue, mean)
+        content.adapt(pairs)
+        content.losses_of(first, training=False)
+        return content
     model = TwoTower(
         model_params,
         transform.sizes,
         movies.catalogue,
-        global_mean=float(train.ratings.mean()),
+        global_mean=mean,
         dates=_dates(train.timestamps),
         uniform_negatives=params.uniform_negatives,
         rating_weight=params.rating_weight,
@@ -228,21 +274,14 @@ def build(
         implicit=implicit,
         profiles=known,
     )
-    rng = np.random.default_rng(params.seed)
-    sample = rng.choice(len(positions), min(_ADAPT_SAMPLE, len(positions)), replace=False)
-    pairs = windows.pairs(tf.constant(positions[np.sort(sample)]))
     model.standardise.adapt(user_features.summary(pairs.history, pairs.now))
-    # One step's forward pass creates the weights, for a warm start and for saving.
-    pairs = windows.pairs(tf.constant(positions[:2]))
-    model.losses_of(pairs, training=False)
+    model.losses_of(first, training=False)
     some = events.some_records(train, model_params.closed_form_events, params.seed)
     index = np.asarray(movies.catalogue.features.movie_index)[some.rows]
     if model.rating_factors is not None:
-        started = time.monotonic()
-        ratings = user_items.mean_ratings(index, some.ratings, some.offsets, transform.sizes.movies)
-        rank, sweeps = model_params.rating_factors, model_params.rating_factors_sweeps
-        model.rating_factors.assign(rating_factors.fit(ratings, rank, sweeps, params.seed))
-        _log.info("rating factors of %d events: %.1f s", len(index), time.monotonic() - started)
+        closed_form.fit_rating_factors(
+            model.rating_factors, model_params, params.seed, index, some, transform.sizes.movies
+        )
     if model.item_item is not None:
         started = time.monotonic()
         watched = user_items.watched(index, some.offsets, transform.sizes.movies)

@@ -11,11 +11,14 @@ import numpy as np
 import tensorflow as tf
 
 from components import contract
+from components.model.content_two_tower import ContentTwoTower
 from components.model.profile import Profiles
 from components.model.two_tower import TwoTower
 from components.trainer.catalogue import MovieTransform
 
 _log = logging.getLogger(__name__)
+
+AnyTowers = TwoTower | ContentTwoTower
 
 # Weights with a row a word of a vocabulary. Most have one more, out of vocabulary;
 # weighted features have none (an unknown tag is dropped).
@@ -45,7 +48,7 @@ def _vocabulary_of(weight: str) -> str | None:
     return contract.MOVIE_VOCABULARY if name == "movie_ids" else name
 
 
-def _by_name(model: TwoTower) -> dict[str, tf.Variable]:
+def _by_name(model: AnyTowers) -> dict[str, tf.Variable]:
     # Trainable ones: the statistics of the user features are this training's own.
     names = [variable.name.split(":")[0] for variable in model.trainable_variables]
     short = [name.removeprefix(f"{model.name}/") for name in names]
@@ -54,7 +57,7 @@ def _by_name(model: TwoTower) -> dict[str, tf.Variable]:
     return dict(zip(short, model.trainable_variables, strict=True))
 
 
-def save(model: TwoTower, vocabularies: Mapping[str, Sequence[bytes]], path: str) -> None:
+def save(model: AnyTowers, vocabularies: Mapping[str, Sequence[bytes]], path: str) -> None:
     """Write the trainable weights and the vocabularies that their rows follow as .npz."""
     arrays = {f"weight:{name}": variable.numpy() for name, variable in _by_name(model).items()}
     arrays |= {f"vocabulary:{name}": np.array(list(words), np.bytes_) for name, words in vocabularies.items()}
@@ -65,7 +68,7 @@ def save(model: TwoTower, vocabularies: Mapping[str, Sequence[bytes]], path: str
         file.write(buffer.getvalue())
 
 
-def load(model: TwoTower, vocabularies: Mapping[str, Sequence[bytes]], path: str) -> int:
+def load(model: AnyTowers, vocabularies: Mapping[str, Sequence[bytes]], path: str) -> int:
     """Start `model` from the weights at `path`; rows are matched by vocabulary string.
 
     New words keep their fresh rows. Returns how many movies were recognised.
@@ -77,7 +80,7 @@ def load(model: TwoTower, vocabularies: Mapping[str, Sequence[bytes]], path: str
     if not tf.io.gfile.exists(path):
         raise ValueError(
             f"trainer.warm_start: there are no weights at {path}; expected a version folder that "
-            "Marquee pushed, `latest`, or an empty value to start afresh"
+            "Marquee pushed (a model in closed form has none), `latest`, or an empty value to start afresh"
         )
     with tf.io.gfile.GFile(path, "rb") as file:
         saved = dict(np.load(io.BytesIO(file.read())))

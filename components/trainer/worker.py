@@ -103,7 +103,10 @@ def _check(config: dict[str, Any], count: int) -> None:
     from components.trainer.params import TrainerParams
 
     params = TrainerParams.from_json(config[trainer.TRAINER_PARAMS])
-    by_sequence = ModelParams.from_json(config[trainer.MODEL_PARAMS]).query_encoder == "transformer"
+    model = ModelParams.from_json(config[trainer.MODEL_PARAMS])
+    if count > 1 and model.closed_form:
+        raise ValueError(f"model.kind = {model.kind}: is solved by one process, not by {count} workers")
+    by_sequence = model.query_encoder == "transformer"
     if params.batch_size < count or (by_sequence and params.sequence_batch < count):
         raise ValueError(
             f"trainer.batch_size = {params.batch_size}, sequence_batch = {params.sequence_batch}: cannot be "

@@ -67,18 +67,24 @@ def run(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from components.example_gen.errors import DataError
-    from components.leaderboard import report
+    from components.leaderboard import registry, report
     from pipeline.errors import InputError, MarqueeError
     from pipeline.terminal import logs_to_file
 
     overrides = [*args.overrides, *([f"data={args.data}"] if args.data else [])]
     config = load_config(argparse.Namespace(config=args.config, overrides=overrides))
     names = _models(args)
+    trials = _default_trials(args.protocol) if args.trials is None else args.trials
+    if registry.OURS in names and config.model.kind != registry.OURS and trials > 1:
+        raise InputError(
+            f"{registry.OURS} stands for the pipeline's model, of kind {config.model.kind} here, and "
+            "what is tuned of it is the towers'; expected --trials 1"
+        )
     folder = Path(args.out or Path(config.local_dir) / "leaderboard").absolute() / args.protocol
     log = folder / "leaderboard.log"
     try:
         with logs_to_file(log, terminal_descriptor=2) as terminal:
-            board = _board(args, config, names, folder, terminal)
+            board = _board(args, config, names, trials, folder, terminal)
     except (DataError, ValueError) as error:
         raise InputError(str(error)) from error
     except FloatingPointError as error:
@@ -115,7 +121,7 @@ def _models(args: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _board(
-    args: argparse.Namespace, config: Any, names: tuple[str, ...], folder: Any, terminal: TextIO
+    args: argparse.Namespace, config: Any, names: tuple[str, ...], trials: int, folder: Any, terminal: TextIO
 ) -> Board:
     from components import progress
     from components.example_gen.fingerprint import fingerprint
@@ -131,7 +137,7 @@ def _board(
     settings = leaderboard.Settings(
         models=names,
         seeds=tuple(range(1, args.seeds + 1)),
-        trials=_default_trials(args.protocol) if args.trials is None else args.trials,
+        trials=trials,
         tune_on=args.tune_on or (rating_errors.RMSE if by_ratings else ranking.RECALL_20),
         knobs={registry.OURS: sections},
     )

@@ -135,6 +135,69 @@ def test_a_wrong_override_is_explained(override: str, parts: list[str]) -> None:
         assert part in text
 
 
+@pytest.mark.parametrize(
+    ("kind", "overrides", "part"),
+    [
+        (
+            "ease",
+            ["model.hidden=[64]", "model.dropout=0.5"],
+            "model: hidden = [64], dropout = 0.5: not read by model.kind ease; leave the default "
+            "(hidden = [128], dropout = 0.2), or choose a kind that reads what you set",
+        ),
+        ("ease", ["model.knn_shrink=3"], "model: knn_shrink = 3.0: not read by model.kind ease; leave the"),
+        ("item_knn", ["model.item_item_l2=3"], "model: item_item_l2 = 3.0: not read by model.kind item_knn"),
+        ("popularity", ["model.item_item_dim=64"], "model: item_item_dim = 64: not read by model.kind popul"),
+        ("two_tower", ["model.knn_neighbours=3"], "model: knn_neighbours = 3: not read by model.kind two_to"),
+        ("content_two_tower", ["model.hidden=[8]"], "model: hidden = [8]: not read by model.kind content_tw"),
+        ("item_knn", ["model.rating_factors=0"], "rating_factors: 0 leaves item_knn without predicted stars"),
+        (
+            "popularity",
+            ["trainer.epochs=3", "trainer.warm_start=latest"],
+            "trainer: epochs = 3, warm_start = 'latest': not read by model.kind popularity; leave "
+            "the default (epochs = 8, warm_start = '')",
+        ),
+        (
+            "ease",
+            ["trainer.checkpoint_dir=/x"],
+            "trainer: checkpoint_dir = '/x': not read by model.kind ease",
+        ),
+        (
+            "content_two_tower",
+            ["trainer.uniform_negatives=0"],
+            "trainer: uniform_negatives = 0: not read by model.kind content_two_tower; leave the default",
+        ),
+        (
+            "ease",
+            ["kubeflow.trainer_workers=2", "kubeflow.volumes={a: /a}", "kubeflow.trainer_dir=/a/t"],
+            "kubeflow.trainer_workers = 2: a model of kind ease is solved by one process; expected 1",
+        ),
+        (
+            "lightfm",
+            [],
+            "model.kind = 'lightfm' (text): must be one of two_tower, popularity, item_knn, ease",
+        ),
+    ],
+)
+def test_what_a_kind_of_model_does_not_read_is_refused(kind: str, overrides: list[str], part: str) -> None:
+    assert part in message(f"model.kind={kind}", *overrides)
+
+
+def test_what_a_kind_of_model_reads_is_taken() -> None:
+    common = ["trainer.seed=3", "trainer.monitor_k=5"]
+    stars = ["model.rating_factors=3", "model.rating_window=50", "model.rating_half_life=9"]
+    history = ["model.item_item_dim=64", "model.item_item_half_life=5", "model.history_window=40"]
+    for kind, keys in (
+        ("popularity", stars),
+        ("item_knn", [*stars, *history, "model.knn_shrink=0", "model.knn_neighbours=7"]),
+        ("ease", [*stars, *history, "model.item_item_l2=10"]),
+        ("content_two_tower", ["model.dropout=0", "trainer.epochs=3", "trainer.warm_start=latest"]),
+    ):
+        config = load(None, [f"model.kind={kind}", *common, *keys])
+        assert (config.model.kind, config.trainer.monitor_k) == (kind, 5)
+        # As it travels to its component.
+        assert ModelParams.from_json(config.model.to_json()) == config.model
+
+
 def test_every_error_is_told_at_once() -> None:
     assert message("trainer.epochs=0", "model.embedding_dim=x", "nmae=a").count("\n") == 2
 

@@ -11,13 +11,11 @@ import scipy.sparse as sp
 import tensorflow as tf
 import tf_keras as keras
 
-from components import contract
 from components.leaderboard.model import Model
 from components.leaderboard.models import neural
 from components.leaderboard.split import Catalogue, Histories, Queries, Split
-
-_MIDDLE = (contract.MAX_RATING + contract.MIN_RATING) / 2
-_HALF = (contract.MAX_RATING - contract.MIN_RATING) / 2
+from components.model.content_two_tower import stars_of, tower, user_features
+from components.model.user_features import scale_rating
 
 
 @dataclasses.dataclass
@@ -26,7 +24,8 @@ class ContentTwoTower(Model):
 
     Their dot product is fitted to ratings scaled to [-1, 1] by squared error. The user's
     features are those of the history, so a new person has them; of an unrated genre the mean
-    is the person's own.
+    is the person's own. Features and towers are those of the pipeline's model of this kind, which is
+    fitted on the prefixes of histories rather than on whole ones.
     """
 
     learning_rate: float = 1e-3
@@ -52,13 +51,13 @@ class ContentTwoTower(Model):
         seen = split.train.lengths > 0
         self._centre, self._spread = users[seen].mean(axis=0), users[seen].std(axis=0) + 1e-6
         users, movies = (users - self._centre) / self._spread, _movie_features(split.catalogue)
-        self._towers = [_tower("user", self.dropout), _tower("movie", self.dropout)]
+        self._towers = [tower("user", self.dropout), tower("movie", self.dropout)]
         inputs = [keras.Input([users.shape[1]]), keras.Input([movies.shape[1]])]
-        embedded = [tower(x) for tower, x in zip(self._towers, inputs, strict=True)]
+        embedded = [embed(x) for embed, x in zip(self._towers, inputs, strict=True)]
         network = keras.Model(inputs, keras.layers.Dot(1)(embedded), name=self.NAME)
 
         def data(pairs: neural.Pairs) -> tuple[list[np.ndarray], np.ndarray]:
-            return [users[pairs.users], movies[pairs.rows]], (pairs.stars - _MIDDLE) / _HALF
+            return [users[pairs.users], movies[pairs.rows]], scale_rating(pairs.stars)
 
         self._kept = neural.fit_ratings(
             network, data(train), data(held_out) if held_out else None,
@@ -71,7 +70,7 @@ class ContentTwoTower(Model):
 
     def predict_ratings(self, queries: Queries, asked: Histories) -> np.ndarray:
         dots = np.einsum("ed,ed->e", self._embed(queries)[asked.owner], self._movies[asked.rows])
-        return _MIDDLE + _HALF * dots
+        return stars_of(dots)
 
     def _embed(self, queries: Queries) -> np.ndarray:
         features = (self._user_features(queries.history) - self._centre) / self._spread
@@ -83,13 +82,10 @@ class ContentTwoTower(Model):
         size = self._genres.shape[0]
         count = (history.matrix(size) @ self._genres).toarray()
         total = (history.matrix(size, history.ratings) @ self._genres).toarray()
-        length = history.lengths
         own = np.bincount(history.owner, history.ratings, len(history))
-        mean = np.where(length > 0, own / np.maximum(length, 1), self._mean)[:, None]
-        by_genre = np.where(count > 0, total / np.maximum(count, 1), mean)
-        return np.concatenate([by_genre, np.log1p(count), mean, np.log1p(length)[:, None]], axis=1).astype(
-            np.float32
-        )
+        count, total, length, own = (tf.constant(x, tf.float32) for x in (count, total, history.lengths, own))
+        features: np.ndarray = user_features(count, total, length, own, self._mean).numpy()
+        return features
 
     def chosen(self) -> dict[str, Any]:
         return {"epochs": self._kept}
@@ -108,17 +104,3 @@ def _movie_features(catalogue: Catalogue) -> np.ndarray:
         years[known] = (catalogue.years[known] - catalogue.years[known].mean()) / spread
     genres = sp.csr_matrix(catalogue.genres).toarray()
     return np.concatenate([years[:, None], known[:, None], genres], axis=1).astype(np.float32)
-
-
-def _tower(name: str, dropout: float) -> keras.Sequential:
-    return keras.Sequential(
-        [
-            keras.layers.Dense(256, activation="relu"),
-            keras.layers.Dropout(dropout),
-            keras.layers.Dense(128, activation="relu"),
-            keras.layers.Dropout(dropout),
-            keras.layers.Dense(32),
-            keras.layers.UnitNormalization(axis=1),
-        ],
-        name=name,
-    )

@@ -7,20 +7,18 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.sparse as sp
 
 from components.leaderboard.model import Model
 from components.leaderboard.split import Queries, Split
-
-_ROWS_AT_ONCE = 1024
+from components.model.neighbours import similarity
 
 
 @dataclasses.dataclass
 class ItemKnn(Model):
     """Sum over the history of the shrunken cosine with each of its movies' neighbours.
 
-    s_ij = n_ij / (sqrt(n_i n_j) + shrink) on who rated what (Deshpande and Karypis, "Item-Based
-    Top-N Recommendation Algorithms", TOIS 2004; shrinkage after Ferrari Dacrema et al. 2019).
+    See `components.model.neighbours.similarity`, which the pipeline's model of this kind cuts
+    to a low rank; here all of it is used.
 
     Attributes:
       neighbours: kept for each movie; 0 = all.
@@ -39,19 +37,9 @@ class ItemKnn(Model):
     }
 
     def fit(self, split: Split) -> None:
-        seen = split.train.matrix(split.catalogue.size).tocsc()
-        counts = np.asarray(seen.sum(axis=0)).ravel()
-        self._known = counts > 0
-        transposed = seen.T.tocsr()
-        blocks = []
-        for start in range(0, len(counts), _ROWS_AT_ONCE):
-            both = (transposed[start : start + _ROWS_AT_ONCE] @ seen).tocsr()
-            rows = start + np.repeat(np.arange(both.shape[0]), np.diff(both.indptr))
-            both.data /= np.sqrt(counts[rows] * counts[both.indices]) + self.shrink
-            both.data[rows == both.indices] = 0.0
-            both.eliminate_zeros()
-            blocks.append(_largest(both, self.neighbours) if self.neighbours else both)
-        self._similarity = sp.vstack(blocks).tocsr()
+        seen = split.train.matrix(split.catalogue.size)
+        self._known = np.asarray(seen.sum(axis=0)).ravel() > 0
+        self._similarity = similarity(seen, self.shrink, self.neighbours)
 
     def score_many(self, queries: Queries) -> np.ndarray:
         history = queries.history
@@ -63,12 +51,3 @@ class ItemKnn(Model):
     @property
     def parameters(self) -> int:
         return int(self._similarity.nnz)
-
-
-def _largest(matrix: sp.csr_matrix, number: int) -> sp.csr_matrix:
-    """The `number` largest of each row; of equal ones the first columns."""
-    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    order = np.lexsort((matrix.indices, -matrix.data, rows))
-    place = np.arange(len(order)) - matrix.indptr[rows]
-    kept = order[place < number]
-    return sp.csr_matrix((matrix.data[kept], (rows[kept], matrix.indices[kept])), matrix.shape)

@@ -31,8 +31,9 @@ from components.import_schema.own_features import add_features
 from components.leaderboard.model import Model
 from components.leaderboard.models import neural
 from components.leaderboard.split import Histories, Queries, Split
+from components.model import two_tower as ours
+from components.model.closed_form import ClosedForm
 from components.model.params import ModelParams
-from components.model.servable import Towers
 from components.trainer import catalogue, profiles, run
 from components.trainer.params import TrainerParams
 from components.transform.params import TransformParams
@@ -100,19 +101,19 @@ class TwoTower(Model):
         held_out = (histories, split.eval.targets.take(asked)) if len(asked) else None
         last_epoch = None if held_out else self.last_epoch or None
         with tempfile.TemporaryDirectory(prefix="marquee-leaderboard-") as logs:
-            model, self._result = run.fit_towers(
+            model, self._result = run.fit_model(
                 model_params, params, transform, movies, train, held_out, logs, last_epoch,
                 implicit=features.implicit, known=known,
             )  # fmt: skip
         self._ids = np.array(movies.ids, object)
         self._windows = model_params.history_window, model_params.rating_window
-        self._towers = Towers(
-            model, movies.ids, transform.tastes, transform, transform.layer, transform.own_inputs
-        )
+        self._towers = run.servable(model, movies, transform)
         self._movies = model.embed_catalogue().numpy()
-        closed_form = [part for part in (model.item_item, model.rating_factors) if part is not None]
+        solved = [model] if isinstance(model, ClosedForm) else []
+        if isinstance(model, ours.TwoTower):
+            solved = [part for part in (model.item_item, model.rating_factors) if part is not None]
         self._parameters = neural.size(model.trainable_variables) + sum(
-            neural.size(part.variables) for part in closed_form
+            neural.size(part.variables) for part in solved
         )
 
     def score_many(self, queries: Queries) -> np.ndarray:

@@ -61,6 +61,28 @@ def test_stars_are_in_the_order_asked(split, model) -> None:
     assert len(set(np.round(stars, 4))) > 2
 
 
+def test_the_pipelines_ease_ranks_as_the_leaderboards(split) -> None:
+    """Whatever kind the pipeline's model is of, it can stand here; uncut, as the one that is never cut."""
+    knobs = {"kind": "ease", "item_item_dim": 400, "item_item_l2": 60.0, "history_window": 500}
+    served = registry.make(registry.OURS, 1, {"model": knobs})
+    full = registry.make("ease_recency", 1, {"regularisation": 60.0, "half_life": 20.0})
+    for found in (served, full):
+        found.fit(split.without_test())
+    assert served.chosen() == {"last_epoch": 0}
+    queries = split.queries(split.test, np.flatnonzero(split.test.targets.lengths > 0)[:12])
+    ours, theirs = served.score_many(queries), full.score_many(queries)
+    ours[queries.history.owner, queries.history.rows] = -np.inf
+    theirs[queries.history.owner, queries.history.rows] = -np.inf
+    for a, b in zip(ours, theirs, strict=True):
+        top = np.argsort(-b)[:20]
+        best = np.sort(b)[::-1][:20]
+        np.testing.assert_allclose(b[np.argsort(-a)[:20]], best, atol=1e-3 * best[0])
+        assert np.corrcoef(a[top], b[top])[0, 1] > 0.999
+    errors = rating_errors.evaluate(served, split, split.test)
+    assert errors.mean(rating_errors.RMSE) < 1.6
+    assert served.parameters > 400 * np.count_nonzero(np.bincount(split.train.rows))
+
+
 def test_it_is_fitted_afresh(split) -> None:
     with pytest.raises(ValueError, match=r"trainer.warm_start is 'latest'; the leaderboard fits afresh"):
         registry.make(registry.OURS, 1, {"trainer": {"warm_start": "latest"}}).fit(split.without_test())

@@ -73,7 +73,7 @@ def test_it_can_be_fitted_and_served(material, tmp_path):
     fit.fit(model, material.windows, material.positions, dict, params, str(tmp_path / "logs"))
     assert not np.allclose(model.encoder.ids.embeddings.numpy(), before)
     transform = material.transform
-    Towers(model, material.movies.ids, transform.tastes, transform, transform.layer).save(str(tmp_path / "m"))
+    Towers(model, material.movies.named(transform)).save(str(tmp_path / "m"))
     towers = tf.saved_model.load(str(tmp_path / "m"))
     asked = {item.name: tf.fill(item.shape(2), tf.constant(item.neutral, item.dtype))
              for item in contract.SIGNATURES[contract.RATE].inputs}  # fmt: skip

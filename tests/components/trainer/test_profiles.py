@@ -172,7 +172,7 @@ def test_a_warm_start_knows_the_words_of_profiles(profiled, material, tmp_path):
 def test_serving_looks_up_what_training_gathered(profiled, material, tmp_path):
     model, windows, _, table = profiled
     transform = material.transform
-    Towers(model, material.movies.ids, transform.tastes, transform, transform.layer).save(str(tmp_path))
+    Towers(model, material.movies.named(transform)).save(str(tmp_path))
     towers = tf.saved_model.load(str(tmp_path))
     pairs = windows.pairs(tf.constant(material.positions[::301]))
     ids = np.array([*material.movies.ids, b""], object)

@@ -18,7 +18,7 @@ def saved(material, tmp_path_factory, request):
     model = dataclasses.replace(material, model_params=params).build()
     path = str(tmp_path_factory.mktemp("towers"))
     transform = material.transform
-    Towers(model, material.movies.ids, transform.tastes, transform, transform.layer).save(path)
+    Towers(model, material.movies.named(transform)).save(path)
     return model, tf.saved_model.load(path)
 
 
@@ -60,7 +60,7 @@ def test_without_the_item_item_part_the_towers_are_alone(material, tmp_path, ite
     params = material.model_params.model_copy(update={"item_item_weight": item_item_weight})
     model = dataclasses.replace(material, model_params=params).build()
     transform = material.transform
-    Towers(model, material.movies.ids, transform.tastes, transform, transform.layer).save(str(tmp_path))
+    Towers(model, material.movies.named(transform)).save(str(tmp_path))
     pairs = material.windows.pairs(tf.constant(material.positions[:3]))
     towers = tf.saved_model.load(str(tmp_path))
     got = towers.embed_query(**strings(material, pairs))

@@ -63,6 +63,11 @@ def test_leave_last_out_of_a_plain_file(folder) -> None:
         (["--protocol", "random", "--models", "ease"], "ease predicts no ratings, which random measures"),
         (["--data", "nowhere"], "not a file or folder"),
         (["--models", "ease", "--trials", "0"], "at least one trial and one seed"),
+        (
+            ["--set", "model.kind=ease", "--models", "ease,two_tower"],
+            "two_tower stands for the pipeline's model, of kind ease here, and what is tuned of it is the "
+            "towers'; expected --trials 1",
+        ),
         (["--models", "ease", "--tune-on", "clicks"], "tune_on is 'clicks', expected one of recall@10"),
     ],
 )

@@ -1,0 +1,76 @@
+"""Other kinds of models than the two-tower through the whole pipeline, by config alone."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import tensorflow as tf
+from workspace import marquee, new_workspace
+
+from components import contract
+from components.evaluator import names, report
+from components.tensors import neutral
+
+pytestmark = pytest.mark.long
+
+KNOBS = ("--set", "index.exact_below=300")
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    return new_workspace(tmp_path_factory.mktemp("kinds"))
+
+
+def run(workspace, kind, *overrides):
+    knobs = [part for override in overrides for part in ("--set", override)]
+    return marquee(
+        "run", "--json", "--data", str(workspace.data), "--set", f"model.kind={kind}", *KNOBS, *knobs,
+        cwd=workspace.folder,
+    )  # fmt: skip
+
+
+def test_ease_is_pushed_and_recommends(workspace):
+    finished = run(workspace, "ease", "model.item_item_dim=64", "final_fit=all")
+    assert finished.code == 0, finished.out + finished.err
+    (version,) = workspace.pushed
+    metrics = finished.json()["metrics"]
+    assert metrics[names.RECALL_10] > 1.5 * metrics[names.POPULARITY_RECALL_10]
+    assert json.loads((version / contract.PUSHED).read_text())[contract.FINAL_FIT] == contract.ALL
+    assert not (version / contract.ASSETS_EXTRA / contract.WARM_START).exists()
+    answer = workspace.command("recommend", "--user", "1", "--json")
+    assert answer.code == 0, answer.err
+    shown = [movie["movie_id"] for movie in answer.json()["results"]]
+    assert len(set(shown)) == 10
+    model = tf.saved_model.load(str(version.parents[1] / contract.MODEL_EXACT / version.name))
+    assert set(model.signatures) == set(contract.SIGNATURES)
+    # Of nobody nothing is known: the most watched movies.
+    asked = {item.name: neutral(item, 1) for item in contract.SIGNATURES[contract.RECOMMEND].inputs}
+    found = model.signatures[contract.RECOMMEND](**asked)[contract.MOVIE_IDS].numpy()[0, :10]
+    catalogue = pq.read_table(version / contract.ASSETS_EXTRA / contract.CATALOGUE)
+    count = dict(
+        zip(
+            catalogue[contract.MOVIE_ID].to_pylist(),
+            catalogue[contract.RATING_COUNT].to_pylist(),
+            strict=True,
+        )
+    )
+    assert [count[movie.decode()] for movie in found] == sorted(count.values(), reverse=True)[:10]
+
+
+def test_a_two_tower_cannot_start_from_it(workspace):
+    finished = run(workspace, "two_tower", "trainer.warm_start=latest", "trainer.epochs=1")
+    assert finished.code == 1
+    assert "trainer.warm_start: there are no weights at" in finished.err
+
+
+def test_popularity_is_refused_by_the_gate_that_compares_with_it(workspace):
+    before = len(workspace.pushed)
+    finished = run(workspace, "popularity")
+    assert finished.code == 3, finished.out + finished.err
+    assert {gate["name"] for gate in finished.json()["gates"] if not gate["ok"]} >= {"popularity"}
+    assert len(workspace.pushed) == before
+    metrics = report.read_metrics(str(workspace.artifact("evaluator", "evaluation"))).candidate.overall
+    assert np.isclose(metrics[names.RECALL_10], metrics[names.POPULARITY_RECALL_10])
