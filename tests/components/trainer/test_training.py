@@ -63,6 +63,32 @@ def test_eval_recall_equals_a_naive_one(material):
         assert got[k] == pytest.approx(naive_recall(model, histories, targets, k), abs=1e-6)
 
 
+def test_eval_recall_of_many_asks_some_always_the_same(material):
+    model = material.build()
+    histories, targets = held_out(material)
+    everybody = EvalRecall(model, histories, targets, ks=(20,)).users
+    some = EvalRecall(model, histories, targets, ks=(20,), at_most=9)
+    assert len(some.users) == 9
+    assert set(some.users) < set(everybody)
+    np.testing.assert_array_equal(EvalRecall(model, histories, targets, (20,), 9).users, some.users)
+
+    def alone(user):
+        own = [
+            dataclasses.replace(
+                flat,
+                **{
+                    name: getattr(flat, name)[slice(*flat.offsets[user : user + 2])]
+                    for name in ("rows", "ratings", "timestamps")
+                },
+                offsets=flat.offsets[user : user + 2] - flat.offsets[user],
+            )
+            for flat in (histories, targets)
+        ]
+        return EvalRecall(model, *own, ks=(20,))()[20]
+
+    assert some()[20] == pytest.approx(np.mean([alone(user) for user in some.users]), abs=1e-6)
+
+
 def fitted(material, tmp_path, **knobs):
     params = TrainerParams(seed=3, epochs=2, batch_size=512, uniform_negatives=64, **knobs)
     keras.utils.set_random_seed(params.seed)
