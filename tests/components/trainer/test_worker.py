@@ -176,3 +176,13 @@ def test_one_task_is_one_process(monkeypatch):
     monkeypatch.setenv(workers.TF_CONFIG, json.dumps(config))
     assert workers.join().num_replicas_in_sync == 1
     assert (workers.number(), workers.count(), workers.is_chief()) == (0, 1, True)
+
+
+def test_a_closed_form_is_not_spread_over_workers():
+    config = {
+        run.MODEL_PARAMS: ModelParams(kind="ease").to_json(),
+        run.TRAINER_PARAMS: TrainerParams().to_json(),
+    }
+    worker._check(config, 1)
+    with pytest.raises(ValueError, match=r"model\.kind = ease: is solved by one process, not by 2 workers"):
+        worker._check(config, 2)
