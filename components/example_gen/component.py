@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tfx import types
-from tfx.dsl.components.base import base_component, executor_spec
+from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from tfx.types.experimental import simple_artifacts
@@ -28,7 +28,7 @@ class ExampleGenSpec(types.ComponentSpec):
     }
 
 
-class ExampleGen(base_component.BaseComponent):
+class ExampleGen(base_beam_component.BaseBeamComponent):
     """Reads a log; emits `timelines` (train, eval, test), `movies` and `quarantine`.
 
     `quarantine` holds contract.BAD_ROWS, the rows that were set aside, and contract.ROWS,
@@ -42,7 +42,7 @@ class ExampleGen(base_component.BaseComponent):
     """
 
     SPEC_CLASS = ExampleGenSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
 
     def __init__(self, data_path: str, fingerprint: str, params: str):
         super().__init__(
