@@ -163,7 +163,7 @@ class Workers:
         logging.info("sorting: %d rows of %d users, %d buckets", counts.sum(), len(ids), len(firsts) + 1)
         with self._make_pipeline() as pipeline:
             sorting.build(pipeline, job, sources)
-        return files.results(job.work, sorting.SORTED)
+        return list(files.results(job.work, sorting.SORTED))
 
     def _core(
         self, job: Job, found: list[Part], item_ids: pa.StringArray
@@ -189,7 +189,7 @@ class Workers:
         files.write_ids(chosen.path(chosen.items_file), item_ids.filter(pa.array(stay)), job.work)
         with self._make_pipeline() as pipeline:
             sorting.build_select(pipeline, job, list(enumerate(folders)), round_, chosen)
-        return chosen, stay, files.results(job.work, sorting.CORE)
+        return chosen, stay, list(files.results(job.work, sorting.CORE))
 
 
 def _parts(job: Job, found: list[Part], item_ids: pa.StringArray, name: str) -> Parts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import pickle
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -62,14 +63,12 @@ def save_result(work: str, name: str, key: str, result: Any) -> None:
     _write(storage.join(work, RESULTS, name, key), pickle.dumps(result), work)
 
 
-def results(work: str, name: str) -> list[Any]:
-    """What the workers of a pass found."""
+def results(work: str, name: str) -> Iterator[Any]:
+    """What the workers of a pass found, one element after the other."""
     folder = storage.join(work, RESULTS, name)
-    found = []
     for key in storage.list_names(folder):
         with storage.open_binary(storage.join(folder, key), "rb") as file:
-            found.append(pickle.loads(file.read()))
-    return found
+            yield pickle.loads(file.read())
 
 
 def _write(path: str, content: bytes, work: str) -> None:

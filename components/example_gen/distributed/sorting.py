@@ -71,7 +71,7 @@ def build_select(
 
 def sums_of(job: Job, name: str) -> Sums:
     """What the workers of a pass summed up over the parts."""
-    found: Sums = files.results(job.work, f"{SUMS}-{name}")[0]
+    found: Sums = next(files.results(job.work, f"{SUMS}-{name}"))
     return found
 
 

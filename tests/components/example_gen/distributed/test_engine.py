@@ -15,7 +15,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import standard_artifacts
 from tfx.types.experimental import simple_artifacts
 
-from components import contract
+from components import contract, storage
 from components.example_gen import executor
 from components.example_gen.component import ExampleGen
 from components.example_gen.distributed import engine
@@ -27,24 +27,24 @@ IN_PROCESS = ("--runner=FnApiRunner",)
 OWN = {"columns": {"user": "u", "item": "i", "rating": "r", "time": "t"}}
 
 
-def run(data: Path, target: Path, beam_args=IN_PROCESS, **params) -> dict[str, bytes]:
+def run(data: Path, target: Path | str, beam_args=IN_PROCESS, **params) -> dict[str, bytes]:
     """Runs ExampleGen as TFX does; returns every file of its artifacts by name."""
     knobs = ExampleGenParams(**params)
     artifacts = {}
     for name in (executor.TIMELINES, executor.MOVIES, executor.QUARANTINE):
         kind = simple_artifacts.File if name == executor.QUARANTINE else standard_artifacts.Examples
         artifacts[name] = [kind()]
-        artifacts[name][0].uri = str(target / name)
+        artifacts[name][0].uri = f"{target}/{name}"
     step = ExampleGen(str(data), fingerprint(data, knobs), knobs.to_json())
     context = base_beam_executor.BaseBeamExecutor.Context(
-        beam_pipeline_args=[*beam_args, "--sdk_container_image=not-read-here"], tmp_dir=str(target / "tmp")
+        beam_pipeline_args=[*beam_args, "--sdk_container_image=not-read-here"], tmp_dir=f"{target}/tmp"
     )
     executor.Executor(context).Do({}, artifacts, step.spec.exec_properties)
-    return {
-        str(path.relative_to(target)): path.read_bytes()
-        for path in sorted(target.rglob("*"))
-        if path.is_file()
-    }
+    found = {}
+    for name in storage.list_files(str(target)):
+        with storage.open_binary(f"{target}/{name}", "rb") as file:
+            found[name] = file.read()
+    return found
 
 
 @pytest.fixture
@@ -230,6 +230,28 @@ def test_a_cut_off_parquet_shard_is_named(both, tmp_path):
 def test_nothing_left_is_an_error(both, tmp_path):
     parquet(tmp_path, rows(7))
     assert "nothing is left of 2,000 rows" in both(tmp_path, min_ratings_per_item=1000, **OWN)
+
+
+def test_artifacts_on_an_object_store(tmp_path, request):
+    movielens(tmp_path)
+    params = {"max_bad_share": 0.5, "min_ratings_per_user": 25}
+    store = f"ram://{request.node.name}"  # TensorFlow's, in memory
+    assert run(tmp_path, store, engine="beam", **params) == run(
+        tmp_path, tmp_path / "out", engine="local", **params
+    )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("runner", ["DirectRunner", "FnApiRunner"])
+def test_worker_processes_give_the_same(tmp_path, caplog, runner):
+    movielens(tmp_path)
+    flags = (f"--runner={runner}", "--direct_running_mode=multi_processing", "--direct_num_workers=2")
+    with caplog.at_level("INFO"):
+        on_workers = run(tmp_path, tmp_path / "beam", flags, max_bad_share=0.5, events_per_shard=300)
+    assert "engine beam: beam_pipeline_args name a runner with workers" in caplog.text
+    assert on_workers == run(
+        tmp_path, tmp_path / "local", max_bad_share=0.5, events_per_shard=300, engine="local"
+    )
 
 
 cell = st.sampled_from(["1", "2", "10", "a", "007", '"3"', '"x\ny"', ' "', "", "0.5", "4", "9", "1000000000"])
