@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 
 import apache_beam as beam
 import numpy as np
@@ -34,6 +35,8 @@ from components.example_gen.read import split_uri
 from components.example_gen.totals import Totals
 from components.example_gen.write import shards
 
+ENGINE = "example_gen.engine"
+_LOCAL = f"set {ENGINE}=local"
 SPAN_BYTES = 64 << 20  # what a worker reads at once of a file that can be cut
 MAX_PARTITIONS = 64  # workers that count ids at once
 # Buckets to sort, for as many workers, if there are so many rows.
@@ -133,8 +136,10 @@ class Workers:
         logging.info("reading: %d files, %d pieces", len(job.layout.ratings.files), len(whole) + len(pieces))
         with self._make_pipeline() as pipeline:
             reading.build(pipeline, job, whole, pieces, partitions)
-        sources = []
+        sources, read = [], set()
         for span in files.results(job.work, reading.READ):
+            read.add(span.file)
+            _require_seen(job.layout.ratings.files[span.file], span)
             # Without times the order of the rows counts, so a span's begin after those before it.
             sources.append((span.rows, 0 if TIME in job.layout.ratings.columns else bad.rows_in[RATINGS]))
             bad.count(RATINGS, span.rows_in)
@@ -144,6 +149,12 @@ class Workers:
             if span.error is not None:
                 raise DataError(*span.error)
             bad.require_hope(RATINGS, job.params.max_bad_share)
+        if len(read) < len(job.layout.ratings.files):
+            raise DataError(
+                ENGINE,
+                f"what Beam's workers wrote into {job.work} is not there for this process; expected a folder "
+                f"that all of them see: give artifacts (or example_gen.scratch) on one, or {_LOCAL}",
+            )
         require_rows(job.layout, bad)
         if known is None:
             ids, _ = reading.counted(job, reading.ITEMS)
@@ -190,6 +201,20 @@ class Workers:
         with self._make_pipeline() as pipeline:
             sorting.build_select(pipeline, job, list(enumerate(folders)), round_, chosen)
         return chosen, stay, list(files.results(job.work, sorting.CORE))
+
+
+def _require_seen(path: Path, span: reading.SpanRead) -> None:
+    """Stops where a worker does not see a file that is there.
+
+    Raises:
+      DataError: so it is.
+    """
+    if path.is_file() and not span.found:
+        raise DataError(
+            ENGINE,
+            f"Beam's workers do not see {path}, which this process does; expected data on a file system that "
+            f"they mount under the same path; or {_LOCAL}",
+        )
 
 
 def _parts(job: Job, found: list[Part], item_ids: pa.StringArray, name: str) -> Parts:

@@ -34,6 +34,8 @@ class SpanRead:
     """What came of a span.
 
     Attributes:
+      file: position of the file.
+      found: whether the worker sees that file.
       rows: file of rows of `log_store.ROW`, users and items by their positions in the
         tables at `rows` + ".users" and (without a catalogue) ".items".
       rows_in: how many rows were read, good and bad.
@@ -42,6 +44,8 @@ class SpanRead:
       error: file, reason and line of the DataError that ended it, None if nothing did.
     """
 
+    file: int
+    found: bool
     rows: str
     rows_in: int
     bad: list[BadRow]
@@ -98,7 +102,9 @@ def read(where: spans.Where, job: Job, partitions: int) -> Iterator[tuple[str, p
     files.write_table(f"{path}.{USERS}", pa.table({"id": users}), job.work)
     if not job.catalogue:
         files.write_table(f"{path}.{ITEMS}", pa.table({"id": rows.items.ids()}), job.work)
-    files.save_result(job.work, READ, key, SpanRead(path, bad.rows_in[RATINGS], bad.rows, left_out, error))
+    found = job.layout.ratings.files[number].is_file()
+    result = SpanRead(number, found, path, bad.rows_in[RATINGS], bad.rows, left_out, error)
+    files.save_result(job.work, READ, key, result)
     counts = np.zeros(len(users), np.int64)
     counts[: len(rows.counts)] = rows.counts
     yield from _partitioned(USERS, users, counts, partitions)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components import storage
-from components.example_gen import log_store
+from components.example_gen import log_store, ragged
 from components.example_gen.codes import id_order
 from components.example_gen.distributed import files, parts, reading
 from components.example_gen.distributed.job import Job
@@ -159,11 +159,13 @@ def _together(blocks: list[Block]) -> tuple[pa.StringArray, np.ndarray]:
     codes = pa.concat_arrays([ids for _, ids, _ in blocks]).dictionary_encode()
     order = id_order(codes.dictionary).to_numpy()
     rank = log_store.ranks(order)[codes.indices.to_numpy()]
-    start = 0
-    for _, ids, rows in blocks:
-        rows["user"] = rank[start : start + len(ids)][rows["user"]]
-        start += len(ids)
-    return codes.dictionary.take(pa.array(order)), np.concatenate([rows for *_, rows in blocks])
+    starts = ragged.offsets_of(np.array([len(ids) for _, ids, _ in blocks]))
+    # A copy: the blocks are Beam's, which may give them again.
+    together = np.concatenate([rows for *_, rows in blocks])
+    together["user"] = np.concatenate(
+        [rank[start + rows["user"]] for start, (*_, rows) in zip(starts[:-1], blocks, strict=True)]
+    )
+    return codes.dictionary.take(pa.array(order)), together
 
 
 def _finish(

@@ -1,5 +1,7 @@
 """The artifacts of the Beam engine are those of the local one, byte for byte."""
 
+import copy
+import dataclasses
 import gzip
 import json
 from collections.abc import Callable
@@ -16,9 +18,9 @@ from tfx.types import standard_artifacts
 from tfx.types.experimental import simple_artifacts
 
 from components import contract, storage
-from components.example_gen import executor
+from components.example_gen import executor, layouts
 from components.example_gen.component import ExampleGen
-from components.example_gen.distributed import engine
+from components.example_gen.distributed import engine, files, reading, sorting, writing
 from components.example_gen.errors import DataError
 from components.example_gen.fingerprint import fingerprint
 from components.example_gen.params import ExampleGenParams
@@ -120,9 +122,9 @@ def parquet(folder: Path, log: list[tuple], files: int = 3, name: str = "part") 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_movielens_csv(both, tmp_path, end):
-    files = both(movielens(tmp_path, end=end), max_bad_share=0.5, events_per_shard=300)
-    assert sum(name.startswith("timelines/Split-train") for name in files) > 3
-    account = json.loads(files[f"quarantine/{contract.ROWS}"])
+    made = both(movielens(tmp_path, end=end), max_bad_share=0.5, events_per_shard=300)
+    assert sum(name.startswith("timelines/Split-train") for name in made) > 3
+    account = json.loads(made[f"quarantine/{contract.ROWS}"])
     assert account["ratings"]["rows_in"] == 2010
     assert account["ratings"]["bad"] == {
         "NaN": 1, "exact duplicate": 2, "impossible time": 1, "missing field": 2, "rated before": 1,
@@ -141,8 +143,8 @@ def test_movielens_csv(both, tmp_path, end):
     ],
 )
 def test_movielens_dat_by_every_rule(both, tmp_path, params):
-    files = both(movielens(tmp_path, "::"), max_bad_share=0.5, **params)
-    left_out = json.loads(files[f"quarantine/{contract.ROWS}"])["ratings"]["left_out"]
+    made = both(movielens(tmp_path, "::"), max_bad_share=0.5, **params)
+    left_out = json.loads(made[f"quarantine/{contract.ROWS}"])["ratings"]["left_out"]
     wanted = {
         "outside": "start" in params,
         "below": "min_ratings_per_user" in params,
@@ -155,8 +157,8 @@ def test_parquet_in_shards(both, tmp_path):
     log = rows(2)
     log += [(7, None, 4.0, 100), (7, 3, 9.0, 100), log[5]]
     parquet(tmp_path, log)
-    files = both(tmp_path, max_bad_share=0.5, **OWN)
-    lines = [json.loads(line) for line in files[f"quarantine/{contract.BAD_ROWS}"].splitlines()]
+    made = both(tmp_path, max_bad_share=0.5, **OWN)
+    lines = [json.loads(line) for line in made[f"quarantine/{contract.BAD_ROWS}"].splitlines()]
     assert {line["kind"] for line in lines} == {"missing field", "rating out of scale", "exact duplicate"}
 
 
@@ -230,6 +232,48 @@ def test_a_cut_off_parquet_shard_is_named(both, tmp_path):
 def test_nothing_left_is_an_error(both, tmp_path):
     parquet(tmp_path, rows(7))
     assert "nothing is left of 2,000 rows" in both(tmp_path, min_ratings_per_item=1000, **OWN)
+
+
+def test_work_that_beam_repeats_changes_nothing(both, tmp_path, monkeypatch):
+    def twice(work):
+        def do(element, *args):
+            list(work(element, *args) or ())
+            return work(element, *args)
+
+        return do
+
+    for module, name in ((reading, "read"), (reading, "merge"), (sorting, "select"), (writing, "write")):
+        monkeypatch.setattr(module, name, twice(getattr(module, name)))
+    # What Beam gives a bucket can be read again, and in another order.
+    again = twice(sorting.sort)
+    monkeypatch.setattr(
+        sorting, "sort", lambda bucket, job: again((bucket[0], copy.deepcopy([*bucket[1]][::-1])), job)
+    )
+    both(movielens(tmp_path), max_bad_share=0.5, min_ratings_per_user=25)
+
+
+class Blind(type(Path())):
+    """A file that is there, but not for who unpickles it."""
+
+    def __reduce__(self):
+        return Path, (f"{self}-elsewhere",)
+
+
+@pytest.mark.parametrize("span_bytes", [1_000, 1_000_000])
+def test_data_that_workers_do_not_see_is_an_error(tmp_path, monkeypatch, span_bytes):
+    monkeypatch.setattr(engine, "SPAN_BYTES", span_bytes)
+    layout = layouts.detect(movielens(tmp_path), ExampleGenParams())
+    blind = dataclasses.replace(layout.ratings, files=(Blind(layout.ratings.files[0]),))
+    monkeypatch.setattr(executor, "detect", lambda *_: dataclasses.replace(layout, ratings=blind))
+    with pytest.raises(DataError, match=r"^example_gen\.engine: Beam's workers do not see .*/ratings\.csv, "):
+        run(tmp_path, tmp_path / "out", engine="beam")
+
+
+def test_workers_that_write_elsewhere_are_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "save_result", lambda *_: None)
+    with pytest.raises(DataError, match=r"what Beam's workers wrote into .* is not there"):
+        run(movielens(tmp_path), tmp_path / "out", engine="beam")
+    assert not (tmp_path / "out" / executor.QUARANTINE / "work").exists()
 
 
 def test_artifacts_on_an_object_store(tmp_path, request):
