@@ -43,6 +43,15 @@ def exists(path: str) -> bool:
     return Path(path).exists() if is_local(path) else bool(_fileio().exists(path))
 
 
+def is_folder(path: str) -> bool:
+    return Path(path).is_dir() if is_local(path) else bool(_fileio().isdir(path))
+
+
+def size(path: str) -> int:
+    """Bytes of a file."""
+    return Path(path).stat().st_size if is_local(path) else int(_fileio().stat(path).length)
+
+
 def list_names(folder: str) -> list[str]:
     """Sorted names in a folder; an absent folder holds none."""
     if is_local(folder):

@@ -35,7 +35,7 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
     where all rows went. Its type is TFX's: one of the project's cannot travel through Kubeflow.
 
     Args:
-      data_path: local file or folder in one of the layouts of `layouts`.
+      data_path: file or folder, local or a URL, in one of the layouts of `layouts`.
       fingerprint: `fingerprint.fingerprint` of it. Not read: it makes the cache
         miss when the files change under the same path.
       params: ExampleGenParams as JSON.

@@ -13,7 +13,6 @@ import datetime
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -24,6 +23,7 @@ import pyarrow.parquet as pq
 
 from components.example_gen import quarantine, text_blocks
 from components.example_gen.errors import DataError
+from components.example_gen.places import Place, for_arrow
 from components.example_gen.quarantine import BadRow, Quarantine
 from components.example_gen.text_blocks import WHOLE, BadLine, Block, Span
 
@@ -83,7 +83,7 @@ class TableFiles:
     """
 
     table: str
-    files: tuple[Path, ...]
+    files: tuple[Place, ...]
     columns: Mapping[str, str]
     kinds: Mapping[str, Kind]
     format: TextFormat | None
@@ -152,7 +152,7 @@ class _Columns:
 
 
 def _text(
-    source: TableFiles, path: Path, span: Span, bad: Quarantine, max_line_bytes: int
+    source: TableFiles, path: Place, span: Span, bad: Quarantine, max_line_bytes: int
 ) -> Iterator[tuple[pa.Table, np.ndarray]]:
     format_ = source.format
     assert format_ is not None
@@ -190,7 +190,7 @@ def _text(
         raise DataError(path.name, f"has {what}; expected at least one")
 
 
-def _columns_of(source: TableFiles, path: Path, max_line_bytes: int) -> _Columns:
+def _columns_of(source: TableFiles, path: Place, max_line_bytes: int) -> _Columns:
     """The columns that a file's header names."""
     assert source.format is not None
     for block in text_blocks.blocks(
@@ -208,15 +208,15 @@ def _columns_of(source: TableFiles, path: Path, max_line_bytes: int) -> _Columns
     raise _no_header(source, path)
 
 
-def _bad_header(path: Path, line: BadLine) -> DataError:
+def _bad_header(path: Place, line: BadLine) -> DataError:
     return DataError(path.name, f"the header is {line.reason}", line.line)
 
 
-def _no_header(source: TableFiles, path: Path) -> DataError:
+def _no_header(source: TableFiles, path: Place) -> DataError:
     return DataError(path.name, f"is empty; expected a header line with {_names(source.columns.values())}")
 
 
-def _header(source: TableFiles, path: Path, block: Block) -> tuple[Block, _Columns | None]:
+def _header(source: TableFiles, path: Place, block: Block) -> tuple[Block, _Columns | None]:
     """(the block after the header line, the columns that it names); blank lines before it are passed over."""
     assert source.format is not None
     data, line = block.data, block.line
@@ -260,7 +260,7 @@ def _delimiter(format_: TextFormat) -> str:
 
 
 def _parse(
-    source: TableFiles, path: Path, columns: _Columns, block: Block, bad: Quarantine
+    source: TableFiles, path: Place, columns: _Columns, block: Block, bad: Quarantine
 ) -> Iterator[tuple[pa.Table, np.ndarray]]:
     """The block's good rows; bad ones go to `bad`."""
     if not block.data:
@@ -355,7 +355,7 @@ def _lines(format_: TextFormat, block: Block, rows: int) -> np.ndarray:
 
 
 def _walk(
-    source: TableFiles, path: Path, columns: _Columns, block: Block, bad: Quarantine
+    source: TableFiles, path: Place, columns: _Columns, block: Block, bad: Quarantine
 ) -> tuple[pa.Table, np.ndarray]:
     """Row by row: what is good as a table, the rest to `bad`."""
     assert source.format is not None
@@ -446,10 +446,10 @@ def _csv_records(text: str, format_: TextFormat) -> Any:
 
 
 def _parquet(
-    source: TableFiles, path: Path, span: Span, bad: Quarantine, max_line_bytes: int
+    source: TableFiles, path: Place, span: Span, bad: Quarantine, max_line_bytes: int
 ) -> Iterator[tuple[pa.Table, np.ndarray]]:
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(for_arrow(path)) as file:
             _require_columns(source, path, file.schema_arrow)
             if not file.metadata.num_rows and len(source.files) == 1:
                 raise DataError(path.name, "has no rows; expected at least one")
@@ -467,7 +467,7 @@ def _parquet(
         raise DataError(path.name, f"cannot be read as Parquet: {error}; it is damaged or cut off") from error
 
 
-def _require_columns(source: TableFiles, path: Path, schema: pa.Schema) -> None:
+def _require_columns(source: TableFiles, path: Place, schema: pa.Schema) -> None:
     for role, name in source.columns.items():
         if schema.names.count(name) != 1:
             found, wanted = _names(schema.names), _names(source.columns.values())
@@ -490,7 +490,7 @@ def _require_columns(source: TableFiles, path: Path, schema: pa.Schema) -> None:
 
 
 def _typed(
-    source: TableFiles, path: Path, batch: pa.RecordBatch, lines: np.ndarray, bad: Quarantine
+    source: TableFiles, path: Place, batch: pa.RecordBatch, lines: np.ndarray, bad: Quarantine
 ) -> tuple[pa.Table, np.ndarray]:
     """A batch in the kinds asked for; rows with a null go to `bad`."""
     missing = np.zeros(len(batch), bool)

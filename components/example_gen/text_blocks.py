@@ -6,16 +6,17 @@ bad row's line number needs no second walk through the file.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gzip
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO, Final
+from typing import IO, Final
 
 import numpy as np
 
 from components.example_gen.errors import DataError
+from components.example_gen.places import Place
 
 BLOCK_BYTES: Final = 16 << 20
 
@@ -77,7 +78,7 @@ OPEN_QUOTE: Final = "open quote"
 
 
 def blocks(
-    path: Path,
+    path: Place,
     *,
     latin1: bool,
     quoted: bool,
@@ -136,7 +137,7 @@ def blocks(
         carry = rest
 
 
-def head(path: Path, size: int = 1 << 16) -> bytes:
+def head(path: Place, size: int = 1 << 16) -> bytes:
     """The first bytes of a file, unpacked, without byte order mark, with LF line ends.
 
     Raises:
@@ -145,7 +146,7 @@ def head(path: Path, size: int = 1 << 16) -> bytes:
     return next(chunks(path, size), b"")
 
 
-def is_gzip(path: Path) -> bool:
+def is_gzip(path: Place) -> bool:
     """Whether a file is gzipped, by its first bytes.
 
     Raises:
@@ -185,7 +186,7 @@ def _next(data: bytes, quoted: bool, max_line_bytes: int) -> tuple[bytes, tuple[
     return data[:cut], None, rest
 
 
-def chunks(path: Path, size: int, span: Span = WHOLE) -> Iterator[bytes]:
+def chunks(path: Place, size: int, span: Span = WHOLE) -> Iterator[bytes]:
     """The text of a file or of a span of it with LF line ends, the last one included."""
     held, first, last = b"", not span.start, b"\n"
     left = None if span.end is None else span.end - span.start
@@ -217,11 +218,18 @@ def chunks(path: Path, size: int, span: Span = WHOLE) -> Iterator[bytes]:
         yield b"\n"
 
 
-def _open(path: Path) -> BinaryIO:
-    return gzip.open(path, "rb") if is_gzip(path) else path.open("rb")  # type: ignore[return-value]
+@contextlib.contextmanager
+def _open(path: Place) -> Iterator[IO[bytes]]:
+    packed = is_gzip(path)
+    with path.open("rb") as file:
+        if not packed:
+            yield file
+            return
+        with gzip.GzipFile(fileobj=file) as unpacked:
+            yield unpacked  # type: ignore[misc]
 
 
-def _require_text(path: Path, start: bytes) -> None:
+def _require_text(path: Place, start: bytes) -> None:
     for signature, problem in _NOT_TEXT.items():
         if start.startswith(signature):
             raise DataError(path.name, problem)

@@ -6,7 +6,6 @@ import collections
 import dataclasses
 import itertools
 from collections.abc import Callable
-from pathlib import Path
 
 import apache_beam as beam
 import numpy as np
@@ -30,6 +29,7 @@ from components.example_gen.gather import (
 )
 from components.example_gen.layouts import TIME, Layout
 from components.example_gen.params import ExampleGenParams
+from components.example_gen.places import Place
 from components.example_gen.quarantine import DUPLICATE, Quarantine
 from components.example_gen.read import split_uri
 from components.example_gen.totals import Totals
@@ -203,7 +203,7 @@ class Workers:
         return chosen, stay, list(files.results(job.work, sorting.CORE))
 
 
-def _require_seen(path: Path, span: reading.SpanRead) -> None:
+def _require_seen(path: Place, span: reading.SpanRead) -> None:
     """Stops where a worker does not see a file that is there.
 
     Raises:

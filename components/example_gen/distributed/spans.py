@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.example_gen import text_blocks
+from components.example_gen.places import Place, for_arrow
 from components.example_gen.tables import TableFiles
 from components.example_gen.text_blocks import WHOLE, Span
 
@@ -87,7 +87,7 @@ def cut(counted: tuple[int, Iterable[Counted]]) -> Iterator[Where]:
         line += lines
 
 
-def _line_start(file: BinaryIO, at: int) -> int:
+def _line_start(file: IO[bytes], at: int) -> int:
     """Where the first line begins at or after `at`, or the end of the file."""
     if not at:
         return 0
@@ -99,10 +99,10 @@ def _line_start(file: BinaryIO, at: int) -> int:
     return at
 
 
-def _row_groups(path: Path, span_bytes: int) -> Iterator[Span]:
+def _row_groups(path: Place, span_bytes: int) -> Iterator[Span]:
     """Consecutive row groups of a Parquet file, about `span_bytes` together."""
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(for_arrow(path)) as file:
             groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
             rows = [group.num_rows for group in groups]
             sizes = [sum(g.column(c).total_compressed_size for c in range(g.num_columns)) for g in groups]
