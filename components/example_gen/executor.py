@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -106,11 +107,13 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         if not on_beam:
             yield InProcess(scratch)
             return
-        work = storage.join(str(scratch) if params.scratch else folder, "work")
+        root = storage.join(str(scratch) if params.scratch else folder, "work")
+        # A step that was killed may have left one behind, and its workers may live on.
+        storage.remove_tree(root)
         try:
-            yield Workers(self._make_beam_pipeline, work)
+            yield Workers(self._make_beam_pipeline, storage.join(root, uuid.uuid4().hex))
         finally:
-            storage.remove_tree(work)
+            storage.remove_tree(root)
 
 
 def _write_movies(

@@ -118,6 +118,7 @@ def movielens(folder: Path, separator: str = ",", end: str = "\n") -> Path:
 
 def parquet(folder: Path, log: list[tuple], files: int = 3, name: str = "part") -> Path:
     """Shards of several row groups."""
+    folder.mkdir(exist_ok=True)
     for number in range(files):
         columns = zip(*log[number::files], strict=True)
         table = pa.table(dict(zip("uirt", map(list, columns), strict=True)))
@@ -255,6 +256,17 @@ def test_work_that_beam_repeats_changes_nothing(both, tmp_path, monkeypatch):
         sorting, "sort", lambda bucket, job: again((bucket[0], copy.deepcopy([*bucket[1]][::-1])), job)
     )
     both(movielens(tmp_path), max_bad_share=0.5, min_ratings_per_user=25)
+
+
+def test_what_a_killed_step_left_is_not_read(tmp_path, monkeypatch):
+    first, second = (parquet(tmp_path / name, rows(seed)) for name, seed in (("a", 8), ("b", 9)))
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "remove_tree", lambda _: None)
+        left = run(first, tmp_path / "out", engine="beam", **OWN)
+        assert any("/work/" in name for name in left)
+    (second / "part-2.parquet").unlink()
+    again = run(second, tmp_path / "out", engine="beam", **OWN)
+    require_same(again, run(second, tmp_path / "local", engine="local", **OWN))
 
 
 class Blind(type(Path())):
