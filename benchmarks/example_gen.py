@@ -2,11 +2,13 @@
 
     python benchmarks/example_gen.py
     python benchmarks/example_gen.py --ratings 10000000 32000000 --alone
+    python benchmarks/example_gen.py --ratings 1000000 --beam
 
 Each runs in a process of its own, as its executor, with the imports done before
 the clock starts. CsvExampleGen writes one record per line of ratings.csv;
-ExampleGen also checks, sorts, cuts and joins movies and tags. Prints a table and
-writes benchmarks/out/example_gen.json with the bars.
+ExampleGen also checks, sorts, cuts and joins movies and tags. With --beam it is beside
+itself on Beam, in its process and on 2 worker processes. Prints a table and writes
+benchmarks/out/example_gen.json with the bars.
 """
 
 from __future__ import annotations
@@ -25,15 +27,26 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS, TFX = "ExampleGen", "CsvExampleGen"
+# ExampleGen on Beam: in its process, and on workers of their own.
+ON_BEAM = {
+    "on Beam": ("--runner=FnApiRunner",),
+    "on 2 workers": (
+        "--runner=FnApiRunner",
+        "--direct_running_mode=multi_processing",
+        "--direct_num_workers=2",
+    ),
+}
 BESIDE = (100_000, 1_000_000)
 ALONE = (10_000_000, 32_000_000)
 TIMES_FASTER = 5.0
 SLOWER_PER_ROW = 1.2
 PEAK_MIB = 4096
+PROCESSES = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
 
 
-def ours(data: Path, target: Path) -> Any:
-    """The executor's call, ready to be timed."""
+def ours(data: Path, target: Path, flags: tuple[str, ...] = ()) -> Any:
+    """The executor's call, ready to be timed; with Beam's flags, on Beam."""
+    from tfx.dsl.components.base import base_beam_executor
     from tfx.types import standard_artifacts
     from tfx.types.experimental import simple_artifacts
 
@@ -41,7 +54,12 @@ def ours(data: Path, target: Path) -> Any:
     from components.example_gen.fingerprint import fingerprint
     from components.example_gen.params import ExampleGenParams
 
-    params = ExampleGenParams.model_validate({"scratch": str(target)})
+    params = ExampleGenParams.model_validate({"scratch": str(target), "engine": "beam" if flags else "local"})
+    # As the pipeline gives them: no container, so TFX packs nothing for it.
+    context = base_beam_executor.BaseBeamExecutor.Context(
+        beam_pipeline_args=[*flags, "--sdk_container_image=not-read-on-this-machine"] if flags else [],
+        tmp_dir=str(target / "tmp"),
+    )
     artifacts = {}
     for name in (executor.TIMELINES, executor.MOVIES, executor.QUARANTINE):
         kind = simple_artifacts.File if name == executor.QUARANTINE else standard_artifacts.Examples
@@ -52,7 +70,7 @@ def ours(data: Path, target: Path) -> Any:
     def call() -> None:
         # Both fingerprints count: a run takes them as well.
         step = component.ExampleGen(str(data), fingerprint(data, params), params.to_json())
-        executor.Executor().Do({}, artifacts, step.spec.exec_properties)
+        executor.Executor(context).Do({}, artifacts, step.spec.exec_properties)
 
     return call
 
@@ -92,18 +110,20 @@ def work(who: str, data: Path, ratings: int) -> dict[str, Any]:
     """Times one of the two in this process."""
     target = Path(tempfile.mkdtemp(prefix="marquee-bench-"))
     try:
-        call = {OURS: ours, TFX: tfx}[who](data, target)
-        before = resource.getrusage(resource.RUSAGE_SELF)
+        call = tfx(data, target) if who == TFX else ours(data, target, ON_BEAM.get(who, ()))
+        before, children = map(resource.getrusage, PROCESSES)
         begin = time.monotonic()
         call()
         seconds = time.monotonic() - begin
     finally:
         shutil.rmtree(target, ignore_errors=True)
-    after = resource.getrusage(resource.RUSAGE_SELF)
+    after, children_after = map(resource.getrusage, PROCESSES)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    cpu += children_after.ru_utime + children_after.ru_stime - children.ru_utime - children.ru_stime
     return {
         "who": who, "ratings": ratings, "seconds": seconds, "rows_per_second": ratings / seconds,
-        "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-        "peak_mib": after.ru_maxrss / 1024, "imports_mib": before.ru_maxrss / 1024,
+        "cpu_seconds": cpu, "peak_mib": max(after.ru_maxrss, children_after.ru_maxrss) / 1024,
+        "imports_mib": before.ru_maxrss / 1024,
     }  # fmt: skip
 
 
@@ -165,6 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ratings", type=int, nargs="+", default=[*BESIDE, *ALONE])
     parser.add_argument("--alone", action="store_true", help="leave CsvExampleGen out")
+    parser.add_argument("--beam", action="store_true", help="beside itself on Beam instead")
     parser.add_argument("--keep", help="folder that keeps the generated sets (s100000 ...) between calls")
     parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -179,7 +200,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for ratings in args.ratings:
             data = generated(Path(args.keep or scratch), ratings)
-            for who in (OURS,) if args.alone or ratings > max(BESIDE) else (OURS, TFX):
+            if args.beam:
+                whose = (OURS, *ON_BEAM)
+            else:
+                whose = (OURS,) if args.alone or ratings > max(BESIDE) else (OURS, TFX)
+            for who in whose:
                 row = measure(who, data, ratings)
                 rows = [old for old in rows if (old["who"], old["ratings"]) != (who, ratings)] + [row]
                 out.parent.mkdir(exist_ok=True)

@@ -7,11 +7,14 @@ report without importing TensorFlow (5 s). A path with a scheme (`s3://`,
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
 import posixpath
 import shutil
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import IO
@@ -38,6 +41,15 @@ def _fileio() -> ModuleType:
 
 def exists(path: str) -> bool:
     return Path(path).exists() if is_local(path) else bool(_fileio().exists(path))
+
+
+def is_folder(path: str) -> bool:
+    return Path(path).is_dir() if is_local(path) else bool(_fileio().isdir(path))
+
+
+def size(path: str) -> int:
+    """Bytes of a file."""
+    return Path(path).stat().st_size if is_local(path) else int(_fileio().stat(path).length)
 
 
 def list_names(folder: str) -> list[str]:
@@ -103,6 +115,38 @@ def write_text(path: str, text: str) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     temporary.replace(target)
+
+
+@contextlib.contextmanager
+def whole_file(path: str, temporary: str) -> Iterator[str]:
+    """Gives a name to write under; the file takes the name `path` when the block ends.
+
+    Readers of `path` see a whole file or none, and of two that write the same either
+    may come last. An error inside the block leaves nothing.
+
+    Args:
+      temporary: a folder of the same file system or object store that nobody reads.
+    """
+    name = join(temporary, f"{uuid.uuid4().hex}-{posixpath.basename(path)}")
+    for folder in (posixpath.dirname(path), temporary):
+        make_folder(folder)
+    try:
+        yield name
+        if is_local(path):
+            Path(name).replace(path)
+        else:
+            _fileio().rename(name, path, overwrite=True)
+    except BaseException:
+        remove_file(name)
+        raise
+
+
+def make_folder(path: str) -> None:
+    """Makes a folder and those above it; one that is there already is fine."""
+    if is_local(path):
+        Path(path).mkdir(parents=True, exist_ok=True)
+    else:
+        _fileio().makedirs(path)
 
 
 def copy_file(source: str, target: str) -> str:

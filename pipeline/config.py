@@ -44,7 +44,8 @@ class Config(Section):
     data: str | None = Field(
         None,
         description="the log: a MovieLens folder of any edition, a file of `user item` lines, or your own "
-        "CSV or Parquet (see example_gen); null: $DATA, a local copy, GroupLens, or the generated sample",
+        "CSV or Parquet (see example_gen), a path or URL; null: $DATA, a local copy, GroupLens, or the "
+        "generated sample",
     )
     sample: Literal["movielens", "shop"] = Field(
         "movielens",

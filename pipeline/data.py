@@ -10,6 +10,7 @@ from pathlib import Path
 from components.example_gen import fetch, sample, shop_sample
 from components.example_gen.errors import DataError
 from components.example_gen.layouts import Layout, detect
+from components.example_gen.places import Place, absolute
 from pipeline.config import Config
 from pipeline.errors import InputError
 
@@ -23,7 +24,7 @@ _DOWNLOAD_SECONDS = 5.0
 class Data:
     """The log's file or folder, and a sentence on where it comes from."""
 
-    path: Path
+    path: Place
     origin: str
 
 
@@ -53,7 +54,7 @@ def resolve(config: Config, environment: Mapping[str, str] = os.environ) -> Data
     return Data(Path(fetched), f"downloaded from GroupLens; {fetch.LICENCE_NOTE}")
 
 
-def layout_of(path: Path, config: Config) -> Layout:
+def layout_of(path: Place, config: Config) -> Layout:
     """What is read of a path.
 
     Raises:
@@ -65,8 +66,8 @@ def layout_of(path: Path, config: Config) -> Layout:
         raise InputError(str(error)) from error
 
 
-def _checked(given: str, name: str, config: Config) -> Path:
-    path = Path(given).expanduser().absolute()
+def _checked(given: str, name: str, config: Config) -> Place:
+    path = absolute(given)
     try:
         layout_of(path, config)
     except InputError as error:

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from components.example_gen.gather import RATINGS, Gathered
+from components.example_gen.log_store import Index
 from components.example_gen.quarantine import Quarantine
 from components.example_gen.totals import Totals
 
@@ -53,7 +54,7 @@ class Account:
         return {name: dataclasses.asdict(rows) for name, rows in self.tables.items()}
 
 
-def account(data: Gathered, known: Totals, bad: Quarantine) -> Account:
+def account(data: Gathered[Index], known: Totals, bad: Quarantine) -> Account:
     """Adds up.
 
     Raises:

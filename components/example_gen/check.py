@@ -188,7 +188,7 @@ def _size(known: Totals, split: str) -> SplitSize:
 
 
 def _anomalies(
-    data: Gathered, known: Totals, figures: _Figures, per_user: np.ndarray, read: list[str]
+    data: Gathered[Log], known: Totals, figures: _Figures, per_user: np.ndarray, read: list[str]
 ) -> list[str]:
     """What breaks no rule and may still be a mistake."""
     events, found = int(per_user.sum()), []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from tfx import types
-from tfx.dsl.components.base import base_component, executor_spec
+from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from tfx.types.experimental import simple_artifacts
@@ -28,21 +28,21 @@ class ExampleGenSpec(types.ComponentSpec):
     }
 
 
-class ExampleGen(base_component.BaseComponent):
+class ExampleGen(base_beam_component.BaseBeamComponent):
     """Reads a log; emits `timelines` (train, eval, test), `movies` and `quarantine`.
 
     `quarantine` holds contract.BAD_ROWS, the rows that were set aside, and contract.ROWS,
     where all rows went. Its type is TFX's: one of the project's cannot travel through Kubeflow.
 
     Args:
-      data_path: local file or folder in one of the layouts of `layouts`.
+      data_path: file or folder, local or a URL, in one of the layouts of `layouts`.
       fingerprint: `fingerprint.fingerprint` of it. Not read: it makes the cache
         miss when the files change under the same path.
       params: ExampleGenParams as JSON.
     """
 
     SPEC_CLASS = ExampleGenSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
 
     def __init__(self, data_path: str, fingerprint: str, params: str):
         super().__init__(

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from absl import logging
 from tfx import types
-from tfx.dsl.components.base import base_executor
+from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
 from components import contract, feature_file, storage
-from components.example_gen import accounts, features, movies, splits, timelines
+from components.example_gen import accounts, features, movies
 from components.example_gen.artifact import describe, write_split
+from components.example_gen.distributed.engine import Workers
+from components.example_gen.distributed.runner import choose
 from components.example_gen.errors import DataError
 from components.example_gen.fingerprint import fingerprint
-from components.example_gen.gather import Gathered, gather, scratch_folder
+from components.example_gen.gather import Gathered, scratch_folder
+from components.example_gen.in_process import InProcess
 from components.example_gen.layouts import detect
+from components.example_gen.log_store import Index
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.quarantine import Quarantine
 from components.example_gen.read import split_uri
-from components.example_gen.totals import Totals, require_splits, totals
+from components.example_gen.totals import Totals, require_splits
 from components.features import Features
 
 DATA_PATH = "data_path"
@@ -31,8 +38,11 @@ MOVIES = "movies"
 QUARANTINE = "quarantine"
 
 
-class Executor(base_executor.BaseExecutor):
+class Executor(base_beam_executor.BaseBeamExecutor):
     """Reads interactions and writes `timelines`, `movies` and what was set aside.
+
+    The log is read, sorted and cut here or on the workers of the Beam runner, as
+    `ExampleGenParams.engine` says, with the same artifacts.
 
     Raises:
       DataError: the data cannot be used.
@@ -48,10 +58,11 @@ class Executor(base_executor.BaseExecutor):
         path = exec_properties[DATA_PATH]
         layout = detect(path, params)
         logging.info("layout %s", layout)
-        with scratch_folder(params) as scratch:
+        folder = artifact_utils.get_single_uri(output_dict[QUARANTINE])
+        with scratch_folder(params) as scratch, self._engine(params, scratch, folder) as engine:
             bad_rows = scratch / contract.BAD_ROWS
             with Quarantine(bad_rows) as bad:
-                data = gather(layout, params, bad, scratch)
+                data = engine.gather(layout, params, bad)
             # The outputs are cached under the fingerprint, so they must be of these very bytes.
             expected, found = exec_properties[contract.DATA_FINGERPRINT], fingerprint(path, params)
             if found != expected:
@@ -60,9 +71,14 @@ class Executor(base_executor.BaseExecutor):
                     f"the files in {path} changed while the run was reading them "
                     f"(fingerprint {found[:12]}, at the start {expected[:12]}); run again",
                 )
-            known = totals(data.log, params)
+            known = engine.totals(data.log, params)
             require_splits(data.log, known, params, layout.ratings.files[0].name)
-            _write_timelines(output_dict[TIMELINES], data, known, params)
+            artifact = artifact_utils.get_single_instance(output_dict[TIMELINES])
+            describe(artifact, contract.SPLITS)
+            engine.write(artifact.uri, data, known, params)
+            for split in contract.SPLITS:
+                sizes = known.sizes(split)
+                logging.info("timelines, %s: %d records, %d ratings", split, len(sizes), sizes.sum())
             _write_movies(output_dict[MOVIES], data, known, params)
             meaning = Features(
                 feedback="implicit" if layout.implicit else "explicit",
@@ -72,34 +88,36 @@ class Executor(base_executor.BaseExecutor):
             for key in (TIMELINES, MOVIES):
                 feature_file.write(artifact_utils.get_single_uri(output_dict[key]), meaning)
             account = accounts.account(data, known, bad)
-            folder = artifact_utils.get_single_uri(output_dict[QUARANTINE])
             storage.copy_file(str(bad_rows), storage.join(folder, contract.BAD_ROWS))
             storage.write_text(
                 storage.join(folder, contract.ROWS), json.dumps(account.as_dict(), indent=2) + "\n"
             )
         logging.info("%s", "; ".join(account.lines()))
 
+    @contextlib.contextmanager
+    def _engine(self, params: ExampleGenParams, scratch: Path, folder: str) -> Iterator[Any]:
+        """`InProcess` or `Workers`, whose files go when the block ends.
 
-def _write_timelines(
-    artifacts: list[types.Artifact], data: Gathered, known: Totals, params: ExampleGenParams
-) -> None:
-    artifact = artifact_utils.get_single_instance(artifacts)
-    describe(artifact, contract.SPLITS)
-    for split in contract.SPLITS:
-        users, sizes = known.users(split), known.sizes(split)
-
-        def make(part: slice, split: str = split, users: np.ndarray = users) -> pa.Table:
-            # Users between these two who have no record here are left out by `records`.
-            first, last = int(users[part][0]), int(users[part][-1]) + 1
-            events, of_users = data.log.events(first, last), data.users.slice(first, last - first)
-            return timelines.records(events, splits.parts(events, params), split, known.seen, of_users)
-
-        write_split(split_uri(artifact.uri, split), sizes, make, params.events_per_shard)
-        logging.info("timelines, %s: %d records, %d ratings", split, len(sizes), sizes.sum())
+        Args:
+          scratch: a folder of this process.
+          folder: one that workers see, as they see all artifacts.
+        """
+        on_beam, reason = choose(params, self._beam_pipeline_args)
+        logging.info("engine %s: %s", "beam" if on_beam else "local", reason)
+        if not on_beam:
+            yield InProcess(scratch)
+            return
+        root = storage.join(str(scratch) if params.scratch else folder, "work")
+        # A step that was killed may have left one behind, and its workers may live on.
+        storage.remove_tree(root)
+        try:
+            yield Workers(self._make_beam_pipeline, storage.join(root, uuid.uuid4().hex))
+        finally:
+            storage.remove_tree(root)
 
 
 def _write_movies(
-    artifacts: list[types.Artifact], data: Gathered, known: Totals, params: ExampleGenParams
+    artifacts: list[types.Artifact], data: Gathered[Index], known: Totals, params: ExampleGenParams
 ) -> None:
     artifact = artifact_utils.get_single_instance(artifacts)
     describe(artifact, (features.MOVIES_SPLIT,))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 from components.example_gen import layouts
 from components.example_gen.params import ExampleGenParams
+from components.example_gen.places import Place
 
 
-def fingerprint(path: Path | str, params: ExampleGenParams) -> str:
+def fingerprint(path: Place | str, params: ExampleGenParams) -> str:
     """sha256 (hex) over the names, sizes and contents of the files that the reader uses.
 
     Files that are missing are left out: whether they may be is the reader's business.

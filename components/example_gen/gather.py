@@ -9,6 +9,7 @@ import functools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -18,17 +19,18 @@ from components.example_gen import catalogue, layouts, log_store, quarantine, ru
 from components.example_gen.codes import Codes, positions
 from components.example_gen.errors import DataError
 from components.example_gen.layouts import Layout
-from components.example_gen.log_store import Log, Repeats
+from components.example_gen.log_store import Index, Keep, Log, Repeats, Rows
 from components.example_gen.params import ExampleGenParams, seconds_of
 from components.example_gen.quarantine import BadRow, Quarantine
 from components.example_gen.tables import Chunk
 from components.example_gen.users import read_users
 
 RATINGS = "ratings"
+SomeLog = TypeVar("SomeLog", bound=Index, covariant=True)
 
 
 @dataclasses.dataclass(frozen=True)
-class Gathered:
+class Gathered(Generic[SomeLog]):
     """What is there to be cut into records.
 
     Attributes:
@@ -41,7 +43,7 @@ class Gathered:
     """
 
     layout: Layout
-    log: Log
+    log: SomeLog
     items: pa.Table
     tags: pa.Table
     users: pa.Table
@@ -67,8 +69,26 @@ def scratch_folder(params: ExampleGenParams) -> Iterator[Path]:
         yield Path(folder)
 
 
-def gather(layout: Layout, params: ExampleGenParams, bad: Quarantine, scratch: Path) -> Gathered:
-    """Reads all tables.
+class ReadEvents(Protocol[SomeLog]):
+    """Where and how the events are read and sorted."""
+
+    def __call__(
+        self,
+        layout: Layout,
+        params: ExampleGenParams,
+        known: pa.StringArray | None,
+        bad: Quarantine,
+        left_out: collections.Counter[str],
+    ) -> tuple[SomeLog, np.ndarray]:
+        """The log, and bool[M]: which of the items `known` (None: of those that came) are in it.
+
+        Raises:
+          DataError: as `gather`.
+        """
+
+
+def gather(layout: Layout, params: ExampleGenParams, bad: Quarantine, scratch: Path) -> Gathered[Log]:
+    """Reads all tables in this process.
 
     Args:
       scratch: an empty folder on a disk with about 60 bytes per rating; what is
@@ -77,27 +97,24 @@ def gather(layout: Layout, params: ExampleGenParams, bad: Quarantine, scratch: P
     Raises:
       DataError: a file cannot be used, too many rows are bad, or nothing is left.
     """
+    return gather_with(functools.partial(_read_events, scratch), layout, params, bad)
+
+
+def gather_with(
+    read_events: ReadEvents[SomeLog], layout: Layout, params: ExampleGenParams, bad: Quarantine
+) -> Gathered[SomeLog]:
+    """Reads all tables, the events by `read_events`.
+
+    Raises:
+      DataError: as `gather`.
+    """
     items = None
     if layout.items is not None:
         items = catalogue.read_items(layout.items, params, bad)
         bad.require_share(layout.items.table, params.max_bad_share)
     known = None if items is None else items[contract.MOVIE_ID].combine_chunks()
     left_out: collections.Counter[str] = collections.Counter()
-    sorted_folder = scratch / "sorted"
-    sorted_folder.mkdir()
-    writer = log_store.Writer(sorted_folder, Codes(known), params.buffer_rows)
-    for chunk in tables.read(layout.ratings, bad, params.max_line_bytes):
-        _add(layout, chunk, params, writer, bad, left_out)
-        bad.require_hope(RATINGS, params.max_bad_share)
-    if not bad.rows_in[RATINGS]:
-        raise DataError(layout.ratings.files[0].name, "has no rows; expected at least one")
-    item_ids = _item_names(writer)
-    log = writer.finish(
-        "read" if params.repeated == "bad" else params.repeated,
-        functools.partial(_repeated, layout, params, bad, left_out, item_ids),
-    )
-    bad.require_share(RATINGS, params.max_bad_share)
-    log, kept = _core(log, params, scratch, left_out)
+    log, kept = read_events(layout, params, known, bad, left_out)
     items = (
         catalogue.items_of(log.item_ids) if items is None else items.filter(pa.array(kept))
     ).combine_chunks()
@@ -111,17 +128,54 @@ def gather(layout: Layout, params: ExampleGenParams, bad: Quarantine, scratch: P
     return Gathered(layout, log, items, tags, users, dict(left_out))
 
 
-def _add(
+def _read_events(
+    scratch: Path,
+    layout: Layout,
+    params: ExampleGenParams,
+    known: pa.StringArray | None,
+    bad: Quarantine,
+    left_out: collections.Counter[str],
+) -> tuple[Log, np.ndarray]:
+    """`ReadEvents` in this process."""
+    folder = scratch / "sorted"
+    folder.mkdir()
+    writer = log_store.Writer(folder, Codes(known), params.buffer_rows)
+    for chunk in tables.read(layout.ratings, bad, params.max_line_bytes):
+        add(layout, chunk, params, writer, bad, left_out)
+        bad.require_hope(RATINGS, params.max_bad_share)
+    require_rows(layout, bad)
+    item_ids = _item_names(writer)
+    log = writer.finish(keep_of(params), functools.partial(repeated, layout, params, bad, left_out, item_ids))
+    bad.require_share(RATINGS, params.max_bad_share)
+    return _core(log, params, scratch, left_out)
+
+
+def require_rows(layout: Layout, bad: Quarantine) -> None:
+    """Stops where the log's files have no row.
+
+    Raises:
+      DataError: so it is.
+    """
+    if not bad.rows_in[RATINGS]:
+        raise DataError(layout.ratings.files[0].name, "has no rows; expected at least one")
+
+
+def keep_of(params: ExampleGenParams) -> Keep:
+    """What `repeated` means for a log."""
+    return "read" if params.repeated == "bad" else params.repeated
+
+
+def add(
     layout: Layout,
     chunk: Chunk,
     params: ExampleGenParams,
-    writer: log_store.Writer,
+    rows: Rows,
     bad: Quarantine,
     left_out: collections.Counter[str],
 ) -> None:
-    """Checks a chunk and hands what is good to the writer."""
+    """Checks a chunk and appends what is good to `rows`."""
     table, names = chunk.table, layout.ratings.columns
-    users, items = writer.users.encode(table[layouts.USER]), writer.items.encode(table[layouts.ITEM])
+    users, items = rows.users.encode(table[layouts.USER]), rows.items.encode(table[layouts.ITEM])
     places = log_store.place(chunk.file, chunk.lines)
     if layouts.TIME in names:
         times = table[layouts.TIME].to_numpy()
@@ -161,7 +215,7 @@ def _add(
     if count := int((outside & ~broken).sum()):
         left_out["outside start and end"] += count
     kept = ~(broken | outside)
-    writer.add(users[kept], items[kept], stars[kept], times[kept], places[kept])
+    rows.add(users[kept], items[kept], stars[kept], times[kept], places[kept])
 
 
 def _expected(role: str, came: object, layout: Layout, params: ExampleGenParams) -> tuple[str, str]:
@@ -208,7 +262,7 @@ def _item_names(writer: log_store.Writer) -> pa.StringArray:
     return ids.take(log_store.id_order(ids))
 
 
-def _repeated(
+def repeated(
     layout: Layout,
     params: ExampleGenParams,
     bad: Quarantine,
@@ -216,6 +270,11 @@ def _repeated(
     item_ids: pa.StringArray,
     repeats: Repeats,
 ) -> None:
+    """Writes down the events that go because their user has the item already.
+
+    Args:
+      item_ids: what `repeats.item` are positions in.
+    """
     if not repeats.exact and params.repeated != "bad":
         left_out[f"rated again ({params.repeated} kept)"] += len(repeats.place)
         return
@@ -241,7 +300,7 @@ def _core(
 ) -> tuple[Log, np.ndarray]:
     """The k-core, and bool[M]: which items are left."""
     users, items = np.ones(len(log.user_ids), bool), np.ones(len(log.item_ids), bool)
-    if params.min_ratings_per_user <= 1 and not params.min_ratings_per_item:
+    if not has_core(params):
         return log, items
     before = -1
     while before != (before := int(users.sum()) + int(items.sum())):
@@ -254,13 +313,23 @@ def _core(
         items &= per_item >= params.min_ratings_per_item
     folder = scratch / "core"
     folder.mkdir()
-    core = log_store.select(log, users, items, folder, params.buffer_rows)
-    if gone := int(log.offsets[-1] - core.offsets[-1]):
-        left_out["below min_ratings_per_user or min_ratings_per_item"] += gone
+    core = log_store.select(log, users, items, str(folder), params.buffer_rows)
+    count_core(int(log.offsets[-1] - core.offsets[-1]), left_out)
     return core, items
 
 
-def _require_events(log: Log, layout: Layout, bad: Quarantine, left_out: collections.Counter[str]) -> None:
+def has_core(params: ExampleGenParams) -> bool:
+    """Whether a k-core is asked for."""
+    return params.min_ratings_per_user > 1 or params.min_ratings_per_item > 0
+
+
+def count_core(gone: int, left_out: collections.Counter[str]) -> None:
+    """Counts the events that are not in the k-core."""
+    if gone:
+        left_out["below min_ratings_per_user or min_ratings_per_item"] += gone
+
+
+def _require_events(log: Index, layout: Layout, bad: Quarantine, left_out: collections.Counter[str]) -> None:
     if not len(log.user_ids):
         counts = ", ".join(
             [f"{bad.bad(RATINGS):,} bad", *(f"{count:,} {why}" for why, count in left_out.items())]

@@ -12,12 +12,12 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 from components.example_gen import text_blocks
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
+from components.example_gen.places import Place, place
 from components.example_gen.tables import Kind, TableFiles, TextFormat
 from components.features import own
 
@@ -81,7 +81,7 @@ class Layout:
         return RATING not in self.ratings.columns
 
     @property
-    def files(self) -> tuple[Path, ...]:
+    def files(self) -> tuple[Place, ...]:
         """Every file that is read."""
         tables = (self.ratings, self.items, self.tags, self.users)
         return tuple(path for table in tables if table for path in table.files)
@@ -103,7 +103,7 @@ class Layout:
         return "; ".join([f"{self.name}: {', '.join(texts)}", *notes])
 
 
-def detect(path: Path | str, params: ExampleGenParams) -> Layout:
+def detect(path: Place | str, params: ExampleGenParams) -> Layout:
     """The layout of a file or folder, or the one that `params` names.
 
     A companion file that is missing is found when it is read.
@@ -111,8 +111,12 @@ def detect(path: Path | str, params: ExampleGenParams) -> Layout:
     Raises:
       DataError: no such path, or nothing there that is known.
     """
-    path = Path(path)
-    if not path.exists():
+    path = place(path)
+    try:
+        there = path.exists()
+    except OSError as error:
+        raise DataError(path.name, f"{path} cannot be reached: {error}; {_KNOWN}") from error
+    if not there:
         raise DataError(path.name, f"{path} is not a file or folder; {_KNOWN}")
     name = _name(path, params) if params.layout == "auto" else params.layout
     folder = path if path.is_dir() else path.parent
@@ -127,7 +131,7 @@ def detect(path: Path | str, params: ExampleGenParams) -> Layout:
     return _own(name, path, params)
 
 
-def _name(path: Path, params: ExampleGenParams) -> str:
+def _name(path: Place, params: ExampleGenParams) -> str:
     if params.columns:
         return PARQUET if _files(path, _PARQUET_NAMES) and not _files(path, _CSV_NAMES) else CSV
     for name, mark in _MARKS.items():
@@ -150,7 +154,7 @@ def _name(path: Path, params: ExampleGenParams) -> str:
     raise DataError(path.name, f"{path} {what}; {_KNOWN}")
 
 
-def _movielens_csv(folder: Path, params: ExampleGenParams) -> Layout:
+def _movielens_csv(folder: Place, params: ExampleGenParams) -> Layout:
     format_ = TextFormat(latin1=params.encoding == "latin-1")
 
     def table(name: str, file: str, kinds: dict[str, Kind], names: Sequence[str]) -> TableFiles:
@@ -166,7 +170,7 @@ def _movielens_csv(folder: Path, params: ExampleGenParams) -> Layout:
     )
 
 
-def _movielens_dat(folder: Path, params: ExampleGenParams) -> Layout:
+def _movielens_dat(folder: Place, params: ExampleGenParams) -> Layout:
     def table(name: str, file: str, kinds: dict[str, Kind], names: Sequence[str]) -> TableFiles:
         path = _present(folder, file)
         latin1 = params.encoding == "latin-1" if params.encoding else not _is_utf8(path)
@@ -182,7 +186,7 @@ def _movielens_dat(folder: Path, params: ExampleGenParams) -> Layout:
     )
 
 
-def _movielens_100k(folder: Path, params: ExampleGenParams) -> Layout:
+def _movielens_100k(folder: Place, params: ExampleGenParams) -> Layout:
     ratings = ("user id", "item id", "rating", "timestamp")
     items = ("movie id", "movie title", "release date", "video release date", "IMDb URL", *GENRES_100K)
     latin1 = params.encoding != "utf-8"
@@ -205,7 +209,7 @@ def _movielens_100k(folder: Path, params: ExampleGenParams) -> Layout:
     )
 
 
-def _pairs(path: Path, params: ExampleGenParams) -> Layout:
+def _pairs(path: Place, params: ExampleGenParams) -> Layout:
     files = (path,) if path.is_file() else _files(path, re.compile(r".*\.(txt|inter)(\.gz)?"))
     if not files:
         raise DataError(path.name, f"{path} has no .txt file; expected lines of `user item` in time order")
@@ -214,7 +218,7 @@ def _pairs(path: Path, params: ExampleGenParams) -> Layout:
     return Layout(PAIRS, TableFiles("ratings", files, columns, {USER: "id", ITEM: "id"}, format_))
 
 
-def _own(name: str, path: Path, params: ExampleGenParams) -> Layout:
+def _own(name: str, path: Place, params: ExampleGenParams) -> Layout:
     if not params.columns:
         raise DataError(
             path.name,
@@ -248,7 +252,7 @@ def _own(name: str, path: Path, params: ExampleGenParams) -> Layout:
     )
 
 
-def _own_items(file: Path, params: ExampleGenParams) -> TableFiles:
+def _own_items(file: Place, params: ExampleGenParams) -> TableFiles:
     # Parquet has lists of its own; a cell of text is split.
     specs = own(params.item_features)
     kinds: dict[str, Kind] = {ITEM: "text", TITLE: "text", YEAR: "text", GENRES: "texts"}
@@ -266,7 +270,7 @@ def _own_items(file: Path, params: ExampleGenParams) -> TableFiles:
     )
 
 
-def _own_users(file: Path, params: ExampleGenParams) -> TableFiles:
+def _own_users(file: Place, params: ExampleGenParams) -> TableFiles:
     specs = params.user_features
     columns = {**params.user_columns, **{spec.name: spec.source for spec in specs}}
     kinds: dict[str, Kind] = {spec.name: "texts" if spec.kind == "multi" else "cell" for spec in specs}
@@ -275,7 +279,7 @@ def _own_users(file: Path, params: ExampleGenParams) -> TableFiles:
     return TableFiles("users", (file,), columns, _kinds(columns, kinds), _own_format(file, params), optional)
 
 
-def _own_format(file: Path, params: ExampleGenParams) -> TextFormat | None:
+def _own_format(file: Place, params: ExampleGenParams) -> TextFormat | None:
     if _PARQUET_NAMES.fullmatch(file.name):
         return None
     tabs = params.delimiter == "," and ".tsv" in file.suffixes
@@ -286,20 +290,20 @@ def _kinds(columns: Mapping[str, str], kinds: Mapping[str, Kind]) -> dict[str, K
     return {role: kinds[role] for role in columns}
 
 
-def _files(path: Path, pattern: re.Pattern[str]) -> tuple[Path, ...]:
+def _files(path: Place, pattern: re.Pattern[str]) -> tuple[Place, ...]:
     """The files that match, in order of their names: the path itself, or those below it."""
     if path.is_file():
         return (path,) if pattern.fullmatch(path.name) else ()
     return tuple(sorted(file for file in path.rglob("*") if file.is_file() and pattern.fullmatch(file.name)))
 
 
-def _present(folder: Path, name: str) -> Path:
+def _present(folder: Place, name: str) -> Place:
     """The file, or its gzipped form where only that is there."""
     packed = folder / f"{name}.gz"
     return packed if packed.exists() and not (folder / name).exists() else folder / name
 
 
-def _is_utf8(path: Path) -> bool:
+def _is_utf8(path: Place) -> bool:
     """Whether a file is UTF-8, as 10m is; 1m is Latin-1."""
     if not path.is_file():
         return True

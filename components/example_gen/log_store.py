@@ -8,19 +8,21 @@ of them. Why our own and not an engine: docs/how-it-works.md.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import IO, Final, Literal
 
 import numpy as np
 import pyarrow as pa
 
+from components import storage
 from components.example_gen import ragged
 from components.example_gen.codes import Codes, id_order
 from components.example_gen.timelines import Events
 
-_ROW: Final = np.dtype(
+ROW: Final = np.dtype(
     [("user", "<i4"), ("item", "<i4"), ("rating", "<f4"), ("time", "<i8"), ("place", "<i8")]
 )
 _COLUMNS: Final[dict[str, np.dtype]] = {
@@ -31,22 +33,36 @@ _COLUMNS: Final[dict[str, np.dtype]] = {
 _LINE_BITS: Final = 40
 _READ_ROWS: Final = 1 << 20
 
+# Which of a user's events with one item stays: the one read first, the first or last in
+# time, or the one rated highest (of equals the last). Of exact duplicates it is the one
+# read first. None: all stay.
+Keep = Literal["read", "first", "last", "strongest"] | None
+
 
 @dataclasses.dataclass(frozen=True)
-class Log:
-    """Events sorted by user, then time; ties keep the order in which they were read.
+class Index:
+    """Whose events are in a log, and how many each has.
 
     Attributes:
-      folder: of the columns, flat files of `_COLUMNS`.
       user_ids: string[U], in `id_order`; each has an event.
       offsets: int64[U + 1]: user u's events are offsets[u]:offsets[u + 1].
       item_ids: string[M], in `id_order`; also items without an event.
     """
 
-    folder: Path
     user_ids: pa.StringArray
     offsets: np.ndarray
     item_ids: pa.StringArray
+
+
+@dataclasses.dataclass(frozen=True)
+class Log(Index):
+    """Events sorted by user, then time; ties keep the order in which they were read.
+
+    Attributes:
+      folder: of the columns, flat files of `_COLUMNS`; a path or URL.
+    """
+
+    folder: str
 
     def events(self, first: int, last: int) -> Events:
         """The events of the users first ... last - 1."""
@@ -80,7 +96,9 @@ class Log:
 
     def _column(self, name: str, start: int, end: int) -> np.ndarray:
         dtype = _COLUMNS[name]
-        return np.fromfile(self.folder / name, dtype, end - start, offset=start * dtype.itemsize)
+        with storage.open_binary(storage.join(self.folder, name), "rb") as file:
+            file.seek(start * dtype.itemsize)
+            return np.frombuffer(file.read((end - start) * dtype.itemsize), dtype)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +118,38 @@ class Repeats:
     exact: bool
 
 
-class Writer:
+class Rows:
+    """Numbers ids as they come, and appends rows to a file.
+
+    Args:
+      file: takes rows of `ROW`, users and items by their numbers in `users` and `items`.
+      items: Codes of the catalogue, or of whatever comes.
+
+    Attributes:
+      users, items: Codes of what came.
+      counts: int64[users so far], rows of each.
+    """
+
+    def __init__(self, file: IO[bytes], items: Codes) -> None:
+        self.users = Codes()
+        self.items = items
+        self.counts = np.zeros(0, np.int64)
+        self._raw = file
+
+    def add(
+        self, users: np.ndarray, items: np.ndarray, ratings: np.ndarray, times: np.ndarray, places: np.ndarray
+    ) -> None:
+        """Appends rows; all arrays are of the same length, `places` is from `place`."""
+        block = np.empty(len(users), ROW)
+        for name, column in zip(ROW.names or (), (users, items, ratings, times, places), strict=True):
+            block[name] = column
+        self._raw.write(block.tobytes())
+        counts = np.bincount(users, minlength=len(self.users))
+        counts[: len(self.counts)] += self.counts
+        self.counts = counts
+
+
+class Writer(Rows):
     """Takes rows in the order of the files, and sorts them at the end.
 
     Args:
@@ -110,74 +159,38 @@ class Writer:
     """
 
     def __init__(self, folder: Path, items: Codes, buffer_rows: int) -> None:
-        self.users = Codes()
-        self.items = items
+        super().__init__((folder / "rows").open("wb"), items)
         self._folder = folder
         self._buffer = buffer_rows
-        self._raw = (folder / "rows").open("wb")
-        self._counts = np.zeros(0, np.int64)
 
-    def add(
-        self, users: np.ndarray, items: np.ndarray, ratings: np.ndarray, times: np.ndarray, places: np.ndarray
-    ) -> None:
-        """Appends rows; all arrays are of the same length, `places` is from `place`."""
-        block = np.empty(len(users), _ROW)
-        for name, column in zip(_ROW.names or (), (users, items, ratings, times, places), strict=True):
-            block[name] = column
-        block.tofile(self._raw)
-        counts = np.bincount(users, minlength=len(self.users))
-        counts[: len(self._counts)] += self._counts
-        self._counts = counts
-
-    def finish(
-        self, keep: Literal["read", "first", "last", "strongest"] | None, tell: Callable[[Repeats], None]
-    ) -> Log:
+    def finish(self, keep: Keep, tell: Callable[[Repeats], None]) -> Log:
         """Sorts.
 
         Args:
-          keep: which of a user's events with one item stays: the one read first, the
-            first or last in time, or the one rated highest (of equals the last). Of
-            exact duplicates it is the one read first.
-            None: all stay.
           tell: hears of the events that go.
         """
         self._raw.close()
         ids = self.users.ids()
         order = id_order(ids).to_numpy()
-        rank = np.empty(len(order), np.int32)
-        rank[order] = np.arange(len(order), dtype=np.int32)
+        rank = ranks(order)
         item_ids = self.items.ids()
         item_order = id_order(item_ids).to_numpy()
-        item_rank = np.empty(len(item_order), np.int32)
-        item_rank[item_order] = np.arange(len(item_order), dtype=np.int32)
 
-        counts = self._counts[order] if len(order) else np.zeros(0, np.int64)
-        kept = np.zeros(len(order), np.int64)
-        files = {name: (self._folder / name).open("wb") for name in _COLUMNS}
-        try:
-            for bucket in self._buckets(counts, rank, item_rank):
-                if keep is not None:
-                    bucket = bucket[_kept(bucket, keep, tell)]
-                kept += np.bincount(bucket["user"], minlength=len(kept))
-                for name, file in files.items():
-                    np.ascontiguousarray(bucket[name]).tofile(file)
-        finally:
-            for file in files.values():
-                file.close()
-        remain = kept > 0
-        users = ids.take(pa.array(order)).filter(pa.array(remain))
-        return Log(self._folder, users, ragged.offsets_of(kept[remain]), item_ids.take(pa.array(item_order)))
+        counts = self.counts[order] if len(order) else np.zeros(0, np.int64)
+        buckets = (in_order(bucket, keep, tell) for bucket in self._buckets(counts, rank, ranks(item_order)))
+        return write(
+            buckets, str(self._folder), ids.take(pa.array(order)), item_ids.take(pa.array(item_order))
+        )
 
     def _buckets(self, counts: np.ndarray, rank: np.ndarray, item_rank: np.ndarray) -> Iterator[np.ndarray]:
         """Rows of consecutive users, sorted by user and time; users and items by their final numbers."""
         raw = self._folder / "rows"
-        starts = np.cumsum(counts) - counts
-        bucket_of = starts // self._buffer
+        bucket_of = buckets_of(counts, self._buffer)
         number = int(bucket_of[-1]) + 1 if len(counts) else 0
         paths = [self._folder / f"bucket-{i}" for i in range(number)]
         files = [path.open("wb") for path in paths]
         try:
-            for block in _blocks(raw):
+            for block in blocks(str(raw)):
                 block["user"] = rank[block["user"]]
                 block["item"] = item_rank[block["item"]]
                 to = bucket_of[block["user"]]
@@ -192,10 +205,55 @@ class Writer:
                 file.close()
         raw.unlink()
         for path in paths:
-            bucket = np.fromfile(path, _ROW)
+            bucket = np.fromfile(path, ROW)
             path.unlink()
-            # Stable, and blocks went out in the order of the files: ties keep it.
-            yield bucket[np.lexsort((bucket["time"], bucket["user"]))]
+            yield bucket
+
+
+def buckets_of(counts: np.ndarray, rows: int) -> np.ndarray:
+    """int64[U]: the bucket of each user: consecutive users with about so many rows together."""
+    return (np.cumsum(counts) - counts) // rows
+
+
+def ranks(order: np.ndarray) -> np.ndarray:
+    """int32[n]: where each position comes in an order."""
+    rank = np.empty(len(order), np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    return rank
+
+
+def in_order(bucket: np.ndarray, keep: Keep, tell: Callable[[Repeats], None]) -> np.ndarray:
+    """A bucket's rows (in the order in which they were read) by user and time, without what goes."""
+    # Stable: ties keep the order of reading.
+    bucket = bucket[np.lexsort((bucket["time"], bucket["user"]))]
+    return bucket if keep is None else bucket[_kept(bucket, keep, tell)]
+
+
+def write(buckets: Iterable[np.ndarray], folder: str, users: pa.StringArray, items: pa.StringArray) -> Log:
+    """Writes rows by user and time as the columns of a log.
+
+    Args:
+      buckets: of `ROW`, users and items by their positions in `users` and `items`.
+      users, items: in `id_order`. Of the users only those with a row are in the log.
+    """
+    counts = np.zeros(len(users), np.int64)
+    with _columns(folder) as files:
+        for bucket in buckets:
+            counts += np.bincount(bucket["user"], minlength=len(counts))
+            for name, file in files.items():
+                file.write(bucket[name].tobytes())
+    remain = counts > 0
+    return Log(users.filter(pa.array(remain)), ragged.offsets_of(counts[remain]), items, folder)
+
+
+@contextlib.contextmanager
+def _columns(folder: str) -> Iterator[dict[str, IO[bytes]]]:
+    """A file to write for each column."""
+    with contextlib.ExitStack() as stack:
+        yield {
+            name: stack.enter_context(storage.open_binary(storage.join(folder, name), "wb"))
+            for name in _COLUMNS
+        }
 
 
 def place(file: int, lines: np.ndarray) -> np.ndarray:
@@ -207,7 +265,7 @@ def file_and_line(number: int) -> tuple[int, int]:
     return number >> _LINE_BITS, number & ((1 << _LINE_BITS) - 1)
 
 
-def select(log: Log, users: np.ndarray, items: np.ndarray, folder: Path, buffer_rows: int) -> Log:
+def select(log: Log, users: np.ndarray, items: np.ndarray, folder: str, buffer_rows: int) -> Log:
     """The events of some users with some items, in a folder of their own.
 
     Args:
@@ -217,8 +275,7 @@ def select(log: Log, users: np.ndarray, items: np.ndarray, folder: Path, buffer_
     """
     number = np.cumsum(items, dtype=np.int32) - 1
     counts = np.zeros(len(users), np.int64)
-    files = {name: (folder / name).open("wb") for name in _COLUMNS}
-    try:
+    with _columns(folder) as files:
         for first, last in log.spans(buffer_rows):
             events = log.events(first, last)
             user = np.repeat(np.arange(first, last), np.diff(events.offsets))
@@ -230,23 +287,21 @@ def select(log: Log, users: np.ndarray, items: np.ndarray, folder: Path, buffer_
                 "time": events.timestamps[kept],
             }
             for name, file in files.items():
-                columns[name].tofile(file)
-    finally:
-        for file in files.values():
-            file.close()
+                file.write(columns[name].tobytes())
     remain = counts > 0
     return Log(
-        folder,
         log.user_ids.filter(pa.array(remain)),
         ragged.offsets_of(counts[remain]),
         log.item_ids.filter(pa.array(items)),
+        folder,
     )
 
 
-def _blocks(path: Path) -> Iterator[np.ndarray]:
-    with path.open("rb") as file:
-        while len(block := np.fromfile(file, _ROW, _READ_ROWS)):
-            yield block
+def blocks(path: str) -> Iterator[np.ndarray]:
+    """The rows of a file that `Rows` wrote, some at a time."""
+    with storage.open_binary(path, "rb") as file:
+        while data := file.read(_READ_ROWS * ROW.itemsize):
+            yield np.frombuffer(bytearray(data), ROW)  # of our own, so that they can be changed
 
 
 def _kept(bucket: np.ndarray, keep: str, tell: Callable[[Repeats], None]) -> np.ndarray:

@@ -142,13 +142,22 @@ class ExampleGenParams(Section):
     eval_from: Date = Field(None, description="first date of eval in the split global_time")
     test_from: Date = Field(None, description="first date of test in the split global_time")
     split_seed: int = Field(42, ge=0, description="seed of the split random")
+    engine: Literal["auto", "local", "beam"] = Field(
+        "auto",
+        description="where this runs; the artifacts are the same. local: in the step's own process; beam: on "
+        "the workers of the Beam runner, which must see the data and the artifacts under the same paths; "
+        "auto: on Beam if `beam_pipeline_args` name a runner with workers (any but the in-process one)",
+    )
     buffer_rows: int = Field(
         4_000_000,
         ge=1_000,
-        description="events sorted in memory at once, about 150 bytes each; the rest waits on disk",
+        description="events sorted in memory at once, about 150 bytes each; the rest waits on disk. On Beam "
+        "that is a worker's memory",
     )
     scratch: str | None = Field(
-        None, description="folder for that, about 60 bytes per event; null: the system's for temporary files"
+        None,
+        description="folder for that, about 60 bytes per event; null: the system's for temporary files. On "
+        "Beam all workers must see it; null: beside the artifacts",
     )
     events_per_shard: int = Field(
         1_000_000,

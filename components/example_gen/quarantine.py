@@ -52,19 +52,23 @@ class Quarantine:
     """Takes bad rows, and counts all rows, table by table.
 
     Rows are written as JSON lines as they come; only the first of each table stay
-    in memory.
+    in memory unless all are kept.
 
     Args:
-      path: the file to write; None keeps no rows but the first.
+      path: the file to write; None for none.
+      keep: whether all rows stay in memory.
 
     Attributes:
       rows_in: rows read, by table.
       kinds: bad rows by (table, kind).
+      rows: all bad rows if they are kept, otherwise none.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, keep: bool = False) -> None:
         self.rows_in: collections.Counter[str] = collections.Counter()
         self.kinds: collections.Counter[tuple[str, str]] = collections.Counter()
+        self.rows: list[BadRow] = []
+        self._keep = keep
         self._first: dict[str, list[BadRow]] = collections.defaultdict(list)
         self._file = path.open("w", encoding="utf-8") if path else None
 
@@ -85,6 +89,8 @@ class Quarantine:
         self.kinds[row.table, row.kind] += 1
         if len(self._first[row.table]) < _SHOWN:
             self._first[row.table].append(row)
+        if self._keep:
+            self.rows.append(row)
         if self._file:
             self._file.write(json.dumps(dataclasses.asdict(row), ensure_ascii=True) + "\n")
 

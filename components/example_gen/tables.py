@@ -13,7 +13,6 @@ import datetime
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -24,8 +23,9 @@ import pyarrow.parquet as pq
 
 from components.example_gen import quarantine, text_blocks
 from components.example_gen.errors import DataError
+from components.example_gen.places import Place, for_arrow
 from components.example_gen.quarantine import BadRow, Quarantine
-from components.example_gen.text_blocks import BadLine, Block
+from components.example_gen.text_blocks import WHOLE, BadLine, Block, Span
 
 Kind = Literal["id", "text", "texts", "cell", "number", "integer", "time:s", "time:ms", "time:us", "time:iso"]
 
@@ -83,7 +83,7 @@ class TableFiles:
     """
 
     table: str
-    files: tuple[Path, ...]
+    files: tuple[Place, ...]
     columns: Mapping[str, str]
     kinds: Mapping[str, Kind]
     format: TextFormat | None
@@ -115,18 +115,29 @@ def read(source: TableFiles, bad: Quarantine, max_line_bytes: int) -> Iterator[C
       DataError: a file that cannot be used at all: missing, empty, cut off, no
         text, or without a column.
     """
-    for number, path in enumerate(source.files):
-        if not path.is_file():
-            raise DataError(
-                path.name,
-                f"not found in {path.parent}; expected a file with {_names(source.columns.values())}",
-            )
-        if not path.stat().st_size:
-            raise DataError(path.name, f"is empty; expected {_names(source.columns.values())}")
-        reader = _parquet if source.format is None else _text
-        for table, lines in reader(source, path, bad, max_line_bytes):
-            bad.count(source.table, len(lines))
-            yield Chunk(number, table, lines)
+    for number in range(len(source.files)):
+        yield from read_span(source, number, WHOLE, bad, max_line_bytes)
+
+
+def read_span(
+    source: TableFiles, number: int, span: Span, bad: Quarantine, max_line_bytes: int
+) -> Iterator[Chunk]:
+    """Reads a part of the file at `number`, as `read` does.
+
+    Raises:
+      DataError: as `read`.
+    """
+    path = source.files[number]
+    if not path.is_file():
+        raise DataError(
+            path.name, f"not found in {path.parent}; expected a file with {_names(source.columns.values())}"
+        )
+    if not path.stat().st_size:
+        raise DataError(path.name, f"is empty; expected {_names(source.columns.values())}")
+    reader = _parquet if source.format is None else _text
+    for table, lines in reader(source, path, span, bad, max_line_bytes):
+        bad.count(source.table, len(lines))
+        yield Chunk(number, table, lines)
 
 
 # --- text ----------------------------------------------------------------------
@@ -141,7 +152,7 @@ class _Columns:
 
 
 def _text(
-    source: TableFiles, path: Path, bad: Quarantine, max_line_bytes: int
+    source: TableFiles, path: Place, span: Span, bad: Quarantine, max_line_bytes: int
 ) -> Iterator[tuple[pa.Table, np.ndarray]]:
     format_ = source.format
     assert format_ is not None
@@ -150,14 +161,16 @@ def _text(
         columns = _Columns(
             format_.names, {role: format_.names.index(name) for role, name in source.columns.items()}
         )
+    elif span.start:
+        columns = _columns_of(source, path, max_line_bytes)
     rows = 0
     before = bad.rows_in[source.table]
     for block in text_blocks.blocks(
-        path, latin1=format_.latin1, quoted=format_.quoted, max_line_bytes=max_line_bytes
+        path, latin1=format_.latin1, quoted=format_.quoted, max_line_bytes=max_line_bytes, span=span
     ):
         if isinstance(block, BadLine):
             if columns is None:
-                raise DataError(path.name, f"the header is {block.reason}", block.line)
+                raise _bad_header(path, block)
             bad.count(source.table, 1)
             bad.add(BadRow(source.table, path.name, block.line, block.kind, block.reason))
             continue
@@ -170,13 +183,40 @@ def _text(
             rows += len(lines)
             yield table, lines
     if columns is None:
-        raise DataError(path.name, f"is empty; expected a header line with {_names(source.columns.values())}")
-    if not rows and bad.rows_in[source.table] == before and len(source.files) == 1 and source.table != "tags":
+        raise _no_header(source, path)
+    alone = len(source.files) == 1 and span == WHOLE
+    if not rows and bad.rows_in[source.table] == before and alone and source.table != "tags":
         what = "no rows" if format_.names is not None else "a header but no rows"
         raise DataError(path.name, f"has {what}; expected at least one")
 
 
-def _header(source: TableFiles, path: Path, block: Block) -> tuple[Block, _Columns | None]:
+def _columns_of(source: TableFiles, path: Place, max_line_bytes: int) -> _Columns:
+    """The columns that a file's header names."""
+    assert source.format is not None
+    for block in text_blocks.blocks(
+        path,
+        latin1=source.format.latin1,
+        quoted=source.format.quoted,
+        max_line_bytes=max_line_bytes,
+        block_bytes=max_line_bytes,
+    ):
+        if isinstance(block, BadLine):
+            raise _bad_header(path, block)
+        _, columns = _header(source, path, block)
+        if columns is not None:
+            return columns
+    raise _no_header(source, path)
+
+
+def _bad_header(path: Place, line: BadLine) -> DataError:
+    return DataError(path.name, f"the header is {line.reason}", line.line)
+
+
+def _no_header(source: TableFiles, path: Place) -> DataError:
+    return DataError(path.name, f"is empty; expected a header line with {_names(source.columns.values())}")
+
+
+def _header(source: TableFiles, path: Place, block: Block) -> tuple[Block, _Columns | None]:
     """(the block after the header line, the columns that it names); blank lines before it are passed over."""
     assert source.format is not None
     data, line = block.data, block.line
@@ -220,7 +260,7 @@ def _delimiter(format_: TextFormat) -> str:
 
 
 def _parse(
-    source: TableFiles, path: Path, columns: _Columns, block: Block, bad: Quarantine
+    source: TableFiles, path: Place, columns: _Columns, block: Block, bad: Quarantine
 ) -> Iterator[tuple[pa.Table, np.ndarray]]:
     """The block's good rows; bad ones go to `bad`."""
     if not block.data:
@@ -315,7 +355,7 @@ def _lines(format_: TextFormat, block: Block, rows: int) -> np.ndarray:
 
 
 def _walk(
-    source: TableFiles, path: Path, columns: _Columns, block: Block, bad: Quarantine
+    source: TableFiles, path: Place, columns: _Columns, block: Block, bad: Quarantine
 ) -> tuple[pa.Table, np.ndarray]:
     """Row by row: what is good as a table, the rest to `bad`."""
     assert source.format is not None
@@ -406,16 +446,19 @@ def _csv_records(text: str, format_: TextFormat) -> Any:
 
 
 def _parquet(
-    source: TableFiles, path: Path, bad: Quarantine, max_line_bytes: int
+    source: TableFiles, path: Place, span: Span, bad: Quarantine, max_line_bytes: int
 ) -> Iterator[tuple[pa.Table, np.ndarray]]:
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(for_arrow(path)) as file:
             _require_columns(source, path, file.schema_arrow)
             if not file.metadata.num_rows and len(source.files) == 1:
                 raise DataError(path.name, "has no rows; expected at least one")
-            row = 1
+            row = span.line
+            end = file.num_row_groups if span.end is None else span.end
             for batch in file.iter_batches(
-                _PARQUET_ROWS, columns=list(dict.fromkeys(source.columns.values()))
+                _PARQUET_ROWS,
+                row_groups=list(range(span.start, end)),
+                columns=list(dict.fromkeys(source.columns.values())),
             ):
                 lines = np.arange(row, row + len(batch), dtype=np.int64)
                 row += len(batch)
@@ -424,7 +467,7 @@ def _parquet(
         raise DataError(path.name, f"cannot be read as Parquet: {error}; it is damaged or cut off") from error
 
 
-def _require_columns(source: TableFiles, path: Path, schema: pa.Schema) -> None:
+def _require_columns(source: TableFiles, path: Place, schema: pa.Schema) -> None:
     for role, name in source.columns.items():
         if schema.names.count(name) != 1:
             found, wanted = _names(schema.names), _names(source.columns.values())
@@ -447,7 +490,7 @@ def _require_columns(source: TableFiles, path: Path, schema: pa.Schema) -> None:
 
 
 def _typed(
-    source: TableFiles, path: Path, batch: pa.RecordBatch, lines: np.ndarray, bad: Quarantine
+    source: TableFiles, path: Place, batch: pa.RecordBatch, lines: np.ndarray, bad: Quarantine
 ) -> tuple[pa.Table, np.ndarray]:
     """A batch in the kinds asked for; rows with a null go to `bad`."""
     missing = np.zeros(len(batch), bool)

@@ -6,16 +6,17 @@ bad row's line number needs no second walk through the file.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gzip
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO, Final
+from typing import IO, Final
 
 import numpy as np
 
 from components.example_gen.errors import DataError
+from components.example_gen.places import Place
 
 BLOCK_BYTES: Final = 16 << 20
 
@@ -46,6 +47,24 @@ class Block:
 
 
 @dataclasses.dataclass(frozen=True)
+class Span:
+    """A part of a file that can be read by itself.
+
+    Attributes:
+      start, end: bytes of a text file, at line ends that are ends of records too (`start` may be
+        0); row groups of a Parquet file. end None: until the end of the file.
+      line: number of its first line, or row of a Parquet file.
+    """
+
+    start: int = 0
+    end: int | None = None
+    line: int = 1
+
+
+WHOLE: Final = Span()
+
+
+@dataclasses.dataclass(frozen=True)
 class BadLine:
     """A line that no parser shall see."""
 
@@ -59,7 +78,13 @@ OPEN_QUOTE: Final = "open quote"
 
 
 def blocks(
-    path: Path, *, latin1: bool, quoted: bool, max_line_bytes: int, block_bytes: int = BLOCK_BYTES
+    path: Place,
+    *,
+    latin1: bool,
+    quoted: bool,
+    max_line_bytes: int,
+    block_bytes: int = BLOCK_BYTES,
+    span: Span = WHOLE,
 ) -> Iterator[Block | BadLine]:
     """Cuts a file at ends of records; nothing of it is lost.
 
@@ -72,12 +97,13 @@ def blocks(
       quoted: whether line ends inside double quotes belong to a value.
       max_line_bytes: a longer line is a BadLine.
       block_bytes: what is read at once.
+      span: what of it; of a gzip file WHOLE.
 
     Raises:
       DataError: no text file, or a gzip file that is cut off or damaged.
     """
-    line, carry, skipping = 1, b"", False
-    for chunk in _chunks(path, block_bytes):
+    line, carry, skipping = span.line, b"", False
+    for chunk in chunks(path, block_bytes, span):
         data = carry + chunk
         if skipping:
             end = data.find(b"\n")
@@ -111,13 +137,26 @@ def blocks(
         carry = rest
 
 
-def head(path: Path, size: int = 1 << 16) -> bytes:
+def head(path: Place, size: int = 1 << 16) -> bytes:
     """The first bytes of a file, unpacked, without byte order mark, with LF line ends.
 
     Raises:
       DataError: as `blocks`.
     """
-    return next(_chunks(path, size), b"")
+    return next(chunks(path, size), b"")
+
+
+def is_gzip(path: Place) -> bool:
+    """Whether a file is gzipped, by its first bytes.
+
+    Raises:
+      DataError: it cannot be opened.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_GZIP)) == _GZIP
+    except OSError as error:
+        raise DataError(path.name, f"cannot be opened: {error.strerror or error}") from error
 
 
 def record_ends(data: bytes, quoted: bool) -> np.ndarray:
@@ -147,17 +186,20 @@ def _next(data: bytes, quoted: bool, max_line_bytes: int) -> tuple[bytes, tuple[
     return data[:cut], None, rest
 
 
-def _chunks(path: Path, size: int) -> Iterator[bytes]:
-    """The text of a file with LF line ends, the last one included."""
-    held, first, last = b"", True, b"\n"
+def chunks(path: Place, size: int, span: Span = WHOLE) -> Iterator[bytes]:
+    """The text of a file or of a span of it with LF line ends, the last one included."""
+    held, first, last = b"", not span.start, b"\n"
+    left = None if span.end is None else span.end - span.start
     with _open(path) as file:
+        file.seek(span.start)
         while True:
             try:
-                chunk = file.read(size)
+                chunk = file.read(size if left is None else min(size, left))
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
                 raise DataError(
                     path.name, f"the gzip file is cut off or damaged ({error}); fetch it again"
                 ) from error
+            left = None if left is None else left - len(chunk)
             data = held + chunk
             # A CR at the end may be half of a CRLF.
             held = b"\r" if chunk and data.endswith(b"\r") else b""
@@ -176,16 +218,18 @@ def _chunks(path: Path, size: int) -> Iterator[bytes]:
         yield b"\n"
 
 
-def _open(path: Path) -> BinaryIO:
-    try:
-        with path.open("rb") as file:
-            packed = file.read(len(_GZIP)) == _GZIP
-        return gzip.open(path, "rb") if packed else path.open("rb")  # type: ignore[return-value]
-    except OSError as error:
-        raise DataError(path.name, f"cannot be opened: {error.strerror or error}") from error
+@contextlib.contextmanager
+def _open(path: Place) -> Iterator[IO[bytes]]:
+    packed = is_gzip(path)
+    with path.open("rb") as file:
+        if not packed:
+            yield file
+            return
+        with gzip.GzipFile(fileobj=file) as unpacked:
+            yield unpacked  # type: ignore[misc]
 
 
-def _require_text(path: Path, start: bytes) -> None:
+def _require_text(path: Place, start: bytes) -> None:
     for signature, problem in _NOT_TEXT.items():
         if start.startswith(signature):
             raise DataError(path.name, problem)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from components import contract
 from components.example_gen import splits
 from components.example_gen.errors import DataError
-from components.example_gen.log_store import Log
+from components.example_gen.log_store import Index, Log
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.timelines import has_record, history_and_targets
 
@@ -63,6 +64,25 @@ class Totals:
         number += np.where(tested, self.targets[contract.TEST], 0)
         return int(number.sum())
 
+    def of_users(self) -> Totals:
+        """What is by user alone; without the sums over movies."""
+        return dataclasses.replace(self, train_count=np.zeros(0, np.int64), train_sum=np.zeros(0))
+
+    @classmethod
+    def together(cls, parts: Sequence[Totals], train_count: np.ndarray, train_sum: np.ndarray) -> Totals:
+        """Totals of a log from those of its parts (consecutive users) and the sums over all of them."""
+
+        def joined(arrays: Iterable[np.ndarray]) -> np.ndarray:
+            return np.concatenate([np.zeros(0, np.int64), *arrays])
+
+        return cls(
+            train_count,
+            train_sum,
+            joined(part.last_train for part in parts),
+            {split: joined(part.history[split] for part in parts) for split in contract.SPLITS},
+            {split: joined(part.targets[split] for part in parts) for split in contract.SPLITS},
+        )
+
 
 def totals(log: Log, params: ExampleGenParams) -> Totals:
     """Cuts every user once."""
@@ -87,7 +107,7 @@ def totals(log: Log, params: ExampleGenParams) -> Totals:
     return Totals(count, stars, last_train, history, targets)
 
 
-def require_splits(log: Log, known: Totals, params: ExampleGenParams, file: str) -> None:
+def require_splits(log: Index, known: Totals, params: ExampleGenParams, file: str) -> None:
     """Stops where a split would have no record.
 
     Raises:

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
@@ -34,6 +33,7 @@ from components.example_gen import movies, ragged, splits
 from components.example_gen.gather import Gathered, gather, scratch_folder
 from components.example_gen.layouts import detect
 from components.example_gen.params import ExampleGenParams
+from components.example_gen.places import Place
 from components.example_gen.quarantine import Quarantine
 from components.example_gen.timelines import Events, history_and_targets
 from components.example_gen.totals import Totals
@@ -84,7 +84,7 @@ class Protocol:
         return self.name in BY_RATINGS
 
 
-def load(path: Path | str, name: str, params: ExampleGenParams | None = None) -> Protocol:
+def load(path: Place | str, name: str, params: ExampleGenParams | None = None) -> Protocol:
     """Reads a data set and cuts it.
 
     Args:

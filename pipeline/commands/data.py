@@ -98,12 +98,13 @@ def run_check(args: argparse.Namespace) -> int:
 
     from components.example_gen.check import check
     from components.example_gen.errors import DataError
+    from components.example_gen.places import absolute
     from pipeline.data import layout_of
     from pipeline.data_report import text
     from pipeline.errors import BAD_INPUT, OK, InputError
 
     config = load_config(args)
-    path = Path(args.path).expanduser().absolute()
+    path = absolute(args.path)
     try:
         report = check(
             layout_of(path, config), config.example_gen, Path(args.bad_rows) if args.bad_rows else None

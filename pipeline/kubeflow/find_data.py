@@ -61,7 +61,7 @@ def find(folder: str, params: ExampleGenParams, expected: str) -> str:
     try:
         found = fingerprint(folder, params)
     except DataError as error:
-        raise InputError(f"data = {folder}: {error}; it must lie on a mounted volume") from error
+        raise InputError(f"data = {folder}: {error}; it must lie on a mounted volume or at a URL") from error
     if expected and found != expected:
         raise InputError(
             f"data = {folder}: the files have the fingerprint {found}, not {expected} as the run asks for; "

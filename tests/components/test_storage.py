@@ -76,3 +76,17 @@ def test_a_folder_is_never_renamed_onto_another(tmp_path: Path) -> None:
         (tmp_path / name / "file").touch()
     with pytest.raises(OSError, match="not empty"):
         storage.rename_folder(str(tmp_path / "a"), str(tmp_path / "b"))
+
+
+def test_a_file_is_whole_or_not_there(root: str) -> None:
+    path, temporary = storage.join(root, "new", "x.txt"), storage.join(root, "temporary")
+    with pytest.raises(KeyError), storage.whole_file(path, temporary) as name:
+        storage.write_text(name, "half")
+        raise KeyError
+    assert not storage.exists(path)
+    for text in ("one", "two"):
+        with storage.whole_file(path, temporary) as name:
+            storage.write_text(name, text)
+            assert not storage.exists(path) or storage.read_text(path) == "one"
+        assert storage.read_text(path) == text
+    assert storage.list_names(temporary) == []

@@ -18,7 +18,9 @@ def test_multi_processing_gives_what_one_process_gives(tmp_path, pushed_workspac
     assert finished.code == 0, finished.out + finished.err
     assert components_by_state(finished)["cached"] == []
     log = (workspace.artifacts / "logs").glob("*.log")
-    assert "multi_processing" in next(log).read_text()
+    text = next(log).read_text()
+    assert "multi_processing" in text
+    assert "engine beam: beam_pipeline_args name a runner with workers" in text
 
     metrics = finished.json()["metrics"]
     expected = json.loads((pushed_workspace.folder / "run.json").read_text())["metrics"]

@@ -162,6 +162,11 @@ def test_what_a_run_is_given_reaches_the_steps(full: Documents) -> None:
         assert inputs[step][key] == {"componentInputParameter": parameter}
 
 
+def test_beams_flags_reach_what_runs_on_beam(full: Documents) -> None:
+    for name in ("example-gen", "statistics-timelines", "transform"):
+        assert {"--runner=FlinkRunner", "--flink_master=flink:8081"} <= set(containers(full)[name]["args"])
+
+
 def test_what_looks_outside_its_inputs_is_never_cached(plain: Documents) -> None:
     cached = {name for name, task in tasks(plain).items() if task["cachingOptions"].get("enableCache")}
     assert tasks(plain).keys() - cached == {FIND_DATA, "baseline", "pusher"}
