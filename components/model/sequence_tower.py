@@ -113,6 +113,11 @@ class SequenceTower(keras.layers.Layer):
         hidden = self._hidden(history, encoded, training)
         return self._joined(hidden, tf.cast(history.mask, tf.float32)[:, :, tf.newaxis], calendar, 0.0)
 
+    def without_history(self, calendar: tf.Tensor, given_taste: tf.Tensor) -> tf.Tensor:
+        """float32[B, D] of length 1: `call` with an empty history, at none of the cost of its window."""
+        nothing = tf.zeros([1, 1])
+        return self._joined(nothing, nothing, calendar, tf.linalg.matmul(given_taste, self._taste))
+
     def _joined(
         self, hidden: tf.Tensor, present: tf.Tensor, calendar: tf.Tensor, given: tf.Tensor
     ) -> tf.Tensor:

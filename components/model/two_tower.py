@@ -262,14 +262,14 @@ class TwoTower(keras.Model):
             )
         }
         if training and self.params.history_dropout > 0:
-            losses["retrieval"] += self.params.history_dropout * self._taste_loss(pairs, in_pairs, paired)
+            losses["retrieval"] += self.params.history_dropout * self._taste_loss(pairs, paired)
         if self.rating_head is not None:
             features = self.user_features(pairs.history, pairs.now)
             stars = self._rate_pairs(pairs, pairs.history, in_pairs, paired, features, training)
             losses["rating"] = replicas.mean(tf.square(stars - pairs.target_rating))
         return losses
 
-    def _taste_loss(self, pairs: Pairs, in_history: tf.Tensor, encoded: tf.Tensor) -> tf.Tensor:
+    def _taste_loss(self, pairs: Pairs, encoded: tf.Tensor) -> tf.Tensor:
         """Scalar: retrieval loss of queries that know a few genre tastes in place of the history.
 
         Half of them know the time of the request, too.
@@ -277,10 +277,10 @@ class TwoTower(keras.Model):
         target, batch = pairs.target, tf.shape(pairs.target)[0]
         empty = pairs.history._replace(mask=tf.zeros_like(pairs.mask))
         now = tf.where(tf.random.uniform([batch]) < 0.5, tf.zeros_like(pairs.now), pairs.now)
-        queries = self.query(
-            empty, in_history, self.user_features(empty, now), self.calendar(empty, now),
-            self._few_tastes(pairs.history), pairs.profile, training=True,
-        )  # fmt: skip
+        queries = self.query_tower.without_history(
+            self.calendar(empty, now), self._few_tastes(pairs.history)
+        )
+        queries = self._moved(queries, pairs.profile, training=True)
         popularity = self.catalogue.popularity.scale(tf.gather(self._count, target) - 1.0)
         candidates = self.candidate_tower(encoded, popularity, training=True)
         candidates, rows = replicas.own_first(candidates, target)

@@ -124,6 +124,17 @@ def test_an_empty_history_is_the_same_whatever_lies_in_its_pads(tower):
     np.testing.assert_array_equal(answer(tower, history, encoded), answer(tower, history, encoded * 5.0))
 
 
+def test_without_a_history_is_as_with_an_empty_one(tower):
+    history, encoded = batch([0, 0])
+    dates = tf.random.stateless_normal([2, NUM_DATES], seed=(1, 2))
+    taste = tf.random.stateless_uniform([2, GENRES + 1], seed=(3, 4))
+    np.testing.assert_allclose(
+        tower.without_history(dates, taste),
+        answer(tower, history, encoded, calendar=dates, taste=taste),
+        atol=1e-6,
+    )
+
+
 def test_heads_that_do_not_divide_the_width_are_refused():
     with pytest.raises(ValueError, match="3 heads do not divide embedding_dim 64"):
         ModelParams(query_encoder="transformer", attention_heads=3)
