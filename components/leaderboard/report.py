@@ -26,6 +26,7 @@ def as_dict(board: Board) -> dict[str, Any]:
         "trials": board.settings.trials,
         "tuned_on": board.settings.tune_on,
         "seeds": list(board.settings.seeds),
+        "given": {model: dict(knobs) for model, knobs in board.settings.knobs.items()},
         "models": {
             entry.model: {
                 "all": {metric: _summary(entry.values(metric)) for metric in board.metrics},

@@ -85,20 +85,20 @@ def metrics_of(protocol: Protocol) -> tuple[str, ...]:
     return rating_errors.METRICS if protocol.by_ratings else ranking.METRICS
 
 
-def check(protocol_by_ratings: bool, settings: Settings) -> None:
+def check(protocol_by_ratings: bool, models: Sequence[str], trials: int, seeds: int) -> None:
     """Raises ValueError for settings that cannot be run."""
-    for name in settings.models:
+    for name in models:
         if protocol_by_ratings and name not in registry.RATING:
             raise ValueError(f"{name} ranks movies and predicts no ratings, which this protocol measures")
-    if not settings.models or len(set(settings.models)) < len(settings.models):
-        raise ValueError(f"models are {list(settings.models)}; expected at least one, none twice")
-    if settings.trials < 1 or not settings.seeds:
+    if not models or len(set(models)) < len(models):
+        raise ValueError(f"models are {list(models)}; expected at least one, none twice")
+    if trials < 1 or seeds < 1:
         raise ValueError("expected at least one trial and one seed")
 
 
 def run(protocol: Protocol, settings: Settings, fits: Fits, say: Say) -> Board:
     """Runs; `say` hears a line whenever something is finished."""
-    check(protocol.by_ratings, settings)
+    check(protocol.by_ratings, settings.models, settings.trials, len(settings.seeds))
     metrics = metrics_of(protocol)
     if settings.tune_on not in metrics:
         raise ValueError(f"tune_on is {settings.tune_on!r}, expected one of {', '.join(metrics)}")

@@ -277,9 +277,7 @@ class TwoTower(keras.Model):
         target, batch = pairs.target, tf.shape(pairs.target)[0]
         empty = pairs.history._replace(mask=tf.zeros_like(pairs.mask))
         now = tf.where(tf.random.uniform([batch]) < 0.5, tf.zeros_like(pairs.now), pairs.now)
-        queries = self.query_tower.without_history(
-            self.calendar(empty, now), self._few_tastes(pairs.history)
-        )
+        queries = self.query_tower.without_history(self.calendar(empty, now), self._few_tastes(pairs.history))
         queries = self._moved(queries, pairs.profile, training=True)
         popularity = self.catalogue.popularity.scale(tf.gather(self._count, target) - 1.0)
         candidates = self.candidate_tower(encoded, popularity, training=True)

@@ -17,11 +17,15 @@ from pipeline.commands.common import (
 )
 
 if TYPE_CHECKING:
+    from components.leaderboard.protocols import Protocol
     from components.leaderboard.run import Board
 
 # As components.leaderboard.protocols has them; a test compares, so that --help imports nothing heavy.
 PROTOCOLS = ("user-time", "global-time", "random", "time-ratings", "leave-last-out")
 _SECONDS_BETWEEN_LINES = 10.0
+_LEAVE_LAST_OUT = PROTOCOLS[4]
+# Where the preset of larger logs is taken of itself: train events, and of them for each item.
+_LARGE, _LARGE_EVENTS, _LARGE_EVENTS_PER_ITEM = "large", 500_000, 100
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -45,8 +49,8 @@ def add_parser(subparsers: Subparsers) -> None:
         help=f"separated by commas (default: all that the protocol can measure): {', '.join(NAMES)}",
     )  # fmt: skip
     parser.add_argument(
-        "--seeds", type=int, default=3, metavar="N",
-        help="fits of each model that draws, seeds 1 to N (default %(default)s)",
+        "--seeds", type=int, metavar="N",
+        help="fits of each model that draws, seeds 1 to N (default 3; 1 for leave-last-out)",
     )  # fmt: skip
     parser.add_argument(
         "--trials", type=int, metavar="N",
@@ -74,7 +78,11 @@ def run(args: argparse.Namespace) -> int:
     overrides = [*args.overrides, *([f"data={args.data}"] if args.data else [])]
     config = load_config(argparse.Namespace(config=args.config, overrides=overrides))
     names = _models(args)
-    trials = _default_trials(args.protocol) if args.trials is None else args.trials
+    # Leave-last-out is for large files, where one fit takes most of an hour.
+    large_files = args.protocol == _LEAVE_LAST_OUT
+    trials = (1 if large_files else 8) if args.trials is None else args.trials
+    if args.seeds is None:
+        args.seeds = 1 if large_files else 3
     if registry.OURS in names and config.model.kind != registry.OURS and trials > 1:
         raise InputError(
             f"{registry.OURS} stands for the pipeline's model, of kind {config.model.kind} here, and "
@@ -133,6 +141,16 @@ def _board(
 
     path = data.resolve(config).path
     by_ratings = args.protocol in protocols.BY_RATINGS
+    leaderboard.check(by_ratings, names, trials, args.seeds)
+    protocol = protocols.load(path, args.protocol, config.example_gen)
+    lines = _Lines(terminal)
+    towers = registry.OURS in names and config.model.kind == registry.OURS
+    if towers and args.config is None and _is_large(protocol):
+        lines.say(
+            f"{registry.OURS}: the preset {_LARGE}, for a log of this size; "
+            "--config movielens-small takes the default's towers"
+        )
+        config = load_config(argparse.Namespace(config=_LARGE, overrides=args.overrides))
     sections = {name: getattr(config, name).model_dump() for name in ("model", "trainer", "transform")}
     settings = leaderboard.Settings(
         models=names,
@@ -141,8 +159,6 @@ def _board(
         tune_on=args.tune_on or (rating_errors.RMSE if by_ratings else ranking.RECALL_20),
         knobs={registry.OURS: sections},
     )
-    leaderboard.check(by_ratings, settings)
-    protocol = protocols.load(path, args.protocol, config.example_gen)
     fits = Fits(
         folder / "fits",
         {
@@ -152,7 +168,6 @@ def _board(
             "code": code_hash("leaderboard"),
         },
     )
-    lines = _Lines(terminal)
     progress.set_listener(lines.progress)
     try:
         board = leaderboard.run(protocol, settings, fits, lines.say)
@@ -163,9 +178,11 @@ def _board(
     return board
 
 
-def _default_trials(protocol: str) -> int:
-    """Leave-last-out is for large files, where one fit takes most of an hour."""
-    return 1 if protocol == "leave-last-out" else 8
+def _is_large(protocol: Protocol) -> bool:
+    """Whether leave-last-out is of a log that has the events a transformer wants."""
+    events, items = len(protocol.final.train.rows), protocol.final.catalogue.size
+    large = events >= max(_LARGE_EVENTS, _LARGE_EVENTS_PER_ITEM * items)
+    return protocol.name == _LEAVE_LAST_OUT and large
 
 
 class _Lines:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from workspace import marquee
 
 from components.example_gen import sample
 from components.leaderboard import protocols
+from pipeline.cli import main
 from pipeline.commands import leaderboard
 
 
@@ -54,6 +57,41 @@ def test_leave_last_out_of_a_plain_file(folder) -> None:
     assert done.code == 0, done.err
     assert "60 users" in done.out
     assert "item_knn" in done.out
+
+
+@pytest.mark.parametrize(
+    ("name", "events", "items", "large"),
+    [
+        ("leave-last-out", 1_000_000, 3_416, True),
+        ("leave-last-out", 100_000, 700, False),
+        ("leave-last-out", 1_000_000, 20_000, False),
+        ("user-time", 1_000_000, 3_416, False),
+    ],
+)
+def test_a_large_dense_log_has_a_preset_of_its_own(name, events, items, large) -> None:
+    split = SimpleNamespace(train=SimpleNamespace(rows=range(events)), catalogue=SimpleNamespace(size=items))
+    assert leaderboard._is_large(SimpleNamespace(name=name, final=split)) is large
+
+
+def test_the_preset_of_a_large_log_is_taken_and_said(folder, monkeypatch, capfd) -> None:
+    monkeypatch.setattr(leaderboard, "_LARGE_EVENTS", 100)
+    monkeypatch.setattr(leaderboard, "_LARGE_EVENTS_PER_ITEM", 1)
+    monkeypatch.chdir(folder)
+    lines = sorted(
+        (line.split(",") for line in Path("data/ratings.csv").read_text().splitlines()[1:]),
+        key=lambda row: int(row[3]),
+    )
+    Path("large.txt").write_text("".join(f"{user} {movie}\n" for user, movie, _, _ in lines))
+    small = ["trainer.epochs=1", "model.embedding_dim=8", "model.item_item_dim=8", "model.history_window=10"]
+    sets = [part for pair in small for part in ("--set", pair)]
+    command = ["leaderboard", "--protocol", "leave-last-out", "--data", "large.txt", "--models", "two_tower"]
+    assert main([*command, *sets, "--json"]) == 0
+    shown = capfd.readouterr()
+    assert "two_tower: the preset large, for a log of this size" in shown.err
+    assert "the models' defaults, seeds 1" in shown.err
+    sections = json.loads(shown.out)["given"]["two_tower"]
+    assert sections["model"]["query_encoder"] == "transformer"
+    assert sections["model"]["embedding_dim"] == 8
 
 
 @pytest.mark.parametrize(
