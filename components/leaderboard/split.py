@@ -26,8 +26,14 @@ _CONFIRMATORY_ONE_IN: Final = 5
 class Histories(Events):
     """B lists, which may be empty here, with what a model may ask of them.
 
-    Each list is in time order, oldest first.
+    Each list is in time order, oldest first. All models share them, so nobody may write into them.
     """
+
+    def __post_init__(self) -> None:
+        for name in ("rows", "ratings", "timestamps", "offsets"):
+            view = getattr(self, name).view()
+            view.flags.writeable = False
+            object.__setattr__(self, name, view)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -75,7 +81,8 @@ class Histories(Events):
     def matrix(self, movies: int, values: np.ndarray | None = None) -> sp.csr_matrix:
         """float32[B, movies], sparse: `values` (float[E], default 1) at each event's movie."""
         data = np.ones(len(self.rows), np.float32) if values is None else values.astype(np.float32)
-        return sp.csr_matrix((data, self.rows, self.offsets), (len(self), movies))
+        # A copy: libraries sort a matrix where it is, and the order of these lists is time.
+        return sp.csr_matrix((data, self.rows, self.offsets), (len(self), movies), copy=True)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -229,3 +229,21 @@ def test_a_model_that_only_ranks_says_so(protocol) -> None:
             split.queries(split.test, np.array([0])), split.test.targets.take(np.array([0]))
         )
     assert Fixed.RATES
+
+
+def test_models_leave_the_split_as_the_next_one_must_find_it(protocol) -> None:
+    """`implicit` sorts a matrix by item where it is: whoever came after it found histories out of order."""
+    split = protocol(protocols.USER_TIME).final
+    lists = (split.train, split.eval.history, split.eval.targets, split.test.history, split.test.targets)
+    arrays = [array for part in lists for array in (part.rows, part.ratings, part.timestamps, part.offsets)]
+    before = [array.copy() for array in arrays]
+    for name in ("item_knn", "ease_recency", "ials", "bpr", "svd", "content_cosine"):
+        model = registry.make(name, 1, {})
+        model.fit(split.without_test())
+        if name != "svd":
+            ranking.evaluate(model, split, split.test)
+        for array, old in zip(arrays, before, strict=True):
+            np.testing.assert_array_equal(array, old, err_msg=name)
+    for array in arrays:
+        with pytest.raises(ValueError, match="read-only"):
+            array[:1] = 0
