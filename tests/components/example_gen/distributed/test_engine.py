@@ -126,9 +126,8 @@ def parquet(folder: Path, log: list[tuple], files: int = 3, name: str = "part") 
     return folder
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_movielens_csv(both, tmp_path, end):
-    made = both(movielens(tmp_path, end=end), max_bad_share=0.5, events_per_shard=300)
+def test_movielens_csv(both, tmp_path):
+    made = both(movielens(tmp_path, end="\r\n"), max_bad_share=0.5, events_per_shard=300)
     assert sum(name.startswith("timelines/Split-train") for name in made) > 3
     account = json.loads(made[f"quarantine/{contract.ROWS}"])
     assert account["ratings"]["rows_in"] == 2010
@@ -320,7 +319,7 @@ def test_worker_processes_give_the_same(tmp_path, caplog, runner):
 cell = st.sampled_from(["1", "2", "10", "a", "007", '"3"', '"x\ny"', ' "', "", "0.5", "4", "9", "1000000000"])
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.one_of(st.tuples(cell, cell, cell, cell), st.tuples(cell)), min_size=1, max_size=30),
     st.sampled_from(["\n", "\r\n", "\r"]),
