@@ -140,7 +140,8 @@ def test_a_taste_for_a_genre_brings_more_of_it(pushed_workspace):
     own = np.diag(share)
     others = (share.sum(axis=0) - own) / (len(genres) - 1)
     assert own.mean() > 1.3 * others.mean()
-    assert (own > others).mean() > 0.7
+    # 18 genres: over seeds .61 to .89 of them.
+    assert (own > others).mean() > 0.5
 
 
 def test_similar_rate_status_and_gates(pushed_workspace, run):

@@ -38,7 +38,7 @@ def made(catalogue, features=MOVIELENS):
 def model(catalogue, train):
     model = made(catalogue)
     windows = events.Windows(train, 10)
-    model.adapt(windows.pairs(tf.constant(events.pair_positions(train))))
+    model.adapt(windows.pairs(tf.constant(events.PairPositions(train)[:])))
     model.losses_of(windows.pairs(tf.constant([1, 2], tf.int64)), training=False)
     return model
 
