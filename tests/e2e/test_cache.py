@@ -63,6 +63,7 @@ def test_a_line_of_the_models_code_reruns_from_the_trainer_on(workspace):
     assert ran(run(workspace)) == FROM_TRAINER
 
 
+@pytest.mark.long
 def test_one_rating_reruns_from_example_gen_on(workspace):
     path = workspace.data / "ratings.csv"
     lines = path.read_text().splitlines(keepends=True)
