@@ -262,7 +262,7 @@ def test_what_a_killed_step_left_is_not_read(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(storage, "remove_tree", lambda _: None)
         left = run(first, tmp_path / "out", engine="beam", **OWN)
-        assert any("/work/" in name for name in left)
+        assert any("work" in Path(name).parts for name in left)
     (second / "part-2.parquet").unlink()
     again = run(second, tmp_path / "out", engine="beam", **OWN)
     require_same(again, run(second, tmp_path / "local", engine="local", **OWN))
