@@ -32,11 +32,17 @@ def run(workspace, kind, *overrides):
     )  # fmt: skip
 
 
-def test_ease_is_pushed_and_recommends(workspace):
+@pytest.fixture(scope="module")
+def pushed(workspace):
+    """The run that has pushed EASE; the tests are spread over processes, so each may need its own."""
     finished = run(workspace, "ease", "model.item_item_dim=64", "final_fit=all")
     assert finished.code == 0, finished.out + finished.err
+    return finished
+
+
+def test_ease_is_pushed_and_recommends(workspace, pushed):
     (version,) = workspace.pushed
-    metrics = finished.json()["metrics"]
+    metrics = pushed.json()["metrics"]
     assert metrics[names.RECALL_10] > 1.5 * metrics[names.POPULARITY_RECALL_10]
     assert json.loads((version / contract.PUSHED).read_text())[contract.FINAL_FIT] == contract.ALL
     assert not (version / contract.ASSETS_EXTRA / contract.WARM_START).exists()
@@ -60,7 +66,7 @@ def test_ease_is_pushed_and_recommends(workspace):
     assert [count[movie.decode()] for movie in found] == sorted(count.values(), reverse=True)[:10]
 
 
-def test_a_two_tower_cannot_start_from_it(workspace):
+def test_a_two_tower_cannot_start_from_it(workspace, pushed):
     finished = run(workspace, "two_tower", "trainer.warm_start=latest", "trainer.epochs=1")
     assert finished.code == 1
     assert "trainer.warm_start: there are no weights at" in finished.err

@@ -308,7 +308,7 @@ def test_data_and_artifacts_on_an_object_store(tmp_path, monkeypatch, request):
 def test_worker_processes_give_the_same(tmp_path, caplog, runner):
     movielens(tmp_path)
     flags = (f"--runner={runner}", "--direct_running_mode=multi_processing", "--direct_num_workers=2")
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", logger="absl"):
         on_workers = run(tmp_path, tmp_path / "beam", flags, max_bad_share=0.5, events_per_shard=300)
     assert "engine beam: beam_pipeline_args name a runner with workers" in caplog.text
     assert on_workers == run(
