@@ -68,10 +68,20 @@ def run_fn(fn_args: FnArgs) -> None:
         of the sources, with which checkpoints are found again.
 
     Raises:
-      ValueError: nothing to train on, or a key is set that this kind of model does not read.
+      ValueError: nothing to train on, a key is set that this kind of model does not read, or there is
+        no place for the events.
     """
     params = TrainerParams.from_json(fn_args.custom_config[TRAINER_PARAMS])
-    with tempfile.TemporaryDirectory(prefix="marquee-events-", dir=params.scratch or None) as scratch:
+    try:
+        if params.scratch:
+            Path(params.scratch).mkdir(parents=True, exist_ok=True)
+        made = tempfile.TemporaryDirectory(prefix="marquee-events-", dir=params.scratch or None)
+    except OSError as error:
+        raise ValueError(
+            f"trainer.scratch = {params.scratch!r} cannot be written: {error.strerror}; name a folder on a "
+            "local disk"
+        ) from error
+    with made as scratch:
         _run(fn_args, Path(scratch))
 
 

@@ -3,6 +3,8 @@
 import shutil
 from types import SimpleNamespace
 
+import pytest
+
 from components import contract
 from components.model.params import ModelParams
 from components.trainer import fit, run
@@ -40,3 +42,10 @@ def test_a_final_fit_reads_train_alone_and_ends_with_the_tested_best_epoch(
     assert list(checkpoints.iterdir()) == []  # they were there, and the fit is done
     assert (tmp_path / "towers" / "saved_model.pb").is_file()
     assert (tmp_path / "towers" / contract.ASSETS_EXTRA / contract.WARM_START).is_file()
+
+
+def test_a_place_for_the_events_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    params = TrainerParams(scratch=str(tmp_path / "file" / "events"))
+    with pytest.raises(ValueError, match=r"trainer.scratch = '.*events' cannot be written: Not a directory"):
+        run.run_fn(SimpleNamespace(custom_config={run.TRAINER_PARAMS: params.to_json()}))
