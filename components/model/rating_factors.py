@@ -83,11 +83,12 @@ def fit(ratings: sparse.csr_matrix, rank: int, sweeps: int, seed: int) -> Factor
     )
     noise = 1.0 / float(np.var(residual.data) + 1e-6)
     for _ in range(sweeps):
-        user = _with_prior(_solved(user, by_user, item, noise), by_user.some)
-        item = _with_prior(_solved(item, by_item, user, noise), by_item.some)
-        noise = residual.nnz / _expected_squares(by_item, item, user)
+        user = _with_prior(_solved(user, by_user, item, by_user.sums(_second(item)), noise), by_user.some)
+        second = by_item.sums(_second(user))
+        item = _with_prior(_solved(item, by_item, user, second, noise), by_item.some)
+        noise = residual.nnz / _expected_squares(by_item, item, user, second)
     # Those without a rating are what the last prior says.
-    item = _solved(item, by_item, user, noise)
+    item = _solved(item, by_item, user, second, noise)
     blank = np.linalg.inv(item.prior_precision)
     variances = np.einsum("nkk->nk", np.concatenate([item.covariance, blank[np.newaxis]]))
     return Factors(
@@ -129,17 +130,20 @@ class _Ratings(NamedTuple):
         return found
 
 
-def _solved(own: _Side, ratings: _Ratings, other: _Side, noise: float) -> _Side:
+def _solved(own: _Side, ratings: _Ratings, other: _Side, second: np.ndarray, noise: float) -> _Side:
     """Everybody's posterior, given the other side's.
 
     In y = [bias, f] of the other side, one's own bias meets a 1 and one's own factors meet f;
     the other's bias is taken from the residual. Products of uncertain numbers bring in their
     covariances.
+
+    Args:
+      second: float64[n, K, K], the sums over the ratings of `_second` of the other side.
     """
     design = _design(other)
     first = design * other.mean[:, :1]
     first[:, 1:] += other.covariance[:, 0, 1:]
-    precision = noise * ratings.sums(_second(other)) + own.prior_precision
+    precision = noise * second + own.prior_precision
     linear = noise * (ratings.residual @ design - ratings.present @ first)
     linear += own.prior_precision @ own.prior_mean
     covariance = np.linalg.inv(precision)
@@ -169,8 +173,8 @@ def _with_prior(side: _Side, known: np.ndarray) -> _Side:
     return side._replace(prior_mean=mean, prior_precision=np.linalg.inv(scatter / (known.sum() + 2.0)))
 
 
-def _expected_squares(ratings: _Ratings, own: _Side, other: _Side) -> float:
-    """Sum over the ratings of the expected squared error, in stars^2."""
+def _expected_squares(ratings: _Ratings, own: _Side, other: _Side, second: np.ndarray) -> float:
+    """Sum over the ratings of the expected squared error, in stars^2; `second` as for `_solved`."""
     residual = ratings.residual
     owner = np.repeat(np.arange(residual.shape[0]), np.diff(residual.indptr))
     total = 0.0
@@ -182,7 +186,7 @@ def _expected_squares(ratings: _Ratings, own: _Side, other: _Side) -> float:
         total += float(np.square(error).sum())
     # The variance of a sum of products, added up by who has rated before it is multiplied.
     design = _design(own)
-    total += float(np.einsum("nkl,nkl->", own.covariance, ratings.sums(_second(other))))
+    total += float(np.einsum("nkl,nkl->", own.covariance, second))
     total += float(np.einsum("nk,nkl,nl->", design, ratings.sums(other.covariance), design, optimize=True))
     return total
 
