@@ -132,13 +132,7 @@ class SolvedVectors(Signatures):
 
     def __init__(self, model: ClosedForm, named: Catalogued) -> None:
         catalogue = model.catalogue
-        super().__init__(
-            "closed_form",
-            named,
-            catalogue.genres.shape[1],
-            catalogue.features.movie_index,
-            rates=model.rating_factors is not None,
-        )
+        super().__init__("closed_form", named, catalogue, rates=model.rating_factors is not None)
         self._model = model
         self.similar_query = tf.function(
             self._similar_query,

@@ -170,8 +170,7 @@ class ContentSignatures(Signatures):
 
     def __init__(self, model: ContentTwoTower, named: Catalogued) -> None:
         catalogue = model.catalogue
-        genres = catalogue.genres.shape[1]
-        super().__init__("content_towers", named, genres, catalogue.features.movie_index, rates=True)
+        super().__init__("content_towers", named, catalogue, rates=True)
         self._parts = (model.user_tower, model.movie_tower, model.standardise)
         self._window = model.params.history_window
         self._embed_user, self._embed_features = model.query, model.embed_movies

@@ -22,13 +22,7 @@ class Towers(Signatures):
 
     def __init__(self, model: TwoTower, named: Catalogued) -> None:
         catalogue = model.catalogue
-        super().__init__(
-            "towers",
-            named,
-            catalogue.genres.shape[1],
-            catalogue.features.movie_index,
-            rates=model.rating_head is not None,
-        )
+        super().__init__("towers", named, catalogue, rates=model.rating_head is not None)
         self._window = model.params.history_window
         self._user_features = model.user_features
         self._calendar = model.calendar

@@ -12,6 +12,7 @@ from components import contract
 from components.model.features import MovieFeatures
 from components.model.history import History, window
 from components.model.rating_head import clip_stars
+from components.model.two_tower import Catalogue
 from components.tensors import function_of, input_specs
 
 # Raw inputs of movies by name -> features, as Transform makes them.
@@ -67,20 +68,20 @@ class Signatures(tf.Module):
 
     Args:
       named: see there.
-      tastes: G, columns of the catalogue's tastes, the last of which is for unknown ones.
-      movie_index: int32[N], the catalogue's rows of the movie vocabulary.
+      catalogue: what the model was fitted with; the last column of its tastes is for unknown ones.
       rates: whether it predicts stars; `rate` answers 0 if not.
     """
 
-    def __init__(self, name: str, named: Catalogued, tastes: int, movie_index: Any, rates: bool) -> None:
+    def __init__(self, name: str, named: Catalogued, catalogue: Catalogue, rates: bool) -> None:
         super().__init__(name=name)
+        tastes = catalogue.genres.shape[1]
         self._resources = named.resources
         self._transform = named.transform
         self._rates = rates
         self._rows = vocabulary_table(named.movie_ids, -1)
         self._num_tastes = tastes
         self._taste_rows = vocabulary_table(named.tastes, tastes - 1)
-        self._movie_index = buffer(movie_index, "movie_index")
+        self._movie_index = buffer(catalogue.features.movie_index, "movie_index")
         # AutoGraph is not needed (there is no Python control flow over tensors)
         # and would convert all of Keras.
         self.embed_query = tf.function(
