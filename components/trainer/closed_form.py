@@ -31,14 +31,21 @@ def build(
     """A fitted model; the arguments are those of `run.fit_model`."""
     vocabulary = transform.sizes.movies
     model = ClosedForm(params, vocabulary, movies.catalogue, implicit)
-    some = some_records(train, params.closed_form_events, seed)
-    index = np.asarray(movies.catalogue.features.movie_index)[some.rows]
+    some, index = sample(params, seed, movies, train)
     if model.rating_factors is not None:
         fit_rating_factors(model.rating_factors, params, seed, index, some, vocabulary)
     started = time.monotonic()
     model.fit(user_items.watched(index, some.offsets, vocabulary))
     _log.info("%s of %d events solved in %.1f s", params.kind, len(index), time.monotonic() - started)
     return model
+
+
+def sample(
+    params: ModelParams, seed: int, movies: catalogue.Movies, train: Events
+) -> tuple[Events, np.ndarray]:
+    """The events that closed forms are fitted on, and int32[E]: their rows of the movie vocabulary."""
+    some = some_records(train, params.closed_form_events, seed)
+    return some, np.asarray(movies.catalogue.features.movie_index)[some.rows]
 
 
 def measured(

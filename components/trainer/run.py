@@ -82,13 +82,12 @@ def run_fn(fn_args: FnArgs) -> None:
             "local disk"
         ) from error
     with made as scratch:
-        _run(fn_args, Path(scratch))
+        _run(fn_args, params, Path(scratch))
 
 
-def _run(fn_args: FnArgs, scratch: Path) -> None:
+def _run(fn_args: FnArgs, params: TrainerParams, scratch: Path) -> None:
     config = fn_args.custom_config
     model_params = ModelParams.from_json(config[MODEL_PARAMS])
-    params = TrainerParams.from_json(config[TRAINER_PARAMS])
     if MAX_STEPS in config:
         params = TrainerParams.model_validate({**params.model_dump(), MAX_STEPS: config[MAX_STEPS]})
     params.check_kind(model_params)
@@ -286,8 +285,7 @@ def build(
     )
     model.standardise.adapt(user_features.summary(pairs.history, pairs.now))
     model.losses_of(first, training=False)
-    some = events.some_records(train, model_params.closed_form_events, params.seed)
-    index = np.asarray(movies.catalogue.features.movie_index)[some.rows]
+    some, index = closed_form.sample(model_params, params.seed, movies, train)
     if model.rating_factors is not None:
         closed_form.fit_rating_factors(
             model.rating_factors, model_params, params.seed, index, some, transform.sizes.movies
