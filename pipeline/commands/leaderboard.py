@@ -80,10 +80,11 @@ def run(args: argparse.Namespace) -> int:
     names = _models(args)
     # Leave-last-out is for large files, where one fit takes most of an hour.
     large_files = args.protocol == _LEAVE_LAST_OUT
-    trials = (1 if large_files else 8) if args.trials is None else args.trials
+    if args.trials is None:
+        args.trials = 1 if large_files else 8
     if args.seeds is None:
         args.seeds = 1 if large_files else 3
-    if registry.OURS in names and config.model.kind != registry.OURS and trials > 1:
+    if registry.OURS in names and config.model.kind != registry.OURS and args.trials > 1:
         raise InputError(
             f"{registry.OURS} stands for the pipeline's model, of kind {config.model.kind} here, and "
             "what is tuned of it is the towers'; expected --trials 1"
@@ -92,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     log = folder / "leaderboard.log"
     try:
         with logs_to_file(log, terminal_descriptor=2) as terminal:
-            board = _board(args, config, names, trials, folder, terminal)
+            board = _board(args, config, names, folder, terminal)
     except (DataError, ValueError) as error:
         raise InputError(str(error)) from error
     except FloatingPointError as error:
@@ -129,7 +130,7 @@ def _models(args: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _board(
-    args: argparse.Namespace, config: Any, names: tuple[str, ...], trials: int, folder: Any, terminal: TextIO
+    args: argparse.Namespace, config: Any, names: tuple[str, ...], folder: Any, terminal: TextIO
 ) -> Board:
     from components import progress
     from components.example_gen.fingerprint import fingerprint
@@ -141,7 +142,7 @@ def _board(
 
     path = data.resolve(config).path
     by_ratings = args.protocol in protocols.BY_RATINGS
-    leaderboard.check(by_ratings, names, trials, args.seeds)
+    leaderboard.check(by_ratings, names, args.trials, args.seeds)
     protocol = protocols.load(path, args.protocol, config.example_gen)
     lines = _Lines(terminal)
     towers = registry.OURS in names and config.model.kind == registry.OURS
@@ -155,7 +156,7 @@ def _board(
     settings = leaderboard.Settings(
         models=names,
         seeds=tuple(range(1, args.seeds + 1)),
-        trials=trials,
+        trials=args.trials,
         tune_on=args.tune_on or (rating_errors.RMSE if by_ratings else ranking.RECALL_20),
         knobs={registry.OURS: sections},
     )
