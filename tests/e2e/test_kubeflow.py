@@ -28,12 +28,16 @@ def test_a_rehearsal_ends_in_the_model_that_the_local_run_pushed(
     assert {step["node"]: step["state"] for step in found["components"]} == dict.fromkeys(steps, "ran")
 
     local = json.loads((pushed_workspace.folder / "run.json").read_text())
-    assert found["metrics"] == local["metrics"]
+    # Beam sizes the Evaluator's batches by time, and a prediction's last digit depends on its batch.
+    assert found["metrics"].keys() == local["metrics"].keys()
+    for name, value in local["metrics"].items():
+        # A metric that does not apply is None.
+        assert found["metrics"][name] == (value and pytest.approx(value, rel=1e-6)), name
     assert [gate["ok"] for gate in found["gates"]] == [gate["ok"] for gate in local["gates"]]
     version = Path(found["pushed"])
     assert version.is_relative_to(found["folder"])
     record = json.loads((version / contract.PUSHED).read_text())
-    assert record["metrics"] == local["metrics"]
+    assert record["metrics"] == found["metrics"]
     # It is a model like any other: the command line asks it.
     asked = marquee(
         "recommend", "--user", "1", "--json", *settings(push_to=version.parent.parent), cwd=tmp_path
