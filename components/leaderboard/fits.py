@@ -64,6 +64,7 @@ class Fits:
             self.remembered += 1
             return _read(path)
         model = registry.make(name, seed, knobs)
+        model.fit_name = path.stem
         began = time.perf_counter()
         model.fit(split.without_test())
         seconds = time.perf_counter() - began

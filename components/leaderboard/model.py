@@ -32,6 +32,9 @@ class Model(abc.ABC):
     RATES: ClassVar[bool] = False
     RANDOM: ClassVar[bool] = False
 
+    # The same for the same fit begun again, on the same data by the same sources; "": not known.
+    fit_name = ""
+
     @abc.abstractmethod
     def fit(self, split: Split) -> None:
         """Learns from `split.train`; may stop early by `split.eval`, whose targets may be none.

@@ -24,7 +24,7 @@ from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 from tfx_bsl.tfxio import tf_example_record
 
 import components.transform
-from components import contract
+from components import contract, storage
 from components.example_gen import write
 from components.features import Features, own
 from components.import_schema.own_features import add_features
@@ -34,7 +34,7 @@ from components.leaderboard.split import Histories, Queries, Split
 from components.model import two_tower as ours
 from components.model.closed_form import ClosedForm
 from components.model.params import ModelParams
-from components.trainer import catalogue, profiles, run
+from components.trainer import catalogue, checkpoints, profiles, run
 from components.trainer.params import TrainerParams
 from components.transform.params import TransformParams
 from components.transform.preprocessing import custom_config, preprocessing_fn
@@ -100,11 +100,17 @@ class TwoTower(Model):
         )
         held_out = (histories, split.eval.targets.take(asked)) if len(asked) else None
         last_epoch = None if held_out else self.last_epoch or None
+        kept = None
+        if params.checkpoint_dir and self.fit_name:
+            folder = storage.join(params.checkpoint_dir, self.fit_name)
+            kept = checkpoints.Checkpoints(folder, params.checkpoint_steps)
         with tempfile.TemporaryDirectory(prefix="marquee-leaderboard-") as logs:
             model, self._result = run.fit_model(
                 model_params, params, transform, movies, train, held_out, logs, last_epoch,
-                implicit=features.implicit, known=known,
+                implicit=features.implicit, known=known, kept=kept,
             )  # fmt: skip
+        if kept:
+            kept.remove()
         self._ids = np.array(movies.ids, object)
         self._windows = model_params.history_window, model_params.rating_window
         self._towers = run.servable(model, movies, transform)

@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from components.leaderboard import protocols, ranking, rating_errors, registry
+from components.leaderboard import fits, protocols, ranking, rating_errors, registry
 from components.leaderboard.split import Histories
+from components.trainer import checkpoints
 
 KNOBS = {
     "model": {"embedding_dim": 16, "hidden": (16,), "history_window": 20},
@@ -87,6 +88,32 @@ def test_the_pipelines_ease_ranks_as_the_leaderboards(split) -> None:
 def test_it_is_fitted_afresh(split) -> None:
     with pytest.raises(ValueError, match=r"trainer.warm_start is 'latest'; the leaderboard fits afresh"):
         registry.make(registry.OURS, 1, {"trainer": {"warm_start": "latest"}}).fit(split.without_test())
+
+
+def test_a_fit_that_broke_off_goes_on_from_its_checkpoint(protocol, tmp_path, monkeypatch, caplog) -> None:
+    cut, folder = protocol(protocols.USER_TIME).final, tmp_path / "kept"
+    trainer = {**KNOBS["trainer"], "checkpoint_dir": str(folder)}
+    save = checkpoints.Checkpoints.save
+
+    def interrupted(*arguments) -> None:
+        save(*arguments)
+        raise KeyboardInterrupt
+
+    def fitted() -> fits.Fit:
+        return fits.Fits(tmp_path / "fits", {}).fit(
+            registry.OURS, {**KNOBS, "trainer": trainer}, 1, cut, "test"
+        )
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(checkpoints.Checkpoints, "save", interrupted)
+        fitted()
+    assert len(list(folder.iterdir())) == 1
+    with caplog.at_level("INFO", logger="components.trainer"):
+        fitted()
+    assert [line for line in caplog.messages if line.startswith("going on after")] == [
+        "going on after step 0 of epoch 2"
+    ]
+    assert not list(folder.iterdir()), "what it needed to go on is of no use any more"
 
 
 @pytest.mark.long
