@@ -21,6 +21,7 @@ from components.model.two_tower import TwoTower
 from components.trainer import events, workers
 from components.trainer.checkpoints import Checkpoints
 from components.trainer.course import Course
+from components.trainer.lazy_adam import LazyAdam
 from components.trainer.params import TrainerParams
 
 _log = logging.getLogger(__name__)
@@ -131,7 +132,9 @@ def fit(
     length = steps * params.epochs
     if params.max_steps:
         length = min(length, params.max_steps)
-    optimizer = keras.optimizers.Adam(learning_rate(params.learning_rate, length))
+    adam = LazyAdam if params.lazy_adam else keras.optimizers.Adam
+    # On a GPU Keras would have XLA compile the update of an embedding anew for each number of rows.
+    optimizer = adam(learning_rate(params.learning_rate, length), jit_compile=False)
 
     writer = tf.summary.create_file_writer(log_dir)
     at = _Place(best=FitResult(best_epoch=0, epochs=0, recall={}), best_weights=model.get_weights())

@@ -39,6 +39,11 @@ class TrainerParams(Section):
     learning_rate: float = Field(
         4e-3, gt=0, le=1, description="of Adam, at its peak; it warms up and then decays to 0"
     )
+    lazy_adam: bool = Field(
+        False,
+        description="leave an embedding's rows, and Adam's moments of them, alone in steps without them: a "
+        "step's time does not grow with the catalogue then",
+    )
     rating_weight: float = Field(
         0.3, ge=0, description="weight of the rating head's squared error in the loss"
     )

@@ -141,6 +141,16 @@ def test_a_limit_of_steps_ends_the_fit_and_its_learning_rates(material, tmp_path
     assert reports[-1] == (allowed, allowed)
 
 
+def test_lazy_adam_is_adam_until_a_row_has_waited(material, tmp_path):
+    def ids(steps, lazy):
+        model, _ = fitted(material, tmp_path, max_steps=steps, lazy_adam=lazy)
+        return model.encoder.ids.embeddings.numpy()
+
+    np.testing.assert_allclose(ids(1, True), ids(1, False), atol=1e-5)
+    distance = np.abs(ids(4, True) - ids(4, False)).max(axis=1)
+    assert distance.max() > 1e-3
+
+
 @pytest.mark.parametrize("warm", [False, True])
 def test_a_final_fit_ends_where_the_tested_one_was_best(material, tmp_path, warm):
     """On the same data it is the tested fit up to its best epoch: same order, seed and learning rates."""
