@@ -77,7 +77,14 @@ class ModelParams(Section):
     history_window: int = Field(
         100, ge=1, le=2048, description="events of a history that the query tower reads, newest last"
     )
-    hidden: tuple[Width, ...] = Field((128,), description="widths of the hidden layers in each tower")
+    hidden: tuple[Width, ...] = Field(
+        (128,),
+        description="widths of the hidden layers in each tower; none: a candidate is its embeddings alone, "
+        "and its popularity is not read",
+    )
+    embedding_rate: float = Field(
+        1.0, gt=0, le=1000, description="how much faster than the rest of the towers the embeddings learn"
+    )
     half_lives: tuple[HalfLife, ...] = Field(
         (1.0, 5.0, 20.0, 100.0),
         min_length=1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
@@ -20,7 +21,9 @@ class Block(keras.layers.Layer):
 
     Attention is biased by a learnt number per head and distance (Shaw et al.,
     "Self-Attention with Relative Position Representations", NAACL 2018, in the form of
-    Raffel et al., JMLR 2020), so an event's output depends on how far the others
+    Raffel et al., JMLR 2020), which begin as straight lines (Press et al., "Train Short,
+    Test Long", ICLR 2022): the weight of an event halves every 4 events in the first head,
+    every W / 2 in the last. So an event's output depends on how far the others
     lie back, not on where the window begins: what is learnt at every position of a
     sequence holds for the last, where requests are answered.
     """
@@ -39,8 +42,10 @@ class Block(keras.layers.Layer):
 
     def build(self, input_shape: tf.TensorShape) -> None:
         # Here, not above, so that the block's name is in the weight's.
+        halves = np.geomspace(4.0, max(4.0, self._window / 2), self._heads)[:, np.newaxis]
+        fading = keras.initializers.Constant(-math.log(2.0) * np.arange(self._window) / halves)
         shape = [self._heads, self._window]
-        self._bias = self.add_weight(name="distance_bias", shape=shape, initializer="zeros")
+        self._bias = self.add_weight(name="distance_bias", shape=shape, initializer=fading)
         super().build(input_shape)
 
     def call(self, x: tf.Tensor, mask: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -131,7 +136,9 @@ class SequenceTower(keras.layers.Layer):
         dated = (times > 0) & (before > 0)
         gap = tf.where(dated, tf.maximum(times - before, 0), tf.zeros_like(times))
         gap = tf.math.log1p(tf.cast(gap, tf.float32) / _DAY)
-        x = encoded + self._events(tf.stack([scale_rating(history.ratings), gap], axis=2))
+        # To a variance of 1: a movie must not drown in what is common to all events.
+        x = encoded * math.sqrt(encoded.shape[2])
+        x += self._events(tf.stack([scale_rating(history.ratings), gap], axis=2))
         x = self._dropout(x, training=training)
         for block in self._blocks:
             x = block(x, history.mask, training=training)

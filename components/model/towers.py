@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from components.features import FeatureSpec
-from components.model.content import Content, embedding
+from components.model.content import Content, Embedding
 from components.model.features import MovieFeatures
 from components.model.history import History
 from components.model.params import ModelParams
@@ -49,8 +49,11 @@ class MovieEncoder(keras.layers.Layer):
         self._unknown = sizes.movies
         self._id_dropout = params.id_dropout
         dim = params.embedding_dim
-        self.ids = embedding(sizes.movies + 1, dim, "movie_ids")
-        self.content = Content(sizes.features, sizes.words, dim, "content") if sizes.features else None
+        rate = params.embedding_rate
+        self.ids = Embedding(sizes.movies + 1, dim, "movie_ids", rate)
+        self.content = None
+        if sizes.features:
+            self.content = Content(sizes.features, sizes.words, dim, "content", rate)
 
     def call(self, movies: MovieFeatures, training: bool = False) -> tf.Tensor:
         """float32[n, D]."""
@@ -83,14 +86,18 @@ class Mlp(keras.layers.Layer):
 
 
 class CandidateTower(keras.layers.Layer):
-    """A movie's encoding and popularity to a unit vector."""
+    """A movie's encoding and popularity to a unit vector; without hidden layers, the encoding alone."""
 
     def __init__(self, params: ModelParams) -> None:
         super().__init__(name="candidate_tower")
-        self._mlp = Mlp(params.hidden, params.embedding_dim, params.dropout, "candidate_mlp")
+        self._mlp = None
+        if params.hidden:
+            self._mlp = Mlp(params.hidden, params.embedding_dim, params.dropout, "candidate_mlp")
 
     def call(self, encoded: tf.Tensor, popularity_scaled: tf.Tensor, training: bool = False) -> tf.Tensor:
         """float32[n, D] of length 1, from float32[n, D] and float32[n]."""
+        if self._mlp is None:
+            return tf.math.l2_normalize(encoded, axis=1)
         popularity = popularity_scaled[:, tf.newaxis]
         x = tf.concat([encoded, popularity, tf.square(popularity)], axis=1)
         return tf.math.l2_normalize(encoded + self._mlp(x, training=training), axis=1)
