@@ -28,11 +28,13 @@ def test_a_rehearsal_ends_in_the_model_that_the_local_run_pushed(
     assert {step["node"]: step["state"] for step in found["components"]} == dict.fromkeys(steps, "ran")
 
     local = json.loads((pushed_workspace.folder / "run.json").read_text())
-    # Beam sizes the Evaluator's batches by time, and a prediction's last digit depends on its batch.
+    # Beam sizes the Evaluator's batches by time, a query's last digit depends on its batch, and it can
+    # turn one of ScaNN's quantised distances: of two movies that are as near, the other may be found.
+    one_user = 1 / local["metrics"]["users"]
     assert found["metrics"].keys() == local["metrics"].keys()
     for name, value in local["metrics"].items():
         # A metric that does not apply is None.
-        assert found["metrics"][name] == (value and pytest.approx(value, rel=1e-6)), name
+        assert found["metrics"][name] == (value and pytest.approx(value, rel=1e-6, abs=one_user)), name
     assert [gate["ok"] for gate in found["gates"]] == [gate["ok"] for gate in local["gates"]]
     version = Path(found["pushed"])
     assert version.is_relative_to(found["folder"])
