@@ -80,11 +80,12 @@ def shared_negatives_loss(
       temperature: divides dot products.
       catalogue: N.
     """
-    positive = tf.reduce_sum(queries * positives, axis=1, keepdims=True) / temperature
+    positive = tf.reduce_sum(queries * positives, axis=1) / temperature
     share = tf.math.log(catalogue / tf.cast(tf.shape(negatives)[0], tf.float32))
-    negative = tf.linalg.matmul(queries, negatives, transpose_b=True) / temperature + share
-    logits = tf.concat([positive, tf.where(hits, -1e9, negative)], axis=1)
-    losses = tf.reduce_logsumexp(logits, axis=1) - positive[:, 0]
+    negative = tf.linalg.matmul(queries / temperature, negatives, transpose_b=True)
+    among = share + tf.reduce_logsumexp(tf.where(hits, -1e9, negative), axis=1)
+    # log(exp(positive) + exp(among)) - positive
+    losses = tf.nn.softplus(among - positive)
     total = replicas.total(tf.reduce_sum(weights))
     return tf.math.divide_no_nan(tf.reduce_sum(weights * losses), total)
 

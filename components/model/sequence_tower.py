@@ -14,6 +14,8 @@ from components.model.towers import Sizes, without_history
 from components.model.user_features import scale_rating
 
 _DAY = 86_400.0
+# Added to the logit of an event that must not be seen.
+_NEVER = -1e9
 
 
 class Block(keras.layers.Layer):
@@ -36,7 +38,7 @@ class Block(keras.layers.Layer):
         self._qkv = keras.layers.Dense(3 * dim, use_bias=False, name="qkv")
         self._join = keras.layers.Dense(dim, name="join")
         self._forward_norm = keras.layers.LayerNormalization(epsilon=1e-6, name="forward_norm")
-        self._wide = keras.layers.Dense(4 * dim, activation="gelu", name="wide")
+        self._wide = keras.layers.Dense(4 * dim, activation="relu", name="wide")
         self._narrow = keras.layers.Dense(dim, name="narrow")
         self._dropout = keras.layers.Dropout(dropout)
 
@@ -48,24 +50,35 @@ class Block(keras.layers.Layer):
         self._bias = self.add_weight(name="distance_bias", shape=shape, initializer=fading)
         super().build(input_shape)
 
-    def call(self, x: tf.Tensor, mask: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """float32[B, W, D] from float32[B, W, D] and bool[B, W], true where there is an event."""
-        x += self._dropout(self._attend(self._attention_norm(x), mask), training=training)
+    def call(
+        self, x: tf.Tensor, mask: tf.Tensor, training: bool = False, last_only: bool = False
+    ) -> tf.Tensor:
+        """float32[B, W, D], or [B, 1, D] of the last position alone.
+
+        Args:
+          x: float32[B, W, D].
+          mask: bool[B, W], true where there is an event.
+        """
+        attended = self._attend(self._attention_norm(x), mask, last_only)
+        x = (x[:, -1:] if last_only else x) + self._dropout(attended, training=training)
         hidden = self._wide(self._forward_norm(x))
         return x + self._dropout(self._narrow(hidden), training=training)
 
-    def _attend(self, x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        shape = tf.shape(x)
-        split = tf.reshape(self._qkv(x), [shape[0], shape[1], 3, self._heads, -1])
-        query, key, value = (split[:, :, i] for i in range(3))
-        logits = tf.einsum("bqhd,bkhd->bhqk", query, key) / math.sqrt(x.shape[2] / self._heads)
-        position = tf.range(self._window)
-        distance = position[:, tf.newaxis] - position[tf.newaxis, :]
-        logits += tf.gather(self._bias, tf.maximum(distance, 0), axis=1)
-        visible = (distance >= 0)[tf.newaxis, tf.newaxis] & mask[:, tf.newaxis, tf.newaxis, :]
-        weights = tf.nn.softmax(tf.where(visible, logits, -1e9), axis=3)
-        joined = tf.einsum("bhqk,bkhd->bqhd", weights, value)
-        return self._join(tf.reshape(joined, shape))
+    def _attend(self, x: tf.Tensor, mask: tf.Tensor, last_only: bool = False) -> tf.Tensor:
+        batch, dim = tf.shape(x)[0], x.shape[2]
+        width = dim // self._heads
+        split = tf.reshape(self._qkv(x), [batch, self._window, 3, self._heads, width])
+        # Heads before positions once, here; else each product below turns its arguments itself.
+        query, key, value = tf.unstack(tf.transpose(split, [2, 0, 3, 1, 4]))
+        asking = tf.range(self._window)
+        if last_only:
+            query, asking = query[:, :, -1:], asking[-1:]
+        distance = asking[:, tf.newaxis] - tf.range(self._window)
+        bias = tf.gather(self._bias, tf.maximum(distance, 0), axis=1) + tf.where(distance < 0, _NEVER, 0.0)
+        logits = tf.linalg.matmul(query / math.sqrt(width), key, transpose_b=True)
+        logits += bias + tf.where(mask, 0.0, _NEVER)[:, tf.newaxis, tf.newaxis]
+        joined = tf.transpose(tf.linalg.matmul(tf.nn.softmax(logits, axis=3), value), [0, 2, 1, 3])
+        return self._join(tf.reshape(joined, [batch, -1, dim]))
 
 
 class SequenceTower(keras.layers.Layer):
@@ -102,7 +115,7 @@ class SequenceTower(keras.layers.Layer):
     ) -> tf.Tensor:
         """float32[B, D] of length 1; arguments as `towers.QueryTower`, of which it needs fewer."""
         del user_features, shown_taste
-        hidden = self._hidden(history, encoded, training)[:, -1]
+        hidden = self._hidden(history, encoded, training, last_only=True)[:, 0]
         present = tf.cast(tf.reduce_any(history.mask, axis=1, keepdims=True), tf.float32)
         return self._joined(hidden, present, calendar, tf.linalg.matmul(given_taste, self._taste))
 
@@ -129,8 +142,10 @@ class SequenceTower(keras.layers.Layer):
         query = present * hidden + (1.0 - present) * self._default + self._calendar(calendar) + given
         return tf.math.l2_normalize(query, axis=-1)
 
-    def _hidden(self, history: History, encoded: tf.Tensor, training: bool) -> tf.Tensor:
-        """float32[B, W, D]."""
+    def _hidden(
+        self, history: History, encoded: tf.Tensor, training: bool, last_only: bool = False
+    ) -> tf.Tensor:
+        """float32[B, W, D], or [B, 1, D] of the last position alone."""
         times = history.timestamps
         before = tf.concat([times[:, :1], times[:, :-1]], axis=1)
         dated = (times > 0) & (before > 0)
@@ -141,5 +156,6 @@ class SequenceTower(keras.layers.Layer):
         x += self._events(tf.stack([scale_rating(history.ratings), gap], axis=2))
         x = self._dropout(x, training=training)
         for block in self._blocks:
-            x = block(x, history.mask, training=training)
+            alone = last_only and block is self._blocks[-1]
+            x = block(x, history.mask, training=training, last_only=alone)
         return self._norm(x)

@@ -48,6 +48,15 @@ def test_a_pass_takes_every_pair_once_in_an_order_of_its_seed():
     assert int(events.training_batches(events.Windows(flat, 2), positions, 8, 1).cardinality()) == len(whole)
 
 
+def test_the_end_of_a_pass_waits_for_no_tuner():
+    """It sleeps for seconds to a minute, and an epoch took as much longer."""
+    flat = events.history_events(timelines([[("a", 3.0, t) for t in range(1, 42)]]), IDS)
+    windows, positions = events.Windows(flat, 2), events.PairPositions(flat)
+    pairs = events.training_batches(windows, positions, 8, 1)
+    sequences = events.sequence_batches(windows, events.window_ends(flat, 2), positions, (4, 8), 1)
+    assert [dataset.options().autotune.enabled for dataset in (pairs, sequences)] == [False, False]
+
+
 def test_neighbours_in_the_log_are_no_neighbours_in_a_batch():
     total, seed = 1_000_000, 5
     drawn = events._shuffled(tf.constant(4096, tf.int64), 1024, total, seed).numpy()

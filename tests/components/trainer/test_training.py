@@ -8,7 +8,7 @@ import tf_keras as keras
 from components import contract, progress
 from components.model import user_features
 from components.model.batches import Pairs
-from components.trainer import events, fit, warm_start
+from components.trainer import eval_recall, events, fit, warm_start
 from components.trainer.eval_recall import EvalRecall
 from components.trainer.params import TrainerParams
 
@@ -55,7 +55,10 @@ def held_out(material):
     )
 
 
-def test_eval_recall_equals_a_naive_one(material):
+@pytest.mark.parametrize("events_per_block", [None, 70])
+def test_eval_recall_equals_a_naive_one(material, monkeypatch, events_per_block):
+    if events_per_block:
+        monkeypatch.setattr(eval_recall, "_EVENTS_PER_BLOCK", events_per_block)
     model = material.build()
     histories, targets = held_out(material)
     got = EvalRecall(model, histories, targets, ks=(5, 20))()
