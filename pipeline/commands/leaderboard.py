@@ -25,7 +25,7 @@ PROTOCOLS = ("user-time", "global-time", "random", "time-ratings", "leave-last-o
 _SECONDS_BETWEEN_LINES = 10.0
 _LEAVE_LAST_OUT = PROTOCOLS[4]
 # Where the preset of larger logs is taken of itself: train events, and of them for each item.
-_LARGE, _LARGE_EVENTS, _LARGE_EVENTS_PER_ITEM = "large", 500_000, 100
+_LARGE, _LARGE_EVENTS, _LARGE_EVENTS_PER_ITEM = "large", 50_000, 30
 
 
 def add_parser(subparsers: Subparsers) -> None:

@@ -63,12 +63,14 @@ def test_leave_last_out_of_a_plain_file(folder) -> None:
     ("name", "events", "items", "large"),
     [
         ("leave-last-out", 1_000_000, 3_416, True),
-        ("leave-last-out", 100_000, 700, False),
-        ("leave-last-out", 1_000_000, 20_000, False),
+        ("leave-last-out", 65_000, 1_286, True),
+        ("leave-last-out", 40_000, 700, False),
+        ("leave-last-out", 100_000, 9_700, False),
+        ("leave-last-out", 1_000_000, 40_000, False),
         ("user-time", 1_000_000, 3_416, False),
     ],
 )
-def test_a_large_dense_log_has_a_preset_of_its_own(name, events, items, large) -> None:
+def test_a_dense_log_has_a_preset_of_its_own(name, events, items, large) -> None:
     split = SimpleNamespace(train=SimpleNamespace(rows=range(events)), catalogue=SimpleNamespace(size=items))
     assert leaderboard._is_large(SimpleNamespace(name=name, final=split)) is large
 
