@@ -16,7 +16,7 @@ import numpy as np
 
 from components import contract
 from components.leaderboard.model import Model
-from components.leaderboard.split import Part, Split
+from components.leaderboard.split import Histories, Part, Split
 
 RECALL_10: Final = "recall@10"
 RECALL_20: Final = "recall@20"
@@ -62,8 +62,7 @@ def evaluate(model: Model, split: Split, part: Part) -> UserMetrics:
     Raises:
       ValueError: the model's scores are of another shape, or NaN.
     """
-    relevant = part.targets.where(part.targets.ratings >= contract.RELEVANT_RATING)
-    users = np.flatnonzero((relevant.lengths > 0) & (part.history.lengths > 0))
+    relevant, users = judged(part)
     block = max(1, _SCORES_PER_BLOCK // split.catalogue.size)
     values: dict[str, list[np.ndarray]] = {name: [np.zeros(0)] for name in METRICS}
     seconds = 0.0
@@ -83,6 +82,12 @@ def evaluate(model: Model, split: Split, part: Part) -> UserMetrics:
     return UserMetrics(
         users, {name: np.concatenate(parts) for name, parts in values.items()}, seconds / max(1, len(users))
     )
+
+
+def judged(part: Part) -> tuple[Histories, np.ndarray]:
+    """Every user's relevant targets, and int64[R], who is asked for: has some, and a history."""
+    relevant = part.targets.where(part.targets.ratings >= contract.RELEVANT_RATING)
+    return relevant, np.flatnonzero((relevant.lengths > 0) & (part.history.lengths > 0))
 
 
 def target_ranks(scores: np.ndarray, owner: np.ndarray, rows: np.ndarray) -> np.ndarray:

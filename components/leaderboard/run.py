@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from components.leaderboard import comparison, ranking, rating_errors, registry, tuning
+from components.leaderboard import comparison, protocols, ranking, rating_errors, registry, tuning
 from components.leaderboard.comparison import Comparison
 from components.leaderboard.fits import Fit, Fits, Metrics
 from components.leaderboard.protocols import Protocol
+from components.leaderboard.split import Split
 from components.leaderboard.tuning import Trial
 
 Say = Callable[[str], None]
@@ -109,7 +110,7 @@ def run(protocol: Protocol, settings: Settings, fits: Fits, say: Say) -> Board:
     else:
         say(
             f"{settings.trials} trials for each model (a smaller space is tried whole), chosen by eval "
-            f"{settings.tune_on} of {int((~protocol.tuning.confirmatory).sum()):,} users; {seeds}"
+            f"{settings.tune_on} of {_deciding(protocol.tuning):,} users; {seeds}"
         )
     entries = []
     for number, name in enumerate(settings.models, 1):
@@ -160,6 +161,13 @@ def _entry(protocol: Protocol, settings: Settings, fits: Fits, name: str, title:
         values = "  ".join(f"{m} {found[-1].metrics.mean(m):.4f}" for m in metrics_of(protocol))
         say(f"{title}  seed {seed}  test {values}  {found[-1].seconds:.1f} s")
     return Entry(name, best.knobs, tried, found)
+
+
+def _deciding(split: Split) -> int:
+    """The users by whose eval targets hyperparameters are chosen."""
+    by_ratings = split.protocol in protocols.BY_RATINGS
+    judged = rating_errors.judged(split, split.eval) if by_ratings else ranking.judged(split.eval)
+    return len(judged[1])
 
 
 def _compare(

@@ -144,7 +144,11 @@ def test_a_board_is_the_models_own_figures(protocol, tmp_path) -> None:
     assert [len(entry.fits) for entry in board.entries] == [1, 1, 2]
     assert [len(entry.trials) for entry in board.entries] == [0, 2, 2]
     assert fits.remembered == 0
-    assert any("2 trials for each model" in line for line in lines)
+    (tuned,) = (line for line in lines if "2 trials for each model" in line)
+    model = registry.make("ease", 1, {})
+    model.fit(cut.tuning.without_test())
+    deciding = len(ranking.evaluate(model, cut.tuning, cut.tuning.eval).users)
+    assert f"recall@20 of {deciding:,} users" in tuned
     model = registry.make("ease", 1, board.entries[1].knobs)
     model.fit(cut.final.without_test())
     expected = ranking.evaluate(model, cut.final, cut.final.test)
