@@ -55,7 +55,7 @@ bench-quality: setup-dev ## the two-tower against the other models of the leader
 	@$(bin)/python benchmarks/quality.py $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 bench-behaviour: setup-dev ## the newest pushed model with new people and movies, explanations, diversity, similar movies
-	@$(bin)/python benchmarks/behaviour.py $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
+	@$(bin)/python -m benchmarks.behaviour $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
 
 bench-scale: setup-dev ## the whole pipeline on a million generated ratings, one epoch (ARGS="--ratings 10000000 32000000", hours)
 	@$(bin)/python benchmarks/pipeline_scale.py $(ARGS)

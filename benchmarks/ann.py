@@ -37,8 +37,9 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import ann_engines, report, vectors  # noqa: E402
-from benchmarks.ann_engines import TARGET_RECALL, Engine, K  # noqa: E402
+from benchmarks import report  # noqa: E402
+from benchmarks.harness import ann_engines, vectors  # noqa: E402
+from benchmarks.harness.ann_engines import TARGET_RECALL, Engine, K  # noqa: E402
 
 TIMES_EXACT = 20.0
 TIMES_BETTER = 1.5

@@ -152,7 +152,7 @@ def measure(who: str, data: Path, ratings: int) -> dict[str, Any]:
 
 def generated(folder: Path, ratings: int) -> Path:
     """A generated set of so many ratings in `folder`, as an earlier call left it there or made now."""
-    from components.example_gen.sample import generate
+    from datasets.generated.movielens_sample import generate
 
     data = folder / f"s{ratings}"
     if not data.exists():

@@ -82,10 +82,10 @@ BARS = {"user-time": ranking_bars, "random": random_bars, "time-ratings": time_b
 
 def large(out: Path, arguments: list[str]) -> tuple[list[report.Bar], dict[str, Any]]:
     """A generated log of MovieLens-1M's size: does the two-tower fit in an hour and 8 GB?"""
-    from components.example_gen import sample
+    from datasets.generated import movielens_sample
 
     folder = out / "large"
-    sample.generate(folder, **LARGE, seed=7)
+    movielens_sample.generate(folder, **LARGE, seed=7)
     rows = [line.split(",") for line in (folder / "ratings.csv").read_text().splitlines()[1:]]
     rows.sort(key=lambda row: int(row[3]))
     file = folder / "events.txt"

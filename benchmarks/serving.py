@@ -42,8 +42,9 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # before this folder, in which this file hides the package `serving`
 
-from benchmarks import load, report  # noqa: E402
-from components import contract  # noqa: E402
+import contract  # noqa: E402
+from benchmarks import report  # noqa: E402
+from benchmarks.harness import load  # noqa: E402
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 TIMES_NAIVE = 4.0

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from pipeline.errors import FAILED, INTERRUPTED, MarqueeError
-from pipeline.typed import typed
+from pipeline.terminal.typed import typed
 
 COMMANDS = (
-    "run", "status", "gates", "serve", "recommend", "similar", "rate",
+    "run", "status", "gates", "serve", "ask.recommend", "ask.similar", "ask.rate",
     "leaderboard", "data", "config", "kubeflow",
 )  # fmt: skip
 

@@ -6,7 +6,7 @@ component's room, every project module these files import (followed through
 the syntax tree, so nothing is executed) and the lock of the dependencies.
 
 Imported modules count file by file, as Python runs them: a room that imports
-`components.model.params` does not rerun when `components/model/towers.py`
+`components.model.params` does not rerun when `components/model/towers/encoders.py`
 changes. The room itself counts whole, because executors and functions are
 found by name at run time.
 """
@@ -20,6 +20,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 PACKAGE = "components"
+# Whose imports are followed.
+PROJECT = ("contract", "components", "datasets", "leaderboard", "pipeline", "serving")
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = Path("requirements") / "pipeline.txt"
 
@@ -101,7 +103,7 @@ def _imported_files(path: Path, root: Path) -> Iterator[Path]:
 
 def _module_file(module: str, root: Path) -> Iterator[Path]:
     parts = module.split(".")
-    if parts[0] != PACKAGE:
+    if parts[0] not in PROJECT:
         return
     base = root.joinpath(*parts)
     for path in (base.with_suffix(".py"), base / "__init__.py"):

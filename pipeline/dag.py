@@ -21,27 +21,27 @@ from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.orchestration.pipeline import Pipeline
 from tfx.types import BaseChannel
 
-from components import contract
+import contract
 from components.all_events.component import AllEvents
 from components.baseline.component import Baseline
+from components.common.features import Features
 from components.data_check.component import DataCheck
 from components.evaluator.component import Evaluator
 from components.example_gen.component import ExampleGen
 from components.example_gen.fingerprint import fingerprint
-from components.features import Features
 from components.import_schema.component import ImportSchema
 from components.index.component import Index
 from components.pusher import versions
 from components.pusher.component import Pusher
 from components.serving_check.component import ServingCheck
 from components.trainer.component import FitToRepeat, Trainer
-from components.trainer.job import JobParams
 from components.trainer.params import TrainerParams
+from components.training_job.job import JobParams
 from components.transform import preprocessing
 from pipeline.code_hash import code_hash
-from pipeline.config import Config
+from pipeline.config.sections import Config
 from pipeline.errors import ConfigError
-from pipeline.metadata_store import connection_config
+from pipeline.runs.metadata_store import connection_config
 
 _SERVING = "serving/model_server"  # started by the serving check as a process
 LATEST = "latest"  # value of trainer.warm_start: the version that was pushed last
@@ -75,7 +75,7 @@ class Launch:
           ValueError: `data` is not set.
         """
         if config.data is None:
-            raise ValueError("config.data is not set; pipeline.data.resolve finds the data")
+            raise ValueError("config.data is not set; pipeline.runs.data.resolve finds the data")
         return cls(config.data, fingerprint(config.data, config.example_gen), config.serving_dir)
 
 
@@ -83,7 +83,7 @@ def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:
     """The whole graph.
 
     Args:
-      config: without a `launch`, `data` must be set to a local folder (see pipeline.data.resolve).
+      config: without a `launch`, `data` must be set to a local folder (see pipeline.runs.data.resolve).
       launch: default `Launch.local(config)`.
 
     Raises:

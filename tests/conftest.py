@@ -6,7 +6,7 @@ import fcntl
 import os
 
 import pytest
-from workspace import Workspace, new_workspace
+from support.workspace import Workspace, new_workspace
 
 
 @pytest.fixture(scope="session")

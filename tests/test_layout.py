@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-PACKAGES = ("pipeline", "components", "serving")
+PACKAGES = ("contract", "components", "datasets", "leaderboard", "pipeline", "serving")
 
 
 def run(code: str, cwd: Path) -> str:

@@ -11,12 +11,13 @@ from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from components import contract, feature_file
+import contract
 from components.all_events import merge
-from components.example_gen import features
-from components.example_gen.artifact import describe, write_split
+from components.common import feature_file
 from components.example_gen.params import ExampleGenParams
-from components.example_gen.read import read_movies, read_timelines, split_uri
+from components.example_gen.records import schemas
+from components.example_gen.records.artifact import describe, write_split
+from components.example_gen.records.read import read_movies, read_timelines, split_uri
 
 TIMELINES = "timelines"
 MOVIES = "movies"
@@ -40,7 +41,7 @@ class Executor(base_executor.BaseExecutor):
         events = pc.list_value_length(timelines[contract.HISTORY_MOVIE_IDS]).to_numpy()
         for key, split, table, sizes in (
             (ALL_TIMELINES, contract.TRAIN, timelines, events),
-            (ALL_MOVIES, features.MOVIES_SPLIT, movies, np.ones(len(movies), np.int64)),
+            (ALL_MOVIES, schemas.MOVIES_SPLIT, movies, np.ones(len(movies), np.int64)),
         ):
             artifact = artifact_utils.get_single_instance(output_dict[key])
             describe(artifact, [split])

@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components import contract
-from components.example_gen import features, ragged
+import contract
+from components.common import ragged
+from components.example_gen.records import schemas
 
 # A record's targets end where its split ends: test knows most, and not everybody has one.
 _LATEST_FIRST = (contract.TEST, contract.EVAL, contract.TRAIN)
@@ -22,10 +23,10 @@ def timelines(splits: Mapping[str, pa.Table]) -> pa.Table:
     split in which the user has a record, history and targets joined.
 
     Args:
-      splits: `features.TIMELINES` by name of the split.
+      splits: `schemas.TIMELINES` by name of the split.
     """
     parts = []
-    taken = pa.array([], features.TIMELINES.field(contract.USER_ID).type)
+    taken = pa.array([], schemas.TIMELINES.field(contract.USER_ID).type)
     for split in _LATEST_FIRST:
         table = splits[split]
         part = table.filter(pc.invert(pc.is_in(table[contract.USER_ID], value_set=taken)))
@@ -60,7 +61,7 @@ def movies(table: pa.Table, everything: pa.Table) -> pa.Table:
     """The movies with the count and mean of all their ratings; the rest stays.
 
     Args:
-      table: as `features.movies_schema` has it.
+      table: as `schemas.movies_schema` has it.
       everything: what `timelines` returned.
 
     Raises:

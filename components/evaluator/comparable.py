@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tensorflow.core.protobuf import saved_model_pb2
 
-from components import contract, storage
-from components.evaluator.user_scores import OUTPUTS
+import contract
+from components.common import storage
+from components.evaluator.metrics.user_scores import OUTPUTS
 
 _SAVED_MODEL = "saved_model.pb"
 

@@ -6,7 +6,7 @@ from tfx import types
 from tfx.components.evaluator import component
 from tfx.dsl.components.base import executor_spec
 
-from components import contract
+import contract
 from components.evaluator.eval_config import eval_config
 from components.evaluator.executor import Executor
 from components.evaluator.params import EvaluatorParams

@@ -10,9 +10,9 @@ from typing import Final
 
 import tensorflow_model_analysis as tfma
 
-from components import contract
+import contract
 
-_METRIC_MODULE: Final = "components.evaluator.tfma_metrics"
+_METRIC_MODULE: Final = "components.evaluator.metrics.tfma_metrics"
 _METRIC_CLASS: Final = "RetrievalMetrics"
 
 

@@ -10,7 +10,8 @@ from tfx.components.evaluator import constants, executor
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import path_utils
 
-from components import contract, feature_file, storage
+import contract
+from components.common import feature_file, storage
 from components.evaluator import report
 from components.evaluator.comparable import has_model, what_is_missing
 from components.evaluator.gates import judge
@@ -45,7 +46,7 @@ class Executor(executor.Executor):
             test split is empty.
         """
         # Here and not above: it registers ScaNN's op, which only running needs.
-        from components.evaluator.tfma_results import read_results
+        from components.evaluator.metrics.tfma_results import read_results
 
         params = EvaluatorParams.from_json(exec_properties[contract.PARAMS])
         model = artifact_utils.get_single_instance(input_dict[_MODEL])
@@ -54,7 +55,7 @@ class Executor(executor.Executor):
         if missing:
             raise ValueError(
                 f"The model at {path} has no `{contract.EVALUATE}` signature with the outputs {missing}; "
-                "the index must write every output that components/contract.py names."
+                "the index must write every output that contract/__init__.py names."
             )
         inputs = dict(input_dict)
         baseline = comparable_baseline(input_dict)

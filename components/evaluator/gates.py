@@ -6,8 +6,8 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 
-from components.evaluator import names
-from components.evaluator.paired import PairedInterval
+from components.evaluator.metrics import names
+from components.evaluator.metrics.paired import PairedInterval
 from components.evaluator.params import EvaluatorParams
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from components.evaluator import names
-from components.params import Section
+from components.common.params import Section
+from components.evaluator.metrics import names
 
 
 class EvaluatorParams(Section):

@@ -13,9 +13,10 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
-from components import contract, storage
+import contract
+from components.common import storage
 from components.evaluator.gates import Gate
-from components.evaluator.paired import PairedInterval
+from components.evaluator.metrics.paired import PairedInterval
 
 # Verdict of a gate for which the data leave nothing to judge.
 NOT_APPLICABLE: Final = "not applicable"

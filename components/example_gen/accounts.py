@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from components.example_gen.gather import RATINGS, Gathered
-from components.example_gen.log_store import Index
-from components.example_gen.quarantine import Quarantine
-from components.example_gen.totals import Totals
+from components.example_gen.reading.quarantine import Quarantine
+from components.example_gen.sorting.gather import RATINGS, Gathered
+from components.example_gen.sorting.log_store import Index
+from components.example_gen.sorting.totals import Totals
 
 NO_HISTORY = "in no record: without a history to ask with"
 

@@ -10,7 +10,7 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from tfx.types.experimental import simple_artifacts
 
-from components import contract
+import contract
 from components.example_gen import executor
 
 

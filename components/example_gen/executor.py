@@ -15,22 +15,24 @@ from tfx import types
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
-from components import contract, feature_file, storage
-from components.example_gen import accounts, features, movies
-from components.example_gen.artifact import describe, write_split
-from components.example_gen.distributed.engine import Workers
-from components.example_gen.distributed.runner import choose
+import contract
+from components.common import feature_file, storage
+from components.common.features import Features
+from components.example_gen import accounts
+from components.example_gen.beam.engine import Workers
+from components.example_gen.beam.runner import choose
 from components.example_gen.errors import DataError
 from components.example_gen.fingerprint import fingerprint
-from components.example_gen.gather import Gathered, scratch_folder
-from components.example_gen.in_process import InProcess
-from components.example_gen.layouts import detect
-from components.example_gen.log_store import Index
 from components.example_gen.params import ExampleGenParams
-from components.example_gen.quarantine import Quarantine
-from components.example_gen.read import split_uri
-from components.example_gen.totals import Totals, require_splits
-from components.features import Features
+from components.example_gen.reading.layouts import detect
+from components.example_gen.reading.quarantine import Quarantine
+from components.example_gen.records import item_records, schemas
+from components.example_gen.records.artifact import describe, write_split
+from components.example_gen.records.read import split_uri
+from components.example_gen.sorting.gather import Gathered, scratch_folder
+from components.example_gen.sorting.in_process import InProcess
+from components.example_gen.sorting.log_store import Index
+from components.example_gen.sorting.totals import Totals, require_splits
 
 DATA_PATH = "data_path"
 TIMELINES = "timelines"
@@ -120,8 +122,8 @@ def _write_movies(
     artifacts: list[types.Artifact], data: Gathered[Index], known: Totals, params: ExampleGenParams
 ) -> None:
     artifact = artifact_utils.get_single_instance(artifacts)
-    describe(artifact, (features.MOVIES_SPLIT,))
-    table = movies.records(data.items, data.tags, data.log.user_ids, known, params.item_features)
-    folder, sizes = split_uri(artifact.uri, features.MOVIES_SPLIT), np.ones(len(table), np.int64)
+    describe(artifact, (schemas.MOVIES_SPLIT,))
+    table = item_records.records(data.items, data.tags, data.log.user_ids, known, params.item_features)
+    folder, sizes = split_uri(artifact.uri, schemas.MOVIES_SPLIT), np.ones(len(table), np.int64)
     write_split(folder, sizes, lambda part: table[part], params.events_per_shard)
     logging.info("movies: %d", len(table))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from components.example_gen import layouts
 from components.example_gen.params import ExampleGenParams
-from components.example_gen.places import Place
+from components.example_gen.reading import layouts
+from components.example_gen.reading.places import Place
 
 
 def fingerprint(path: Place | str, params: ExampleGenParams) -> str:

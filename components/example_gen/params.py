@@ -8,9 +8,9 @@ from typing import Annotated, Final, Literal
 import pydantic
 from pydantic import Field
 
-from components import contract
-from components.features import MOVIELENS, MOVIELENS_NAMES, RESERVED, FeatureSpec, own
-from components.params import Section
+import contract
+from components.common.features import MOVIELENS, MOVIELENS_NAMES, RESERVED, FeatureSpec, own
+from components.common.params import Section
 
 LayoutName = Literal["auto", "movielens-csv", "movielens-dat", "movielens-100k", "pairs", "csv", "parquet"]
 COLUMN_ROLES: Final = ("user", "item", "rating", "event", "time")
@@ -135,7 +135,7 @@ class ExampleGenParams(Section):
     )
     split: contract.SplitRule = Field(
         "user_time",
-        description="how events become train, eval and test, as components/contract.py says. user_time: "
+        description="how events become train, eval and test, as contract/__init__.py says. user_time: "
         "each user's last tenth; leave_last_out: each user's last event; global_time: by `eval_from` and "
         "`test_from`; random: a tenth of each user's events, by `split_seed`",
     )

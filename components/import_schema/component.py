@@ -5,8 +5,8 @@ from __future__ import annotations
 from tfx.components.schema_gen.import_schema_gen import component
 from tfx.dsl.components.base import executor_spec
 
-from components import contract
-from components.features import Features
+import contract
+from components.common.features import Features
 from components.import_schema.executor import Executor
 
 

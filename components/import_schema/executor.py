@@ -12,8 +12,9 @@ from tfx.components.schema_gen.import_schema_gen import executor
 from tfx.types import artifact_utils, standard_component_specs
 
 import components
-from components import contract, storage
-from components.features import Features, own
+import contract
+from components.common import storage
+from components.common.features import Features, own
 from components.import_schema.own_features import add_features
 
 _SCHEMAS = Path(components.__file__).parent / "transform" / "schemas"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.features import FeatureSpec
+from components.common.features import FeatureSpec
 
 _TYPES = {
     "categorical": schema_pb2.BYTES,

@@ -12,19 +12,20 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from components import contract, progress
-from components.features import Features
-from components.index import catalogue as catalogues
-from components.index.approximate import ApproximateSearch, build_scann
-from components.index.exact import ExactSearch
-from components.index.extra_assets import write_extra_assets
-from components.index.filters import MovieFilters
-from components.index.histories import Histories, dense, known_histories, neutral
-from components.index.known_users import KnownUsers
+import contract
+from components.common import progress
+from components.common.features import Features
+from components.index.carried import catalogue as catalogues
+from components.index.carried.extra_assets import write_extra_assets
+from components.index.carried.warmup_requests import warmup_requests
+from components.index.conditions.filters import MovieFilters
 from components.index.params import IndexParams
 from components.index.retrieval import Retrieval, Search
-from components.index.scann_config import MIN_MOVIES
-from components.index.warmup_requests import warmup_requests
+from components.index.search.approximate import ApproximateSearch, build_scann
+from components.index.search.exact import ExactSearch
+from components.index.search.scann_config import MIN_MOVIES
+from components.index.users.histories import Histories, dense, known_histories, neutral
+from components.index.users.known_users import KnownUsers
 
 _log = logging.getLogger(__name__)
 

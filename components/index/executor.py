@@ -10,11 +10,12 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components import contract, feature_file, storage
-from components.example_gen.read import read_movies
+import contract
+from components.common import feature_file, storage
+from components.example_gen.records.read import read_movies
 from components.index.build import build_models
 from components.index.params import IndexParams
-from components.index.user_records import read
+from components.index.users.user_records import read
 
 TOWERS = "towers"
 MOVIES = "movies"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
-from components import contract
+import contract
 
 
 def leave_one_out(

@@ -7,7 +7,7 @@ from typing import Self
 import pydantic
 from pydantic import Field
 
-from components.params import Section
+from components.common.params import Section
 
 
 class IndexParams(Section):

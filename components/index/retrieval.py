@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components import contract
-from components.features import Features
-from components.features import inputs as own_inputs
-from components.index import attributes, timelines
-from components.index.candidates import NOTHING, Candidates, Seen
-from components.index.catalogue import Catalogue
-from components.index.diversity import diversify
+import contract
+from components.common.features import Features
+from components.common.features import inputs as own_inputs
+from components.common.tensors import input_specs, neutral, take
+from components.index.carried.catalogue import Catalogue
+from components.index.conditions import attributes
+from components.index.conditions.filters import MovieFilters, Wanted
+from components.index.conditions.limits import checked
 from components.index.explain import leave_one_out
-from components.index.filters import MovieFilters, Wanted
-from components.index.known_users import KnownUsers
-from components.index.limits import checked
 from components.index.params import IndexParams
-from components.tensors import input_specs, neutral, take
+from components.index.search.candidates import NOTHING, Candidates, Seen
+from components.index.search.diversity import diversify
+from components.index.users import timelines
+from components.index.users.known_users import KnownUsers
 
 Tensors = Mapping[str, tf.Tensor]
 # (queries, wanted, seen, needed, width, most) -> Candidates, as ExactSearch and ApproximateSearch.

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 import tf_keras as keras
 
-from components import contract
-from components.features import FeatureSpec
+import contract
+from components.common.features import FeatureSpec
 
 
 class Embedding(keras.layers.Embedding):

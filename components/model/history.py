@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from components import contract
+import contract
 
 
 class History(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, model_validator
 
-from components.params import Section
+from components.common.params import Section
 
 Width = Annotated[int, Field(ge=1)]
 HalfLife = Annotated[float, Field(gt=0)]

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from components.features import FeatureSpec
+from components.common.features import FeatureSpec
 from components.model.content import Content
 from components.model.params import ModelParams
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from components.common.tensors import take
 from components.model import user_features
 from components.model.features import MovieFeatures
 from components.model.signatures import Catalogued, Events, Signatures, buffer, vocabulary_table
-from components.model.two_tower import TwoTower
-from components.tensors import take
+from components.model.towers.two_tower import TwoTower
 
 
 class Towers(Signatures):

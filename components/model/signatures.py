@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from components import contract
+import contract
+from components.common.tensors import function_of, input_specs
 from components.model.features import MovieFeatures
 from components.model.history import History, window
-from components.model.rating_head import clip_stars
-from components.model.two_tower import Catalogue
-from components.tensors import function_of, input_specs
+from components.model.towers.rating_head import clip_stars
+from components.model.towers.two_tower import Catalogue
 
 # Raw inputs of movies by name -> features, as Transform makes them.
 TransformMovies = Callable[[Mapping[str, tf.Tensor]], MovieFeatures]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from components import contract
+import contract
 from components.model.history import History
 
 _DAY = 86_400.0

@@ -15,7 +15,7 @@ import random
 import uuid
 from typing import Final
 
-from components import storage
+from components.common import storage
 from components.pusher import versions
 
 CLAIMS: Final = ".claims"

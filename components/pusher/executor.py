@@ -13,7 +13,8 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components import contract, storage
+import contract
+from components.common import storage
 from components.pusher import retention
 from components.pusher.params import PusherParams
 from components.pusher.publish import publish

@@ -15,7 +15,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from components import contract, storage
+import contract
+from components.common import storage
 from components.pusher import claim as claims
 from components.pusher import versions
 from components.pusher.versions import ORDER, SAVED_MODEL

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from components import contract, storage
+import contract
+from components.common import storage
 from components.pusher import claim as claims
 from components.pusher import versions
 from components.pusher.publish import INCOMING

@@ -17,7 +17,8 @@ import json
 import logging
 from typing import Any, Final
 
-from components import contract, storage
+import contract
+from components.common import storage
 
 SAVED_MODEL: Final = "saved_model.pb"
 # Folders of a version in the order in which they become visible: the record comes with the last.

@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from components import contract, storage
+import contract
+from components.common import storage
 
 # `evaluate` marks places past the end by NaN; no other signature may hold one.
 _NAN_ALLOWED = {

@@ -14,7 +14,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from components import contract
+import contract
 from components.serving_check import answers
 from components.serving_check.server import SERVER_MODULE, Server, start
 from components.serving_check.verdict import Verdict

@@ -11,7 +11,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components import contract
+import contract
 from components.serving_check import report
 from components.serving_check.check import check
 from components.serving_check.params import ServingCheckParams

@@ -6,7 +6,8 @@ import dataclasses
 import json
 from collections.abc import Sequence
 
-from components import contract, storage
+import contract
+from components.common import storage
 from components.serving_check.verdict import Verdict
 
 # As TFX's InfraValidator names them.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tensorflow_serving.config import model_server_config_pb2
 
-from components import storage
+from components.common import storage
 
 # A name and not an import: components start serving only as a process, as production does.
 SERVER_MODULE = "serving.model_server"

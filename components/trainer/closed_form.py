@@ -9,13 +9,13 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from components import progress
-from components.model import rating_factors, user_items
-from components.model.closed_form import ClosedForm
+from components.common import progress
+from components.model.closed_form import rating_factors, user_items
+from components.model.closed_form.models import ClosedForm
 from components.model.params import ModelParams
-from components.trainer import catalogue
-from components.trainer.events import Events, some_records
-from components.trainer.fit import FitResult, recall_text
+from components.trainer.inputs import catalogue
+from components.trainer.inputs.events import Events, some_records
+from components.trainer.loop.fit import FitResult, recall_text
 
 _log = logging.getLogger(__name__)
 

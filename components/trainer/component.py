@@ -12,10 +12,11 @@ from tfx.proto import trainer_pb2
 from tfx.types import standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
-from components import contract
+import contract
 from components.model.params import ModelParams
-from components.trainer import executor, job, run
+from components.trainer import executor, run
 from components.trainer.params import TrainerParams
+from components.training_job import job
 
 
 class TrainerSpec(standard_component_specs.TrainerSpec):
@@ -60,7 +61,7 @@ class Trainer(tfx_trainer.Trainer):
       repeat: the fit to do again on `timelines`, of which train alone is read: nothing is
         held out, and as many epochs are run as it kept. None: a fit that stops by eval.
       max_steps: in place of `params.max_steps`, a number or a RuntimeParameter; None: that.
-      training_job: fit in several workers, by `components.trainer.job.run_fn`; None: in this process.
+      training_job: fit in several workers, by `components.training_job.job.run_fn`; None: in this process.
 
     Outputs: `model`, the towers' SavedModel; `model_run`, TensorBoard logs and contract.FIT.
     """

@@ -11,7 +11,8 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.components.util import model_utils
 from tfx.types import artifact_utils, standard_component_specs
 
-from components import contract, storage
+import contract
+from components.common import storage
 from components.trainer import run
 
 _log = logging.getLogger(__name__)

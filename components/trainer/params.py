@@ -6,8 +6,8 @@ from typing import Final
 
 from pydantic import Field
 
+from components.common.params import Section
 from components.model.params import ModelParams, refuse_unread
-from components.params import Section
 
 # The keys that closed forms read.
 _CLOSED_FORM_READ: Final = frozenset({"seed", "monitor_k", "monitor_users", "scratch"})

@@ -15,28 +15,23 @@ import tensorflow as tf
 import tf_keras as keras
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from components import contract, feature_file, storage
-from components.example_gen import read
-from components.features import Features
-from components.model import item_item, user_features, user_items
-from components.model.closed_form import ClosedForm, SolvedVectors
-from components.model.content_two_tower import ContentSignatures, ContentTwoTower
+import contract
+from components.common import feature_file, storage
+from components.common.features import Features
+from components.example_gen.records import read
+from components.model import user_features
+from components.model.closed_form import item_item, user_items
+from components.model.closed_form.models import ClosedForm, SolvedVectors
 from components.model.params import ModelParams
 from components.model.profile import Profiles
 from components.model.servable import Towers
 from components.model.signatures import Signatures
-from components.model.two_tower import TwoTower
-from components.trainer import (
-    catalogue,
-    checkpoints,
-    closed_form,
-    event_files,
-    events,
-    fit,
-    profiles,
-    warm_start,
-)
-from components.trainer.eval_recall import EvalRecall
+from components.model.towers.content_two_tower import ContentSignatures, ContentTwoTower
+from components.model.towers.two_tower import TwoTower
+from components.trainer import closed_form, warm_start
+from components.trainer.inputs import catalogue, event_files, events, profiles
+from components.trainer.loop import checkpoints, fit
+from components.trainer.loop.eval_recall import EvalRecall
 from components.trainer.params import TrainerParams
 
 _log = logging.getLogger(__name__)

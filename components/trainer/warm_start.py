@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from components import contract
-from components.model.content_two_tower import ContentTwoTower
+import contract
 from components.model.profile import Profiles
-from components.model.two_tower import TwoTower
-from components.trainer.catalogue import MovieTransform
+from components.model.towers.content_two_tower import ContentTwoTower
+from components.model.towers.two_tower import TwoTower
+from components.trainer.inputs.catalogue import MovieTransform
 
 _log = logging.getLogger(__name__)
 

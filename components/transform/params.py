@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from components.params import Section
+from components.common.params import Section
 
 
 class TransformParams(Section):

@@ -18,8 +18,8 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components import contract
-from components.features import MOVIELENS, Features, FeatureSpec, own
+import contract
+from components.common.features import MOVIELENS, Features, FeatureSpec, own
 from components.transform.params import TransformParams
 
 

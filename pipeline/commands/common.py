@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ml_metadata.metadata_store import MetadataStore
 
-    from pipeline.config import Config
+    from pipeline.config.sections import Config
 
 Subparsers = argparse._SubParsersAction
 
@@ -46,9 +46,9 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def load_config(args: argparse.Namespace) -> Config:
-    from pipeline import config_file
+    from pipeline.config import reader
 
-    return config_file.load(args.config, args.overrides)
+    return reader.load(args.config, args.overrides)
 
 
 def open_store(config: Config) -> MetadataStore | None:
@@ -59,7 +59,7 @@ def open_store(config: Config) -> MetadataStore | None:
     """
     from pathlib import Path
 
-    from pipeline.metadata_store import connect, connection_config
+    from pipeline.runs.metadata_store import connect, connection_config
 
     connection = connection_config(config.metadata_url)
     if connection.HasField("sqlite") and not Path(connection.sqlite.filename_uri).exists():

@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     import yaml
 
     if args.defaults:
-        from pipeline.config_docs import documented_defaults
+        from pipeline.config.docs import documented_defaults
 
         print(documented_defaults(), end="")
         return 0

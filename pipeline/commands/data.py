@@ -20,7 +20,7 @@ _SHOP = "marquee data sample data/shop --kind shop"
 _SAMPLE = "marquee data sample data/sample --users 600 --movies 3000 --ratings 60000 --seed 7"
 # Folder, items and events of each generated sample, unless others are asked for.
 _SIZES = {"movielens": ("data/sample", 3000, 60_000), "shop": ("data/shop", 1500, 40_000)}
-# As components.example_gen.editions has them; a test compares, so that --help imports nothing heavy.
+# As datasets.movielens.editions has them; a test compares, so that --help imports nothing heavy.
 EDITIONS = ("latest-small", "100k", "1m", "10m", "20m", "25m", "32m")
 _SECONDS_BETWEEN_LINES = 5.0
 
@@ -96,12 +96,12 @@ def add_parser(subparsers: Subparsers) -> None:
 def run_check(args: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from components.example_gen.check import check
     from components.example_gen.errors import DataError
-    from components.example_gen.places import absolute
-    from pipeline.data import layout_of
-    from pipeline.data_report import text
+    from components.example_gen.reading.places import absolute
+    from datasets.report import check
     from pipeline.errors import BAD_INPUT, OK, InputError
+    from pipeline.runs.data import layout_of
+    from pipeline.terminal.data_report import text
 
     config = load_config(args)
     path = absolute(args.path)
@@ -121,10 +121,10 @@ def run_check(args: argparse.Namespace) -> int:
 def run_fetch(args: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from components.example_gen.archive import FetchError
-    from components.example_gen.editions import BASE, EDITIONS, fetch_edition
+    from datasets.movielens.archive import FetchError
+    from datasets.movielens.editions import BASE, EDITIONS, fetch_edition
     from pipeline.errors import MarqueeError
-    from pipeline.typed import typed
+    from pipeline.terminal.typed import typed
 
     edition = EDITIONS[args.edition]
     path = Path(args.path or f"data/ml-{edition.name}")
@@ -164,12 +164,12 @@ class _Progress:
 def run_sample(args: argparse.Namespace) -> int:
     import dataclasses
 
-    from components.example_gen import sample, shop_sample
+    from datasets.generated import movielens_sample, shop_sample
     from pipeline.errors import InputError
-    from pipeline.typed import typed
+    from pipeline.terminal.typed import typed
 
     path, items, events = _SIZES[args.kind]
-    generate: Any = shop_sample.generate if args.kind == "shop" else sample.generate
+    generate: Any = shop_sample.generate if args.kind == "shop" else movielens_sample.generate
     try:
         made = generate(
             args.path or path,

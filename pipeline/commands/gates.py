@@ -33,15 +33,15 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from pipeline import runs
     from pipeline.errors import InputError
-    from pipeline.metrics_table import metrics_tables
-    from pipeline.typed import typed
-    from pipeline.verdict import as_json, gates_table, verdict
+    from pipeline.runs import run_records
+    from pipeline.runs.verdict import as_json, gates_table, verdict
+    from pipeline.terminal.metrics_table import metrics_tables
+    from pipeline.terminal.typed import typed
 
     config = load_config(args)
     store = open_store(config)
-    known = runs.runs(store, config.name) if store else []
+    known = run_records.runs(store, config.name) if store else []
     if args.run_id is not None:
         known = [run for run in known if run.run_id == args.run_id]
         if not known:

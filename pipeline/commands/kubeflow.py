@@ -42,7 +42,7 @@ def _add_compile(actions: Subparsers) -> None:
         actions,
         "compile",
         "Write the pipeline as a spec that open-source Kubeflow Pipelines accepts, and check it.",
-        "marquee kubeflow compile --set kubeflow.image=registry.example/marquee:1.0 --output marquee.yaml",
+        "marquee kubeflow compile --set compiler.image=registry.example/marquee:1.0 --output marquee.yaml",
     )
     add_config_arguments(parser)
     parser.add_argument(
@@ -96,7 +96,7 @@ def _add_submit(actions: Subparsers) -> None:
         actions,
         "submit",
         "Upload a compiled spec to Kubeflow Pipelines, and run or schedule it.",
-        "marquee kubeflow submit marquee.yaml --set kubeflow.host=http://localhost:8080 --run",
+        "marquee kubeflow submit marquee.yaml --set compiler.host=http://localhost:8080 --run",
     )
     parser.add_argument(
         "file", metavar="FILE", type=Path, help="what `marquee kubeflow compile` wrote; .yaml"
@@ -135,16 +135,16 @@ def _add_param(parser: argparse.ArgumentParser) -> None:
 
 
 def run_compile(args: argparse.Namespace) -> int:
-    from pipeline.terminal import logs_to_file
-    from pipeline.typed import typed
+    from pipeline.terminal.output import logs_to_file
+    from pipeline.terminal.typed import typed
 
     config = load_config(args)
     output: Path = args.output or Path(f"{config.name}.yaml")
     # TFX and what it imports talk while they load.
     with logs_to_file(Path(config.logs_dir) / "kubeflow-compile.log", terminal_descriptor=2):
-        from pipeline.runners import kubeflow
+        from pipeline.kubeflow import compiler
 
-        documents = kubeflow.compile_pipeline(config)
+        documents = compiler.compile_pipeline(config)
     documents.write(output)
     parameters = documents.pipeline["root"]["inputDefinitions"]["parameters"]
     if args.json:
@@ -172,18 +172,19 @@ def run_lint(args: argparse.Namespace) -> int:
 
 
 def run_rehearse(args: argparse.Namespace) -> int:
-    from pipeline import config_file, data, interrupt, runs
+    from pipeline.config import reader
     from pipeline.errors import INTERRUPTED
     from pipeline.kubeflow import checked
     from pipeline.kubeflow.parameters import given
     from pipeline.kubeflow.rehearsal import DATA
+    from pipeline.runs import data, interrupt, run_records
 
     documents = checked.read(args.file)
     params = given(documents, args.params)
     if args.data is not None or DATA not in params:
-        source = data.resolve(config_file.load().model_copy(update={"data": args.data}))
+        source = data.resolve(reader.load().model_copy(update={"data": args.data}))
         params[DATA] = str(source.path)
-    run_id = runs.new_run_id()
+    run_id = run_records.new_run_id()
     try:
         with interrupt.ctrl_c_ends_the_process():
             return _rehearse(args, documents, params, run_id)
@@ -193,11 +194,11 @@ def run_rehearse(args: argparse.Namespace) -> int:
 
 
 def _rehearse(args: argparse.Namespace, documents: Documents, params: dict[str, Any], run_id: str) -> int:
-    from pipeline.display import Display
     from pipeline.errors import OK, REFUSED, ComponentFailedError
     from pipeline.kubeflow import rehearsal
-    from pipeline.typed import typed
-    from pipeline.verdict import as_json, gates_table, verdict
+    from pipeline.runs.verdict import as_json, gates_table, verdict
+    from pipeline.terminal.display import Display
+    from pipeline.terminal.typed import typed
 
     # With --json the document has stdout to itself.
     terminal = sys.stderr if args.json else sys.stdout

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any, TextIO
 
-from components.leaderboard.registry import NAMES
+from leaderboard.registry import NAMES
 from pipeline.commands.common import (
     Subparsers,
     add_command,
@@ -17,10 +17,10 @@ from pipeline.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from components.leaderboard.protocols import Protocol
-    from components.leaderboard.run import Board
+    from leaderboard.protocols import Protocol
+    from leaderboard.run import Board
 
-# As components.leaderboard.protocols has them; a test compares, so that --help imports nothing heavy.
+# As leaderboard.protocols has them; a test compares, so that --help imports nothing heavy.
 PROTOCOLS = ("user-time", "global-time", "random", "time-ratings", "leave-last-out")
 _SECONDS_BETWEEN_LINES = 10.0
 _LEAVE_LAST_OUT = PROTOCOLS[4]
@@ -71,9 +71,9 @@ def run(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from components.example_gen.errors import DataError
-    from components.leaderboard import registry, report
+    from leaderboard import registry, report
     from pipeline.errors import InputError, MarqueeError
-    from pipeline.terminal import logs_to_file
+    from pipeline.terminal.output import logs_to_file
 
     overrides = [*args.overrides, *([f"data={args.data}"] if args.data else [])]
     config = load_config(argparse.Namespace(config=args.config, overrides=overrides))
@@ -110,8 +110,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _models(args: argparse.Namespace) -> tuple[str, ...]:
-    from components.leaderboard.protocols import BY_RATINGS
-    from components.leaderboard.registry import RATING
+    from leaderboard.protocols import BY_RATINGS
+    from leaderboard.registry import RATING
     from pipeline.errors import InputError
 
     by_ratings = args.protocol in BY_RATINGS
@@ -132,13 +132,13 @@ def _models(args: argparse.Namespace) -> tuple[str, ...]:
 def _board(
     args: argparse.Namespace, config: Any, names: tuple[str, ...], folder: Any, terminal: TextIO
 ) -> Board:
-    from components import progress
+    from components.common import progress
     from components.example_gen.fingerprint import fingerprint
-    from components.leaderboard import protocols, ranking, rating_errors, registry
-    from components.leaderboard import run as leaderboard
-    from components.leaderboard.fits import Fits
-    from pipeline import data
+    from leaderboard import protocols, ranking, rating_errors, registry
+    from leaderboard import run as leaderboard
+    from leaderboard.fits import Fits
     from pipeline.code_hash import code_hash
+    from pipeline.runs import data
 
     path = data.resolve(config).path
     by_ratings = args.protocol in protocols.BY_RATINGS
@@ -206,8 +206,8 @@ class _Lines:
 
 
 def _text(board: Board) -> str:
-    from components.leaderboard import report
-    from pipeline.table import table
+    from leaderboard import report
+    from pipeline.terminal.table import table
 
     parts = [f"{board.protocol.name}: {board.protocol.description}", table(*report.rows(board, False))]
     if board.protocol.final.confirmatory.any():

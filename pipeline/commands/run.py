@@ -33,13 +33,13 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from pipeline import data, interrupt, lock, runs
-    from pipeline.terminal import logs_to_file
+    from pipeline.runs import data, interrupt, lock, run_records
+    from pipeline.terminal.output import logs_to_file
 
     config = load_config(args)
     if args.data is not None:
         config = config.model_copy(update={"data": args.data})
-    run_id = runs.new_run_id()
+    run_id = run_records.new_run_id()
     log = Path(config.logs_dir) / f"run-{run_id}.log"
     with interrupt.ctrl_c_ends_the_process(), lock.run_lock(lock.lock_path(config), run_id):
         source = data.resolve(config)
@@ -59,23 +59,23 @@ def _run(config: Any, run_id: str, terminal: Any, config_name: str | None) -> tu
     """Runs the DAG and shows how it went; returns the JSON summary and the exit code."""
     import logging
 
-    from components import progress
-    from pipeline.display import Display
+    from components.common import progress
     from pipeline.errors import OK, REFUSED, ComponentFailedError
-    from pipeline.metadata_store import connect
-    from pipeline.pushed import forget_untrue
-    from pipeline.typed import typed
-    from pipeline.verdict import as_json, gates_table, verdict
+    from pipeline.runs.metadata_store import connect
+    from pipeline.runs.pushed import forget_untrue
+    from pipeline.runs.verdict import as_json, gates_table, verdict
+    from pipeline.terminal.display import Display
+    from pipeline.terminal.typed import typed
 
     logging.getLogger(__name__).info("config %s", config.resolved_line())
     with Display(terminal) as display:
         progress.set_listener(display.progress)
         try:
             from pipeline.dag import create_pipeline
-            from pipeline.runners import local
+            from pipeline.runs import local_runner
 
             forget_untrue(connect(config.metadata_url), config.serving_dir)
-            outcomes = local.run(create_pipeline(config), run_id, display)
+            outcomes = local_runner.run(create_pipeline(config), run_id, display)
         except ComponentFailedError as error:
             display.line(f"\n{error}", "bold red")
             display.line(f"log   {Path(config.logs_dir) / f'run-{run_id}.log'}")

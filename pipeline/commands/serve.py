@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.commands.common import Subparsers, add_command, add_config_arguments, load_config
 
 if TYPE_CHECKING:
-    from serving.model_server.options import ServerOptions
-    from serving.model_server.server import Ready
+    from serving.model_server.process.options import ServerOptions
+    from serving.model_server.process.server import Ready
 
 # Movies of the request that is printed to be tried.
 _TRIED = 3
@@ -47,7 +47,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from serving.model_server import __main__ as process
-    from serving.model_server import server
+    from serving.model_server.process import server
 
     config = load_config(args)
     options = _options(args, config.serving_dir)
@@ -67,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _options(args: argparse.Namespace, serving_dir: str) -> ServerOptions:
     from pipeline.errors import InputError
-    from serving.model_server import options
-    from serving.model_server.errors import StatusError
+    from serving.model_server.process import options
+    from serving.protocol.errors import StatusError
 
     flags = [
         f"--host={args.host}",
@@ -87,10 +87,11 @@ def _options(args: argparse.Namespace, serving_dir: str) -> ServerOptions:
 
 def _pushed(serving_dir: str) -> dict[str, str]:
     """Base paths of the models that have been pushed, by name."""
-    from components import contract, storage
+    import contract
+    from components.common import storage
     from components.pusher import versions
     from pipeline.errors import InputError
-    from pipeline.typed import typed
+    from pipeline.terminal.typed import typed
 
     found = {
         name: storage.join(serving_dir, name)
@@ -107,14 +108,14 @@ def _pushed(serving_dir: str) -> dict[str, str]:
 def _some_movies(serving_dir: str) -> list[str]:
     """Ids of the most popular movies, for a request that can be tried."""
     from components.pusher import versions
-    from pipeline.servable import PushedFiles
+    from pipeline.ask.servable import PushedFiles
 
     newest = versions.latest(serving_dir)
     return [movie_id for movie_id, _ in PushedFiles(newest.path).popular[:_TRIED]] if newest else []
 
 
 def _curl(ready: Ready, likes: list[str]) -> str:
-    from components import contract
+    import contract
 
     instance: dict[str, Any] = {
         contract.HISTORY_MOVIE_IDS: likes,

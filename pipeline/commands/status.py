@@ -18,8 +18,8 @@ from pipeline.commands.common import (
 
 if TYPE_CHECKING:
     from components.pusher.versions import Version
-    from pipeline.runs import Run
-    from pipeline.verdict import Verdict
+    from pipeline.runs.run_records import Run
+    from pipeline.runs.verdict import Verdict
 
 # Metrics shown as columns, where a run has them.
 _COLUMNS = ("recall@10", "recall@100", "ndcg@10", "rmse")
@@ -41,12 +41,12 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from components.pusher.versions import list_versions
-    from pipeline import lock, runs
-    from pipeline.verdict import verdict
+    from pipeline.runs import lock, run_records
+    from pipeline.runs.verdict import verdict
 
     config = load_config(args)
     store = open_store(config)
-    known = runs.runs(store, config.name) if store else []
+    known = run_records.runs(store, config.name) if store else []
     active = lock.is_locked(lock.lock_path(config))
     rows = [(run, verdict(run.nodes), active and run is known[-1]) for run in known[-max(args.last, 1) :]]
     versions = list_versions(config.serving_dir)
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _state(run: Run, found: Verdict, running: bool) -> str:
-    from pipeline.runs import State
+    from pipeline.runs.run_records import State
 
     states = {node.state for node in run.nodes}
     if running:
@@ -79,7 +79,7 @@ def _state(run: Run, found: Verdict, running: bool) -> str:
 
 
 def _as_json(run: Run, found: Verdict, running: bool) -> dict[str, Any]:
-    from pipeline.verdict import as_json
+    from pipeline.runs.verdict import as_json
 
     nodes = [
         {"node": node.node, "state": node.state, "cached": node.cached, "seconds": node.seconds}
@@ -97,9 +97,9 @@ def _as_json(run: Run, found: Verdict, running: bool) -> dict[str, Any]:
 def _show(
     rows: list[tuple[Run, Verdict, bool]], versions: list[Version], artifacts: str, serving: str
 ) -> None:
-    from pipeline.table import table
-    from pipeline.typed import typed
-    from pipeline.verdict import gates_line
+    from pipeline.runs.verdict import gates_line
+    from pipeline.terminal.table import table
+    from pipeline.terminal.typed import typed
 
     if not rows:
         print(f"no run in {artifacts} yet\nnext  {typed('run')}")

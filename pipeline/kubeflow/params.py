@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import pydantic
 from pydantic import Field, StringConstraints
 
-from components.params import Section
+from components.common.params import Section
 
 DEFAULT = "default"
 ROOT_SCHEMES = ("gs://", "s3://", "minio://")

@@ -32,7 +32,7 @@ from pipeline.kubeflow.documents import Documents
 from pipeline.kubeflow.lint import artifact_title, order
 from pipeline.kubeflow.parameters import with_defaults
 from pipeline.kubeflow.task import ERROR, PROGRESS
-from pipeline.runs import NodeRun, Output, State
+from pipeline.runs.run_records import NodeRun, Output, State
 
 DATA = "data"
 PUSH_TO = "push_to"

@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def failed(error: BaseException) -> int:
     """Say why a step failed, as the log's last words; returns the exit code."""
-    from pipeline.root_cause import is_bad_data, root_cause
+    from pipeline.runs.root_cause import is_bad_data, root_cause
 
     sys.stdout.flush()
     print(f"{ERROR}{root_cause(error)}", file=sys.stderr, flush=True)
@@ -116,7 +116,7 @@ def _execute(args: argparse.Namespace, executor_input: dict[str, Any], beam_args
     from absl import flags
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 
-    from components import progress
+    from components.common import progress
 
     flags.FLAGS.mark_as_parsed()  # TFX reads its own through absl, none is given
     progress.set_listener(_Progress())

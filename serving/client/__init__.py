@@ -14,7 +14,7 @@ from serving.client.results import (
 )
 from serving.client.retry import Retry
 from serving.client.tls import Tls
-from serving.model_server.errors import Code
+from serving.protocol.errors import Code
 
 __all__ = [
     "AsyncClient",

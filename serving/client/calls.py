@@ -13,7 +13,7 @@ from typing import Any, Generic, Protocol, TypedDict, TypeVar, Unpack
 
 import numpy as np
 
-from components import contract
+import contract
 from serving.client import results
 from serving.client.errors import Asked
 from serving.client.queries import History, Query, movie_id, movie_ids

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from components import contract
+import contract
 from serving.client import address as addresses
 from serving.client import calls
 from serving.client.background import BackgroundLoop

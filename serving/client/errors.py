@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from serving.model_server.errors import Code
+from serving.protocol.errors import Code
 
 
 class TransportError(Exception):

@@ -1,7 +1,7 @@
 """TensorFlow Serving's gRPC API.
 
 Importing this module imports the protocol's messages, and with them all of
-TensorFlow (seconds), unless `serving.model_server.lean_tensorflow` was
+TensorFlow (seconds), unless `serving.model_server.process.lean_tensorflow` was
 installed before. Whoever speaks REST alone never imports it.
 """
 
@@ -24,8 +24,8 @@ from serving.client.calls import Arrays, Attempt
 from serving.client.errors import Asked, TransportError
 from serving.client.results import Prediction, VersionStatus
 from serving.client.tls import Tls
-from serving.model_server import tensors
-from serving.model_server.errors import Code
+from serving.protocol import tensors
+from serving.protocol.errors import Code
 
 _State = get_model_status_pb2.ModelVersionStatus.State
 

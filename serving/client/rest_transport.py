@@ -12,13 +12,13 @@ from typing import Any
 import aiohttp
 import numpy as np
 
-from components import contract
+import contract
 from serving.client.address import Address
 from serving.client.calls import Arrays, Attempt
 from serving.client.errors import Asked, TransportError
 from serving.client.results import Prediction, VersionStatus
 from serving.client.tls import Tls
-from serving.model_server.errors import Code
+from serving.protocol.errors import Code
 
 # The other way round of the table in errors.py, where several codes share a
 # status the first; and what proxies between here and a server answer.

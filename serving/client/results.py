@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from components import contract
+import contract
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import NoReturn
 
-from serving.model_server import options
-from serving.model_server.errors import StatusError
+from serving.model_server.process import options
+from serving.protocol.errors import StatusError
 
 _USAGE = 2
 
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Failed to start server. Error: {error}", file=sys.stderr)
         return 1
     prepare_process()
-    from serving.model_server import server
+    from serving.model_server.process import server
 
     return server.run(parsed)
 

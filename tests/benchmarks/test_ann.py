@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from workspace import REPOSITORY
+from support.workspace import REPOSITORY
 
 from components.model.params import ModelParams
 
@@ -78,5 +78,5 @@ def test_vectors_come_from_trained_towers_and_are_kept(tmp_path):
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-4)
     # A user's history says something about what the user likes.
     assert np.sort(queries @ vectors.T, axis=1)[:, -10:].mean() > np.mean(queries @ vectors.T) + 0.2
-    again = run("benchmarks/vectors.py", f"--folder={tmp_path}", *OPTIONS)
+    again = run("benchmarks/harness/vectors.py", f"--folder={tmp_path}", *OPTIONS)
     assert "as made before" in again

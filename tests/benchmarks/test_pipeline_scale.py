@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from workspace import REPOSITORY
+from support.workspace import REPOSITORY
 
 
 @pytest.mark.long

@@ -10,7 +10,7 @@ import sys
 import threading
 
 import pytest
-from workspace import REPOSITORY
+from support.workspace import REPOSITORY
 
 BARS = {
     "requests/s over gRPC, times the naive server's",
@@ -82,7 +82,8 @@ def test_load_counts_errors_and_sends_what_it_was_given(server, tmp_path, mode):
     requests.write_bytes(pickle.dumps([b"one", b"two"]))
     done = subprocess.run(
         [
-            sys.executable, "benchmarks/load.py", "--protocol=rest", "--path=/x", f"--requests={requests}",
+            sys.executable, "benchmarks/harness/load.py",
+            "--protocol=rest", "--path=/x", f"--requests={requests}",
             f"--address=127.0.0.1:{server.server_address[1]}", "--seconds=0.5", "--warm-up=0.1",
             "--server-pid=1", *mode,
         ],

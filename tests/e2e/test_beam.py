@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from workspace import components_by_state, new_workspace
+from support.workspace import components_by_state, new_workspace
 
 pytestmark = pytest.mark.long
 

@@ -1,6 +1,6 @@
 """New people, new movies, explanations, diversity and similar movies of a really pushed model.
 
-One run of benchmarks/behaviour.py measures them all. An interval is of 95 % and paired.
+One run of benchmarks/behaviour/__main__.py measures them all. An interval is of 95 % and paired.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import sys
 import xml.etree.ElementTree as ET
 
 import pytest
-from workspace import REPOSITORY
+from support.workspace import REPOSITORY
 
-from components.behaviour import cold_start, diversity, explanation, measured, new_movies, similar
+from benchmarks.behaviour import cold_start, diversity, explanation, measured, new_movies, similar
 
 
 @pytest.fixture(scope="module")
 def folder(pushed_workspace, tmp_path_factory):
     out = tmp_path_factory.mktemp("behaviour")
     command = [
-        "benchmarks/behaviour.py",
+        "benchmarks/behaviour/__main__.py",
         "--set",
         f"artifacts={pushed_workspace.artifacts}",
         "--out",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from workspace import REPOSITORY, components_by_state, new_workspace
+from support.workspace import REPOSITORY, components_by_state, new_workspace
 
 FROM_TRAINER = {"trainer", "index", "baseline", "evaluator", "serving_check", "pusher"}
 # A change of data whose schema stays: the curated schemas are imported, not derived.
@@ -19,7 +19,7 @@ FROM_EXAMPLE_GEN = FROM_TRAINER | {
 def workspace(tmp_path_factory):
     """A workspace with its own copy of the sources, after a first run."""
     workspace = new_workspace(tmp_path_factory.mktemp("cache"))
-    for folder in ("pipeline", "components", "serving"):
+    for folder in ("contract", "pipeline", "components", "serving", "leaderboard", "datasets"):
         shutil.copytree(REPOSITORY / folder, workspace.folder / "src" / folder)
     (workspace.folder / "src" / "requirements").mkdir()
     shutil.copy(REPOSITORY / "requirements" / "pipeline.txt", workspace.folder / "src" / "requirements")
@@ -58,7 +58,7 @@ def test_going_back_is_compared_with_what_was_pushed_since(workspace):
 
 
 def test_a_line_of_the_models_code_reruns_from_the_trainer_on(workspace):
-    with (workspace.folder / "src" / "components" / "model" / "towers.py").open("a") as file:
+    with (workspace.folder / "src" / "components" / "model" / "towers" / "encoders.py").open("a") as file:
         file.write("\n# a change\n")
     assert ran(run(workspace)) == FROM_TRAINER
 

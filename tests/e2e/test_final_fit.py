@@ -9,10 +9,11 @@ import json
 from pathlib import Path
 
 import pytest
-from workspace import components_by_state, new_workspace
+from support.workspace import components_by_state, new_workspace
 
-from components import contract
-from components.evaluator import names, report
+import contract
+from components.evaluator import report
+from components.evaluator.metrics import names
 
 pytestmark = pytest.mark.long
 

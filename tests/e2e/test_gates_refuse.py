@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from workspace import new_workspace
+from support.workspace import new_workspace
 
 
 @pytest.fixture(scope="module")

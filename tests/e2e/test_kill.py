@@ -8,9 +8,9 @@ import subprocess
 import sys
 
 import pytest
-from workspace import REPOSITORY, components_by_state, new_workspace, settings
+from support.workspace import REPOSITORY, components_by_state, new_workspace, settings
 
-from components import contract
+import contract
 
 NODES = [
     "example_gen", "schema_movies", "schema_timelines", "statistics_movies", "statistics_timelines",
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.long
 def killed_run(workspace, node, when):
     done = subprocess.run(
         [
-            sys.executable, str(REPOSITORY / "tests" / "e2e" / "run_and_kill.py"), node, when, "--",
+            sys.executable, str(REPOSITORY / "tests" / "support" / "run_and_kill.py"), node, when, "--",
             "run", "--data", str(workspace.data), *settings(),
         ],
         cwd=workspace.folder, env={**os.environ, "PYTHONPATH": str(REPOSITORY)},

@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
-from workspace import marquee, new_workspace
+from support.workspace import marquee, new_workspace
 
-from components import contract
-from components.evaluator import names, report
-from components.tensors import neutral
+import contract
+from components.common.tensors import neutral
+from components.evaluator import report
+from components.evaluator.metrics import names
 
 pytestmark = pytest.mark.long
 

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from workspace import Workspace, marquee, settings
+from support.workspace import Workspace, marquee, settings
 
-from components import contract
-from components.evaluator import names
+import contract
+from components.evaluator.metrics import names
 from pipeline.kubeflow.documents import read_all
 
 NOT_FROM_LISTS = {

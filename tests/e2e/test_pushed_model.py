@@ -15,10 +15,10 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.saved_model import loader_impl
 
-from components import contract
-from components.evaluator import names
+import contract
+from components.common.tensors import neutral
+from components.evaluator.metrics import names
 from components.serving_check.answers import read_requests
-from components.tensors import neutral
 
 NODES = [
     "example_gen", "schema_movies", "schema_timelines", "statistics_movies", "statistics_timelines",

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from model_servers import Server, start
+from support.servers.model_servers import Server, start
 
-from components import contract
+import contract
 from serving.client import AsyncClient, Client
 
 USERS = 1000
@@ -28,7 +28,7 @@ Row = dict[str, np.ndarray]
 @pytest.fixture(scope="module")
 def requests(pushed_workspace) -> list[dict[str, Any]]:
     """What 1,000 test users send: the sample's 250, each at four points of their history."""
-    from components.example_gen.read import read_timelines
+    from components.example_gen.records.read import read_timelines
 
     uri = str(pushed_workspace.artifact("example_gen", "timelines"))
     columns = read_timelines(uri, contract.TEST).select(contract.HISTORY_FEATURES).to_pylist()

@@ -8,11 +8,11 @@ import sys
 
 import pyarrow.parquet as pq
 import pytest
-from workspace import REPOSITORY, Workspace, marquee, settings
+from support.workspace import REPOSITORY, Workspace, marquee, settings
 
-from components import contract
-from components.example_gen import shop_sample
+import contract
 from components.serving_check.answers import read_requests
+from datasets.generated import shop_sample
 
 pytestmark = pytest.mark.long
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import psutil
 import pytest
 import tensorflow as tf
-from model_servers import start
-from swaps import Swapper
+from support.servers.model_servers import start
+from support.servers.swaps import Swapper
 
-from components import contract
+import contract
 from serving.client import Client
 
 SWAPS, SETTLED = 50, 5  # memory after the last is compared with memory after the first few

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
-from manifests import FOLDER, REPOSITORY, render
+from support.cluster.manifests import FOLDER, REPOSITORY, render
 
-from serving.model_server.metrics import LATENCY_BUCKETS
+from serving.model_server.observe.metrics import LATENCY_BUCKETS
 
 HERE = Path(__file__).parent
 

@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from manifests import FOLDER, REPOSITORY
-from model_servers import free_port, wait_until
-from workspace import Workspace, marquee, new_workspace
+from support.cluster.manifests import FOLDER, REPOSITORY
+from support.servers.model_servers import free_port, wait_until
+from support.workspace import Workspace, marquee, new_workspace
 
-from components import contract
+import contract
 from pipeline.kubeflow.documents import Documents, read_all
 from pipeline.kubeflow.rehearsal import rehearse
-from pipeline.runs import State
+from pipeline.runs.run_records import State
 from serving.client import Client, ServingError
 
 BASE = "localhost/marquee-test-base:bookworm"

@@ -9,12 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from certificates import Authority
-from manifests import FOLDER, REPOSITORY, Object, overlays, render, render_with, schema_problems, versions
-from policies import broken_policies, pods
-from references import broken_references
+from support.cluster.manifests import (
+    FOLDER,
+    REPOSITORY,
+    Object,
+    overlays,
+    render,
+    render_with,
+    schema_problems,
+    versions,
+)
+from support.cluster.policies import broken_policies, pods
+from support.references import broken_references
+from support.servers.certificates import Authority
 
-from serving.model_server import options
+from serving.model_server.process import options
 
 COMPONENTS = sorted(path.name for path in (FOLDER / "components").iterdir())
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from manifests import FOLDER, Object, render, schema_problems
-from policies import broken_policies
-from references import broken_references
+from support.cluster.manifests import FOLDER, Object, render, schema_problems
+from support.cluster.policies import broken_policies
+from support.references import broken_references
 
 
 @functools.cache

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import tiny_models
-from manifests import FOLDER, render
-from model_servers import OUR_COMMAND, start, wait_until
+from support.cluster.manifests import FOLDER, render
+from support.models import tiny_models
+from support.servers.model_servers import OUR_COMMAND, start, wait_until
 
 
 def test_ready_only_while_a_version_is_available(tmp_path: Path) -> None:

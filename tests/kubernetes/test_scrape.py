@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 import yaml
-from manifests import FOLDER, render, render_with
-from model_servers import OUR_COMMAND, Server, free_port, start, wait_until
+from support.cluster.manifests import FOLDER, render, render_with
+from support.servers.model_servers import OUR_COMMAND, Server, free_port, start, wait_until
 
-from components import contract
+import contract
 from serving.client import Client, ServingError
 
 pytestmark = pytest.mark.long

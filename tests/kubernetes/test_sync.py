@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from manifests import FOLDER, render_with
+from support.cluster.manifests import FOLDER, render_with
 
-from components import contract
+import contract
 
 SYNC = FOLDER / "components" / "object-store" / "sync.sh"
 SIGN = "saved_model.pb"

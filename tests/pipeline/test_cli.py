@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from pipeline import cli, errors
-from pipeline.config import Config
-from pipeline.config_docs import documented_defaults
-from pipeline.typed import typed
+from pipeline.config.docs import documented_defaults
+from pipeline.config.sections import Config
+from pipeline.terminal.typed import typed
 
 
 def command_parsers(parser: argparse.ArgumentParser, path: str = "") -> dict[str, argparse.ArgumentParser]:

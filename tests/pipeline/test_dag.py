@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from tfx.orchestration.pipeline import Pipeline
 
-from components import contract
+import contract
 from pipeline.code_hash import code_hash
-from pipeline.config_file import load
+from pipeline.config.reader import load
 from pipeline.dag import Launch, create_pipeline
 from pipeline.errors import ConfigError
 
@@ -215,7 +215,7 @@ def test_what_differs_from_run_to_run_reaches_its_components(data: Path) -> None
 
 
 def test_without_data_it_says_who_finds_it() -> None:
-    with pytest.raises(ValueError, match=r"pipeline\.data\.resolve"):
+    with pytest.raises(ValueError, match=r"pipeline\.runs\.data\.resolve"):
         create_pipeline(load())
 
 

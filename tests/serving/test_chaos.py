@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator
 from concurrent import futures
 from pathlib import Path
 
-import conformance_models
 import numpy as np
 import psutil
 import pytest
-from model_servers import Server, start, wait_until
+from support.models import conformance_models
+from support.servers.model_servers import Server, start, wait_until
 
 from serving.client import Client, Code, Retry, ServingError
 

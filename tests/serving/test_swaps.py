@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-import conformance_models
-from model_servers import start
-from swaps import Swapper
+from support.models import conformance_models
+from support.servers.model_servers import start
+from support.servers.swaps import Swapper
 
 from serving.client import Client
 

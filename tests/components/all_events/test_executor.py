@@ -6,11 +6,11 @@ import csv
 
 from tfx.types import artifact_utils, channel_utils, standard_artifacts
 
-from components import contract
+import contract
 from components.all_events import executor
 from components.all_events.component import AllEvents
-from components.example_gen import read
 from components.example_gen.params import ExampleGenParams
+from components.example_gen.records import read
 
 
 def examples(uri):

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components import contract
+import contract
 from components.all_events import merge
-from components.example_gen import features
+from components.example_gen.records import schemas
 
 MOVIES = ("m1", "m2", "m3", "m4")
 event = st.tuples(st.sampled_from(MOVIES[:3]), st.sampled_from([0.5, 3.0, 4.5]), st.integers(1, 10**10))
@@ -39,7 +39,7 @@ def cut(logs):
         if t:
             records[contract.EVAL].append(record(user, log[: n - 2 * t], log[n - 2 * t : n - t], True))
             records[contract.TEST].append(record(user, log[: n - t], log[n - t :], True))
-    return {split: pa.Table.from_pylist(rows, features.TIMELINES) for split, rows in records.items()}
+    return {split: pa.Table.from_pylist(rows, schemas.TIMELINES) for split, rows in records.items()}
 
 
 def catalogue():
@@ -56,7 +56,7 @@ def catalogue():
             }
             for movie in MOVIES
         ],
-        features.MOVIES,
+        schemas.MOVIES,
     )
 
 
@@ -64,7 +64,7 @@ def catalogue():
 @given(users)
 def test_every_event_once_in_its_order(logs):
     merged = merge.timelines(cut(logs))
-    assert merged.schema == features.TIMELINES
+    assert merged.schema == schemas.TIMELINES
     found = {row[contract.USER_ID]: row for row in merged.to_pylist()}
     assert len(found) == merged.num_rows
     assert found == {user: record(user, log, [], False) for user, log in logs.items()}
@@ -75,7 +75,7 @@ def test_every_event_once_in_its_order(logs):
 def test_counts_and_means_are_of_all_ratings_and_the_rest_stays(logs):
     before = catalogue()
     after = merge.movies(before, merge.timelines(cut(logs)))
-    assert after.schema == features.MOVIES
+    assert after.schema == schemas.MOVIES
     for old, new in zip(before.to_pylist(), after.to_pylist(), strict=True):
         stars = [stars for log in logs.values() for movie, stars, _ in log if movie == old[contract.MOVIE_ID]]
         assert new.pop(contract.RATING_COUNT) == len(stars)
@@ -86,8 +86,8 @@ def test_counts_and_means_are_of_all_ratings_and_the_rest_stays(logs):
 def test_targets_from_anywhere_in_time_take_their_place():
     log = [("m1", 3.0, 10), ("m2", 4.0, 20), ("m3", 5.0, 30), ("m4", 1.0, 40)]
     drawn = [record("a", [log[0], log[2], log[3]], [log[1]], True), record("b", [log[3]], log[:2], True)]
-    splits = {split: features.TIMELINES.empty_table() for split in contract.SPLITS}
-    merged = merge.timelines({**splits, contract.TEST: pa.Table.from_pylist(drawn, features.TIMELINES)})
+    splits = {split: schemas.TIMELINES.empty_table() for split in contract.SPLITS}
+    merged = merge.timelines({**splits, contract.TEST: pa.Table.from_pylist(drawn, schemas.TIMELINES)})
     assert merged.to_pylist() == [record("a", log, [], False), record("b", [*log[:2], log[3]], [], False)]
 
 

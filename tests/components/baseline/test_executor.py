@@ -12,9 +12,10 @@ from tfx.types import standard_artifacts
 from tfx.types.channel import Channel
 from tfx.utils import path_utils
 
-from components import contract, storage
+import contract
 from components.baseline.component import Baseline
 from components.baseline.executor import Executor
+from components.common import storage
 
 
 def push(served: Path, number: int, record: bool = True) -> None:

@@ -8,7 +8,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.types import artifact_utils, channel, standard_artifacts
 from tfx.types.experimental import simple_artifacts
 
-from components import contract
+import contract
 from components.data_check import executor
 from components.data_check.anomalies import WHOLE_DATASET, DataCheckError
 from components.data_check.component import DataCheck

@@ -17,15 +17,16 @@ from tfx.components.util import model_utils
 from tfx.types import standard_artifacts
 from tfx.types.channel import Channel
 
-from components import contract
-from components.evaluator import names, report
+import contract
+from components.evaluator import report
 from components.evaluator.comparable import what_is_missing
 from components.evaluator.component import Evaluator
 from components.evaluator.eval_config import eval_config
 from components.evaluator.executor import Executor, comparable_baseline
+from components.evaluator.metrics import names
+from components.evaluator.metrics.totals import ModelTotals
+from components.evaluator.metrics.user_scores import score_user
 from components.evaluator.params import EvaluatorParams
-from components.evaluator.totals import ModelTotals
-from components.evaluator.user_scores import score_user
 
 CATALOGUE = 150
 EASY = EvaluatorParams(floors={}, popularity_ratio=0, ann_recall=0)

@@ -7,9 +7,10 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from components.evaluator import names, report
+from components.evaluator import report
 from components.evaluator.gates import Gate, judge
-from components.evaluator.paired import PairedInterval
+from components.evaluator.metrics import names
+from components.evaluator.metrics.paired import PairedInterval
 from components.evaluator.params import EvaluatorParams
 
 GOOD = dict.fromkeys(names.METRICS, 0.5) | {

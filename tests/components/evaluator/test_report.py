@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from components import contract
-from components.evaluator import gates, names, report
+import contract
+from components.evaluator import gates, report
 from components.evaluator.gates import Gate
-from components.evaluator.paired import PairedInterval
+from components.evaluator.metrics import names
+from components.evaluator.metrics.paired import PairedInterval
 from components.evaluator.params import EvaluatorParams
 from components.evaluator.report import ModelMetrics, Report
 

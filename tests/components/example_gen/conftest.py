@@ -10,12 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components import contract
-from components.example_gen import accounts, catalogue, gather, layouts, log_store, movies, splits, timelines
-from components.example_gen.codes import Codes, id_order
+import contract
+from components.example_gen import accounts
 from components.example_gen.params import ExampleGenParams
-from components.example_gen.quarantine import Quarantine
-from components.example_gen.totals import totals
+from components.example_gen.reading import catalogue, layouts
+from components.example_gen.reading.quarantine import Quarantine
+from components.example_gen.records import item_records, splits, timelines
+from components.example_gen.sorting import gather, log_store
+from components.example_gen.sorting.codes import Codes, id_order
+from components.example_gen.sorting.totals import totals
 
 RATINGS = "userId,movieId,rating,timestamp\n1,10,4.0,100\n1,20,3.5,200\n1,30,5.0,300\n2,10,0.5,100\n"
 MOVIES = """movieId,title,genres
@@ -93,7 +96,7 @@ def make_records() -> Callable[..., Records]:
             return Records(
                 {split: timelines.records(events, parts, split, known.seen) for split in contract.SPLITS},
                 {split: known.sizes(split).tolist() for split in contract.SPLITS},
-                movies.records(items, table(tags, catalogue.TAGS_SCHEMA), log.user_ids, known),
+                item_records.records(items, table(tags, catalogue.TAGS_SCHEMA), log.user_ids, known),
             )
 
     return make

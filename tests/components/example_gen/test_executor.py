@@ -6,12 +6,13 @@ import pytest
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.experimental import simple_artifacts
 
-from components import contract
-from components.example_gen import executor, read
+import contract
+from components.example_gen import executor
 from components.example_gen.component import ExampleGen
 from components.example_gen.errors import DataError
 from components.example_gen.fingerprint import fingerprint
 from components.example_gen.params import ExampleGenParams
+from components.example_gen.records import read
 
 HEADER = "userId,movieId,rating,timestamp\n"
 

@@ -9,8 +9,8 @@ from tfx.types import standard_artifacts
 from tfx.utils import io_utils
 
 import components
-from components import contract
-from components.features import MOVIELENS, Features, FeatureSpec
+import contract
+from components.common.features import MOVIELENS, Features, FeatureSpec
 from components.import_schema.component import ImportSchema
 from components.import_schema.executor import Executor
 

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-import pathlib
-import sys
 from types import ModuleType
 from typing import Any
 
@@ -12,30 +9,23 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from components import contract
+import contract
 from components.index.build import Built, assemble
 from components.index.params import IndexParams
-
-_HERE = pathlib.Path(__file__).parent
-
-
-def _load(name: str) -> ModuleType:
-    """A helper module beside this file (tests are no package and not on the path)."""
-    spec = importlib.util.spec_from_file_location(f"index_tests_{name}", _HERE / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up there
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")
 def fake() -> ModuleType:
-    return _load("fake_towers")
+    from support.models import fake_towers
+
+    return fake_towers
 
 
 @pytest.fixture(scope="session")
 def reference() -> ModuleType:
-    return _load("reference")
+    from support import search_reference
+
+    return search_reference
 
 
 @dataclasses.dataclass

@@ -13,10 +13,10 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from components import contract
+import contract
 from components.index.build import build_models
+from components.index.carried.warmup_requests import warmup_requests
 from components.index.params import IndexParams
-from components.index.warmup_requests import warmup_requests
 from components.serving_check.answers import read_requests
 from components.serving_check.check import check
 
@@ -139,7 +139,7 @@ def test_warmup_requests_without_any_user(make_world):
     """A catalogue can be indexed before anyone has rated."""
     world = make_world(17, users=3)
     built = world.built[contract.MODEL]
-    from components.index.histories import known_histories
+    from components.index.users.histories import known_histories
 
     nobody = {contract.TRAIN: world.timelines[contract.TRAIN].slice(0, 0)}
     histories = known_histories(nobody, built.catalogue)

@@ -8,10 +8,10 @@ from pathlib import Path
 import tensorflow as tf
 from tfx.types import channel_utils, standard_artifacts
 
-from components import contract
-from components.example_gen.features import MOVIES_SPLIT
-from components.example_gen.read import split_uri
-from components.example_gen.write import write_shard
+import contract
+from components.example_gen.records.read import split_uri
+from components.example_gen.records.schemas import MOVIES_SPLIT
+from components.example_gen.records.write import write_shard
 from components.index import executor
 from components.index.component import Index
 from components.index.params import IndexParams

@@ -10,7 +10,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components import contract
+import contract
 from components.index.build import assemble
 from components.index.params import IndexParams
 

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from components import contract
-from components.example_gen.features import TIMELINES
-from components.example_gen.write import encode
+import contract
+from components.example_gen.records.schemas import TIMELINES
+from components.example_gen.records.write import encode
 
 
 def _users(world):
@@ -162,8 +162,8 @@ def test_evaluate_answers_timelines(world, results):
 
 def test_more_than_32_genres(make_world, fake, tmp_path, reference):
     """Genres are packed 32 to a word."""
-    from components.index.catalogue import from_movies
-    from components.index.filters import MovieFilters
+    from components.index.carried.catalogue import from_movies
+    from components.index.conditions.filters import MovieFilters
 
     movies = fake.make_movies(70)
     genres = [[f"genre {i}", f"genre {(i * 7) % 70}"] for i in range(70)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components import contract
+import contract
 
 FILES = ("saved_model.pb", "variables/variables.index", "assets.extra/index.json")
 

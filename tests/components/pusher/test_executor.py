@@ -12,7 +12,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import standard_artifacts
 from tfx.types.channel import Channel
 
-from components import contract
+import contract
 from components.evaluator import report
 from components.evaluator.gates import Gate
 from components.evaluator.report import ModelMetrics, Report

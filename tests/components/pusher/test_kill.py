@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from components import contract, storage
+import contract
+from components.common import storage
 from components.pusher import claim, retention, versions
 from components.pusher.publish import publish
 

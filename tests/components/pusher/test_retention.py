@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from components import contract, storage
+import contract
+from components.common import storage
 from components.pusher import claim, retention, versions
 from components.pusher.params import PusherParams
 from components.pusher.publish import publish

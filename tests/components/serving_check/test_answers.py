@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-import contract_model
 import pytest
 import tensorflow as tf
+from support.models import contract_model
 from tensorflow_serving.apis import predict_pb2
 
-from components import contract
+import contract
 from components.serving_check import answers
 
 NAN = float("nan")

@@ -4,14 +4,14 @@ import json
 import time
 from pathlib import Path
 
-import contract_model
 import psutil
 import pytest
 import tensorflow as tf
+from support.models import contract_model
 from tfx.types import channel_utils, standard_artifacts
 from tfx.utils import path_utils
 
-from components import contract
+import contract
 from components.serving_check import executor, report
 from components.serving_check.check import check
 from components.serving_check.component import ServingCheck

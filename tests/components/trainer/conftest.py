@@ -6,10 +6,11 @@ import dataclasses
 
 import pytest
 
-from components import contract
-from components.example_gen import read
+import contract
+from components.example_gen.records import read
 from components.model.params import ModelParams
-from components.trainer import catalogue, events, run
+from components.trainer import run
+from components.trainer.inputs import catalogue, events
 from components.trainer.params import TrainerParams
 
 

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components import contract
-from components.example_gen import read
+import contract
+from components.common.tensors import neutral
+from components.example_gen.records import read
 from components.index.build import assemble
 from components.index.params import IndexParams
 from components.model.params import CLOSED_FORM, ModelParams
-from components.tensors import neutral
-from components.trainer import events, fit, run
+from components.trainer import run
+from components.trainer.inputs import events
+from components.trainer.loop import fit
 from components.trainer.params import TrainerParams
 
 HALF_LIFE, WINDOW, SHRINK, L2 = 4.0, 40, 5.0, 50.0

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components import contract
+import contract
+from components.common.tensors import neutral
 from components.model.params import ModelParams
-from components.tensors import neutral
-from components.trainer import events, run, warm_start
+from components.trainer import run, warm_start
+from components.trainer.inputs import events
 from components.trainer.params import TrainerParams
 
 PARAMS = ModelParams(kind="content_two_tower", history_window=20, dropout=0.1)

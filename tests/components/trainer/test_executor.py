@@ -9,7 +9,7 @@ import pytest
 from tfx.components.trainer import executor as tfx_executor
 from tfx.types import channel_utils, standard_artifacts
 
-from components import contract
+import contract
 from components.model.params import ModelParams
 from components.trainer import executor, run
 from components.trainer.component import FitToRepeat, Trainer

@@ -7,10 +7,11 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from components import contract
+import contract
 from components.model.batches import Pairs, Sequences
 from components.model.servable import Towers
-from components.trainer import events, fit
+from components.trainer.inputs import events
+from components.trainer.loop import fit
 from components.trainer.params import TrainerParams
 
 

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from components import contract
+import contract
 from components.model.params import ModelParams
-from components.trainer import fit, run
+from components.trainer import run
+from components.trainer.loop import fit
 from components.trainer.params import TrainerParams
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components import contract
-from components.example_gen import read
+import contract
+from components.example_gen.records import read
 from components.model.servable import Towers
-from components.trainer import events
+from components.trainer.inputs import events
 
 
 @pytest.fixture(scope="module", params=["views", "transformer"])

@@ -5,11 +5,14 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from components import contract, progress
+import contract
+from components.common import progress
 from components.model import user_features
 from components.model.batches import Pairs
-from components.trainer import eval_recall, events, fit, warm_start
-from components.trainer.eval_recall import EvalRecall
+from components.trainer import warm_start
+from components.trainer.inputs import events
+from components.trainer.loop import eval_recall, fit
+from components.trainer.loop.eval_recall import EvalRecall
 from components.trainer.params import TrainerParams
 
 

@@ -19,9 +19,9 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.tfxio import tf_example_record
 
 import components.transform
-from components import contract
-from components.example_gen import features, write
-from components.features import MOVIELENS, FeatureSpec, own
+import contract
+from components.common.features import MOVIELENS, FeatureSpec, own
+from components.example_gen.records import schemas, write
 from components.import_schema.own_features import add_features
 from components.transform.params import TransformParams
 from components.transform.preprocessing import custom_config, preprocessing_fn
@@ -53,7 +53,7 @@ def fit(
     schema = text_format.Parse(SCHEMA.read_text(), schema_pb2.Schema())
     add_features(schema, own(specs))
     source = tf_example_record.TFExampleBeamRecord("inmem", ["test"], schema)
-    examples = write.encode(pa.Table.from_pylist(catalogue, schema=features.movies_schema(specs)))
+    examples = write.encode(pa.Table.from_pylist(catalogue, schema=schemas.movies_schema(specs)))
     # The component sends the dict through JSON.
     config = json.loads(json.dumps(custom_config(params, specs)))
     with tft_beam.Context(temp_dir=str(folder / "tmp")), beam.Pipeline(runner=FnApiRunner()) as pipeline:

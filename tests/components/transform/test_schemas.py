@@ -12,8 +12,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.coders import example_coder
 
 import components.transform
-from components import contract
-from components.example_gen import features, write
+import contract
+from components.example_gen.records import schemas, write
 
 SCHEMAS = Path(components.transform.__file__).parent / "schemas"
 
@@ -54,7 +54,7 @@ def timelines(split: str) -> pa.Table:
                 contract.SLICE_COLD: (contract.COLD, contract.WARM)[user % 2] if targets else "",
             }
         )
-    return pa.Table.from_pylist(rows, schema=features.TIMELINES)
+    return pa.Table.from_pylist(rows, schema=schemas.TIMELINES)
 
 
 def movies() -> pa.Table:
@@ -70,7 +70,7 @@ def movies() -> pa.Table:
         }
         for i in range(50)
     ]
-    return pa.Table.from_pylist(rows, schema=features.MOVIES)
+    return pa.Table.from_pylist(rows, schema=schemas.MOVIES)
 
 
 def with_value(table: pa.Table, name: str, value) -> pa.Table:
@@ -100,7 +100,7 @@ def test_movies_without_tags_genres_years_and_ratings_pass():
         {**row, contract.YEAR: 0, contract.GENRES: [], contract.TAGS: [], contract.RATING_COUNT: 0}
         for row in movies().to_pylist()
     ]
-    assert anomalies("movies", pa.Table.from_pylist(rows, schema=features.MOVIES)) == {}
+    assert anomalies("movies", pa.Table.from_pylist(rows, schema=schemas.MOVIES)) == {}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import json
 import types
 from collections.abc import Callable
@@ -16,9 +15,9 @@ import pytest
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components import contract
+import contract
 from pipeline import cli
-from pipeline.metadata_store import connection_config
+from pipeline.runs.metadata_store import connection_config
 
 TITLES = ("Toy Story", "Heat", "Sabrina", "Sabrina", "Matrix, The", "Good, the Bad and the Ugly, The")
 YEARS = (1995, 1995, 1995, 1954, 1999, 1966)
@@ -27,13 +26,9 @@ PIPELINE = "marquee"
 
 
 def fake_towers() -> types.ModuleType:
-    """The index's own fixture; a test folder is no package, so it is loaded by its path."""
-    path = Path(__file__).parents[2] / "components" / "index" / "fake_towers.py"
-    spec = importlib.util.spec_from_file_location("fake_towers", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    from support.models import fake_towers
+
+    return fake_towers
 
 
 def catalogue(fakes: types.ModuleType) -> pa.Table:
@@ -50,8 +45,8 @@ def catalogue(fakes: types.ModuleType) -> pa.Table:
 
 
 def write_timelines(folder: Path, timelines: dict[str, pa.Table]) -> None:
-    from components.example_gen.read import split_uri
-    from components.example_gen.write import write_shard
+    from components.example_gen.records.read import split_uri
+    from components.example_gen.records.write import write_shard
 
     for split, table in timelines.items():
         uri = split_uri(str(folder), split)

@@ -13,15 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from components.example_gen import editions, sample
-from components.example_gen.editions import Edition
+from datasets.generated import movielens_sample
+from datasets.movielens import editions
+from datasets.movielens.editions import Edition
 from pipeline import cli
 from pipeline.commands import data
 
 
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
-    sample.generate(tmp_path / "sample", users=30, movies=60, ratings=900)
+    movielens_sample.generate(tmp_path / "sample", users=30, movies=60, ratings=900)
     return tmp_path / "sample"
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from workspace import marquee
+from support.workspace import marquee
 
-from components.example_gen import sample
-from components.leaderboard import protocols
+from datasets.generated import movielens_sample
+from leaderboard import protocols
 from pipeline.cli import main
 from pipeline.commands import leaderboard
 
@@ -18,7 +18,7 @@ from pipeline.commands import leaderboard
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("board")
-    sample.generate(path / "data", users=60, movies=200, ratings=2_000, seed=5)
+    movielens_sample.generate(path / "data", users=60, movies=200, ratings=2_000, seed=5)
     return path
 
 

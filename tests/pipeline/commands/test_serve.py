@@ -12,10 +12,10 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from model_servers import free_port
-from workspace import REPOSITORY, Workspace
+from support.servers.model_servers import free_port
+from support.workspace import REPOSITORY, Workspace
 
-from components import contract
+import contract
 from pipeline import cli
 
 

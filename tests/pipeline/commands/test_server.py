@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from model_servers import Server, start
+from support.servers.model_servers import Server, start
 
-from components import contract
+import contract
 from serving.client import Client, Code, Query, ServingError
 
 Marquee = Callable[..., tuple[int, str, str]]

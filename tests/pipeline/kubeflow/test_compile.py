@@ -12,15 +12,15 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.orchestration.pipeline import Pipeline
 
-from components.trainer.job import JOB, JobParams
+from components.training_job.job import JOB, JobParams
 from pipeline import cli
-from pipeline.config_file import load
+from pipeline.config.reader import load
 from pipeline.dag import Launch, create_pipeline
 from pipeline.errors import ConfigError
+from pipeline.kubeflow.compiler import FIND_DATA, compile_pipeline
 from pipeline.kubeflow.documents import Documents, read_all
 from pipeline.kubeflow.lint import problems
 from pipeline.kubeflow.task import MODULE
-from pipeline.runners.kubeflow import FIND_DATA, compile_pipeline
 
 REPOSITORY = Path(__file__).parents[3]
 KNOBS = (
@@ -214,7 +214,7 @@ def test_several_workers_get_what_the_trainer_was_given() -> None:
     assert problems([documents.pipeline, documents.platform]) == []
     for name in ("trainer", "final-trainer"):
         properties = tasks(documents)[name]["inputs"]["parameters"]
-        assert properties["run_fn"]["runtimeValue"]["constant"] == "components.trainer.job.run_fn"
+        assert properties["run_fn"]["runtimeValue"]["constant"] == "components.training_job.job.run_fn"
         config = json.loads(properties["custom_config"]["runtimeValue"]["constant"])
         made = JobParams.from_json(config[JOB])
         assert (made.workers, made.cpu, made.memory_gib) == (3, 0.5, 12.5)

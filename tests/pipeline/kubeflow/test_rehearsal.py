@@ -13,12 +13,12 @@ import pytest
 import yaml
 
 from pipeline import cli
-from pipeline.display import Display
 from pipeline.errors import ComponentFailedError, InputError
 from pipeline.kubeflow.documents import Documents
 from pipeline.kubeflow.lint import problems
 from pipeline.kubeflow.rehearsal import rehearse
-from pipeline.runs import State
+from pipeline.runs.run_records import State
+from pipeline.terminal.display import Display
 
 # Every container: notes how it was called, then runs the code of its task.
 NOTE = """

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from kubeflow_api import Api, serve
+from support.cluster.kubeflow_api import Api, serve
 
 from pipeline import cli
 

@@ -17,13 +17,13 @@ from typing import Any
 
 import grpc
 import pytest
-from certificates import Authority
-from scripted_server import VERSION, Script, grpc_server, rest_server, unavailable
+from support.servers.certificates import Authority
+from support.servers.scripted_server import VERSION, Script, grpc_server, rest_server, unavailable
 
-from components import contract
+import contract
 from serving.client import AsyncClient, Client, Code, Event, Query, Retry, Scored, ServingError, Tls
 from serving.client.errors import TransportError
-from serving.model_server.errors import StatusError
+from serving.protocol.errors import StatusError
 
 ROOT = Path(__file__).parents[3]
 RANKING = {contract.MOVIE_IDS: [["1", "6", ""]], contract.SCORES: [[0.5, 0.25, 0.0]]}

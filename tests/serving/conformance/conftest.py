@@ -17,9 +17,9 @@ import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import conformance_models
 import pytest
-from model_servers import OUR_COMMAND, Server, Target, start, wait_until
+from support.models import conformance_models
+from support.servers.model_servers import OUR_COMMAND, Server, Target, start, wait_until
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import certificates
 import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from conformance_models import ECHO, HALF
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from model_servers import Server, Target, outputs_of, predict_request, refusal
+from support.models.conformance_models import ECHO, HALF
+from support.servers import certificates
+from support.servers.model_servers import Server, Target, outputs_of, predict_request, refusal
 from tensorflow_serving.apis import prediction_log_pb2, prediction_service_pb2_grpc
 
 StartServer = Callable[..., Server]

@@ -7,11 +7,11 @@ from typing import Any
 import grpc
 import pytest
 import tensorflow as tf
-from conformance_models import CLASSIFY, ECHO, HALF, REGRESS
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from model_servers import Target, predict_request, refusal
+from support.models.conformance_models import CLASSIFY, ECHO, HALF, REGRESS
+from support.servers.model_servers import Target, predict_request, refusal
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,

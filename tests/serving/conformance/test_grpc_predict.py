@@ -6,8 +6,8 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from conformance_models import CANARY, ECHO, HALF, STABLE, TYPES
-from model_servers import Target, outputs_of, predict_request, refusal
+from support.models.conformance_models import CANARY, ECHO, HALF, STABLE, TYPES
+from support.servers.model_servers import Target, outputs_of, predict_request, refusal
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import predict_pb2
 

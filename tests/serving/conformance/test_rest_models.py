@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conformance_models import HALF, STABLE
-from model_servers import Target
+from support.models.conformance_models import HALF, STABLE
+from support.servers.model_servers import Target
 
 MODEL = f"/v1/models/{HALF}"
 

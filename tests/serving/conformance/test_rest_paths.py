@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from conformance_models import ECHO, HALF
-from model_servers import Target
+from support.models.conformance_models import ECHO, HALF
+from support.servers.model_servers import Target
 
 ROW = {"instances": [1.0]}
 

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from conformance_models import CANARY, ECHO, HALF, STABLE
-from model_servers import Target
+from support.models.conformance_models import CANARY, ECHO, HALF, STABLE
+from support.servers.model_servers import Target
 
 PREDICT = f"/v1/models/{HALF}:predict"
 ECHO_PREDICT = f"/v1/models/{ECHO}:predict"

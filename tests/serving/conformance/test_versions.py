@@ -8,9 +8,9 @@ from pathlib import Path
 
 import grpc
 import pytest
-from conformance_models import ADDED, HALF
 from google.protobuf import text_format
-from model_servers import Server, outputs_of, refusal, wait_until
+from support.models.conformance_models import ADDED, HALF
+from support.servers.model_servers import Server, outputs_of, refusal, wait_until
 from tensorflow_serving.apis import model_management_pb2
 from tensorflow_serving.config import model_server_config_pb2
 

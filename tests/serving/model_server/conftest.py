@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import conformance_models
 import pytest
+from support.models import conformance_models
 
 PutVersion = Callable[..., Path]
 

@@ -1,0 +1,1 @@
+"""What several benchmarks share: engines, load, servers to compare with."""

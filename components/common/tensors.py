@@ -1,0 +1,50 @@
+"""What exported graphs are made of: the contract's signatures in TensorFlow's terms, and tables."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+import contract
+
+
+def input_specs(signature: str) -> list[tf.TensorSpec]:
+    """The inputs of `signature`, in the contract's order; every dimension is open."""
+    return specs_of(contract.SIGNATURES[signature].inputs)
+
+
+def specs_of(inputs: Iterable[contract.Input]) -> list[tf.TensorSpec]:
+    return [tf.TensorSpec(item.shape(None, None), tf.as_dtype(item.dtype), item.name) for item in inputs]
+
+
+def function_of(
+    inputs: Sequence[contract.Input], body: Callable[[Mapping[str, tf.Tensor]], tf.Tensor]
+) -> Any:
+    """A tf.function with a parameter for each input, whichever they are; `body` gets them by name."""
+    signature = inspect.Signature(
+        [inspect.Parameter(item.name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for item in inputs]
+    )
+
+    def call(*args: tf.Tensor, **kwargs: tf.Tensor) -> tf.Tensor:
+        return body(signature.bind(*args, **kwargs).arguments)
+
+    call.__signature__ = signature  # type: ignore[attr-defined]
+    return tf.function(call, input_signature=specs_of(inputs), autograph=False)
+
+
+def neutral(item: contract.Input, batch: int | tf.Tensor) -> tf.Tensor:
+    """[batch] or [batch, 1] of the value that changes nothing."""
+    return tf.fill(item.shape(batch), tf.constant(item.neutral, item.dtype))
+
+
+def take(table: tf.Variable, rows: tf.Tensor) -> tf.Tensor:
+    """The rows [...] of a variable, as tf.gather.
+
+    `tf.gather(variable)` takes the variable for one that is updated sparsely: from
+    its first run on, whatever else reads the variable copies all of it
+    (TensorFlow's copy-on-read mode) - every embedding for every query.
+    """
+    return tf.gather(table.read_value(), rows)

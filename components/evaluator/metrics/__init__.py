@@ -1,0 +1,1 @@
+"""Ranking and rating metrics: definitions, sums over users, inside TFMA."""

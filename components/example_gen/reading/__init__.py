@@ -1,0 +1,1 @@
+"""Files of any layout -> typed rows, each with its place; bad ones set aside."""

@@ -1,0 +1,1 @@
+"""The sorted log -> records of the two artifacts, and their files."""

@@ -1,0 +1,107 @@
+"""TFRecord shards of tf.Examples -> Arrow tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import tensorflow as tf
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx_bsl.coders import example_coder
+
+from components.common import feature_file
+from components.example_gen.records import schemas
+
+_DECODE_BATCH = 4096  # records; what is decoded at once
+
+
+def read_timelines(uri: str, split: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """Reads one split of a timelines artifact as `schemas.timelines_schema`, in the order it was written.
+
+    Args:
+      columns: those wanted, None: all.
+    """
+    return read_examples(split_uri(uri, split), _timelines_schema(uri, columns))
+
+
+def timeline_batches(uri: str, split: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """The same, some records at a time."""
+    return example_batches(split_uri(uri, split), _timelines_schema(uri, columns))
+
+
+def _timelines_schema(uri: str, columns: Sequence[str] | None) -> pa.Schema:
+    schema = schemas.timelines_schema(feature_file.read(uri).user)
+    return schema if columns is None else pa.schema([schema.field(name) for name in columns])
+
+
+def read_movies(uri: str) -> pa.Table:
+    """Reads a movies artifact as `schemas.movies_schema` has it, sorted by id as it was written."""
+    schema = schemas.movies_schema(feature_file.read(uri).item)
+    return read_examples(split_uri(uri, schemas.MOVIES_SPLIT), schema)
+
+
+def split_uri(uri: str, split: str) -> str:
+    """The folder of one split of an Examples artifact, as TFX names it."""
+    return os.path.join(uri, f"Split-{split}")  # noqa: PTH118 (may be a URL)
+
+
+def shard_files(folder: str) -> list[str]:
+    """The shards of a split, in order.
+
+    Raises:
+      FileNotFoundError: there is none.
+    """
+    files = sorted(tf.io.gfile.glob(os.path.join(folder, "*.gz")))  # noqa: PTH118 (may be a URL)
+    if not files:
+        raise FileNotFoundError(f"no *.gz file in {folder}; expected the split of an Examples artifact")
+    return files
+
+
+def read_examples(folder: str, schema: pa.Schema) -> pa.Table:
+    """Reads the features of `schema` from every record of a split; arguments as `example_batches`."""
+    return pa.concat_tables([schema.empty_table(), *example_batches(folder, schema)]).combine_chunks()
+
+
+def example_batches(folder: str, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Reads the features of `schema`, some records at a time.
+
+    Args:
+      folder: of one split, as `split_uri` names it.
+      schema: which features, and of which type: (large) lists or single values of
+        strings, float32 or int64. Other features are skipped.
+
+    Raises:
+      ValueError: a record has more or less than one value of a single-valued feature.
+    """
+    decoder = example_coder.ExamplesToRecordBatchDecoder(_tfmd(schema).SerializeToString())
+    dataset = tf.data.TFRecordDataset(shard_files(folder), "GZIP").batch(_DECODE_BATCH)
+    for examples in dataset.as_numpy_iterator():
+        batch = pa.Table.from_batches([decoder.DecodeBatch(examples.tolist())], decoder.ArrowSchema())
+        yield pa.Table.from_arrays([_as(batch[field.name], field) for field in schema], schema=schema)
+
+
+def _as(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    if pa.types.is_large_list(field.type):
+        return column.cast(field.type)
+    values = pa.chunked_array([chunk.flatten() for chunk in column.chunks], column.type.value_type)
+    if len(values) != len(column):
+        raise ValueError(
+            f"{field.name} must have one value in each of {len(column)} records, found {len(values)}"
+        )
+    return values.cast(field.type)
+
+
+def _tfmd(schema: pa.Schema) -> schema_pb2.Schema:
+    """The types of an Arrow schema in the terms of TensorFlow Metadata."""
+    result = schema_pb2.Schema()
+    for field in schema:
+        value = field.type.value_type if pa.types.is_large_list(field.type) else field.type
+        if pa.types.is_integer(value):
+            type_ = schema_pb2.INT
+        elif pa.types.is_floating(value):
+            type_ = schema_pb2.FLOAT
+        else:
+            type_ = schema_pb2.BYTES
+        result.feature.add(name=field.name, type=type_)
+    return result

@@ -1,0 +1,340 @@
+"""A data set's files -> checked, selected, sorted events on disk, with every row accounted for."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import functools
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+import contract
+from components.example_gen.errors import DataError
+from components.example_gen.params import ExampleGenParams, seconds_of
+from components.example_gen.reading import catalogue, layouts, quarantine, rules, tables
+from components.example_gen.reading.layouts import Layout
+from components.example_gen.reading.quarantine import BadRow, Quarantine
+from components.example_gen.reading.tables import Chunk
+from components.example_gen.reading.users import read_users
+from components.example_gen.sorting import log_store
+from components.example_gen.sorting.codes import Codes, positions
+from components.example_gen.sorting.log_store import Index, Keep, Log, Repeats, Rows
+
+RATINGS = "ratings"
+SomeLog = TypeVar("SomeLog", bound=Index, covariant=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Gathered(Generic[SomeLog]):
+    """What is there to be cut into records.
+
+    Attributes:
+      layout: where it was read.
+      log: the events.
+      items: catalogue.ITEMS_SCHEMA, in the order of log.item_ids.
+      tags: catalogue.TAGS_SCHEMA; may name users and items that are not in the log.
+      users: features.user_schema, a row for each of log.user_ids.
+      left_out: rows of ratings that the config leaves out, by why.
+    """
+
+    layout: Layout
+    log: SomeLog
+    items: pa.Table
+    tags: pa.Table
+    users: pa.Table
+    left_out: dict[str, int]
+
+
+@contextlib.contextmanager
+def scratch_folder(params: ExampleGenParams) -> Iterator[Path]:
+    """A folder for `gather` that goes when the block ends.
+
+    Raises:
+      DataError: it cannot be made where the config says.
+    """
+    try:
+        if params.scratch is not None:
+            Path(params.scratch).mkdir(parents=True, exist_ok=True)
+        made = tempfile.TemporaryDirectory(dir=params.scratch, prefix="marquee-")
+    except OSError as error:
+        raise DataError(
+            "example_gen.scratch", f"{params.scratch} cannot be written: {error.strerror}"
+        ) from error
+    with made as folder:
+        yield Path(folder)
+
+
+class ReadEvents(Protocol[SomeLog]):
+    """Where and how the events are read and sorted."""
+
+    def __call__(
+        self,
+        layout: Layout,
+        params: ExampleGenParams,
+        known: pa.StringArray | None,
+        bad: Quarantine,
+        left_out: collections.Counter[str],
+    ) -> tuple[SomeLog, np.ndarray]:
+        """The log, and bool[M]: which of the items `known` (None: of those that came) are in it.
+
+        Raises:
+          DataError: as `gather`.
+        """
+
+
+def gather(layout: Layout, params: ExampleGenParams, bad: Quarantine, scratch: Path) -> Gathered[Log]:
+    """Reads all tables in this process.
+
+    Args:
+      scratch: an empty folder on a disk with about 60 bytes per rating; what is
+        returned lives in it.
+
+    Raises:
+      DataError: a file cannot be used, too many rows are bad, or nothing is left.
+    """
+    return gather_with(functools.partial(_read_events, scratch), layout, params, bad)
+
+
+def gather_with(
+    read_events: ReadEvents[SomeLog], layout: Layout, params: ExampleGenParams, bad: Quarantine
+) -> Gathered[SomeLog]:
+    """Reads all tables, the events by `read_events`.
+
+    Raises:
+      DataError: as `gather`.
+    """
+    items = None
+    if layout.items is not None:
+        items = catalogue.read_items(layout.items, params, bad)
+        bad.require_share(layout.items.table, params.max_bad_share)
+    known = None if items is None else items[contract.MOVIE_ID].combine_chunks()
+    left_out: collections.Counter[str] = collections.Counter()
+    log, kept = read_events(layout, params, known, bad, left_out)
+    items = (
+        catalogue.items_of(log.item_ids) if items is None else items.filter(pa.array(kept))
+    ).combine_chunks()
+    _require_events(log, layout, bad, left_out)
+    tags = catalogue.read_tags(layout.tags, known, params, bad)
+    if layout.tags is not None:
+        bad.require_share(layout.tags.table, params.max_bad_share)
+    users = read_users(layout.users, log.user_ids, params, bad)
+    if layout.users is not None:
+        bad.require_share(layout.users.table, params.max_bad_share)
+    return Gathered(layout, log, items, tags, users, dict(left_out))
+
+
+def _read_events(
+    scratch: Path,
+    layout: Layout,
+    params: ExampleGenParams,
+    known: pa.StringArray | None,
+    bad: Quarantine,
+    left_out: collections.Counter[str],
+) -> tuple[Log, np.ndarray]:
+    """`ReadEvents` in this process."""
+    folder = scratch / "sorted"
+    folder.mkdir()
+    writer = log_store.Writer(folder, Codes(known), params.buffer_rows)
+    for chunk in tables.read(layout.ratings, bad, params.max_line_bytes):
+        add(layout, chunk, params, writer, bad, left_out)
+        bad.require_hope(RATINGS, params.max_bad_share)
+    require_rows(layout, bad)
+    item_ids = _item_names(writer)
+    log = writer.finish(keep_of(params), functools.partial(repeated, layout, params, bad, left_out, item_ids))
+    bad.require_share(RATINGS, params.max_bad_share)
+    return _core(log, params, scratch, left_out)
+
+
+def require_rows(layout: Layout, bad: Quarantine) -> None:
+    """Stops where the log's files have no row.
+
+    Raises:
+      DataError: so it is.
+    """
+    if not bad.rows_in[RATINGS]:
+        raise DataError(layout.ratings.files[0].name, "has no rows; expected at least one")
+
+
+def keep_of(params: ExampleGenParams) -> Keep:
+    """What `repeated` means for a log."""
+    return "read" if params.repeated == "bad" else params.repeated
+
+
+def add(
+    layout: Layout,
+    chunk: Chunk,
+    params: ExampleGenParams,
+    rows: Rows,
+    bad: Quarantine,
+    left_out: collections.Counter[str],
+) -> None:
+    """Checks a chunk and appends what is good to `rows`."""
+    table, names = chunk.table, layout.ratings.columns
+    users, items = rows.users.encode(table[layouts.USER]), rows.items.encode(table[layouts.ITEM])
+    places = log_store.place(chunk.file, chunk.lines)
+    if layouts.TIME in names:
+        times = table[layouts.TIME].to_numpy()
+    else:
+        # The order stands for the time: rows of one file, files one after the other.
+        start = bad.rows_in[RATINGS] - len(table)
+        times = np.arange(start + 1, start + 1 + len(table), dtype=np.int64)
+    off_event = off_scale = np.zeros(len(table), bool)
+    if layouts.RATING in names:
+        ratings = table[layouts.RATING].to_numpy()
+        off_scale = rules.scale_problem(ratings, params.rating_scale)
+        stars = _stars(ratings, params)
+    else:
+        weights = _weights(table, params)
+        off_event = weights == 0
+        stars = contract.rating_of_weight(weights).astype(np.float32)
+
+    off_time = rules.time_problem(times) > 0
+    broken = (users < 0) | (items < 0) | off_time | off_event | off_scale
+    for row in np.flatnonzero(broken).tolist():
+        role = (
+            layouts.USER if users[row] < 0
+            else layouts.ITEM if items[row] < 0
+            else layouts.TIME if off_time[row]
+            else layouts.EVENT if off_event[row]
+            else layouts.RATING
+        )  # fmt: skip
+        kind, expected = _expected(role, table[role][row].as_py(), layout, params)
+        reason = f"{names[role]} is {table[role][row].as_py()!r}, expected {expected}"
+        bad.add(BadRow(RATINGS, layout.ratings.files[chunk.file].name, int(chunk.lines[row]), kind, reason))
+
+    outside = np.zeros(len(table), bool)
+    if params.start is not None:
+        outside |= times < seconds_of(params.start)
+    if params.end is not None:
+        outside |= times >= seconds_of(params.end)
+    if count := int((outside & ~broken).sum()):
+        left_out["outside start and end"] += count
+    kept = ~(broken | outside)
+    rows.add(users[kept], items[kept], stars[kept], times[kept], places[kept])
+
+
+def _expected(role: str, came: object, layout: Layout, params: ExampleGenParams) -> tuple[str, str]:
+    """(kind, what was expected) of a cell that breaks a rule."""
+    if role == layouts.USER:
+        return quarantine.MISSING, "a non-empty id"
+    if role == layouts.ITEM:
+        if layout.items is None:
+            return quarantine.MISSING, "a non-empty id"
+        kind = quarantine.UNKNOWN_ITEM if came else quarantine.MISSING
+        return kind, f"a {layout.items.columns[layouts.ITEM]} of {layout.items.files[0].name}"
+    if role == layouts.TIME:
+        assert isinstance(came, int)
+        if came < 0:
+            return quarantine.BAD_TIME, "Unix seconds, 0 or later"
+        return quarantine.BAD_TIME, "Unix seconds before the year 2100 (for others see example_gen.time_unit)"
+    if role == layouts.EVENT:
+        kind = quarantine.UNKNOWN_EVENT if came else quarantine.MISSING
+        return kind, f"one of {', '.join(params.event_weights)} (example_gen.event_weights)"
+    low, high = params.rating_scale
+    unit = " stars" if params.rating_scale == (contract.MIN_RATING, contract.MAX_RATING) else ""
+    return quarantine.NAN if came != came else quarantine.OUT_OF_SCALE, f"{low:g} to {high:g}{unit}"
+
+
+def _stars(ratings: np.ndarray, params: ExampleGenParams) -> np.ndarray:
+    low, high = params.rating_scale
+    if (low, high) == (contract.MIN_RATING, contract.MAX_RATING):
+        return ratings
+    share = (ratings.astype(np.float64) - low) / (high - low)
+    return (contract.MIN_RATING + share * (contract.MAX_RATING - contract.MIN_RATING)).astype(np.float32)
+
+
+def _weights(table: pa.Table, params: ExampleGenParams) -> np.ndarray:
+    """float64[rows]: each event's weight as a share of the strongest kind's; 0 for an unknown kind."""
+    if layouts.EVENT not in table.column_names:
+        return np.ones(len(table))
+    names = list(params.event_weights)
+    shares = np.array([*params.event_weights.values(), 0.0]) / max(params.event_weights.values())
+    return shares[positions(table[layouts.EVENT], pa.array(names, pa.string()))]
+
+
+def _item_names(writer: log_store.Writer) -> pa.StringArray:
+    ids = writer.items.ids()
+    return ids.take(log_store.id_order(ids))
+
+
+def repeated(
+    layout: Layout,
+    params: ExampleGenParams,
+    bad: Quarantine,
+    left_out: collections.Counter[str],
+    item_ids: pa.StringArray,
+    repeats: Repeats,
+) -> None:
+    """Writes down the events that go because their user has the item already.
+
+    Args:
+      item_ids: what `repeats.item` are positions in.
+    """
+    if not repeats.exact and params.repeated != "bad":
+        left_out[f"rated again ({params.repeated} kept)"] += len(repeats.place)
+        return
+    name, files = layout.ratings.columns[layouts.ITEM], layout.ratings.files
+    rows = zip(repeats.item.tolist(), repeats.place.tolist(), repeats.stays.tolist(), strict=True)
+    for item, place, stays in rows:
+        file, line = log_store.file_and_line(place)
+        stays_file, stays_line = log_store.file_and_line(stays)
+        where = f"line {stays_line}" + (f" of {files[stays_file].name}" if stays_file != file else "")
+        if repeats.exact:
+            kind, reason = quarantine.DUPLICATE, f"the same as {where}"
+        else:
+            kind = quarantine.REPEATED
+            reason = (
+                f"{name} is {item_ids[item].as_py()!r}, expected a movie that this user has not rated on an "
+                f"earlier line ({where}; example_gen.repeated can keep one)"
+            )
+        bad.add(BadRow(RATINGS, files[file].name, line, kind, reason))
+
+
+def _core(
+    log: Log, params: ExampleGenParams, scratch: Path, left_out: collections.Counter[str]
+) -> tuple[Log, np.ndarray]:
+    """The k-core, and bool[M]: which items are left."""
+    users, items = np.ones(len(log.user_ids), bool), np.ones(len(log.item_ids), bool)
+    if not has_core(params):
+        return log, items
+    before = -1
+    while before != (before := int(users.sum()) + int(items.sum())):
+        per_user, per_item = np.zeros(len(users), np.int64), np.zeros(len(items), np.int64)
+        for user, item in log.items(params.buffer_rows):
+            kept = users[user] & items[item]
+            per_user += np.bincount(user[kept], minlength=len(users))
+            per_item += np.bincount(item[kept], minlength=len(items))
+        users &= per_user >= params.min_ratings_per_user
+        items &= per_item >= params.min_ratings_per_item
+    folder = scratch / "core"
+    folder.mkdir()
+    core = log_store.select(log, users, items, str(folder), params.buffer_rows)
+    count_core(int(log.offsets[-1] - core.offsets[-1]), left_out)
+    return core, items
+
+
+def has_core(params: ExampleGenParams) -> bool:
+    """Whether a k-core is asked for."""
+    return params.min_ratings_per_user > 1 or params.min_ratings_per_item > 0
+
+
+def count_core(gone: int, left_out: collections.Counter[str]) -> None:
+    """Counts the events that are not in the k-core."""
+    if gone:
+        left_out["below min_ratings_per_user or min_ratings_per_item"] += gone
+
+
+def _require_events(log: Index, layout: Layout, bad: Quarantine, left_out: collections.Counter[str]) -> None:
+    if not len(log.user_ids):
+        counts = ", ".join(
+            [f"{bad.bad(RATINGS):,} bad", *(f"{count:,} {why}" for why, count in left_out.items())]
+        )
+        raise DataError(
+            layout.ratings.files[0].name, f"nothing is left of {bad.rows_in[RATINGS]:,} rows: {counts}"
+        )

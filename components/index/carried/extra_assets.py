@@ -1,0 +1,58 @@
+"""What travels with a model in assets.extra, so that an application shows what the model knows."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
+
+import contract
+from components.common import storage
+from components.index.carried.catalogue import Catalogue
+
+# Column of contract.POPULARITY beside the id: share of the train ratings.
+SCORE = "score"
+
+
+def write_extra_assets(
+    model_dir: str,
+    catalogue: Catalogue,
+    info: Mapping[str, Any],
+    requests: Iterable[prediction_log_pb2.PredictionLog],
+) -> None:
+    """Writes contract.WARMUP_REQUESTS, CATALOGUE, POPULARITY and INDEX_INFO beside a SavedModel.
+
+    Args:
+      model_dir: of the SavedModel.
+      catalogue: its movies, in row order.
+      info: sizes, limits and search parameters.
+      requests: to replay before the model takes traffic.
+    """
+    folder = storage.join(model_dir, contract.ASSETS_EXTRA)
+    tf.io.gfile.makedirs(folder)
+    with tf.io.TFRecordWriter(storage.join(folder, contract.WARMUP_REQUESTS)) as writer:
+        for request in requests:
+            writer.write(request.SerializeToString(deterministic=True))
+    _write_parquet(storage.join(folder, contract.CATALOGUE), catalogue.table)
+    # The catalogue's order is popularity's.
+    popularity = pa.table(
+        {
+            contract.MOVIE_ID: catalogue.table.column(contract.MOVIE_ID),
+            SCORE: pa.array(catalogue.shares),
+        }
+    )
+    _write_parquet(storage.join(folder, contract.POPULARITY), popularity)
+    storage.write_text(storage.join(folder, contract.INDEX_INFO), json.dumps(info, indent=2) + "\n")
+
+
+def _write_parquet(path: str, table: pa.Table) -> None:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    with storage.open_binary(path, "wb") as stream:
+        stream.write(buffer.getvalue())

@@ -1,0 +1,122 @@
+"""Requests that a server replays before a model takes traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
+
+import contract
+from components.common.dense_columns import dense_strings
+from components.common.features import MOVIELENS, FeatureSpec
+from components.example_gen.records.schemas import TIMELINES
+from components.example_gen.records.write import encode
+from components.index.carried.catalogue import Catalogue
+from components.index.users.histories import Histories, dense, neutral
+
+# A graph's first run in each shape is the slow one; servers batch up to some size.
+_BATCH_SIZES = (1, 2, 8)
+_NEWEST = 20  # events of a real history that a request holds
+_ASKED = 3  # movies in a request of `rate` and `explain`
+
+Arrays = dict[str, np.ndarray]
+
+
+def warmup_requests(
+    catalogue: Catalogue,
+    histories: Histories,
+    timelines: Mapping[str, pa.Table],
+    model: str,
+    specs: Sequence[FeatureSpec] = MOVIELENS,
+) -> Iterator[prediction_log_pb2.PredictionLog]:
+    """Yields about 40 requests: every signature, in several batch sizes, each search's branches.
+
+    Args:
+      catalogue: what to ask for.
+      histories: whose histories to ask with; may be empty.
+      timelines: records for `evaluate`; may be empty.
+      model: name in the requests, one of contract.MODELS.
+      specs: the movies' features.
+    """
+    conditions = np.array(_conditions(catalogue, specs), object)
+    for signature in contract.SIGNATURES.values():
+        for batch in _BATCH_SIZES:
+            inputs = neutral(signature, batch)
+            _fill(inputs, signature, catalogue, histories, timelines)
+            yield _log(model, signature, inputs)
+            if contract.DIVERSITY in inputs:
+                yield _log(model, signature, {**inputs, **_filtered(catalogue, batch)})
+            if contract.WHERE in inputs and len(conditions):
+                yield _log(model, signature, {**inputs, contract.WHERE: np.tile(conditions, (batch, 1))})
+
+
+def _fill(
+    inputs: Arrays,
+    signature: contract.Signature,
+    catalogue: Catalogue,
+    histories: Histories,
+    timelines: Mapping[str, pa.Table],
+) -> None:
+    """Puts real histories, users, movies and timelines in place of the neutral values."""
+    batch = len(next(iter(inputs.values())))
+    movies = catalogue.ids[np.arange(batch) % len(catalogue)]
+    if len(histories):
+        users = np.arange(batch) % len(histories)
+        if contract.HISTORY_MOVIE_IDS in inputs:
+            inputs.update(dense(histories, users, catalogue.ids, _NEWEST))
+        if contract.USER_ID in inputs:
+            inputs[contract.USER_ID] = histories.user_ids[users]
+    if contract.MOVIE_IDS in inputs:
+        inputs[contract.MOVIE_IDS] = np.tile(catalogue.ids[:_ASKED], (batch, 1))
+    if contract.MOVIE_ID in inputs:
+        inputs[contract.MOVIE_ID] = movies
+    if signature.name == contract.EVALUATE:
+        inputs[contract.EXAMPLES] = _examples(timelines, batch)
+
+
+def _filtered(catalogue: Catalogue, batch: int) -> Arrays:
+    """A filter that few movies pass (exact search), an exclusion and some diversity."""
+    genres = dense_strings(catalogue.table.column(contract.GENRES))
+    genre = next(iter(genres[genres != contract.PAD_ID]), contract.PAD_ID)
+    return {
+        contract.FILTER_GENRES: np.full((batch, 1), genre, dtype=object),
+        contract.EXCLUDE: np.full((batch, 1), catalogue.ids[0], dtype=object),
+        contract.YEAR_MIN: np.full(batch, 1900, np.int32),
+        contract.DIVERSITY: np.full(batch, 0.3, np.float32),
+    }
+
+
+def _conditions(catalogue: Catalogue, specs: Sequence[FeatureSpec]) -> list[str]:
+    """One on each column that filters, as the most popular movie that has it meets it."""
+    result = []
+    for spec in specs:
+        for value in catalogue.table.column(spec.name).to_pylist() if spec.filters else ():
+            first = next(iter(value), None) if isinstance(value, list) else value or None
+            if first is not None:
+                result.append(f"{spec.name}={first}" if spec.kind != "number" else f"{spec.name}<={first}")
+                break
+    return result
+
+
+def _examples(timelines: Mapping[str, pa.Table], batch: int) -> np.ndarray:
+    """object[batch] of serialized timelines: of the latest split that has any, else one of nobody."""
+    with_rows = [
+        timelines[split] for split in contract.SPLITS if split in timelines and timelines[split].num_rows
+    ]
+    nobody = pa.Table.from_pylist(
+        [{item.name: [] if pa.types.is_large_list(item.type) else "" for item in TIMELINES}], TIMELINES
+    )
+    records = encode((with_rows or [nobody])[-1].slice(0, batch))
+    return np.array([records[row % len(records)] for row in range(batch)], dtype=object)
+
+
+def _log(model: str, signature: contract.Signature, inputs: Arrays) -> prediction_log_pb2.PredictionLog:
+    request = predict_pb2.PredictRequest(
+        model_spec=model_pb2.ModelSpec(name=model, signature_name=signature.name)
+    )
+    for item in signature.inputs:
+        request.inputs[item.name].CopyFrom(tf.make_tensor_proto(inputs[item.name], dtype=item.dtype))
+    return prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))

@@ -1,0 +1,1 @@
+"""What a request allows: limits, filters, conditions, described items."""

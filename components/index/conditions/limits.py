@@ -1,0 +1,105 @@
+"""What a request may ask for, checked in the graph before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+import contract
+from components.index.params import IndexParams
+
+Tensors = Mapping[str, tf.Tensor]
+
+# What an id stands for, by input: the limit on how many of them a row may hold.
+_COUNTED = {
+    contract.HISTORY_MOVIE_IDS: ("max_history", "history events"),
+    contract.EXCLUDE: ("max_exclude", "excluded movies"),
+    contract.TASTE_GENRES: ("max_genres", "taste genres"),
+    contract.MOVIE_IDS: ("max_movies", "movies to rate or explain"),
+    contract.WHERE: ("max_genres", "conditions"),
+    contract.ATTRIBUTES: ("max_exclude", "attributes"),
+}
+_SAME_SHAPE = (
+    (contract.HISTORY_MOVIE_IDS, contract.HISTORY_RATINGS),
+    (contract.HISTORY_MOVIE_IDS, contract.HISTORY_TIMESTAMPS),
+    (contract.TASTE_GENRES, contract.TASTE_WEIGHTS),
+)
+_NOT_NEGATIVE = (contract.HISTORY_RATINGS, contract.TASTE_WEIGHTS, contract.YEAR_MIN, contract.YEAR_MAX)
+
+
+def checked(signature: contract.Signature, inputs: Tensors, params: IndexParams) -> dict[str, tf.Tensor]:
+    """The inputs, usable only once every check has passed.
+
+    A failed check is INVALID_ARGUMENT with the limit and what came. Padding is
+    not counted: a server that batches requests pads them to the widest.
+
+    Args:
+      signature: of the request.
+      inputs: one tensor per input of the signature.
+      params: the limits.
+    """
+    checks = [_same_batch(inputs)]
+    checks += [_same_shape(inputs, a, b) for a, b in _SAME_SHAPE if a in inputs and b in inputs]
+    for name, (limit, what) in _COUNTED.items():
+        if name in inputs:
+            checks.append(_at_most(inputs[name], name, what, limit, getattr(params, limit)))
+    # `genres` filters a recommendation, but describes a movie in `embed_movie`.
+    if contract.EXCLUDE in inputs:
+        genres = inputs[contract.FILTER_GENRES]
+        checks.append(
+            _at_most(genres, contract.FILTER_GENRES, "genres to filter by", "max_genres", params.max_genres)
+        )
+    checks += [_not_negative(inputs[name], name) for name in _NOT_NEGATIVE if name in inputs]
+    if contract.K in inputs:
+        rule = f"k must be between 0 (which means {params.default_k}) and max_k = {params.max_k}, got"
+        checks.append(_between(inputs[contract.K], 0, params.max_k, rule))
+    if contract.DIVERSITY in inputs:
+        rule = "diversity must be between 0 and 1, got"
+        checks.append(_between(inputs[contract.DIVERSITY], 0.0, 1.0, rule))
+    with tf.control_dependencies(checks):
+        return {item.name: tf.identity(inputs[item.name]) for item in signature.inputs}
+
+
+def _same_batch(inputs: Tensors) -> tf.Operation:
+    names = sorted(inputs)
+    sizes = tf.stack([tf.shape(inputs[name])[0] for name in names])
+    message = f"every input needs the same number of rows; {', '.join(names)} have"
+    return tf.debugging.Assert(tf.reduce_all(sizes == sizes[0]), [message, sizes], summarize=len(names))
+
+
+def _same_shape(inputs: Tensors, first: str, second: str) -> tf.Operation:
+    a, b = tf.shape(inputs[first]), tf.shape(inputs[second])
+    return tf.debugging.Assert(
+        tf.reduce_all(a == b), [f"{first} and {second} need the same shape, got", a, "and", b]
+    )
+
+
+def _at_most(ids: tf.Tensor, name: str, what: str, limit: str, value: int) -> tf.Operation:
+    message = f"{name}: at most {limit} = {value} {what} in a row, got"
+
+    def counted() -> tf.Tensor:
+        count = tf.reduce_sum(tf.cast(ids != contract.PAD_ID, tf.int32), axis=1)
+        good = tf.reduce_all(count <= value)
+        with tf.control_dependencies([tf.debugging.Assert(good, [message, tf.reduce_max(count)])]):
+            return tf.identity(good)
+
+    # Comparing strings is slow, and padding makes many: only where there are columns enough to break it.
+    return tf.cond(tf.shape(ids)[1] > value, counted, lambda: tf.constant(True)).op
+
+
+def _not_negative(values: tf.Tensor, name: str) -> tf.Operation:
+    if values.dtype.is_floating:
+        good = tf.math.is_finite(values) & (values >= 0)
+        rule = "finite and not negative"
+    else:
+        good = values >= 0
+        rule = "not negative"
+    wrong = tf.boolean_mask(values, ~good)
+    return tf.debugging.Assert(tf.reduce_all(good), [f"{name} must be {rule}, got", wrong])
+
+
+def _between(values: tf.Tensor, low: float, high: float, rule: str) -> tf.Operation:
+    # NaN is on neither side of a bound, so the good values are named, not the bad.
+    good = (values >= low) & (values <= high)
+    return tf.debugging.Assert(tf.reduce_all(good), [rule, tf.boolean_mask(values, ~good)])

@@ -1,0 +1,1 @@
+"""Searches over the vectors of items: exact and approximate."""

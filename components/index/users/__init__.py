@@ -1,0 +1,1 @@
+"""Histories of users at the time of the build, and timelines as requests."""

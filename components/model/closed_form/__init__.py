@@ -1,0 +1,1 @@
+"""Models and parts that are solved for, not learnt in steps."""

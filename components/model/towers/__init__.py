@@ -1,0 +1,1 @@
+"""Models fitted by gradient: towers, losses, rating head."""

@@ -1,0 +1,1 @@
+"""The fit as a job of several workers on Kubernetes."""

@@ -1,0 +1,1 @@
+"""Where data come from: MovieLens, generated samples; and a report on any data set."""

@@ -1,0 +1,1 @@
+"""Generated data sets: no real person is in them."""

@@ -1,0 +1,1 @@
+"""MovieLens in every edition, fetched and checked."""

@@ -1,0 +1,229 @@
+"""What is in a data set and what a run would do with it, without the run."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+import contract
+from components.example_gen import accounts
+from components.example_gen.accounts import Account
+from components.example_gen.errors import DataError
+from components.example_gen.params import ExampleGenParams
+from components.example_gen.reading.layouts import Layout
+from components.example_gen.reading.quarantine import Quarantine, percent
+from components.example_gen.sorting.gather import Gathered, gather, scratch_folder
+from components.example_gen.sorting.log_store import Log
+from components.example_gen.sorting.totals import Totals, require_splits, totals
+
+QUANTILES: Final = {"min": 0.0, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "99 %": 0.99, "max": 1.0}
+_LARGE_SHARE: Final = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitSize:
+    """One split: its records, and their events."""
+
+    records: int
+    history: int
+    targets: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """A data set in figures.
+
+    Attributes:
+      layout: which, and from which files.
+      bytes: of all files.
+      account: where every row went.
+      bad_rows: the first bad rows of each table, in words.
+      stops: why a run would stop, empty if it would not.
+      users, items, rated_items, events: counts; items are the catalogue's.
+      density: share of (user, rated item) pairs that have an event.
+      first_second, last_second: Unix time of the first and last event.
+      implicit: whether the events have no ratings.
+      ratings: events by stars; implicit ones by weight.
+      years: events by year (UTC).
+      per_user, per_item: quantiles of the events of each, unrated items apart.
+      anomalies: what is legal, and worth a look.
+      splits: by name; empty if a run would stop before.
+    """
+
+    layout: str
+    bytes: int
+    account: Account
+    bad_rows: dict[str, list[str]]
+    stops: list[str]
+    users: int
+    items: int
+    rated_items: int
+    events: int
+    density: float
+    first_second: int
+    last_second: int
+    implicit: bool
+    ratings: dict[str, int]
+    years: dict[str, int]
+    per_user: dict[str, int]
+    per_item: dict[str, int]
+    anomalies: list[str]
+    splits: dict[str, SplitSize]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**dataclasses.asdict(self), "account": self.account.as_dict()}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Figures:
+    """Sums over all events."""
+
+    ratings: dict[str, int]
+    years: dict[str, int]
+    per_item: np.ndarray
+    first_second: int
+    last_second: int
+    same_second: int  # events at the same second as the user's event before
+    at_once: int  # users with several events, all at one second
+
+
+def check(layout: Layout, params: ExampleGenParams, bad_rows: Path | None = None) -> Report:
+    """Reads everything as ExampleGen does, and writes nothing but `bad_rows`.
+
+    Args:
+      bad_rows: where to write every row that is set aside, as JSON lines.
+
+    Raises:
+      DataError: a file cannot be used at all, or no event is left.
+    """
+    # A report is wanted of bad data above all; the share is judged afterwards.
+    lenient = params.model_copy(update={"max_bad_share": 1.0})
+    with scratch_folder(params) as scratch, Quarantine(bad_rows) as bad:
+        data = gather(layout, lenient, bad, scratch)
+        known = totals(data.log, params)
+        stops = []
+        for table in bad.tables():
+            try:
+                bad.require_share(table, params.max_bad_share)
+            except DataError as error:
+                stops.append(error.reason.splitlines()[1])
+        try:
+            require_splits(data.log, known, params, layout.ratings.files[0].name)
+        except DataError as error:
+            stops.append(str(error))
+        figures = _figures(data.log, params.buffer_rows, layout.implicit)
+        per_user = np.diff(data.log.offsets)
+        rated = figures.per_item[figures.per_item > 0]
+        events = int(data.log.offsets[-1])
+        return Report(
+            layout=str(layout),
+            bytes=sum(file.stat().st_size for file in layout.files),
+            account=accounts.account(data, known, bad),
+            bad_rows={
+                table: [str(row) for row in bad.first(table)] for table in bad.tables() if bad.bad(table)
+            },
+            stops=stops,
+            users=len(per_user),
+            items=len(data.items),
+            rated_items=len(rated),
+            events=events,
+            density=events / (len(per_user) * len(rated)),
+            first_second=figures.first_second,
+            last_second=figures.last_second,
+            implicit=layout.implicit,
+            ratings=figures.ratings,
+            years=figures.years,
+            per_user=_quantiles(per_user),
+            per_item=_quantiles(rated),
+            anomalies=_anomalies(data, known, figures, per_user, [x.name for x in params.item_features]),
+            splits={} if stops else {split: _size(known, split) for split in contract.SPLITS},
+        )
+
+
+def _figures(log: Log, rows: int, implicit: bool) -> _Figures:
+    stars: dict[float, int] = {}
+    years: dict[int, int] = {}
+    per_item = np.zeros(len(log.item_ids), np.int64)
+    first, last, same, at_once = np.iinfo(np.int64).max, 0, 0, 0
+    for start, end in log.spans(rows):
+        events = log.events(start, end)
+        per_item += np.bincount(events.movies, minlength=len(per_item))
+        # Half stars are what most logs have; a finer scale falls into its bins.
+        values = (
+            contract.weight_of_rating(events.ratings).round(3)
+            if implicit
+            else np.round(events.ratings * 2) / 2
+        )
+        for value, count in zip(*np.unique(values, return_counts=True), strict=True):
+            stars[float(value)] = stars.get(float(value), 0) + int(count)
+        times = events.timestamps
+        year = times.astype("datetime64[s]").astype("datetime64[Y]").astype(np.int64) + 1970
+        for value, count in zip(*np.unique(year, return_counts=True), strict=True):
+            years[int(value)] = years.get(int(value), 0) + int(count)
+        first, last = min(first, int(times.min())), max(last, int(times.max()))
+        again = np.append(False, times[1:] == times[:-1])
+        again[events.offsets[:-1]] = False
+        same += int(again.sum())
+        counts = np.diff(events.offsets)
+        at_once += int(((events.per_user(again) == counts - 1) & (counts > 2)).sum())
+    return _Figures(
+        {f"{value:g}": stars[value] for value in sorted(stars)},
+        {str(value): years[value] for value in sorted(years)},
+        per_item, first, last, same, at_once,
+    )  # fmt: skip
+
+
+def _quantiles(counts: np.ndarray) -> dict[str, int]:
+    return {name: int(np.quantile(counts, at, method="nearest")) for name, at in QUANTILES.items()}
+
+
+def _size(known: Totals, split: str) -> SplitSize:
+    users = known.users(split)
+    return SplitSize(
+        len(users), int(known.history[split][users].sum()), int(known.targets[split][users].sum())
+    )
+
+
+def _anomalies(
+    data: Gathered[Log], known: Totals, figures: _Figures, per_user: np.ndarray, read: list[str]
+) -> list[str]:
+    """What breaks no rule and may still be a mistake."""
+    events, found = int(per_user.sum()), []
+    columns = data.layout.ratings.columns
+
+    def share(count: int, whole: int) -> str:
+        return f"{count:,} ({percent(count / whole)})"
+
+    if unrated := int((figures.per_item == 0).sum()):
+        found.append(f"{share(unrated, len(figures.per_item))} of the items have no event")
+    if (most := int(per_user.max())) > _LARGE_SHARE * events and len(per_user) > 20:
+        found.append(f"one user has {share(most, events)} of all events; a shared account or a robot?")
+    if (most := int(figures.per_item.max())) > _LARGE_SHARE * events and len(figures.per_item) > 20:
+        found.append(f"one item has {share(most, events)} of all events")
+    if "rating" in columns and len(figures.ratings) == 1:
+        found.append("every rating is the same; without a rating column they would count alike")
+    if "time" in columns:
+        if figures.first_second == figures.last_second:
+            found.append("every event is at the same second: the order within a user is that of the file")
+        elif figures.same_second > _LARGE_SHARE * events:
+            number = share(figures.same_second, events)
+            found.append(
+                f"{number} of the events are at the second of the one before: they keep the file's order"
+            )
+        if figures.at_once:
+            number = share(figures.at_once, len(per_user))
+            found.append(f"{number} of the users have 3 events or more, all at one second")
+    if short := int((per_user < 3).sum()):
+        found.append(
+            f"{share(short, len(per_user))} of the users have fewer than 3 events: they are in train alone"
+        )
+    for name, empty in (
+        (contract.YEAR, int((data.items[contract.YEAR].to_numpy() == 0).sum())),
+        (contract.GENRES, sum(not genres for genres in data.items[contract.GENRES].to_pylist())),
+    ):
+        if empty and name in read:
+            found.append(f"{share(empty, len(data.items))} of the items have no {name}")
+    return found

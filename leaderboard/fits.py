@@ -1,0 +1,118 @@
+"""One fit of one model, measured; and a folder that remembers those already made.
+
+A leaderboard takes hours. What a fit came to is written when it ends, under a key of
+everything it depends on, so a run that broke off goes on where it was.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leaderboard import protocols, ranking, rating_errors, registry
+from leaderboard.ranking import UserMetrics
+from leaderboard.rating_errors import RatingMetrics
+from leaderboard.split import Part, Split
+
+Metrics = UserMetrics | RatingMetrics
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """What a fit came to.
+
+    Attributes:
+      metrics: on the part it was asked about.
+      seconds: of the fit.
+      parameters: `Model.parameters`.
+      chosen: `Model.chosen()`.
+    """
+
+    metrics: Metrics
+    seconds: float
+    parameters: int
+    chosen: dict[str, Any]
+
+
+class Fits:
+    """Fits, or remembers.
+
+    Args:
+      folder: of what is remembered.
+      depends_on: whatever a result depends on beside model, knobs, seed and part: data,
+        protocol, code.
+    """
+
+    def __init__(self, folder: Path, depends_on: Mapping[str, Any]) -> None:
+        self._folder = folder
+        self._depends_on = dict(depends_on)
+        self.remembered = 0
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def fit(self, name: str, knobs: Mapping[str, Any], seed: int, split: Split, part: str) -> Fit:
+        """Fits on `split` and measures on its part "eval" or "test"."""
+        path = self._path(name, knobs, seed, part)
+        if path.exists():
+            self.remembered += 1
+            return _read(path)
+        model = registry.make(name, seed, knobs)
+        model.fit_name = path.stem
+        began = time.perf_counter()
+        model.fit(split.without_test())
+        seconds = time.perf_counter() - began
+        wanted = split.eval if part == "eval" else split.test
+        assert wanted is not None
+        found = Fit(_measure(model, split, wanted), seconds, model.parameters, model.chosen())
+        _write(path, found)
+        # A graph of TensorFlow's is a cycle and holds its weights until it is collected.
+        del model
+        gc.collect()
+        return found
+
+    def _path(self, name: str, knobs: Mapping[str, Any], seed: int, part: str) -> Path:
+        key = {**self._depends_on, "model": name, "knobs": knobs, "seed": seed, "part": part}
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
+        return self._folder / f"{name}-{part}-{digest[:20]}.npz"
+
+
+def _measure(model: Any, split: Split, part: Part) -> Metrics:
+    module: Any = rating_errors if split.protocol in protocols.BY_RATINGS else ranking
+    found: Metrics = module.evaluate(model, split, part)
+    return found
+
+
+def _write(path: Path, fit: Fit) -> None:
+    metrics, info = fit.metrics, {"seconds": fit.seconds, "parameters": fit.parameters, "chosen": fit.chosen}
+    info["seconds_per_query"] = metrics.seconds_per_query
+    if isinstance(metrics, UserMetrics):
+        arrays = {"users": metrics.users, **metrics.values}
+    else:
+        fields = [field.name for field in dataclasses.fields(metrics)]
+        arrays = {name: getattr(metrics, name) for name in fields if name != "seconds_per_query"}
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        arrays["info"] = np.array(json.dumps(info))
+        np.savez(file, allow_pickle=False, **arrays)
+    part.replace(path)  # whole or not at all
+
+
+def _read(path: Path) -> Fit:
+    with np.load(path) as file:
+        info = json.loads(str(file["info"]))
+        arrays = {name: file[name] for name in file.files if name != "info"}
+    seconds = info["seconds_per_query"]
+    metrics: Metrics
+    if "squared" in arrays:
+        metrics = RatingMetrics(**arrays, seconds_per_query=seconds)
+    else:
+        users = arrays.pop("users")
+        metrics = UserMetrics(users, arrays, seconds)
+    return Fit(metrics, info["seconds"], info["parameters"], info["chosen"])

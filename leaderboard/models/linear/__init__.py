@@ -1,0 +1,1 @@
+"""Item-item models and matrix factorisations by closed form or library."""

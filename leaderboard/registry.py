@@ -1,0 +1,68 @@
+"""The models by name. Nothing is imported before it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from leaderboard.model import Model
+
+OURS: Final = "two_tower"
+
+# Name -> module below `models` and class, in the order of the table.
+_CLASSES: Final = {
+    "popularity": ("simple.popularity", "Popularity"),
+    "recent_popularity": ("simple.popularity", "RecentPopularity"),
+    "top_per_genre": ("simple.popularity", "TopPerGenre"),
+    "content_cosine": ("simple.content", "ContentCosine"),
+    "bias": ("simple.bias", "Bias"),
+    "bias_history": ("simple.bias", "BiasHistory"),
+    "item_knn": ("linear.item_knn", "ItemKnn"),
+    "ease": ("linear.ease", "Ease"),
+    "ease_recency": ("linear.ease", "EaseRecency"),
+    "ials": ("linear.factors", "ImplicitAls"),
+    "bpr": ("linear.factors", "Bpr"),
+    "svd": ("linear.factors", "TruncatedSvd"),
+    "matrix_factorisation": ("learnt.matrix_factorisation", "MatrixFactorisation"),
+    "embedding_dnn": ("learnt.embedding_dnn", "EmbeddingDnn"),
+    "content_two_tower": ("learnt.content_two_tower", "ContentTwoTower"),
+    "transformer": ("learnt.transformer", "Transformer"),
+    OURS: ("learnt.two_tower", "TwoTower"),
+}
+NAMES: Final = tuple(_CLASSES)
+# Those that predict stars (`Model.RATES`); a test compares.
+RATING: Final = (
+    "bias", "bias_history", "svd", "matrix_factorisation", "embedding_dnn", "content_two_tower", OURS,
+)  # fmt: skip
+
+
+def model_class(name: str) -> type[Model]:
+    """Raises ValueError, naming the models there are, for an unknown name."""
+    if name not in _CLASSES:
+        raise ValueError(f"there is no model {name!r}; the models are {', '.join(NAMES)}")
+    module, class_name = _CLASSES[name]
+    found: type[Model] = getattr(importlib.import_module(f"leaderboard.models.{module}"), class_name)
+    return found
+
+
+def make(name: str, seed: int, knobs: Mapping[str, Any]) -> Model:
+    """A model with some of its hyperparameters set.
+
+    Args:
+      knobs: hyperparameter -> value. "section.key" sets one key of a mapping; a value of
+        None leaves the default in force.
+    """
+    arguments: dict[str, Any] = {}
+    for key, value in knobs.items():
+        section, _, inner = key.partition(".")
+        if value is None:
+            continue
+        if inner:
+            arguments[section] = {**arguments.get(section, {}), inner: value}
+        elif isinstance(value, Mapping):
+            arguments[key] = {**value, **arguments.get(key, {})}
+        else:
+            arguments[key] = value
+    return model_class(name)(seed=seed, **arguments)

@@ -1,0 +1,107 @@
+"""What the commands that ask a model have in common: its choice, and a quiet terminal."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import contract
+from pipeline.commands.common import add_config_arguments, load_config, open_store
+
+if TYPE_CHECKING:
+    from pipeline.ask.servable import Servable
+    from pipeline.ask.user_timeline import Timeline
+    from pipeline.config.sections import Config
+
+_LOG = "ask.log"
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config_arguments(parser)
+    parser.add_argument(
+        "--model",
+        choices=contract.MODELS,
+        help=f"which of the two pushed models (default: {contract.MODEL_EXACT}, which searches exactly and "
+        f"loads faster; with --server {contract.MODEL})",
+    )
+    parser.add_argument(
+        "--version", type=int, metavar="N", help="a version of `marquee status` (default: the newest)"
+    )
+    server = parser.add_argument_group("asking a model server instead of loading the model here")
+    server.add_argument(
+        "--server",
+        metavar="ADDRESS",
+        help="http://host:8501 for REST, host:8500 or unix:PATH for gRPC (slower to start)",
+    )
+    server.add_argument(
+        "--timeout",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="for each request (default %(default)s)",
+    )
+    server.add_argument("--tls-ca", metavar="FILE", help="certificates to trust; turns TLS on for gRPC")
+    server.add_argument("--tls-cert", metavar="FILE", help="our own certificate, for mutual TLS")
+    server.add_argument("--tls-key", metavar="FILE", help="its key")
+
+
+@contextlib.contextmanager
+def pushed_model(args: argparse.Namespace) -> Iterator[tuple[Config, Servable]]:
+    """The model that the arguments name, with whatever TensorFlow prints kept in a log file."""
+    from pipeline.terminal.output import logs_to_file
+
+    config = load_config(args)
+    with contextlib.ExitStack() as stack:
+        if args.server is None:
+            servable, note = _loaded(args, config)
+        else:
+            # Importing the client's gRPC part already prints.
+            with logs_to_file(Path(config.logs_dir) / _LOG):
+                servable, note = _served(args, config, stack)
+        if note:
+            print(f"note: {note}", file=sys.stderr)  # stdout may have to be one JSON document
+        stack.enter_context(logs_to_file(Path(config.logs_dir) / _LOG))
+        yield config, servable
+
+
+def _loaded(args: argparse.Namespace, config: Config) -> tuple[Servable, str]:
+    from pipeline.ask.servable import LoadedServable, choose
+
+    model = args.model or contract.MODEL_EXACT
+    version, note = choose(config.serving_dir, model, args.version)
+    return LoadedServable(version, model), note
+
+
+def _served(args: argparse.Namespace, config: Config, stack: contextlib.ExitStack) -> tuple[Servable, str]:
+    from pipeline.ask import remote
+
+    client = stack.enter_context(
+        remote.connect(
+            args.server, args.model or contract.MODEL, args.timeout, args.tls_ca, args.tls_cert, args.tls_key
+        )
+    )
+    return remote.served(client, args.version, config.serving_dir)
+
+
+def timeline(config: Config, servable: Servable, user_id: str) -> Timeline | None:
+    """The user's, as of the run that pushed the model; None for one who is not in the log.
+
+    Raises:
+      NoTimelinesError: the run or its artifacts are gone.
+    """
+    from pipeline.ask import user_timeline
+
+    return user_timeline.find(open_store(config), config.name, servable.run_id, user_id)
+
+
+def model_line(servable: Servable) -> str:
+    where = f" at {servable.where}" if servable.where else ""
+    return f"{servable.model} version {servable.version}{where}"
+
+
+def model_json(servable: Servable) -> dict[str, Any]:
+    return {"model": servable.model, "version": servable.version, "server": servable.where or None}

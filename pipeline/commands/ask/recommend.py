@@ -1,0 +1,207 @@
+"""`marquee recommend`: movies for a user of the log, or for a few likes and tastes."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from pipeline.ask.session import add_model_arguments, model_json, model_line, pushed_model, timeline
+from pipeline.commands.common import Subparsers, add_command, print_json
+
+if TYPE_CHECKING:
+    from pipeline.ask.recommendation import Answer, Request
+    from pipeline.ask.servable import Servable
+
+_SHOWN_REASONS = 3
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    parser = add_command(
+        subparsers,
+        "recommend",
+        "Recommend movies by the newest pushed model: titles, scores and why.",
+        'marquee recommend --likes "Toy Story, Heat=4" --taste "Action=5,Comedy=3" --k 5',
+    )
+    who = parser.add_argument_group("for whom (any of them, also together)")
+    who.add_argument("--user", metavar="ID", help="a user of the log")
+    who.add_argument(
+        "--likes",
+        metavar="TITLES",
+        action="append",
+        default=[],
+        help="movies separated by comma or semicolon, each with =STARS (default 5); may be repeated",
+    )
+    who.add_argument(
+        "--taste",
+        metavar="GENRES",
+        action="append",
+        default=[],
+        help='weights of genres (or of what tastes are in in your own data), "Action=5,Comedy=3"',
+    )
+    what = parser.add_argument_group("of what")
+    what.add_argument("--k", type=int, default=10, metavar="N", help="how many (default %(default)s)")
+    what.add_argument(
+        "--exclude", metavar="TITLES", action="append", default=[], help="movies not to show, as in --likes"
+    )
+    what.add_argument(
+        "--genres", metavar="GENRES", action="append", default=[], help='any of these: "Drama,War"'
+    )
+    what.add_argument("--year-min", type=int, default=0, metavar="YEAR", help="not older than this")
+    what.add_argument("--year-max", type=int, default=0, metavar="YEAR", help="not newer than this")
+    what.add_argument(
+        "--where",
+        metavar="CONDITION",
+        action="append",
+        default=[],
+        help='a column that the data has: "brand=acme", "price<=20"; may be repeated: any of the values of '
+        "one column, both bounds of a number, all columns",
+    )
+    what.add_argument(
+        "--diversity", type=float, default=0.0, metavar="SHARE", help="0 = the best, 1 = the most varied"
+    )
+    what.add_argument("--exact", action="store_true", help="exact search, with --model marquee too")
+    add_model_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from pipeline.ask.recommendation import recommend
+    from pipeline.errors import InputError
+
+    if args.user is None and not args.likes and not args.taste:
+        raise InputError('nobody to recommend for; give --user ID, --likes "Toy Story" or --taste "Action=5"')
+    if args.k < 1:
+        raise InputError(f"--k must be at least 1, got {args.k}")
+    with pushed_model(args) as (config, servable):
+        request = _request(args, servable)
+        answer = recommend(servable, request, lambda user_id: timeline(config, servable, user_id))
+    if args.json:
+        print_json(_as_json(servable, request, answer))
+    else:
+        _show(servable, request, answer)
+    return 0
+
+
+def _request(args: argparse.Namespace, servable: Servable) -> Request:
+    from pipeline.ask import genres, where
+    from pipeline.ask.recommendation import Request
+
+    return Request(
+        user_id=args.user,
+        likes=tuple((movie, _stars(movie.label, mark)) for movie, mark in _movies(servable, args.likes)),
+        tastes=genres.parse_tastes(args.taste, servable.taste_words),
+        k=args.k,
+        exclude=tuple(movie for movie, _ in _movies(servable, args.exclude)),
+        genres=tuple(genres.parse(args.genres, servable.genres)),
+        year_min=args.year_min,
+        year_max=args.year_max,
+        where=where.parse(args.where, servable.features.item if servable.files else None),
+        diversity=args.diversity,
+        exact=args.exact,
+    )
+
+
+def _movies(servable: Servable, texts: list[str]) -> list[tuple[Any, str]]:
+    return [found for text in texts for found in servable.titles.find_all(text)]
+
+
+def _stars(label: str, mark: str) -> float:
+    import contract
+    from pipeline.ask.recommendation import LIKE
+    from pipeline.errors import InputError
+
+    if not mark:
+        return LIKE
+    try:
+        stars = float(mark)
+    except ValueError:
+        stars = 0.0
+    if not contract.MIN_RATING <= stars <= contract.MAX_RATING:
+        raise InputError(
+            f'"{label}={mark}": expected {contract.MIN_RATING:g} to {contract.MAX_RATING:g} stars, '
+            f'such as "{label}=4"'
+        )
+    return stars
+
+
+def _note(request: Request, answer: Answer) -> str:
+    """What the reader must know of the list, "" if nothing."""
+    parts = []
+    if answer.known_user is False:
+        parts.append(f"user {request.user_id} is not in the log that this model was trained on")
+    if answer.popular:
+        parts.append("this is the popular list, the same for everybody")
+    elif answer.known_user is False:
+        parts.append("this rests on the likes and tastes alone")
+    elif answer.history is None:
+        parts.append(
+            "the run's timelines are gone, so this rests on the history that the model carries, "
+            "which may lack the newest ratings"
+        )
+    if len(answer.results) < request.k:
+        parts.append(f"only {len(answer.results)} movies are left by the filters")
+    return "; ".join(parts)
+
+
+def _as_json(servable: Servable, request: Request, answer: Answer) -> dict[str, Any]:
+    from pipeline.ask import movie_list
+
+    return {
+        **model_json(servable),
+        "user": request.user_id,
+        "known_user": answer.known_user,
+        "popular": answer.popular,
+        "note": _note(request, answer),
+        "likes": [{**movie_list.as_json(movie), "stars": stars} for movie, stars in request.likes],
+        "taste": request.tastes,
+        "results": [
+            {
+                "rank": rank,
+                **movie_list.as_json(result.movie),
+                "score": result.score,
+                "why": {
+                    "history": [
+                        {**movie_list.as_json(movie), "weight": weight} for movie, weight in result.because_of
+                    ],
+                    "taste": list(result.in_taste),
+                },
+            }
+            for rank, result in enumerate(answer.results, start=1)
+        ],
+    }
+
+
+def _show(servable: Servable, request: Request, answer: Answer) -> None:
+    from pipeline.ask import movie_list
+
+    for_whom = []
+    if request.user_id is not None:
+        for_whom.append(f"user {request.user_id}")
+    if request.likes:
+        for_whom.append(
+            "who likes " + ", ".join(f"{movie.label} {stars:g}" for movie, stars in request.likes)
+        )
+    if request.tastes:
+        for_whom.append(
+            "who wants " + ", ".join(f"{genre} {weight:g}" for genre, weight in request.tastes.items())
+        )
+    print(f"for {'; '.join(for_whom)}  ({model_line(servable)})")
+    if note := _note(request, answer):
+        print(f"note: {note}")
+    print()
+    rows = []
+    header, cells = movie_list.known_of([result.movie for result in answer.results])
+    for rank, (result, known) in enumerate(zip(answer.results, cells, strict=True), start=1):
+        reasons = [f"{movie.label} {weight:+.3f}" for movie, weight in result.because_of[:_SHOWN_REASONS]]
+        if result.in_taste:
+            reasons.append(f"taste: {', '.join(result.in_taste)}")
+        rows.append(
+            (
+                str(rank),
+                result.movie.title,
+                *known,
+                f"{result.score:.4f}",
+                "popular" if answer.popular else "; ".join(reasons) or "-",
+            )
+        )
+    movie_list.print_table(("#", "title", *header, "score", "why"), rows, ("#", "year", "score"))

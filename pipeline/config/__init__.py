@@ -1,0 +1,1 @@
+"""The typed config: sections, reading, documentation."""

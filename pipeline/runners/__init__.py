@@ -1,1 +1,0 @@
-"""Where the DAG runs: in this process, or compiled for a cluster."""

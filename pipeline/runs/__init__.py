@@ -1,0 +1,1 @@
+"""Runs on this machine: lock, store, runner, verdict."""

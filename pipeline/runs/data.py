@@ -1,0 +1,87 @@
+"""Which data a run reads when nobody says: a local copy, GroupLens, or the sample."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from components.example_gen.errors import DataError
+from components.example_gen.reading.layouts import Layout, detect
+from components.example_gen.reading.places import Place, absolute
+from datasets.generated import movielens_sample, shop_sample
+from datasets.movielens import fetch
+from pipeline.config.sections import Config
+from pipeline.errors import InputError
+
+ENVIRONMENT = "DATA"
+LOCAL_COPY = Path("data") / "ml-latest-small"
+_RATINGS = "ratings.csv"
+_DOWNLOAD_SECONDS = 5.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """The log's file or folder, and a sentence on where it comes from."""
+
+    path: Place
+    origin: str
+
+
+def resolve(config: Config, environment: Mapping[str, str] = os.environ) -> Data:
+    """The first of: the config's `data`, DATA, a local copy, GroupLens, the generated sample.
+
+    A config of a generated shop has neither of the two in the middle.
+
+    A path that is given must exist: nothing is put in its place.
+
+    Raises:
+      InputError: if a given path holds no ratings.
+    """
+    if config.data is not None:
+        return Data(_checked(config.data, "data", config), "as given")
+    if environment.get(ENVIRONMENT):
+        return Data(_checked(environment[ENVIRONMENT], ENVIRONMENT, config), f"from {ENVIRONMENT}")
+    if config.sample == "shop":
+        return Data(_sample(config), "generated shop")
+    local = LOCAL_COPY.absolute()
+    if (local / _RATINGS).is_file():
+        return Data(local, "local copy")
+    try:
+        fetched = fetch.fetch(local, _DOWNLOAD_SECONDS)
+    except fetch.FetchError as error:
+        return Data(_sample(config), f"generated sample, because {error}")
+    return Data(Path(fetched), f"downloaded from GroupLens; {fetch.LICENCE_NOTE}")
+
+
+def layout_of(path: Place, config: Config) -> Layout:
+    """What is read of a path.
+
+    Raises:
+      InputError: nothing that is known lies there.
+    """
+    try:
+        return detect(path, config.example_gen)
+    except DataError as error:
+        raise InputError(str(error)) from error
+
+
+def _checked(given: str, name: str, config: Config) -> Place:
+    path = absolute(given)
+    try:
+        layout_of(path, config)
+    except InputError as error:
+        raise InputError(
+            f"{name} = {given}: {error}; or leave it out for ml-latest-small or the sample"
+        ) from error
+    return path
+
+
+def _sample(config: Config) -> Path:
+    """The sample of the default sizes, made once: the same arguments give the same bytes."""
+    shop = config.sample == "shop"
+    path = Path(config.local_dir) / ("shop" if shop else "sample")
+    if not (path / (shop_sample.EVENTS if shop else _RATINGS)).is_file():
+        (shop_sample if shop else movielens_sample).generate(path)
+    return path

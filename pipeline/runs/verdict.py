@@ -1,0 +1,125 @@
+"""What a run came to: gates, serving check, push."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import contract
+from components.common import storage
+from components.evaluator import report
+from components.evaluator.gates import Gate
+from components.serving_check.report import REFUSED_BY_GATES, read_infra_blessing
+from pipeline.runs.run_records import NodeRun, Output, State
+from pipeline.terminal.table import table
+
+# Before the names of a final fit's gates.
+FINAL = "final: "
+
+_HEADER = ("gate", "value", "bound", "verdict", "why")
+_OK, _REFUSED = "ok", "refused"  # as in report.rows
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """Read from the artifacts of a run's components.
+
+    Attributes:
+      gates: of the evaluator, empty if it did not run; then those of a final fit,
+        their names after FINAL, unless the evaluator refused and there was no such fit.
+      report: metrics of the tested candidate, None likewise.
+      served: whether the serving check passed; None if it did not run.
+      served_why: why it did not pass, "" if it did.
+      pushed: where the model was published, "" if it was not.
+      refused: whether any component said no.
+    """
+
+    gates: Sequence[Gate]
+    report: report.Report | None
+    served: bool | None
+    served_why: str
+    pushed: str
+    refused: bool
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Overall metrics of the tested candidate by name; empty if the evaluator did not run."""
+        return self.report.candidate.overall if self.report else {}
+
+
+def verdict(nodes: Iterable[NodeRun]) -> Verdict:
+    nodes = list(nodes)
+    evaluation = _artifact(nodes, "ModelEvaluation", contract.METRICS)
+    infra = _artifact(nodes, "InfraBlessing")
+    served, why = read_infra_blessing(infra.uri) if infra else (None, "")
+    push = _artifact(nodes, "PushedModel")
+    return Verdict(
+        gates=_gates(nodes),
+        report=report.read_metrics(evaluation.uri) if evaluation else None,
+        served=served,
+        served_why=why,
+        pushed=str(push.properties.get("pushed_destination", "")) if push and not push.refused else "",
+        refused=any(node.state is State.REFUSED for node in nodes),
+    )
+
+
+def gates_table(found: Verdict) -> str:
+    return table(_HEADER, _rows(found))
+
+
+def gates_line(found: Verdict) -> str:
+    """`gates_table` in a few words: "6 ok", "refused: popularity", "-" before the gates."""
+    rows = _rows(found)
+    refused = [name for name, *_, word, _ in rows if word == _REFUSED]
+    if refused:
+        return f"refused: {', '.join(refused)}"
+    return f"{sum(word == _OK for *_, word, _ in rows)} ok" if rows else "-"
+
+
+def _rows(found: Verdict) -> list[tuple[str, str, str, str, str]]:
+    rows = list(report.rows(found.gates))
+    if found.served is not None:
+        skipped = found.served_why == REFUSED_BY_GATES
+        word = _OK if found.served else "not run" if skipped else _REFUSED
+        rows.append(("serving check", "-", "-", word, found.served_why or "both models load and answer"))
+    return rows
+
+
+def as_json(found: Verdict) -> dict[str, Any]:
+    return {
+        "gates": [dataclasses.asdict(gate) for gate in found.gates],
+        "serving_check": None if found.served is None else {"ok": found.served, "why": found.served_why},
+        "metrics": found.metrics,
+        "pushed": found.pushed or None,
+        "refused": found.refused,
+    }
+
+
+def _gates(nodes: Iterable[NodeRun]) -> Sequence[Gate]:
+    """Of the tested model and then, if that was accepted, of its final fit."""
+    judged = [
+        report.read_gates(blessing.uri) for blessing in _artifacts(nodes, "ModelBlessing", contract.GATES)
+    ]
+    if not judged:
+        return ()
+    tested, *final = judged
+    if not all(gate.ok for gate in tested):
+        return tested
+    return [
+        *tested,
+        *(dataclasses.replace(gate, name=f"{FINAL}{gate.name}") for gates in final for gate in gates),
+    ]
+
+
+def _artifact(nodes: Iterable[NodeRun], kind: str, file: str = "") -> Output | None:
+    return next(_artifacts(nodes, kind, file), None)
+
+
+def _artifacts(nodes: Iterable[NodeRun], kind: str, file: str = "") -> Iterator[Output]:
+    """The artifacts of that type (that hold `file`), in the order in which they were made."""
+    for node in nodes:
+        for artifacts in node.outputs.values():
+            for artifact in artifacts:
+                if artifact.type == kind and (not file or storage.exists(storage.join(artifact.uri, file))):
+                    yield artifact

@@ -1,0 +1,292 @@
+"""tensorflow.serving.PredictionService and ModelService over the data plane."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    model_management_pb2,
+    model_pb2,
+    predict_pb2,
+    regression_pb2,
+)
+
+from serving.model_server.api import descriptors, model_info
+from serving.model_server.api.unary_calls import Call, Handler, Reply, UnaryCalls
+from serving.model_server.execution import checks
+from serving.model_server.execution.predict import ModelSpec
+from serving.model_server.observe.access_log import Access, AccessLog, request_id
+from serving.protocol import tensors
+from serving.protocol.errors import Code, StatusError, invalid_argument
+
+if TYPE_CHECKING:
+    from serving.model_server.execution.predict import DataPlane
+    from serving.model_server.execution.runtime import Signature
+    from serving.model_server.process.options import ServerOptions
+    from serving.model_server.versions.servables import Manager
+
+_log = logging.getLogger(__name__)
+
+PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
+MODEL_SERVICE = "tensorflow.serving.ModelService"
+_FILES = {
+    PREDICTION_SERVICE: "tensorflow_serving/apis/prediction_service.proto",
+    MODEL_SERVICE: "tensorflow_serving/apis/model_service.proto",
+}
+# What TensorFlow Serving names in its health service.
+HEALTH_NAMES = ("", "PredictionService", "ModelService")
+# A status travels in HTTP/2 headers, which are small. In bytes, as in TensorFlow Serving.
+_MAX_DETAILS = 1024
+_STOP_POLL_S = 0.005
+_REQUEST_ID = "x-request-id"
+
+Answer = Callable[[Any, Access, float | None], Awaitable[Message]]
+
+
+class GrpcServices:
+    """All services of a server.
+
+    Args:
+      server: not started yet.
+      data_plane: answers requests.
+      manager: statuses and reloads.
+      options: `enable_grpc_healthcheck_service`, `enable_serialization_as_tensor_content`.
+      access_log: None for none.
+    """
+
+    def __init__(
+        self,
+        server: grpc.Server,
+        data_plane: DataPlane,
+        manager: Manager,
+        options: ServerOptions,
+        access_log: AccessLog | None = None,
+    ) -> None:
+        self._server = server
+        service = _Service(data_plane, manager, options.enable_serialization_as_tensor_content)
+        calls: dict[str, Handler] = {}
+        for name, methods in service.methods.items():
+            types = {method: (request, response) for method, (request, response, _) in methods.items()}
+            descriptors.register(_FILES[name], name, types)
+            for method, (request, _, answer) in methods.items():
+                calls[f"/{name}/{method}"] = _handler(method, request, answer, access_log)
+        names = [PREDICTION_SERVICE, MODEL_SERVICE, reflection.SERVICE_NAME]
+        self._health = None
+        if options.enable_grpc_healthcheck_service:
+            self._health = health.HealthServicer()
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+            names.append(health.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+        self._calls = UnaryCalls(server, calls)
+
+    def start(self) -> None:
+        """Opens for calls, in the running loop."""
+        self._server.start()
+        self._calls.start()
+
+    def set_serving(self) -> None:
+        """The health service says so."""
+        if self._health is not None:
+            for name in HEALTH_NAMES:
+                self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    async def stop(self, grace_s: float) -> None:
+        """Takes no new calls; those under way have `grace_s` seconds before they are cut off."""
+        if self._health is not None:
+            self._health.enter_graceful_shutdown()
+        ended = self._server.stop(max(grace_s, 0.0))
+        while not ended.is_set():
+            await asyncio.sleep(_STOP_POLL_S)
+        await self._calls.stop()
+
+
+def _handler(
+    method: str, request_type: type[Message], answer: Answer, access_log: AccessLog | None
+) -> Handler:
+    """One method, from bytes to bytes.
+
+    The messages are read and written here and not by gRPC, so that bytes that
+    are no message end in a status like any other error.
+    """
+    parse = request_type.FromString
+
+    async def handle(raw: bytes, call: Call) -> Reply:
+        sent = [value for key, value in call.metadata if key == _REQUEST_ID and isinstance(value, str)]
+        access = Access(request_id(sent[-1] if sent else None), "GRPC", method)
+        message, code, details = None, Code.OK, ""
+        try:
+            try:
+                request = parse(raw)
+            except DecodeError:
+                raise invalid_argument(
+                    f"{len(raw)} bytes that are no {request_type.DESCRIPTOR.full_name}"
+                ) from None
+            message = (await answer(request, access, call.deadline)).SerializeToString()
+        except StatusError as error:
+            code, details = error.code, _cut(error.message)
+        except asyncio.CancelledError:
+            code = Code.CANCELLED
+            raise
+        except Exception as error:  # noqa: BLE001 (a bug in one request must not end the server)
+            _log.exception("%s (request %s)", method, access.request_id)
+            code, details = Code.INTERNAL, _cut(f"{type(error).__name__}: {error}")
+        finally:
+            if access_log is not None:
+                access.peer = call.peer()
+                access_log.write(access, code)
+        return Reply(message, code, details, ((_REQUEST_ID, access.request_id),))
+
+    return handle
+
+
+def _cut(details: str) -> str:
+    text = details.encode("utf-8", "replace")
+    if len(text) <= _MAX_DETAILS:
+        return text.decode()
+    return text[:_MAX_DETAILS].decode("utf-8", "ignore") + "...TRUNCATED"
+
+
+class _Service:
+    """The methods: proto in, data plane, proto out."""
+
+    def __init__(self, data_plane: DataPlane, manager: Manager, as_content: bool) -> None:
+        self._data_plane = data_plane
+        self._manager = manager
+        self._encode = tensors.encode_content if as_content else tensors.encode
+        self.methods: dict[str, dict[str, tuple[type[Message], type[Message], Answer]]] = {
+            PREDICTION_SERVICE: {
+                "Predict": (predict_pb2.PredictRequest, predict_pb2.PredictResponse, self.predict),
+                "Classify": (
+                    classification_pb2.ClassificationRequest,
+                    classification_pb2.ClassificationResponse,
+                    self.classify,
+                ),
+                "Regress": (
+                    regression_pb2.RegressionRequest,
+                    regression_pb2.RegressionResponse,
+                    self.regress,
+                ),
+                "MultiInference": (
+                    inference_pb2.MultiInferenceRequest,
+                    inference_pb2.MultiInferenceResponse,
+                    self.multi_inference,
+                ),
+                "GetModelMetadata": (
+                    get_model_metadata_pb2.GetModelMetadataRequest,
+                    get_model_metadata_pb2.GetModelMetadataResponse,
+                    self.metadata,
+                ),
+            },
+            MODEL_SERVICE: {
+                "GetModelStatus": (
+                    get_model_status_pb2.GetModelStatusRequest,
+                    get_model_status_pb2.GetModelStatusResponse,
+                    self.status,
+                ),
+                "HandleReloadConfigRequest": (
+                    model_management_pb2.ReloadConfigRequest,
+                    model_management_pb2.ReloadConfigResponse,
+                    self.reload,
+                ),
+            },
+        }
+
+    async def predict(
+        self, request: predict_pb2.PredictRequest, access: Access, deadline: float | None
+    ) -> predict_pb2.PredictResponse:
+        spec = _spec(request, access)
+
+        def inputs(signature: Signature) -> dict[str, Any]:
+            # Before any tensor is made: a few bytes can stand for a large one.
+            checks.check_names(signature, set(request.inputs))
+            decoded = tensors.decode_all(request.inputs)
+            access.rows = _rows(decoded)
+            return decoded
+
+        found = await self._data_plane.predict(spec, inputs, request.output_filter, deadline, "GRPC")
+        access.version, access.signature = found.version, found.signature
+        response = predict_pb2.PredictResponse()
+        answered = response.model_spec
+        answered.name = found.name
+        answered.version.value = found.version
+        answered.signature_name = found.signature
+        for name, array in found.outputs.items():
+            self._encode(array, response.outputs[name])
+        return response
+
+    async def classify(
+        self, request: classification_pb2.ClassificationRequest, access: Access, deadline: float | None
+    ) -> Message:
+        spec = _spec(request, access)
+        return await self._data_plane.classify(spec, request.input, deadline, "GRPC")
+
+    async def regress(
+        self, request: regression_pb2.RegressionRequest, access: Access, deadline: float | None
+    ) -> Message:
+        spec = _spec(request, access)
+        return await self._data_plane.regress(spec, request.input, deadline, "GRPC")
+
+    async def multi_inference(
+        self, request: inference_pb2.MultiInferenceRequest, access: Access, deadline: float | None
+    ) -> Message:
+        return await self._data_plane.multi_inference(request, deadline, "GRPC")
+
+    async def metadata(
+        self, request: get_model_metadata_pb2.GetModelMetadataRequest, access: Access, _: float | None
+    ) -> Message:
+        spec = _spec(request, access)
+        return model_info.metadata(self._manager, spec, request.metadata_field)
+
+    async def status(
+        self, request: get_model_status_pb2.GetModelStatusRequest, access: Access, _: float | None
+    ) -> Message:
+        spec = _spec(request, access)
+        return model_info.status(self._manager, spec)
+
+    async def reload(
+        self, request: model_management_pb2.ReloadConfigRequest, access: Access, _: float | None
+    ) -> Message:
+        if request.config.WhichOneof("config") != "model_config_list":
+            raise invalid_argument(
+                "ServerModelConfig type not supported by HandleReloadConfigRequest. "
+                "Only ModelConfigList is currently supported"
+            )
+        await self._manager.reload(request.config)
+        response = model_management_pb2.ReloadConfigResponse()
+        response.status.SetInParent()
+        return response
+
+
+def _spec(request: Any, access: Access) -> ModelSpec:
+    if not request.HasField("model_spec"):
+        raise invalid_argument("Missing ModelSpec")
+    found = model_spec(request.model_spec)
+    access.model, access.version, access.signature = found.name, found.version, found.signature
+    return found
+
+
+def model_spec(spec: model_pb2.ModelSpec) -> ModelSpec:
+    """Which model a message asks for."""
+    return ModelSpec(
+        spec.name,
+        spec.version.value if spec.HasField("version") else None,
+        spec.version_label if spec.HasField("version_label") else None,
+        spec.signature_name,
+    )
+
+
+def _rows(arrays: dict[str, Any]) -> int | None:
+    """First dimension of what came, if it has one."""
+    shape = next(iter(arrays.values())).shape if arrays else ()
+    return shape[0] if shape else None

@@ -1,0 +1,298 @@
+"""TensorFlow Serving's REST API over the data plane."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote
+
+import numpy as np
+from aiohttp import ClientConnectionError, web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from serving.model_server.api import json_examples, json_tensors, json_text, model_info, openapi
+from serving.model_server.execution.predict import ModelSpec
+from serving.model_server.observe.access_log import Access, AccessLog, request_id
+from serving.protocol.errors import Code, StatusError, invalid_argument
+
+if TYPE_CHECKING:
+    from serving.model_server.execution.predict import DataPlane
+    from serving.model_server.execution.runtime import Signature
+    from serving.model_server.observe.metrics import Metrics
+    from serving.model_server.process.options import ServerOptions
+    from serving.model_server.versions.servables import Manager
+
+_log = logging.getLogger(__name__)
+# aiohttp logs a traceback for whatever a client's bytes break; every handler's own are logged here.
+_connections = logging.getLogger(f"{__name__}.connections")
+_connections.setLevel(logging.CRITICAL)
+_T = TypeVar("_T")
+
+OPENAPI_PATH = "/openapi.json"
+# Time that a client has for its headers, and then for its body.
+HEADER_SECONDS = 60.0
+BODY_SECONDS = 60.0
+# Bodies and answers from here on are read and written in a thread, so that
+# requests of ordinary size go on being answered.
+_LARGE_BODY = 1 << 20
+_LARGE_ANSWER = 100_000
+# One at a time: parsing takes many times a body's memory and, in C, the interpreter's lock.
+_LARGE_ONES = ThreadPoolExecutor(1, "large_json")
+
+_POST = re.compile(
+    r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?:(classify|regress|predict)",
+    re.IGNORECASE | re.ASCII,
+)
+_GET = re.compile(
+    r"/v1/models(?:/([^/:]+))?(?:/versions/(\d+)|/labels/([^/:]+))?(?:/(metadata))?",
+    re.IGNORECASE | re.ASCII,
+)
+_JSON = "application/json"
+_METHODS = {"predict": "Predict", "classify": "Classify", "regress": "Regress"}
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "POST, GET",
+    "Access-Control-Allow-Headers": "Content-Type",
+}
+
+
+def create_app(
+    data_plane: DataPlane,
+    manager: Manager,
+    metrics: Metrics,
+    options: ServerOptions,
+    access_log: AccessLog | None = None,
+    body_seconds: float = BODY_SECONDS,
+) -> web.Application:
+    """The REST API.
+
+    Args:
+      data_plane: answers requests.
+      manager: statuses, and the signatures that the description shows.
+      metrics: what the metrics path prints.
+      options: `metrics_path`, `rest_api_*`.
+      access_log: None for none.
+      body_seconds: time that a client has for its body.
+    """
+    api = _Api(data_plane, manager, metrics, options, access_log, body_seconds)
+    app = web.Application(client_max_size=options.rest_api_max_body_bytes)
+    app.router.add_route("*", "/{path:.*}", api.handle)
+    return app
+
+
+def create_runner(
+    app: web.Application, header_seconds: float = HEADER_SECONDS, grace_seconds: float = 60.0
+) -> web.AppRunner:
+    """Serves the application: idle and slow connections are closed, gone clients' requests cancelled.
+
+    Args:
+      header_seconds: time that a client has for its headers.
+      grace_seconds: time that requests under way have when the runner ends.
+    """
+    return web.AppRunner(
+        app,
+        access_log=None,
+        logger=_connections,
+        shutdown_timeout=grace_seconds,
+        keepalive_timeout=header_seconds,
+        handler_cancellation=True,
+        lingering_time=2.0,
+    )
+
+
+class _HttpError(Exception):
+    """An answer outside TensorFlow Serving's table of statuses."""
+
+    def __init__(self, status: int, code: Code, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+class _Api:
+    def __init__(
+        self,
+        data_plane: DataPlane,
+        manager: Manager,
+        metrics: Metrics,
+        options: ServerOptions,
+        access_log: AccessLog | None,
+        body_seconds: float,
+    ) -> None:
+        self._data_plane = data_plane
+        self._manager = manager
+        self._metrics = metrics
+        self._access_log = access_log
+        self._body_seconds = body_seconds
+        self._metrics_path = options.metrics_path
+        self._timeout = options.rest_api_timeout_in_ms / 1000
+        self._max_body = options.rest_api_max_body_bytes
+        self._cors = options.rest_api_enable_cors_support
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Any request."""
+        access = Access(request_id(request.headers.get("X-Request-Id")), "REST", request.method)
+        code, status, kind = Code.OK, 200, _JSON
+        try:
+            kind, body = await self._answer(request, access)
+        except StatusError as error:
+            code, status, body = error.code, error.http_status, json_text.error_body(error.message)
+        except _HttpError as error:
+            code, status, body = error.code, error.status, json_text.error_body(error.message)
+        except asyncio.CancelledError:
+            code = Code.CANCELLED
+            raise
+        except Exception as error:  # noqa: BLE001 (a bug in one request must not end the server)
+            _log.exception("%s %s (request %s)", request.method, request.path, access.request_id)
+            code, status = Code.INTERNAL, 500
+            body = json_text.error_body(f"{type(error).__name__}: {error}")
+        finally:
+            if self._access_log is not None:
+                access.peer = request.remote or ""
+                self._access_log.write(access, code)
+        headers = {"Content-Type": kind, "X-Request-Id": access.request_id}
+        if self._cors:
+            headers.update(_CORS)
+        response = web.Response(body=body, status=status, headers=headers)
+        if status in (408, 413):
+            response.force_close()  # the rest of the body is still on its way
+        return response
+
+    async def _answer(self, request: web.Request, access: Access) -> tuple[str, bytes]:
+        """Content type and body."""
+        target = request.raw_path
+        if not target.startswith("/"):  # http://host/path, as proxies send it
+            target = request.rel_url.raw_path_qs
+        path = target.partition("?")[0]
+        if path == self._metrics_path:
+            return "text/plain", self._metrics.render()
+        if path == OPENAPI_PATH and request.method == "GET":
+            return _JSON, json_text.Writer().dump(openapi.describe(self._manager))
+        if not path.lower().startswith("/v1/"):
+            raise _HttpError(
+                404,
+                Code.NOT_FOUND,
+                f"Not found: {request.method} {target}. The API is below /v1/models, "
+                f"its description at {OPENAPI_PATH}",
+            )
+        if request.method == "OPTIONS" and self._cors:
+            return _JSON, b""
+        # TensorFlow Serving matches path and query together: neither API has a query.
+        if request.method == "POST" and (match := _POST.fullmatch(target)):
+            spec = _spec(*match.group(1, 2, 3))
+            return _JSON, await self._infer(match[4].lower(), spec, request, access)
+        if request.method == "GET" and (match := _GET.fullmatch(target)):
+            return _JSON, self._inform(match, access)
+        raise invalid_argument(f"Malformed request: {request.method} {target}")
+
+    def _inform(self, match: re.Match[str], access: Access) -> bytes:
+        name, version, label, resource = match.groups()
+        if not name:
+            raise invalid_argument("Missing model name in request.")
+        spec = _spec(name, version, label)
+        access.method = "GetModelMetadata" if resource else "GetModelStatus"
+        access.model, access.version = spec.name, spec.version
+        if resource:
+            return model_info.metadata_json(model_info.metadata(self._manager, spec))
+        return model_info.status_json(model_info.status(self._manager, spec))
+
+    async def _infer(self, method: str, spec: ModelSpec, request: web.Request, access: Access) -> bytes:
+        access.method = _METHODS[method]
+        access.model, access.version = spec.name, spec.version
+        body = await self._read(request)
+        if not self._timeout:
+            return await self._run(method, spec, body, None, access)
+        deadline = time.monotonic() + self._timeout
+        try:
+            # What waits is dropped at the deadline; what runs cannot be stopped, but nobody waits for it.
+            async with asyncio.timeout(self._timeout):
+                return await self._run(method, spec, body, deadline, access)
+        except TimeoutError:
+            raise StatusError(
+                Code.DEADLINE_EXCEEDED,
+                f"no answer within the {self._timeout:g} seconds of --rest_api_timeout_in_ms",
+            ) from None
+
+    async def _run(
+        self, method: str, spec: ModelSpec, body: bytes, deadline: float | None, access: Access
+    ) -> bytes:
+        if method == "predict":
+            return await self._predict(spec, body, deadline, access)
+        name, examples = await _in_thread(len(body) >= _LARGE_BODY, json_examples.read_examples, body)
+        spec = ModelSpec(spec.name, spec.version, spec.label, name)
+        if method == "classify":
+            classified = await self._data_plane.classify(spec, examples, deadline, "REST")
+            return json_examples.write_classifications(classified.result)
+        regressed = await self._data_plane.regress(spec, examples, deadline, "REST")
+        return json_examples.write_regressions(regressed.result)
+
+    async def _predict(self, spec: ModelSpec, body: bytes, deadline: float | None, access: Access) -> bytes:
+        large = len(body) >= _LARGE_BODY
+        asked = await _in_thread(large, json_tensors.read_predict, body)
+        access.signature = asked.signature_name
+
+        async def large_inputs(signature: Signature) -> dict[str, np.ndarray]:
+            return await _in_thread(True, inputs, signature)
+
+        def inputs(signature: Signature) -> dict[str, np.ndarray]:
+            tensors = asked.tensors(signature)
+            shape = next(iter(tensors.values())).shape
+            access.rows = shape[0] if shape else None
+            return tensors
+
+        spec = ModelSpec(spec.name, spec.version, spec.label, asked.signature_name)
+        decoder = large_inputs if large else inputs
+        found = await self._data_plane.predict(spec, decoder, (), deadline, "REST")
+        access.version, access.signature = found.version, found.signature
+        large = sum(array.size for array in found.outputs.values()) >= _LARGE_ANSWER
+        return await _in_thread(large, json_tensors.write_outputs, found.outputs, asked.row_format)
+
+    async def _read(self, request: web.Request) -> bytes:
+        if (request.content_length or 0) > self._max_body:
+            raise self._too_large()
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                return await request.read()
+        except TimeoutError:
+            raise _HttpError(
+                408,
+                Code.DEADLINE_EXCEEDED,
+                f"the request's body was not there after {self._body_seconds:g} seconds",
+            ) from None
+        except web.HTTPRequestEntityTooLarge:
+            raise self._too_large() from None
+        except (ClientConnectionError, web.RequestPayloadError, HttpProcessingError) as error:
+            raise invalid_argument(f"the request's body cannot be read: {error}") from error
+
+    def _too_large(self) -> _HttpError:
+        return _HttpError(
+            413,
+            Code.RESOURCE_EXHAUSTED,
+            f"the request's body is larger than {self._max_body} bytes, the limit set by "
+            "--rest_api_max_body_bytes",
+        )
+
+
+def _spec(name: str, version: str | None, label: str | None) -> ModelSpec:
+    number = None
+    if version:
+        number = int(version[:20])
+        if len(version) > 20 or number >= 2**63:
+            raise invalid_argument(f"Failed to convert version: {version[:100]} to numeric.")
+    return ModelSpec(
+        unquote(name, errors="surrogateescape"),
+        number,
+        unquote(label, errors="surrogateescape") if label else None,
+    )
+
+
+async def _in_thread(large: bool, call: Callable[..., _T], *arguments: Any) -> _T:
+    if large:
+        return await asyncio.get_running_loop().run_in_executor(_LARGE_ONES, call, *arguments)
+    return call(*arguments)

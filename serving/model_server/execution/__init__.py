@@ -1,0 +1,1 @@
+"""Requests to a loaded model: checks, batches, calls."""

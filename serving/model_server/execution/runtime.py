@@ -1,0 +1,241 @@
+"""A loaded SavedModel: a TensorFlow session and one callable per signature and outputs."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import functools
+import importlib.util
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from tensorflow.core.protobuf import config_pb2, meta_graph_pb2, rewriter_config_pb2
+from tensorflow.python.client import pywrap_tf_session, session
+from tensorflow.python.framework import errors_impl, ops
+from tensorflow.python.saved_model import loader_impl
+
+from serving.protocol.errors import Code, StatusError
+
+# Callables kept per model beyond those that compute all outputs of a signature: which
+# outputs are asked for is the client's choice, and each choice has a graph of its own.
+_MAX_CALLABLES = 64
+
+_malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+
+
+@dataclasses.dataclass(frozen=True)
+class RuntimeOptions:
+    """How sessions are made.
+
+    Attributes:
+      tags: of the MetaGraphDef to load.
+      intra_op_threads: threads that one op may use (shared by all models of
+        the process; the first session fixes it).
+      inter_op_threads: threads that run ops of a request side by side; -1 runs
+        them in the thread that asks.
+    """
+
+    tags: tuple[str, ...] = ("serve",)
+    intra_op_threads: int = 1
+    inter_op_threads: int = -1
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorInfo:
+    """An input or output of a signature.
+
+    Attributes:
+      name: of the tensor in the graph.
+      dtype: tensorflow.DataType number.
+      shape: sizes, None where unknown; None altogether for an unknown rank.
+    """
+
+    name: str
+    dtype: int
+    shape: tuple[int | None, ...] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """One SignatureDef."""
+
+    key: str
+    method_name: str
+    inputs: Mapping[str, TensorInfo]
+    outputs: Mapping[str, TensorInfo]
+    proto: meta_graph_pb2.SignatureDef
+
+    @functools.cached_property
+    def output_names(self) -> tuple[str, ...]:
+        return tuple(self.outputs)
+
+
+class Model:
+    """A SavedModel in memory, run from any number of threads. Made by `load`, given back by `close`."""
+
+    def __init__(self, path: str, sess: session.Session, signatures: Mapping[str, Signature]) -> None:
+        self.path = path
+        self.signatures = MappingProxyType(dict(signatures))
+        self._session: Any = sess
+        self._callables: dict[tuple[str, tuple[str, ...]], Any] = {}
+        self._lock = threading.Lock()
+
+    @classmethod
+    def load(cls, path: str, options: RuntimeOptions | None = None) -> Model:
+        """Reads, restores and initialises a SavedModel. Blocks for seconds.
+
+        Raises:
+          StatusError: there is none, it lacks the tags, or TensorFlow refuses it.
+        """
+        options = options or RuntimeOptions()
+        try:
+            saved_model = loader_impl.parse_saved_model(path)
+        except OSError as error:
+            raise StatusError(Code.NOT_FOUND, str(error)) from error
+        graphs = [g for g in saved_model.meta_graphs if set(g.meta_info_def.tags) == set(options.tags)]
+        if not graphs:
+            tags = [sorted(g.meta_info_def.tags) for g in saved_model.meta_graphs]
+            raise StatusError(
+                Code.NOT_FOUND,
+                "Could not find meta graph def matching supplied tags: "
+                f"{{ {' '.join(options.tags)} }} in {path}, which has {tags}",
+            )
+        _register_ops(graphs[0])
+        config = config_pb2.ConfigProto(
+            allow_soft_placement=True,
+            intra_op_parallelism_threads=options.intra_op_threads,
+            inter_op_parallelism_threads=options.inter_op_threads,
+        )
+        # A second graph optimizer, in MLIR, which gives up on functions with a
+        # `tf.cond`, noisily: it took as long as loading and made nothing faster.
+        config.graph_options.rewrite_options.disable_tfg_optimizer = True
+        # It turns a division by a constant into a multiplication: another last
+        # bit than the SavedModel's own. Runs are no slower without, the first is faster.
+        config.graph_options.rewrite_options.constant_folding = rewriter_config_pb2.RewriterConfig.OFF
+        graph = ops.Graph()
+        sess = session.Session(graph=graph, config=config)
+        try:
+            with graph.as_default():
+                loader_impl.SavedModelLoader(path).load(sess, list(options.tags))
+        except errors_impl.OpError as error:
+            sess.close()
+            raise _status_error(error) from error
+        except (OSError, ValueError, TypeError, RuntimeError) as error:
+            sess.close()
+            raise StatusError(Code.INVALID_ARGUMENT, f"{path}: {error}") from error
+        return cls(path, sess, _signatures(graphs[0]))
+
+    def run(
+        self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        """Runs one signature; strings are object arrays of bytes.
+
+        Args:
+          signature: key in `signatures`.
+          inputs: exactly the signature's inputs, of their types.
+          outputs: which outputs to compute.
+
+        Raises:
+          StatusError: with the code and text of the operation that failed.
+        """
+        names = tuple(outputs)
+        # Without the lock: a callable that is dropped meanwhile lives as long as this run.
+        call = self._callables.get((signature, names)) or self._callable(signature, names)
+        feeds = [inputs[name] for name in self.signatures[signature].inputs]
+        try:
+            return {name: _array(found) for name, found in zip(names, call(*feeds), strict=True)}
+        except errors_impl.OpError as error:
+            raise _status_error(error) from error
+        except UnicodeDecodeError as error:
+            # TensorFlow quotes the bytes it refuses, and its Python layer fails to read its own text:
+            # the code is lost with it, the text is what could not be read.
+            text = bytes(error.object).decode("utf-8", "backslashreplace")
+            raise StatusError(Code.INVALID_ARGUMENT, text) from error
+
+    def _callable(self, signature: str, outputs: tuple[str, ...]) -> Any:
+        found = self.signatures[signature]
+        with self._lock:
+            call = self._callables.get((signature, outputs))
+            if call is None:
+                call = self._session._make_callable_from_options(
+                    config_pb2.CallableOptions(
+                        feed=[info.name for info in found.inputs.values()],
+                        fetch=[found.outputs[name].name for name in outputs],
+                    )
+                )
+                self._callables[signature, outputs] = call
+                self._drop_oldest()
+            return call
+
+    def _drop_oldest(self) -> None:
+        chosen = [key for key in self._callables if len(key[1]) < len(self.signatures[key[0]].outputs)]
+        for key in chosen[:-_MAX_CALLABLES]:
+            del self._callables[key]
+
+    def close(self) -> None:
+        """Gives the memory back. No `run` may be under way, none may follow."""
+        self._callables.clear()
+        graph = self._session.graph
+        self._session.close()
+        self._session = None
+        # Its operations and the graph refer to each other: the garbage collector
+        # would come by some swaps later, after another copy of the graph for each.
+        ops.dismantle_graph(graph)
+        del graph
+        if _malloc_trim is not None:
+            # The C library would keep the pages for the next model.
+            _malloc_trim(0)
+
+
+def _register_ops(graph: meta_graph_pb2.MetaGraphDef) -> None:
+    """Registers ScaNN's operations if the graph has any.
+
+    Importing the package would do as well, and cost seconds for its Python.
+    """
+    bodies = (graph.graph_def, *graph.graph_def.library.function)
+    nodes = (body.node if body is graph.graph_def else body.node_def for body in bodies)
+    if any(node.op.startswith("Scann>") for body in nodes for node in body):
+        spec = importlib.util.find_spec("scann")
+        if spec is None or not spec.submodule_search_locations:
+            raise StatusError(
+                Code.FAILED_PRECONDITION,
+                "the model searches with ScaNN's operations and the package scann is not installed; "
+                "install it, or serve the model exported without them",
+            )
+        folder = Path(spec.submodule_search_locations[0])
+        pywrap_tf_session.TF_LoadLibrary(str(folder / "scann_ops" / "cc" / "_scann_ops.so"))
+
+
+def _signatures(graph: meta_graph_pb2.MetaGraphDef) -> dict[str, Signature]:
+    return {
+        key: Signature(
+            key,
+            proto.method_name,
+            {name: _tensor(info) for name, info in sorted(proto.inputs.items())},
+            {name: _tensor(info) for name, info in sorted(proto.outputs.items())},
+            proto,
+        )
+        for key, proto in graph.signature_def.items()
+        if not key.startswith("__saved_model")
+    }
+
+
+def _array(found: Any) -> np.ndarray:
+    """What a session gives for an output: an array, but of one value without dimensions the value."""
+    if type(found) is np.ndarray:
+        return found
+    return np.array(found, object if type(found) is bytes else None)
+
+
+def _tensor(info: meta_graph_pb2.TensorInfo) -> TensorInfo:
+    shape = info.tensor_shape
+    sizes = None if shape.unknown_rank else tuple(None if d.size < 0 else d.size for d in shape.dim)
+    return TensorInfo(info.name, info.dtype, sizes)
+
+
+def _status_error(error: errors_impl.OpError) -> StatusError:
+    return StatusError(Code(error.error_code), error.message)

@@ -1,0 +1,1 @@
+"""Processes: options, ports, life and death."""

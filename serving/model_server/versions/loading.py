@@ -1,0 +1,75 @@
+"""Loads and warms one version: what a manager calls in a thread of its own."""
+
+from __future__ import annotations
+
+import time
+
+from serving.model_server.execution.runtime import Model, RuntimeOptions
+from serving.model_server.observe.metrics import Metrics
+from serving.model_server.process.options import ServerOptions
+from serving.model_server.versions import version_folders
+from serving.model_server.versions.warmup import replay_warmup
+from serving.protocol.errors import Code, StatusError
+
+
+class ModelLoader:
+    """Makes a model of a version's folder, as the options say.
+
+    Args:
+      options: tags, threads and whether to warm up.
+      metrics: told whether it loaded, and how long the warm-up took.
+    """
+
+    def __init__(self, options: ServerOptions, metrics: Metrics) -> None:
+        self._warm_up = max(1, options.num_request_iterations_for_warmup) * options.enable_model_warmup
+        self._metrics = metrics
+        defaults = RuntimeOptions()
+        both = options.tensorflow_session_parallelism
+        self._runtime = RuntimeOptions(
+            tags=tuple(filter(None, options.saved_model_tags.split(","))),
+            intra_op_threads=options.tensorflow_intra_op_parallelism or both or defaults.intra_op_threads,
+            inter_op_threads=options.tensorflow_inter_op_parallelism or both or defaults.inter_op_threads,
+        )
+
+    def __call__(self, path: str) -> Model:
+        """Loads the version at `path`; blocks for seconds.
+
+        Raises:
+          StatusError: TensorFlow refuses it, a warm-up request fails, or its files
+            changed meanwhile (someone is still copying), so that nobody knows what was read.
+        """
+        files = version_folders.fingerprint(path)
+        loaded = False
+        try:
+            model = Model.load(path, self._runtime)
+            loaded = True
+        except StatusError as error:
+            raise StatusError(error.code, error.message + _changed(path, files)) from error
+        finally:
+            self._metrics.count_load(path, loaded)
+        try:
+            self._replay(model, path)
+            if changed := _changed(path, files):
+                raise StatusError(Code.ABORTED, f"{path}: not served{changed}")
+        except StatusError:
+            model.close()
+            raise
+        return model
+
+    def _replay(self, model: Model, path: str) -> None:
+        started = time.perf_counter()
+        code = Code.OK
+        try:
+            if self._warm_up:
+                replay_warmup(model, path, self._warm_up)
+        except StatusError as error:
+            code = error.code
+            raise
+        finally:
+            if self._warm_up:
+                self._metrics.observe_warmup(path, code, time.perf_counter() - started)
+
+
+def _changed(path: str, files: frozenset[tuple[str, int, int]]) -> str:
+    changed = sorted({file for file, _, _ in files ^ version_folders.fingerprint(path)})
+    return f"; its files changed while it was loaded: {', '.join(changed[:3])}" if changed else ""

@@ -1,0 +1,1 @@
+"""What client and servers share: errors, data types, tensors."""

@@ -1,0 +1,153 @@
+"""The distributed metrics against loops over the definitions, however the users are sharded."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import random
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import contract
+from components.evaluator.metrics import definitions, names
+from components.evaluator.metrics.tfma_metrics import TotalsFn
+from components.evaluator.metrics.totals import ModelTotals
+from components.evaluator.metrics.user_scores import score_user
+
+CATALOGUE = 120
+
+
+def by_definition(users: list[Any]) -> dict[str, float]:
+    """Every metric by plain loops over users, from `metrics` alone."""
+    found: dict[str, list[float]] = {name: [] for name in names.METRICS}
+    for user in users:
+        liked = {t for t, r in zip(user.targets, user.ratings, strict=True) if r >= 4.0}
+        cold = {t for t, c in zip(user.targets, user.cold, strict=True) if t in liked and c}
+        if liked:
+            for k, ours, theirs in (
+                (10, names.RECALL_10, names.POPULARITY_RECALL_10),
+                (20, names.RECALL_20, names.POPULARITY_RECALL_20),
+                (100, names.RECALL_100, names.POPULARITY_RECALL_100),
+            ):
+                found[ours].append(definitions.recall_at_k(user.ranked, liked, k))
+                found[theirs].append(definitions.recall_at_k(user.popular, liked, k))
+            found[names.PRECISION_10].append(definitions.precision_at_k(user.ranked, liked, 10))
+            found[names.NDCG_10].append(definitions.ndcg_at_k(user.ranked, liked, 10))
+            found[names.MRR].append(definitions.mrr(user.ranked, liked))
+        if cold:
+            found[names.COLD_RECALL_10].append(definitions.recall_at_k(user.ranked, cold, 10))
+            found[names.COLD_RECALL_100].append(definitions.recall_at_k(user.ranked, cold, 100))
+        if user.ranked:
+            found[names.NOVELTY_10].append(definitions.novelty(np.float32(user.novelty), 10))
+            found[names.ANN_RECALL_10].append(definitions.ann_recall(user.ranked, user.exact, 10))
+    expected = {name: float(np.mean(values)) if values else math.nan for name, values in found.items()}
+    pairs = [(p, r) for u in users for p, r in zip(np.float32(u.predicted), u.ratings, strict=True) if p != 0]
+    predicted, actual = zip(*pairs, strict=True)
+    expected[names.RMSE] = definitions.rmse(predicted, actual)
+    expected[names.MAE] = definitions.mae(predicted, actual)
+    expected[names.COVERAGE_10] = definitions.coverage([u.ranked for u in users], CATALOGUE, 10)
+    popularity = expected[names.POPULARITY_RECALL_10]
+    expected[names.RECALL_OVER_POPULARITY_10] = (
+        expected[names.RECALL_10] / popularity if popularity else math.nan
+    )
+    expected[names.USERS] = len(found[names.RECALL_10])
+    expected[names.COLD_USERS] = len(found[names.COLD_RECALL_10])
+    return expected
+
+
+def combine(fn: TotalsFn, elements: list[Any], cuts: random.Random) -> Any:
+    """As a Beam runner may: random shards, empty ones among them, pickled and merged in random groups."""
+    shards = [fn.create_accumulator() for _ in range(cuts.randint(1, 12))]
+    for element in elements:
+        i = cuts.randrange(len(shards))
+        shards[i] = fn.add_input(shards[i], element)
+    while len(shards) > 1:
+        cuts.shuffle(shards)
+        size = cuts.randint(2, len(shards))
+        merged = fn.merge_accumulators(iter([pickle.loads(pickle.dumps(s)) for s in shards[:size]]))
+        shards = [*shards[size:], merged]
+    return fn.extract_output(shards[0])
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_distributed_metrics_equal_plain_loops(fake_model: ModuleType, seed: int) -> None:
+    users = fake_model.random_users(np.random.default_rng(seed), 40, CATALOGUE)
+    elements = [{"": score_user(row)} for row in fake_model.rows(users, CATALOGUE)]
+    found = combine(TotalsFn("", None), elements, random.Random(seed))
+    assert {key.name: value for key, value in found.items()} == pytest.approx(
+        by_definition(users), rel=1e-9, nan_ok=True
+    )
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_paired_interval_equals_the_textbook(fake_model: ModuleType, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    users = fake_model.random_users(rng, 40, CATALOGUE)
+    rows = fake_model.rows(users, CATALOGUE)
+    others = [
+        {
+            **row,
+            contract.MOVIE_IDS: np.concatenate(
+                [rng.permutation(row[contract.MOVIE_IDS][:50]), row[contract.MOVIE_IDS][50:]]
+            ),
+        }
+        for row in rows
+    ]
+    elements = [
+        {"candidate": score_user(ours), "baseline": score_user(theirs)}
+        for ours, theirs in zip(rows, others, strict=True)
+    ]
+    found = combine(TotalsFn("candidate", "baseline"), elements, random.Random(seed))
+    values = {key.name: value for key, value in found.items() if key.model_name == "candidate"}
+
+    def recalls(model: str) -> np.ndarray:
+        each = [element[model].get(names.RECALL_10) for element in elements]
+        return np.array([value for value in each if value is not None])
+
+    difference = recalls("candidate") - recalls("baseline")
+    assert values["paired_users"] == difference.size
+    assert values["paired_difference"] == pytest.approx(difference.mean(), abs=1e-12)
+    assert values["paired_standard_error"] == pytest.approx(
+        difference.std(ddof=1) / math.sqrt(difference.size), abs=1e-12
+    )
+    assert values["paired_baseline"] == pytest.approx(recalls("baseline").mean())
+
+
+def test_nan_from_the_model_is_not_swallowed(fake_model: ModuleType) -> None:
+    users = fake_model.random_users(np.random.default_rng(1), 5, CATALOGUE)
+    row = fake_model.rows(users, CATALOGUE)[1]
+    row[contract.PREDICTED_RATINGS] = np.full_like(row[contract.PREDICTED_RATINGS], np.nan)
+    row[contract.MOVIE_NOVELTY] = np.full_like(row[contract.MOVIE_NOVELTY], np.nan)
+    totals = ModelTotals("m", None)
+    totals.add({"m": score_user(row)})
+    found = totals.models["m"].metrics()
+    assert math.isnan(found[names.RMSE])
+    assert math.isnan(found[names.NOVELTY_10])
+
+
+def test_a_missing_output_is_named(fake_model: ModuleType) -> None:
+    row = fake_model.rows(fake_model.random_users(np.random.default_rng(1), 1, CATALOGUE), CATALOGUE)[0]
+    del row[contract.TARGET_COLD]
+    with pytest.raises(ValueError, match=contract.TARGET_COLD):
+        score_user(row)
+
+
+def test_a_repeated_target_counts_once(fake_model: ModuleType) -> None:
+    row = fake_model.rows(fake_model.random_users(np.random.default_rng(1), 1, CATALOGUE), CATALOGUE)[0]
+    row |= {
+        contract.MOVIE_IDS: np.array([b"a", b"b", b""], object),
+        contract.TARGET_MOVIE_IDS: np.array([b"a", b"a", b"z", b""], object),
+        contract.TARGET_RATINGS: np.array([5, 4, 4, np.nan]),
+        contract.PREDICTED_RATINGS: np.array([5, 4, 4, np.nan]),
+        contract.TARGET_COLD: np.array([0, 0, 0, np.nan]),
+        contract.MOVIE_NOVELTY: np.array([1.0, 1.0, 0.0]),
+    }
+    assert score_user(row).get(names.RECALL_10) == pytest.approx(1 / 2)
+    assert score_user(row).get(names.COLD_RECALL_10) is None

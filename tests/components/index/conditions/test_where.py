@@ -1,0 +1,201 @@
+"""Conditions on a catalogue's own columns, and items described by them, against plain Python."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import tensorflow as tf
+
+import contract
+from components.common.features import MOVIELENS, FeatureSpec, inputs
+from components.index.conditions import attributes
+from components.index.conditions.conditions import Conditions
+
+SPECS = (
+    FeatureSpec(name="brand", kind="categorical"),
+    FeatureSpec(name="shelf", kind="multi"),
+    FeatureSpec(name="price", kind="number"),
+    FeatureSpec(name="about", kind="text"),
+    FeatureSpec(name="year", kind="number"),
+)
+ITEMS = [
+    {"brand": ["acme"], "shelf": ["cups", "blue"], "price": [19.5], "year": 1999},
+    {"brand": [], "shelf": [], "price": [], "year": 0},
+    {"brand": ["zeta"], "shelf": ["wear"], "price": [-3.0], "year": 2010},
+    {"brand": ["a=b <=c"], "shelf": ["blue"], "price": [0.0], "year": 2010},
+    {"brand": ["acme"], "shelf": ["wear", "blue", "cups"], "price": [20.0], "year": 1999},
+]
+ASKED = [
+    [],
+    ["brand=acme"],
+    ["brand=acme", "brand=zeta"],
+    ["brand=nobody"],
+    ["brand=nobody", "brand=zeta"],
+    ["brand=a=b <=c"],
+    ["shelf=blue", "brand=acme"],
+    ["shelf=wear", "shelf=cups"],
+    ["price<=19.5"],
+    ["price>=0", " price <= 20 "],
+    ["price=20"],
+    ["price>=30", "price<=10"],
+    ["price<=1e9"],
+    ["year>=2000", "brand=zeta"],
+    ["year<=2005"],
+    ["brand="],
+]
+
+
+def meets(item, conditions):
+    wanted = {}
+    for text in conditions:
+        text = text.replace(" price <= 20 ", "price<=20")
+        operator = next(sign for sign in ("<=", ">=", "=") if sign in text.split("=")[0] + "=")
+        name, value = text.split(operator, 1)
+        wanted.setdefault(name, []).append((operator, value))
+    for name, asked in wanted.items():
+        if name in ("price", "year"):
+            values = [x for x in np.atleast_1d(item[name]) if name == "price" or x]
+            ok = bool(values) and all(
+                {"<=": values[0] <= float(v), ">=": values[0] >= float(v), "=": values[0] == float(v)}[op]
+                for op, v in asked
+            )
+        else:
+            ok = any(v in item[name] for _, v in asked)
+        if not ok:
+            return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def conditions():
+    table = pa.table(
+        {
+            name: pa.array([item[name] for item in ITEMS], type_)
+            for name, type_ in (
+                ("brand", pa.large_list(pa.large_string())),
+                ("shelf", pa.large_list(pa.large_string())),
+                ("price", pa.large_list(pa.float32())),
+                ("year", pa.int64()),
+            )
+        }
+    )
+    return Conditions(table, SPECS)
+
+
+@pytest.mark.parametrize("batch", [ASKED, ASKED[:1], [["brand=acme", ""]] * 3, []])
+def test_a_batch_of_conditions_equals_plain_python(conditions, batch):
+    where = tf.ragged.constant(batch, tf.string, ragged_rank=1).to_tensor("")
+    asked = conditions.ask(where)
+    expected = np.array([[meets(item, [c for c in row if c]) for item in ITEMS] for row in batch], bool)
+    expected = expected.reshape(len(batch), len(ITEMS))
+    block = conditions.allow_block(asked, tf.constant(0), tf.constant(len(ITEMS)))
+    np.testing.assert_array_equal(block, expected)
+    np.testing.assert_array_equal(
+        conditions.allow_block(asked, tf.constant(1), tf.constant(3)), expected[:, 1:3]
+    )
+    rows = np.tile([4, 0, 0, 2], (len(batch), 1)).astype(np.int32)
+    np.testing.assert_array_equal(conditions.allow_rows(asked, tf.constant(rows)), expected[:, [4, 0, 0, 2]])
+    assert bool(asked.any()) == any(c for row in batch for c in row)
+    if len(batch) > 2:
+        np.testing.assert_array_equal(
+            conditions.allow_block(asked.take(tf.constant([2, 0])), tf.constant(0), tf.constant(5)),
+            expected[[2, 0]],
+        )
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ("colour=red", "COLUMN=VALUE for brand, shelf and COLUMN<=NUMBER.*for price, year; got.*colour=red"),
+        ("about=mug", "got.*about=mug"),  # a text does not filter
+        ("brand<=acme", "got.*brand<=acme"),
+        ("acme", "got.*acme"),
+        ("price>20", "got.*price>20"),
+        ("price<=dear", "could not correctly convert string: dear"),
+        ("price<=nan", "must be a finite number"),
+    ],
+)
+def test_a_condition_that_is_none_is_refused(conditions, condition, message):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"(?s){message}"):
+        conditions.ask(tf.constant([["brand=acme", condition]]))
+
+
+PAIRS = [
+    ({"where": ["genres=Horror"]}, {"genres": ["Horror"]}),
+    (
+        {"where": ["genres=Horror", "genres=Comedy", "year>=1990"]},
+        {"genres": ["Horror", "Comedy"], "year_min": 1990},
+    ),
+    ({"where": ["year<=1960"]}, {"year_max": 1960}),
+    ({"where": ["year<=2000"], "genres": ["Drama"]}, {"year_max": 2000, "genres": ["Drama"]}),
+    ({"where": ["genres=Telenovela"]}, {"genres": ["Telenovela"]}),
+    ({}, {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("model", contract.MODELS)
+def test_conditions_on_movielens_columns_are_its_own_filters(world, model):
+    """Both in one batch each: a row must not be changed by its neighbours."""
+
+    def ask(signature, rows):
+        names = {name for row in rows for name in row}
+        neutral = {"where": [], "genres": [], "year_min": 0, "year_max": 0}
+        given = {name: [row.get(name, neutral[name]) for row in rows] for name in names}
+        history = [world.ids[i : i + 3] for i in range(len(rows))]
+        return world.ask(model, signature, history_movie_ids=history, **given)
+
+    got = ask(contract.RECOMMEND_WHERE, [pair[0] for pair in PAIRS])
+    wanted = ask(contract.RECOMMEND, [pair[1] for pair in PAIRS])
+    np.testing.assert_array_equal(got[contract.MOVIE_IDS], wanted[contract.MOVIE_IDS])
+    np.testing.assert_allclose(got[contract.SCORES], wanted[contract.SCORES], atol=1e-6)
+    assert len({row.tobytes() for row in got[contract.MOVIE_IDS]}) == len(PAIRS)
+
+
+def test_attributes_become_the_towers_inputs():
+    others = [i for i in contract.SIGNATURES[contract.EMBED_MOVIE].inputs if i.name in ("year", "genres")]
+    own = inputs((*MOVIELENS, *SPECS))
+    said = [
+        ["brand=acme", "shelf=cups", "price=19.5", "shelf=blue", "about=A mug,\nblue"],
+        ["", " price = -3 ", "brand=a", "brand=b"],
+        ["year=1999", "genres=Drama"],
+        [],
+    ]
+    got = attributes.read(tf.ragged.constant(said).to_tensor(""), [*others, *own])
+    unknown = np.float32(contract.UNKNOWN_NUMBER)
+    assert got["brand"].numpy().tolist() == [b"acme", b"b", b"", b""]
+    assert got["price"].numpy().tolist() == [19.5, -3.0, unknown, unknown]
+    assert got["about"].numpy().tolist() == [b"A mug,\nblue", b"", b"", b""]
+    assert got["year"].numpy().tolist() == [0, 0, 1999, 0]
+    assert [[x for x in row if x] for row in got["shelf"].numpy().tolist()] == [
+        [b"cups", b"blue"],
+        [],
+        [],
+        [],
+    ]
+    assert [[x for x in row if x] for row in got["genres"].numpy().tolist()] == [[], [], [b"Drama"], []]
+
+
+@pytest.mark.parametrize("wrong", ["colour=red", "brand", "=x", "tags=x"])
+def test_an_attribute_of_nothing_is_refused(wrong):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="expected NAME=VALUE of brand, shelf, price, about"
+    ):
+        attributes.read(tf.constant([["brand=acme", wrong]]), inputs(SPECS))
+
+
+def test_an_item_is_embedded_as_the_movie_it_is_described_as(world):
+    wanted = world.ask(
+        contract.MODEL,
+        contract.EMBED_MOVIE,
+        movie_id=["new", world.ids[3]],
+        year=[1999, 0],
+        genres=[["Drama"], []],
+    )
+    got = world.ask(
+        contract.MODEL,
+        contract.EMBED_ITEM,
+        movie_id=["new", world.ids[3]],
+        attributes=[["year=1999", "genres=Drama"], []],
+    )
+    np.testing.assert_allclose(got[contract.EMBEDDING], wanted[contract.EMBEDDING], atol=1e-6)

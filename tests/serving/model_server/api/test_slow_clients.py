@@ -1,0 +1,173 @@
+"""Clients that send slowly, too much or nothing hold nobody up."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from serving.model_server.api import rest_service
+from serving.model_server.execution.batching import Batcher, BatchingOptions
+from serving.model_server.execution.predict import DataPlane
+from serving.model_server.execution.runtime import Model
+from serving.model_server.observe.metrics import Metrics
+from serving.model_server.process.options import ServerOptions
+from serving.model_server.versions.servables import Manager
+
+_HEADER_S = 0.5
+_BODY_S = 0.5
+_MAX_BODY = 10_000
+HEAD = b"POST /v1/models/m:predict HTTP/1.1\r\nHost: x\r\n"
+
+
+@asynccontextmanager
+async def serving(body_seconds: float) -> AsyncIterator[int]:
+    """The REST API of a server without models, with short limits; gives its port."""
+    metrics = Metrics()
+    manager = Manager(Model.load, metrics)
+    batcher = Batcher(BatchingOptions())
+    options = ServerOptions(rest_api_max_body_bytes=_MAX_BODY)
+    app = rest_service.create_app(
+        DataPlane(manager, batcher, metrics), manager, metrics, options, body_seconds=body_seconds
+    )
+    runner = rest_service.create_runner(app, header_seconds=_HEADER_S, grace_seconds=1.0)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    assert site._server is not None
+    try:
+        yield site._server.sockets[0].getsockname()[1]
+    finally:
+        await runner.cleanup()
+        batcher.close()
+
+
+def run(test: Callable[[int], Awaitable[None]], body_seconds: float = _BODY_S) -> None:
+    async def main() -> None:
+        async with serving(body_seconds) as port:
+            await asyncio.wait_for(test(port), 60)
+
+    asyncio.run(main())
+
+
+async def exchange(port: int, *parts: bytes, pause: float = 0.0, end: bool = False) -> bytes:
+    """Sends the parts, one after the other; returns all that comes until the server closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(pause)
+        if end:
+            writer.write_eof()
+        return await reader.read()
+    except ConnectionResetError:
+        return b""
+    finally:
+        writer.close()
+
+
+async def answers(port: int) -> None:
+    """An ordinary client is answered."""
+    found = await exchange(port, b"GET /v1/models/m HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert b"Could not find any versions of model m" in found
+
+
+def test_a_client_that_sends_nothing_is_disconnected() -> None:
+    async def test(port: int) -> None:
+        waiting = asyncio.ensure_future(exchange(port))
+        await answers(port)
+        assert await waiting == b""
+
+    run(test)
+
+
+def test_a_client_that_does_not_end_its_headers_in_time_is_disconnected() -> None:
+    async def test(port: int) -> None:
+        path = b"GET /v1/models/m HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        lines = [path, *[b"X-A: b\r\n"] * 20, b"\r\n"]
+        waiting = asyncio.ensure_future(exchange(port, *lines, pause=0.1))
+        await answers(port)
+        assert await waiting == b""  # the same request in one piece is answered
+
+    run(test)
+
+
+def test_a_body_that_does_not_come_is_408() -> None:
+    async def test(port: int) -> None:
+        waiting = asyncio.ensure_future(exchange(port, HEAD + b"Content-Length: 100\r\n\r\n{"))
+        await answers(port)
+        found = await waiting
+        assert found.startswith(b"HTTP/1.1 408 ")
+        assert b"the request's body was not there after 0.5 seconds" in found
+
+    run(test)
+
+
+def test_many_slow_clients_hold_up_nobody() -> None:
+    async def test(port: int) -> None:
+        slow = [
+            asyncio.ensure_future(exchange(port, HEAD + b"Content-Length: 100\r\n\r\n{")) for _ in range(300)
+        ]
+        for _ in range(20):
+            await answers(port)
+        assert not any(client.done() for client in slow), "answered only once the slow ones were gone"
+        for client in slow:
+            client.cancel()
+
+    run(test, body_seconds=3600.0)
+
+
+def test_a_body_beyond_the_limit_is_413() -> None:
+    async def test(port: int) -> None:
+        announced = await exchange(port, HEAD + b"Content-Length: 20000\r\n\r\n")
+        assert announced.startswith(b"HTTP/1.1 413 ")
+        assert b"larger than 10000 bytes" in announced
+        chunks = b"7d0\r\n" + b" " * 2000 + b"\r\n"
+        chunked = await exchange(port, HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks * 8)
+        assert chunked.startswith(b"HTTP/1.1 413 ")
+
+    run(test)
+
+
+def test_a_small_body_that_unpacks_to_much_is_413() -> None:
+    async def test(port: int) -> None:
+        bomb = gzip.compress(b" " * 10_000_000)
+        head = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
+        assert (await exchange(port, head + bomb)).startswith(b"HTTP/1.1 413 ")
+
+    run(test)
+
+
+def test_a_body_that_does_not_unpack_is_400() -> None:
+    async def test(port: int) -> None:
+        half = gzip.compress(b'{"instances": [' + b",".join(b"%d" % (n * n) for n in range(300)))
+        for body in (b"no gzip at all", half[:200], zlib.compress(b"{}")):
+            head = HEAD + b"Connection: close\r\nContent-Encoding: gzip\r\n"
+            found = await exchange(port, head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            assert found.startswith(b"HTTP/1.1 400 "), (body, found)
+
+    run(test)
+
+
+def test_what_is_no_http_is_400() -> None:
+    async def test(port: int) -> None:
+        for garbage in (b"\x16\x03\x01\x02\x00\r\n\r\n", b"GET\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\n"):
+            found = await exchange(port, garbage)
+            assert found.startswith(b"HTTP/1.") is False or b" 400 " in found.splitlines()[0]
+        await answers(port)
+
+    run(test)
+
+
+def test_a_client_that_leaves_is_no_error() -> None:
+    async def test(port: int) -> None:
+        for _ in range(20):
+            await exchange(port, HEAD + b"Content-Length: 100\r\n\r\n{", end=True)
+        await answers(port)
+
+    run(test)

@@ -1,0 +1,188 @@
+"""Names, labels and buckets as TensorFlow Serving prints them; sums over processes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from serving.model_server.observe import metrics
+from serving.model_server.observe.metrics import Metrics
+from serving.protocol.errors import Code
+
+REPOSITORY = Path(__file__).parents[4]
+REQUEST = '{model_name="m",API="Predict",entrypoint="GRPC"'
+
+
+def lines(counted: Metrics) -> list[str]:
+    return counted.render().decode().splitlines()
+
+
+@pytest.fixture
+def counted() -> Metrics:
+    made = Metrics()
+    made.set_models(["m"])
+    return made
+
+
+def test_a_request_is_counted(counted: Metrics) -> None:
+    counted.observe_request("m", metrics.PREDICT, metrics.GRPC, Code.OK, 0.001)
+    counted.observe_request("m", metrics.PREDICT, metrics.GRPC, Code.INVALID_ARGUMENT, 5.0)
+    found = lines(counted)
+    assert "# TYPE :tensorflow:serving:request_count counter" in found
+    assert ':tensorflow:serving:request_count{model_name="m",status="OK"} 1' in found
+    assert ':tensorflow:serving:request_count{model_name="m",status="INVALID_ARGUMENT"} 1' in found
+    assert "# TYPE :tensorflow:serving:request_latency histogram" in found
+    # Only what was answered has a latency.
+    assert f":tensorflow:serving:request_latency_count{REQUEST}}} 1" in found
+    assert f":tensorflow:serving:request_latency_sum{REQUEST}}} 1000" in found
+    assert f':tensorflow:serving:request_latency_bucket{REQUEST},le="612.22"}} 0' in found
+    assert f':tensorflow:serving:request_latency_bucket{REQUEST},le="1102"}} 1' in found
+    assert f':tensorflow:serving:request_latency_bucket{REQUEST},le="+Inf"}} 1' in found
+
+
+def test_buckets() -> None:
+    # monitoring::Buckets::Exponential(10, 1.8, 33): about 20 minutes at the end.
+    assert len(metrics.LATENCY_BUCKETS) == 33
+    assert metrics.LATENCY_BUCKETS[:3] == (10, 18, pytest.approx(32.4))
+    assert metrics.LATENCY_BUCKETS[-1] == pytest.approx(10 * 1.8**32)
+    assert len(metrics.QUEUE_BUCKETS) == 52
+    assert tuple(2.0**i for i in range(15)) == metrics.COUNT_BUCKETS
+
+
+@pytest.mark.parametrize("value", [0, 9.99, 10, 10.01, 1e3, 1e12])
+def test_a_value_lands_in_the_bucket_that_prometheus_client_would_choose(value: float) -> None:
+    ours, theirs = Metrics(), Metrics()
+    ours.observe_runtime("m", metrics.PREDICT, value / 1e6)
+    theirs._runtime_latency.labels("m", metrics.PREDICT, "TF1").observe(value / 1e6 * 1e6)
+    assert [line for line in lines(ours) if "runtime_latency" in line] == [
+        line for line in lines(theirs) if "runtime_latency" in line
+    ]
+
+
+def test_batches(counted: Metrics) -> None:
+    counted.observe_batch("batch_threads", 5, 3, [0.001, 0.002])
+    found = lines(counted)
+    pool = '{thread_pool_name="batch_threads"}'
+    name = ":tensorflow:serving:batching_session:"
+    assert f"{name}wrapped_run_count{{}} 1" in found
+    assert f"{name}input_batch_size_sum{pool} 5" in found
+    assert f"{name}processed_batch_size_sum{pool} 8" in found
+    assert f"{name}padding_size_sum{pool} 3" in found
+    assert f"{name}queuing_latency_count{pool} 2" in found
+    assert f"{name}queuing_latency_sum{pool} 3000" in found
+
+
+def test_examples_and_warm_up(counted: Metrics) -> None:
+    counted.observe_examples("m", 3)
+    counted.observe_warmup('/a "b"\\c', Code.OK, 0.5)
+    counted.count_load("/a/1", True)
+    counted.count_load("/a/2", False)
+    counted.count_load("/a/2", False)
+    found = lines(counted)
+    assert ':tensorflow:serving:request_example_count_total{model="m"} 3' in found
+    assert ':tensorflow:serving:request_example_counts_sum{model="m"} 3' in found
+    assert r':tensorflow:serving:model_warmup_latency_count{model_path="/a \"b\"\\c",status="OK"} 1' in found
+    attempts = ":tensorflow:cc:saved_model:load_attempt_count"
+    assert f'{attempts}{{model_path="/a/1",status="success"}} 1' in found
+    assert f'{attempts}{{model_path="/a/2",status="fail"}} 2' in found
+
+
+def test_names_from_clients_do_not_fill_the_memory(counted: Metrics) -> None:
+    for number in range(1000):
+        counted.observe_request(f"x{number}", metrics.PREDICT, metrics.REST, Code.NOT_FOUND, 0.001)
+    found = [line for line in lines(counted) if line.startswith(":tensorflow:serving:request_count{")]
+    assert found == [':tensorflow:serving:request_count{model_name="(unknown)",status="NOT_FOUND"} 1000']
+
+
+def test_versions_come_and_go(counted: Metrics) -> None:
+    counted.version_loaded("m", 7, 1.5, 9742)
+    counted.version_loaded("m", 8, 2.5, None)
+    found = lines(counted)
+    assert 'marquee:serving:loaded_version{model_name="m",version="7"} 1' in found
+    assert 'marquee:serving:index_size{model_name="m",version="7"} 9742' in found
+    assert 'marquee:serving:load_seconds{model_name="m",version="8"} 2.5' in found
+    assert not any('index_size{model_name="m",version="8"' in line for line in found)
+    counted.version_unloaded("m", 7)
+    assert not any('version="7"' in line for line in lines(counted))
+
+
+def test_prometheus_can_read_it(counted: Metrics) -> None:
+    counted.observe_request("m", metrics.PREDICT, metrics.GRPC, Code.OK, 0.001)
+    counted.version_loaded("m", 7, 1.5, 9742)
+    families = {family.name for family in text_string_to_metric_families(counted.render().decode())}
+    assert {":tensorflow:serving:request_latency", "process_resident_memory_bytes"} <= families
+
+
+def test_process_memory_is_what_the_system_says(counted: Metrics) -> None:
+    [line] = [line for line in lines(counted) if line.startswith("process_resident_memory_bytes{")]
+    assert line.startswith('process_resident_memory_bytes{process="server"} ')
+    status = Path("/proc/self/status").read_text()
+    resident = int(status.partition("VmRSS:")[2].split()[0]) * 1024
+    assert float(line.rpartition(" ")[2]) == pytest.approx(resident, rel=0.05)
+
+
+COUNT = """
+import os, signal, sys
+from serving.protocol.errors import Code
+from serving.model_server.observe.metrics import Metrics
+folder, worker, times, paths = sys.argv[1], *map(int, sys.argv[2:])
+counted = Metrics(folder, worker)
+counted.set_models(["m"])
+for number in range(times):
+    counted.observe_request("m", "Predict", "GRPC", Code.OK, 0.001)
+    counted.observe_batch("batch_threads", 2, 0, [0.001])
+    if number < paths:
+        counted.observe_warmup(f"/path/{number}", Code.OK, 1.0)
+counted.version_loaded("m", 7, 1.5, 9742)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+RENDER = """
+import sys
+from serving.model_server.observe.metrics import Metrics
+sys.stdout.write(Metrics(sys.argv[1], 2).render().decode())
+"""
+
+
+def python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Runs code in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def count_and_die(folder: Path, worker: int, times: int, paths: int = 0) -> None:
+    done = python(COUNT, folder, worker, times, paths)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def test_workers_are_summed_also_those_that_were_killed(tmp_path: Path) -> None:
+    count_and_die(tmp_path, 0, 10)
+    count_and_die(tmp_path, 1, 5)
+    # Worker 0 is started anew and goes on where it was.
+    count_and_die(tmp_path, 0, 100)
+    rendered = python(RENDER, tmp_path).stdout.splitlines()
+    assert ':tensorflow:serving:request_count{model_name="m",status="OK"} 115' in rendered
+    labels = 'API="Predict",entrypoint="GRPC",model_name="m",le="1102"'
+    assert f":tensorflow:serving:request_latency_bucket{{{labels}}} 115" in rendered
+    pool = '{thread_pool_name="batch_threads"}'
+    assert f":tensorflow:serving:batching_session:input_batch_size_sum{pool} 230" in rendered
+    assert 'marquee:serving:loaded_version{model_name="m",version="7"} 1' in rendered
+    # Who restarts reuses the files; the third number is of the one that printed.
+    assert {path.stem.rpartition("_")[2] for path in tmp_path.iterdir()} <= {"0", "1", "2"}
+
+
+def test_a_file_of_values_may_grow(tmp_path: Path) -> None:
+    count_and_die(tmp_path, 0, 400, paths=400)
+    assert max(path.stat().st_size for path in tmp_path.iterdir()) > 1 << 20
+    rendered = python(RENDER, tmp_path).stdout
+    assert ':tensorflow:serving:request_count{model_name="m",status="OK"} 400' in rendered
+    assert 'model_warmup_latency_count{model_path="/path/399",status="OK"} 1' in rendered

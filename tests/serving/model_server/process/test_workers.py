@@ -1,0 +1,259 @@
+"""Worker processes: one version at a time, one config, one sum, and no death that matters."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import tensorflow as tf
+from google.protobuf import text_format
+from support.models import conformance_models
+from support.servers.model_servers import Server, predict_request, start, wait_until
+from tensorflow_serving.apis import model_management_pb2, prediction_log_pb2
+
+import contract
+from serving.model_server.process import options
+from serving.model_server.process import workers as pool
+from serving.model_server.process.worker import Start
+
+COMMAND = (sys.executable, "-m", "serving.model_server")
+WORKERS = 2
+PutVersion = Callable[..., Path]
+
+
+@pytest.fixture
+def base(tmp_path: Path, put_version: PutVersion) -> Path:
+    put_version(tmp_path / "half", 1)
+    return tmp_path / "half"
+
+
+@pytest.fixture
+def server(base: Path, tmp_path: Path) -> Iterator[Server]:
+    flags = (
+        "--host=127.0.0.1",
+        f"--workers={WORKERS}",
+        "--model_name=half",
+        f"--model_base_path={base}",
+        "--max_num_load_retries=0",
+        "--enable_grpc_healthcheck_service",
+    )
+    started = start(COMMAND, flags, tmp_path)
+    # One worker may answer while another is still on its way.
+    wait_until(lambda: "ready  " in started.output, 90, lambda: started.output)
+    yield started
+    if started.alive:
+        started.stop()
+
+
+def workers(server: Server) -> list[psutil.Process]:
+    return psutil.Process(server.process.pid).children()
+
+
+def version(server: Server) -> int:
+    """The version that a new connection gets, from either worker."""
+    try:
+        document = server.http("POST", "/v1/models/half:predict", {"instances": [2.0]}).json
+    except ConnectionError as error:
+        raise AssertionError(f"{error}\n{server.output}") from error
+    assert document == {"predictions": [3.0]}
+    return int(server.http("GET", "/v1/models/half/metadata").json["model_spec"]["version"])
+
+
+def states(server: Server, model: str = "half") -> dict[str, str]:
+    answer = server.http("GET", f"/v1/models/{model}").json
+    return {status["version"]: status["state"] for status in answer.get("model_version_status", ())}
+
+
+def test_both_workers_answer_and_are_summed(server: Server) -> None:
+    assert len(workers(server)) == WORKERS
+    # The parent pays for no TensorFlow.
+    assert "tensorflow" not in Path(f"/proc/{server.process.pid}/maps").read_text()
+    asked = 60
+    for _ in range(asked):
+        assert server.http("POST", "/v1/models/half:predict", {"instances": [2.0]}).status == 200
+    served = [len(process.net_connections("tcp")) for process in workers(server)]
+    assert all(served), "every worker listens"
+    seen = set()
+    for _ in range(10):  # whichever worker is asked
+        text = server.http("GET", "/monitoring/prometheus/metrics").body.decode()
+        [line] = [t for t in text.splitlines() if t.startswith(":tensorflow:serving:request_count{")]
+        seen.add(line)
+        for name in ("parent", "worker 0", "worker 1"):
+            assert f'process_resident_memory_bytes{{process="{name}"}}' in text
+    assert seen == {f':tensorflow:serving:request_count{{model_name="half",status="OK"}} {asked}'}
+
+
+def test_a_swap_is_seen_by_all_at_once(server: Server, base: Path, put_version: PutVersion) -> None:
+    """Each thread opens a new connection per request, so it moves between the workers."""
+    backwards: list[tuple[int, int]] = []
+    newest = 0
+    stop = threading.Event()
+    lock = threading.Lock()
+    asked = 0
+
+    def ask() -> None:
+        nonlocal newest, asked
+        while not stop.is_set():
+            with lock:
+                before = newest
+            found = int(server.http("GET", "/v1/models/half/metadata").json["model_spec"]["version"])
+            with lock:
+                asked += 1
+                # `before` had been answered when this request was sent.
+                if found < before:
+                    backwards.append((before, found))
+                newest = max(newest, found)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(2, 8):
+            put_version(base, number)
+            wait_until(lambda number=number: newest == number, 60, lambda: server.output)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not backwards
+    assert asked > 100
+    wait_until(lambda: set(list(states(server).values())[1:]) == {"END"})
+
+
+def test_reload_reaches_every_worker(server: Server, tmp_path: Path, put_version: PutVersion) -> None:
+    put_version(tmp_path / "other", 5)
+    request = model_management_pb2.ReloadConfigRequest()
+    text = (
+        f'model_config_list {{ config {{ name: "other" base_path: "{tmp_path / "other"}" '
+        'model_platform: "tensorflow" } }'
+    )
+    text_format.Parse(text, request.config)
+    assert server.models.HandleReloadConfigRequest(request, timeout=60).status.error_code == 0
+    for _ in range(20):
+        assert states(server, "other") == {"5": "AVAILABLE"}
+        assert server.http("POST", "/v1/models/half:predict", {"instances": [2.0]}).status == 404
+    wrong = model_management_pb2.ReloadConfigRequest()
+    text_format.Parse(text.replace('"tensorflow"', '"torch"'), wrong.config)
+    with pytest.raises(Exception, match="Illegal to change a model's platform"):
+        server.models.HandleReloadConfigRequest(wrong, timeout=60)
+    assert states(server, "other") == {"5": "AVAILABLE"}
+
+
+def test_a_killed_worker_is_replaced_and_the_others_go_on(server: Server) -> None:
+    victim, survivor = workers(server)
+    os.kill(victim.pid, signal.SIGKILL)
+    wait_until(lambda: victim.pid not in {process.pid for process in workers(server)})
+    # New connections reach the survivor.
+    for _ in range(20):
+        assert version(server) == 1
+    assert survivor.is_running()
+    wait_until(lambda: "serves again" in server.output, 90, lambda: server.output)
+    assert (
+        "worker 0 was killed by SIGKILL" in server.output or "worker 1 was killed by SIGKILL" in server.output
+    )
+    assert len(workers(server)) == WORKERS
+    for _ in range(20):
+        assert version(server) == 1
+    # Ctrl-C reaches the whole group; the workers leave the end to the parent.
+    for process in workers(server):
+        process.send_signal(signal.SIGINT)
+    server.process.send_signal(signal.SIGINT)
+    assert server.process.wait(60) == 0
+    assert not survivor.is_running()
+
+
+def aborting(path: Path) -> None:
+    """A model that ends the process by its warm-up request, as a bug in an op does."""
+
+    def build() -> dict[str, Any]:
+        x = tf.compat.v1.placeholder(tf.float32, [None], "x")
+        with tf.control_dependencies([tf.raw_ops.Abort(error_msg="on purpose", exit_without_error=False)]):
+            y = tf.identity(x)
+        # A variable, or there is nothing to save.
+        tf.compat.v1.get_variable("v", initializer=0.0)
+        return {"serving_default": (conformance_models.PREDICT, {"x": x}, {"y": y})}
+
+    writing = path.with_name(f"unready-{path.name}")
+    conformance_models.save(writing, build)
+    log = prediction_log_pb2.PredictionLog()
+    log.predict_log.request.CopyFrom(predict_request("half", {"x": tf.constant([1.0])}))
+    extra = writing / contract.ASSETS_EXTRA
+    extra.mkdir()
+    with tf.io.TFRecordWriter(str(extra / contract.WARMUP_REQUESTS)) as records:
+        records.write(log.SerializeToString())
+    writing.rename(path)
+
+
+def test_a_version_that_kills_its_process_kills_one_and_is_never_served(server: Server, base: Path) -> None:
+    before = {process.pid for process in workers(server)}
+    aborting(base / "2")
+    # Whoever is connected to the process that dies loses the connection, so the log is asked.
+    wait_until(lambda: "version 2 does not load" in server.output, 60, lambda: server.output)
+    wait_until(lambda: "serves again" in server.output, 90, lambda: server.output)
+    [status] = server.http("GET", "/v1/models/half/versions/2").json["model_version_status"]
+    assert status["status"]["error_code"] == "INTERNAL"
+    assert "was killed by SIGABRT" in status["status"]["error_message"]
+    after = {process.pid for process in workers(server)}
+    assert len(after & before) == WORKERS - 1
+    for _ in range(10):
+        assert version(server) == 1
+
+
+def test_a_worker_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> int:
+        parsed = options.parse([f"--model_base_path={tmp_path}", "--port=0"], {})
+        worker = await pool.Worker.spawn(Start(parsed, 0, str(tmp_path)), pytest.fail)
+        watched = asyncio.ensure_future(worker.watched())
+        await asyncio.sleep(0.5)
+        assert not watched.done()  # it answered a few times
+        os.kill(worker.process.pid, signal.SIGSTOP)
+        return await asyncio.wait_for(watched, 30)
+
+    monkeypatch.setattr(pool, "_ASK_EVERY_S", 0.05)
+    monkeypatch.setattr(pool, "_ANSWER_WITHIN_S", 5.0)
+    assert asyncio.run(run()) == -signal.SIGKILL
+
+
+def test_requests_under_way_are_answered_when_it_stops(tmp_path: Path) -> None:
+    conformance_models.echo(tmp_path / "echo" / "1")
+    server = start(
+        COMMAND,
+        ("--host=127.0.0.1", "--workers=2", "--model_name=echo", f"--model_base_path={tmp_path / 'echo'}"),
+        tmp_path,
+    )
+    answers = []
+
+    def ask() -> None:
+        assert server.rest is not None
+        connection = http.client.HTTPConnection(server.rest, timeout=60)
+        connection.request(
+            "POST", "/v1/models/echo:predict", json.dumps({"instances": [800], "signature_name": "slow"})
+        )
+        answers.append(json.loads(connection.getresponse().read()))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    assert server.stop() == 0
+    for thread in threads:
+        thread.join()
+    assert answers == [{"predictions": [800]}] * 4
+
+
+def test_a_worker_without_its_parent_ends(server: Server) -> None:
+    left = workers(server)
+    os.kill(server.process.pid, signal.SIGKILL)
+    _, alive = psutil.wait_procs(left, 30)
+    assert not alive

@@ -1,0 +1,109 @@
+"""Runs the real `marquee` command on a small generated data set."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from datasets.generated import movielens_sample
+
+REPOSITORY = Path(__file__).parents[2]
+
+# Small enough for seconds, large enough that the gates mean something and that
+# the model has a ScaNN index.
+SMALL = (
+    "model.embedding_dim=16",
+    "model.hidden=[32]",
+    "model.history_window=30",
+    "trainer.batch_size=256",
+    "trainer.uniform_negatives=256",
+    "trainer.epochs=4",
+    "index.exact_below=300",
+    "model.history_dropout=0.2",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """A `marquee` command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> dict[str, Any]:
+        return json.loads(self.out)
+
+
+def marquee(*args: str, cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 600) -> Finished:
+    """Runs the real command in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", *args],
+        cwd=cwd,
+        # The sources under test, wherever the command runs.
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def settings(**knobs: Any) -> list[str]:
+    """`--set` arguments of the small config, then of `knobs` (dots as double underscores)."""
+    pairs = [*SMALL, *(f"{name.replace('__', '.')}={value}" for name, value in knobs.items())]
+    return [part for pair in pairs for part in ("--set", pair)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Workspace:
+    """A folder with data and the artifacts of runs on it."""
+
+    folder: Path
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def artifacts(self) -> Path:
+        return self.folder / "artifacts"
+
+    @property
+    def pushed(self) -> list[Path]:
+        """Version folders of the ScaNN model, oldest first."""
+        folder = self.artifacts / "serving_model" / "marquee"
+        return sorted(p for p in folder.glob("*") if p.name.isdigit()) if folder.exists() else []
+
+    def run(self, *args: str, env: Mapping[str, str] | None = None, **knobs: Any) -> Finished:
+        return marquee(
+            "run", "--json", "--data", str(self.data), *settings(**knobs), *args, cwd=self.folder, env=env
+        )
+
+    def command(self, *args: str) -> Finished:
+        return marquee(*args, cwd=self.folder)
+
+    def artifact(self, node: str, key: str) -> Path:
+        """Newest output `key` of a component."""
+        return max((self.artifacts / node / key).iterdir(), key=lambda path: int(path.name))
+
+
+def new_workspace(folder: Path, movies: int = 500) -> Workspace:
+    folder.mkdir(parents=True, exist_ok=True)
+    movielens_sample.generate(folder / "data", users=250, movies=movies, ratings=15_000, seed=7)
+    return Workspace(folder)
+
+
+def components_by_state(run: Finished) -> dict[str, list[str]]:
+    """state -> nodes, of a `run --json`."""
+    states: dict[str, list[str]] = {"ran": [], "cached": []}
+    for component in run.json()["components"]:
+        states["cached" if component["cached"] else "ran"].append(component["node"])
+    return states
