@@ -149,7 +149,7 @@ def _board(
     if towers and args.config is None and _is_large(protocol):
         lines.say(
             f"{registry.OURS}: the preset {_LARGE}, for a log of this size; "
-            "--config movielens-small takes the default's towers"
+            "--config reference takes the default's towers"
         )
         config = load_config(argparse.Namespace(config=_LARGE, overrides=args.overrides))
     sections = {name: getattr(config, name).model_dump() for name in ("model", "trainer", "transform")}
