@@ -168,8 +168,9 @@ def _board(
             "protocol": args.protocol,
             "data": fingerprint(str(path), config.example_gen),
             "reading": config.example_gen.to_json(),
-            "code": code_hash("leaderboard"),
         },
+        # The models are found by name: no import leads from a fit to its model.
+        {name: code_hash([Fits.__module__, registry.module_name(name)]) for name in names},
     )
     progress.set_listener(lines.progress)
     try:

@@ -181,6 +181,18 @@ def test_a_board_is_the_models_own_figures(protocol, tmp_path) -> None:
     assert fits.remembered == 0
 
 
+def test_a_changed_model_is_fitted_anew_and_no_other(protocol, tmp_path) -> None:
+    cut = protocol(protocols.USER_TIME).final
+
+    def remembered(code) -> int:
+        fits = Fits(tmp_path, DEPENDS_ON, code)
+        for name in ("popularity", "ease"):
+            fits.fit(name, {}, 1, cut, "test")
+        return fits.remembered
+
+    assert [remembered({"popularity": "a", "ease": ease}) for ease in "aab"] == [0, 2, 1]
+
+
 @pytest.mark.usefixtures("few_resamples")
 def test_a_board_of_rating_errors(protocol, tmp_path) -> None:
     settings = {"seeds": (1,), "trials": 3, "tune_on": rating_errors.RMSE}
