@@ -16,9 +16,9 @@ from absl import logging
 import contract
 from components.common import storage
 from components.common.ragged import offsets_of
-from components.example_gen.beam import partitions, reading, spans
+from components.example_gen.beam import partitions, reading, spans, writing
 from components.example_gen.beam.job import Job
-from components.example_gen.beam.partitions import PROFILES, SEEN, SORTED, STAY, Partition
+from components.example_gen.beam.partitions import SORTED, STAY, Partition
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading.layouts import Layout
 from components.example_gen.reading.quarantine import Quarantine
@@ -93,7 +93,7 @@ class Workers:
           uri: of the artifact.
         """
         log, job = data.log, data.log.job
-        job.save(log.item_ids.filter(pa.array(known.seen)), SEEN)
+        job.save(log.item_ids.filter(pa.array(known.seen)), writing.SEEN)
         files: dict[int, dict[str, str]] = collections.defaultdict(dict)
         for split in contract.SPLITS:
             storage.make_folder(split_uri(uri, split))
@@ -103,14 +103,14 @@ class Workers:
         if params.user_features:
             for key, first, last in zip(log.keys, log.starts[:-1], log.starts[1:], strict=True):
                 # A slice would be saved with all of the table.
-                job.save(data.users.take(pa.array(np.arange(first, last))), PROFILES, key)
+                job.save(data.users.take(pa.array(np.arange(first, last))), writing.PROFILES, key)
         shards = [(log.keys[partition], paths) for partition, paths in files.items()]
         temporary = storage.join(uri, "temporary")
         with self._make_pipeline() as pipeline:
             _ = (
                 pipeline
                 | "Partitions" >> beam.Create(shards)
-                | "Write" >> beam.Map(partitions.write, job, log.stage, temporary)
+                | "Write" >> beam.Map(writing.write, job, log.stage, temporary)
             )
         storage.remove_tree(temporary)
 

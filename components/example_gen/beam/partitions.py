@@ -1,4 +1,4 @@
-"""A partition of the users: its rows -> a sorted log -> its part of a k-core -> records."""
+"""A partition of the users: its rows -> a sorted log -> its part of a k-core."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ import pyarrow.compute as pc
 from components.common import storage
 from components.example_gen.beam.job import Job
 from components.example_gen.reading.quarantine import BadRow, Quarantine
-from components.example_gen.records import splits, timelines
-from components.example_gen.records.write import write_file
 from components.example_gen.sorting import log_store
 from components.example_gen.sorting.gather import keep_of, repeated
 from components.example_gen.sorting.log_store import Log
@@ -25,8 +23,6 @@ from components.example_gen.sorting.totals import Totals, totals
 
 SORTED: Final = "sorted"
 STAY: Final = "stay"  # string[items] that stay, one file per round of the k-core
-SEEN: Final = "seen"  # string[items] with a train rating
-PROFILES: Final = "profiles"  # features.user_schema by partition
 
 # Counts per item: all events, those in train, and the sum of the latter's stars. Sums of stars do not
 # depend on the order: a float32 of 0.5 or more is a multiple of 2^-24, so float64 holds sums of up to
@@ -90,24 +86,6 @@ def select(key: str, job: Job, before: str, stage: str) -> pa.Table:
     enough = per_user >= job.params.min_ratings_per_user
     core = log_store.select(log, enough, stay, _new_folder(job), job.params.buffer_rows)
     return _keep(core, [], collections.Counter(), job, stage, key)
-
-
-def write(shards: tuple[str, dict[str, str]], job: Job, stage: str, temporary: str) -> None:
-    """Cuts a partition and writes its shards; a worker that does it again writes the same files.
-
-    Args:
-      shards: the partition, and the file of each split that it has records of.
-      stage: that left the log.
-      temporary: as for `storage.whole_file`, beside the shards.
-    """
-    key, files = shards
-    log: Log = job.load(stage, key).log
-    events = log.events(0, len(log.user_ids))
-    parts, seen = splits.parts(events, job.params), is_in(log.item_ids, job.shared(SEEN))
-    known = job.load(PROFILES, key) if job.params.user_features else None
-    for split, path in files.items():
-        with storage.whole_file(path, temporary) as file:
-            write_file(file, timelines.records(events, parts, split, seen, known))
 
 
 def uncounted(items: pa.StringArray) -> pa.Table:

@@ -22,7 +22,7 @@ from tfx.types.experimental import simple_artifacts
 import contract
 from components.common import storage
 from components.example_gen import executor
-from components.example_gen.beam import engine, partitions, reading
+from components.example_gen.beam import engine, partitions, reading, writing
 from components.example_gen.beam.job import Job
 from components.example_gen.component import ExampleGen
 from components.example_gen.errors import DataError
@@ -277,7 +277,7 @@ def test_work_that_beam_repeats_changes_nothing(both, tmp_path, monkeypatch):
 
         return do
 
-    for module, name in ((reading, "read"), (reading, "deal"), (partitions, "select"), (partitions, "write")):
+    for module, name in ((reading, "read"), (reading, "deal"), (partitions, "select"), (writing, "write")):
         monkeypatch.setattr(module, name, twice(getattr(module, name)))
     # What Beam gives a partition can be read again, and in another order.
     again = twice(partitions.sort)
