@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from leaderboard.run import Board, Entry, lower_is_better
+from components.common.metrics.registry import lower_is_better
+from leaderboard.run import Board, Entry
 
 JSON: Final = "report.json"
 TEXT: Final = "report.txt"
