@@ -165,10 +165,10 @@ def test_a_board_is_the_models_own_figures(protocol, tmp_path) -> None:
     assert [c["other"] for c in document["comparisons"]["all"] if c["metric"] == "recall@20"] == [strongest]
     # The table has every value once: what pandas groups is what the models were measured at.
     figures = report.figures(board)
-    assert len(figures) == (1 + 1 + 2) * len(ranking.METRICS) * 2
+    assert len(figures) == (1 + 1 + 2) * len(ranking.metrics()) * 2
     assert sorted(figures.loc[figures.model == "bpr", "seed"].unique()) == [1, 2]
     row = figures.query("users == 'confirmatory' and model == 'ease' and metric == 'ndcg@10'")
-    assert row["value"].tolist() == pytest.approx([expected.mean(ranking.NDCG_10, cut.final.confirmatory)])
+    assert row["value"].tolist() == pytest.approx([expected.mean(names.NDCG_10, cut.final.confirmatory)])
     drawing = ElementTree.fromstring(report.svg(board))
     bars = [node for node in drawing.iter() if node.tag.endswith("rect")]
     assert len(bars) == len(MODELS) * len(ranking.metrics()) * 2
@@ -189,7 +189,7 @@ def test_an_entry_of_the_metrics_registry_is_a_column(protocol, tmp_path, monkey
         protocol(protocols.USER_TIME), tmp_path, models=("popularity",), seeds=(1,), trials=1,
         tune_on=toy_metric.NAME,
     )  # fmt: skip
-    header, rows = report.rows(board, False)
+    header, rows = report.rows(board, "all")
     found = board.entries[0].fits[0].metrics.values
     value = found[toy_metric.NAME].mean()
     assert 0 < value <= (found[names.RECALL_10] > 0).mean()  # whoever has a hit in 5 has one in 10

@@ -15,6 +15,7 @@ from tfx.orchestration.pipeline import Pipeline
 
 import contract
 from components.training_job.job import JobParams
+from leaderboard import registry
 from pipeline.code_hash import PROJECT, ROOT, code_hash, source_files
 from pipeline.config.reader import load
 from pipeline.dag import Launch, create_pipeline, modules
@@ -100,22 +101,24 @@ def test_nothing_is_imported_by_a_name_that_the_syntax_does_not_tell(pipeline: P
 
 
 def test_what_is_really_loaded_is_in_the_hash(pipeline: Pipeline) -> None:
-    """Loading all of a step's files, those too that are imported late, loads none beside them."""
-    wanted = {
-        node: [module_of(file) for file in sorted(files) if not file.endswith("__main__.py")]
-        for node, files in files_by_node(pipeline).items()
-        if node not in STOCK and not node.startswith("final_")
+    """Loading all files of a step, or of a leaderboard's fit, late imports too, loads none beside them."""
+    hashed = {
+        **{node: of for node, of in files_by_node(pipeline).items() if node not in STOCK},
+        **{name: names(["leaderboard.fits", registry.module_name(name)]) for name in ("ease", "two_tower")},
     }
+    files = {
+        name: {file for file in of if not file.endswith("__main__.py")}
+        for name, of in hashed.items()
+        if not name.startswith("final_")
+    }
+    wanted = {name: [module_of(file) for file in sorted(of)] for name, of in files.items()}
     done = subprocess.run(
         [sys.executable, str(REPOSITORY / "tests" / "support" / "loaded_modules.py")],
         input=json.dumps(wanted), capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    files = files_by_node(pipeline)
-    for node, loaded in json.loads(done.stdout.splitlines()[-1]).items():
-        assert set(loaded) <= files[node], node
-        assert {file for file in files[node] if not file.endswith("__main__.py")} <= set(loaded), node
+    assert {name: set(loaded) for name, loaded in json.loads(done.stdout.splitlines()[-1]).items()} == files
 
 
 def module_of(file: str) -> str:
