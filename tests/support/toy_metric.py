@@ -1,4 +1,4 @@
-"""A metric as a user of the project would add one: an entry in the registry, nothing else."""
+"""A metric as docs/develop/i-want-to.md says: an entry in the registry, nothing else."""
 
 from __future__ import annotations
 
