@@ -19,9 +19,9 @@ from components.example_gen.beam.job import Job
 from components.example_gen.beam.parts import Part, Parts
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
-from components.example_gen.reading.layouts import TIME, Layout
 from components.example_gen.reading.places import Place
 from components.example_gen.reading.quarantine import DUPLICATE, Quarantine
+from components.example_gen.reading.source import TIME, Dataset
 from components.example_gen.records.read import split_uri
 from components.example_gen.records.write import shards
 from components.example_gen.sorting import log_store
@@ -58,24 +58,24 @@ class Workers:
         self._work = work
         self._job: Job | None = None
 
-    def gather(self, layout: Layout, params: ExampleGenParams, bad: Quarantine) -> Gathered[Parts]:
+    def gather(self, dataset: Dataset, params: ExampleGenParams, bad: Quarantine) -> Gathered[Parts]:
         """As `gather.gather`. The tables of items, tags and users are read in this process.
 
         Raises:
           DataError: as `gather.gather`.
         """
-        return gather_with(self.read_events, layout, params, bad)
+        return gather_with(self.read_events, dataset, params, bad)
 
     def read_events(
         self,
-        layout: Layout,
+        dataset: Dataset,
         params: ExampleGenParams,
         known: pa.StringArray | None,
         bad: Quarantine,
         left_out: collections.Counter[str],
     ) -> tuple[Parts, np.ndarray]:
         """`gather.ReadEvents` on workers."""
-        job = Job(layout, params, self._work, catalogue=known is not None)
+        job = Job(dataset, params, self._work, catalogue=known is not None)
         sources, item_ids = self._read(job, known, bad, left_out)
         found = self._sort(job, sources)
         # Exact duplicates first, as one bucket has them.
@@ -132,17 +132,17 @@ class Workers:
         """Reads all spans; returns what `sorting.build` takes, and string[M]: all items."""
         if known is not None:
             files.write_ids(job.path(job.items_file), known, job.work)
-        whole, pieces = spans.plan(job.layout.ratings, SPAN_BYTES)
+        whole, pieces = spans.plan(job.dataset.ratings, SPAN_BYTES)
         partitions = min(MAX_PARTITIONS, len(whole) + len(pieces))
-        logging.info("reading: %d files, %d pieces", len(job.layout.ratings.files), len(whole) + len(pieces))
+        logging.info("reading: %d files, %d pieces", len(job.dataset.ratings.files), len(whole) + len(pieces))
         with self._make_pipeline() as pipeline:
             reading.build(pipeline, job, whole, pieces, partitions)
         sources, read = [], set()
         for span in files.results(job.work, reading.READ):
             read.add(span.file)
-            _require_seen(job.layout.ratings.files[span.file], span)
+            _require_seen(job.dataset.ratings.files[span.file], span)
             # Without times the order of the rows counts, so a span's begin after those before it.
-            sources.append((span.rows, 0 if TIME in job.layout.ratings.columns else bad.rows_in[RATINGS]))
+            sources.append((span.rows, 0 if TIME in job.dataset.ratings.columns else bad.rows_in[RATINGS]))
             bad.count(RATINGS, span.rows_in)
             for row in span.bad:
                 bad.add(row)
@@ -150,13 +150,13 @@ class Workers:
             if span.error is not None:
                 raise DataError(*span.error)
             bad.require_hope(RATINGS, job.params.max_bad_share)
-        if len(read) < len(job.layout.ratings.files):
+        if len(read) < len(job.dataset.ratings.files):
             raise DataError(
                 ENGINE,
                 f"what Beam's workers wrote into {job.work} is not there for this process; expected a folder "
                 f"that all of them see: give artifacts (or example_gen.scratch) on one, or {_LOCAL}",
             )
-        require_rows(job.layout, bad)
+        require_rows(job.dataset, bad)
         if known is None:
             ids, _ = reading.counted(job, reading.ITEMS)
             known = ids.take(id_order(ids))

@@ -9,7 +9,7 @@ import pyarrow as pa
 from components.common import storage
 from components.example_gen.beam import files
 from components.example_gen.params import ExampleGenParams
-from components.example_gen.reading.layouts import Layout
+from components.example_gen.reading.source import Dataset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,13 +17,13 @@ class Job:
     """A data set on its way.
 
     Attributes:
-      layout, params: what is read, and how.
+      dataset, params: what is read, and how.
       work: folder that all workers see, a path or URL.
       catalogue: whether the items are known beforehand.
       items_file: which file of `work` has all items, in `id_order`.
     """
 
-    layout: Layout
+    dataset: Dataset
     params: ExampleGenParams
     work: str
     catalogue: bool

@@ -69,7 +69,7 @@ def build(
     counted = (
         pipeline
         | "Pieces" >> beam.Create(uncounted)
-        | "Count lines" >> beam.Map(spans.count, job.layout.ratings)
+        | "Count lines" >> beam.Map(spans.count, job.dataset.ratings)
         | "By file" >> beam.GroupByKey()
         | "Cut" >> beam.FlatMap(spans.cut)
     )
@@ -94,15 +94,15 @@ def read(where: spans.Where, job: Job, partitions: int) -> Iterator[tuple[str, p
     with storage.open_binary(path, "wb") as file:
         rows = Rows(file, Codes(job.items() if job.catalogue else None))
         try:
-            for chunk in tables.read_span(job.layout.ratings, number, span, bad, job.params.max_line_bytes):
-                add(job.layout, chunk, job.params, rows, bad, left_out)
+            for chunk in tables.read_span(job.dataset.ratings, number, span, bad, job.params.max_line_bytes):
+                add(job.dataset, chunk, job.params, rows, bad, left_out)
         except DataError as wrong:
             error = (wrong.file, wrong.reason, wrong.line)
     users = rows.users.ids()
     files.write_table(f"{path}.{USERS}", pa.table({"id": users}), job.work)
     if not job.catalogue:
         files.write_table(f"{path}.{ITEMS}", pa.table({"id": rows.items.ids()}), job.work)
-    found = job.layout.ratings.files[number].is_file()
+    found = job.dataset.ratings.files[number].is_file()
     result = SpanRead(number, found, path, bad.rows_in[RATINGS], bad.rows, left_out, error)
     files.save_result(job.work, READ, key, result)
     counts = np.zeros(len(users), np.int64)

@@ -114,7 +114,7 @@ def sort(bucket: tuple[int, Iterable[Block]], job: Job) -> Iterator[Sums]:
     ids, rows = _together(sorted(blocks, key=lambda block: block[0]))
     bad, left_out = Quarantine(keep=True), collections.Counter[str]()
     items = job.items()
-    tell = functools.partial(repeated, job.layout, job.params, bad, left_out, items)
+    tell = functools.partial(repeated, job.dataset, job.params, bad, left_out, items)
     log = log_store.write(
         [log_store.in_order(rows, keep_of(job.params), tell)], _part_folder(job, number), ids, items
     )

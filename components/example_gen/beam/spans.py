@@ -12,24 +12,23 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import IO
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.example_gen.reading import text_blocks
 from components.example_gen.reading.places import Place, for_arrow
-from components.example_gen.reading.tables import TableFiles
+from components.example_gen.reading.source import Delimited, Parquet, Source
 from components.example_gen.reading.text_blocks import WHOLE, Span
 
 _SEARCH_BYTES = 1 << 16
 
 # (file's position, what of it)
 Where = tuple[int, Span]
-# What was counted in a span: (start, end, lines, whether a line has an odd number of quotes)
+# What was counted in a span: (start, end, lines, whether a line ends inside quotes)
 Counted = tuple[int, int, int, bool]
 
 
-def plan(source: TableFiles, span_bytes: int) -> tuple[list[Where], list[tuple[int, int, int]]]:
+def plan(source: Source, span_bytes: int) -> tuple[list[Where], list[tuple[int, int, int]]]:
     """Spans that are known at once, and (file, start, end) in bytes of what is to be counted first.
 
     Args:
@@ -41,7 +40,7 @@ def plan(source: TableFiles, span_bytes: int) -> tuple[list[Where], list[tuple[i
         size = path.stat().st_size if path.is_file() else 0  # the reader says what is missing
         if size <= span_bytes:
             spans.append((number, WHOLE))
-        elif source.format is None:
+        elif isinstance(source.format, Parquet):
             spans += [(number, span) for span in _row_groups(path, span_bytes)]
         elif text_blocks.is_gzip(path):
             spans.append((number, WHOLE))
@@ -50,34 +49,28 @@ def plan(source: TableFiles, span_bytes: int) -> tuple[list[Where], list[tuple[i
     return spans, pieces
 
 
-def count(piece: tuple[int, int, int], source: TableFiles) -> tuple[int, Counted]:
+def count(piece: tuple[int, int, int], source: Source) -> tuple[int, Counted]:
     """(file, what is in the lines that begin in these bytes of it)."""
     number, start, end = piece
     path, format_ = source.files[number], source.format
-    assert format_ is not None
+    assert isinstance(format_, Delimited)
     if not path.is_file():
         return number, (start, end, 0, True)  # one span, whose reader says so
     with path.open("rb") as file:
         start, end = _line_start(file, start), _line_start(file, end)
     if start == end:
         return number, (start, end, 0, False)
-    lines, quotes, odd = 0, 0, False
-    for data in text_blocks.chunks(path, text_blocks.BLOCK_BYTES, Span(start, end)):
-        lines += data.count(b"\n")
-        if format_.quoted and b'"' in data:
-            array = np.frombuffer(data, np.uint8)
-            at = np.flatnonzero(array == 34)
-            before = quotes + np.searchsorted(at, np.flatnonzero(array == 10))
-            odd |= bool((before % 2).any())
-            quotes += len(at)
-    return number, (start, end, lines, odd)
+    lines, joined = text_blocks.count_lines(
+        path, Span(start, end), format_.delimiter if format_.quoted else None
+    )
+    return number, (start, end, lines, joined)
 
 
 def cut(counted: tuple[int, Iterable[Counted]]) -> Iterator[Where]:
     """The spans of a file of which all was counted."""
     number, pieces = counted
     ordered = sorted(pieces)
-    if any(odd for *_, odd in ordered):
+    if any(joined for *_, joined in ordered):
         yield number, WHOLE
         return
     line = 1

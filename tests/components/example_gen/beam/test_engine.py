@@ -215,7 +215,7 @@ def test_pairs_have_the_order_of_the_rows_for_a_time(both, tmp_path):
         (lambda text: text.splitlines()[0] + "\n", "has a header but no rows"),
         (lambda text: "", "is empty"),
         (lambda text: text[:40].splitlines()[0] + "\n7,3,9,1\n", "1 of 1 rows of ratings are bad"),
-        (lambda text: text.replace("\n", ' "x\n', 700).replace(' "x', "", 699), "a double quote that is not"),
+        (lambda text: text.replace("\n", '\n"', 700).replace('\n"', "\n", 699), "a double quote that is not"),
         (lambda text: gzip.compress(text.encode())[:-99], "the gzip file is cut off or damaged"),
     ],
 )
