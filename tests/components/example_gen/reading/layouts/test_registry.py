@@ -1,11 +1,11 @@
 """A layout is one file and its line in the registry."""
 
 import pytest
+from support.layouts import toy_layout
 
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import layouts
-from tests.support.layouts import toy_layout
 
 
 def test_a_toy_layout_is_read_by_one_file_and_its_entry(tmp_path, read, monkeypatch):
