@@ -17,7 +17,7 @@ from pipeline.config.reader import key_paths, load
 from pipeline.config.sections import Config
 
 FOLDERS = ("contract", "datasets", "components", "leaderboard", "pipeline", "serving", "kubernetes",
-           "benchmarks", "docs", "requirements", "tests")  # fmt: skip
+           "benchmarks", "docs", "requirements", "tests", "tools")  # fmt: skip
 PATH = re.compile(rf"(?<![\w/.$-])(?:{'|'.join(FOLDERS)})/[\w./-]*[\w/]")
 SECTIONS = {path.split(".")[0] for path, _ in key_paths() if "." in path}
 MADE = ("benchmarks/out", "leaderboard/PROTOCOL")  # by commands, not by the repository
