@@ -70,10 +70,14 @@ def test_private_interfaces_of_others_are_found(tmp_path: Path, text: str, found
     assert [name for _, name in private.uses(source(tmp_path, "x.py", text))] == found
 
 
-def test_a_guard_that_no_test_holds_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert private._has_test("tests/tools/test_house.py::test_circles_of_any_length_are_found")
-    assert not private._has_test("tests/tools/test_house.py::test_that_is_not_there")
-    assert all(private._has_test(test) for test in private.GUARDED.values())
+def test_a_guard_that_no_test_holds_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    test = source(tmp_path, "test_x.py", "def test_falls_back():\n    pass\n")
+    (tmp_path / "tools").mkdir()
+    user = source(tmp_path, "tools/x.py", "from grpc._cython import cygrpc\n")
+    monkeypatch.setattr(private, "python_sources", lambda: (test, user))
+    for name, found in (("test_falls_back", 0), ("test_not_there", 1)):
+        monkeypatch.setattr(private, "GUARDED", {"tools/x.py": f"test_x.py::{name}"})
+        assert len(private.unguarded()) == found
 
 
 def test_the_contract_is_held_to_the_standard_library() -> None:
