@@ -83,9 +83,9 @@ def _code(source: Source) -> Iterator[tuple[int, str]]:
         if token.type not in _LAYOUT and token.start[0] not in skipped:
             tokens[token.start[0]].append(token.string)
     for number, strings in sorted(tokens.items()):
-        text = " ".join(strings)
-        if any(character.isalnum() for character in text):
-            yield number, text
+        # A line of one word, such as a parameter of a signature, is layout.
+        if sum(string[0].isalnum() or string[0] in "_\"'" for string in strings) > 1:
+            yield number, " ".join(strings)
 
 
 def _shape(function: ast.FunctionDef | ast.AsyncFunctionDef, body: Sequence[ast.stmt]) -> str:
