@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tools.house import __main__ as house
-from tools.house import duplicates, imports, private, words
+from tools.house import duplicates, imports, places, private, words
 from tools.house.figures import Figure, files_per_folder
 from tools.house.sources import ROOT, Source, python_sources, tracked_files
 
@@ -84,6 +84,17 @@ def test_the_contract_is_held_to_the_standard_library() -> None:
     assert imports.outside_standard_library() == []
     found = [name for _, name in imports._absolute_imports(Source("pipeline/dag.py"))]
     assert {"contract", "tfx.types", "dataclasses"} <= set(found)
+
+
+def test_the_files_of_a_change_are_those_that_the_docs_name() -> None:
+    page = (
+        "# I want to\n\n## A gate\n\n| file | what |\n|---|---|\n| `a.py`, `b.py` | x |\n| `tests/c.py` | |\n"
+    )
+    assert places.files_to_touch("A gate", page) == ["a.py", "b.py"]
+    with pytest.raises(ValueError, match="no section '## A probe'"):
+        places.files_to_touch("A probe", page)
+    assert places.files_to_touch("A metric") == ["components/common/metrics/registry.py"]
+    assert all(places.files_to_touch(section) for section in places.SECTIONS)
 
 
 def test_no_folder_is_full() -> None:

@@ -7,7 +7,7 @@ import dataclasses
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from tools.house import duplicates, imports, private, words
+from tools.house import duplicates, imports, places, private, words
 from tools.house.sources import python_sources, tracked_files
 
 FILES_PER_FOLDER: Final = 12
@@ -59,6 +59,7 @@ def figures(quick: bool = False) -> list[Figure]:
         _none("duplicated blocks, tests", duplicates.blocks(production=False)),
         *longest_files(),
         production_lines(),
+        *files_to_touch(),
         movies(),
     ]
 
@@ -89,6 +90,11 @@ def production_lines() -> Figure:
             lines[source.path.split("/")[0]] += len(source.text.splitlines())
     places = [f"{package}: {count:,}" for package, count in lines.most_common()]
     return Figure("lines of Python but tests", lines.total(), PRODUCTION_LINES, places, listed=True)
+
+
+def files_to_touch() -> list[Figure]:
+    found = [(name, bound, places.files_to_touch(name)) for name, bound in places.SECTIONS.items()]
+    return [Figure(f"files to touch: {name}", len(files), bound, files) for name, bound, files in found]
 
 
 def movies() -> Figure:
