@@ -39,6 +39,9 @@ def test_the_same_lines_are_found_however_they_are_laid_out(tmp_path: Path) -> N
     assert duplicates.same_lines([one, two]) == [f"one.py:2 = two.py:2, {duplicates.LINES} lines"]
     shorter = source(tmp_path, "three.py", BLOCK[: BLOCK.rindex("\n")])
     assert duplicates.same_lines([one, shorter]) == []
+    parameters = "".join(f"    value_{n}: int = {n},\n" for n in range(20))
+    signatures = [source(tmp_path, name, f"def f(\n{parameters}):\n    pass\n") for name in ("c.py", "d.py")]
+    assert duplicates.same_lines(signatures) == []
     imports_alone = "\n".join(f"import module_{n}" for n in range(20))
     pair = [source(tmp_path, name, imports_alone) for name in ("a.py", "b.py")]
     assert duplicates.same_lines(pair) == []

@@ -11,8 +11,7 @@ from tools.house import duplicates, imports, places, private, words
 from tools.house.sources import python_sources, tracked_files
 
 FILES_PER_FOLDER: Final = 12
-LINES_OF_A_FILE: Final = 400
-LINES_OF_A_TEST: Final = 500
+LINES_OF_A_FILE: Final = 500
 PRODUCTION_LINES: Final = 40_000
 
 
@@ -73,13 +72,13 @@ def files_per_folder() -> Figure:
 
 def longest_files() -> list[Figure]:
     found = []
-    for name, production, bound in (("production", True, LINES_OF_A_FILE), ("test", False, LINES_OF_A_TEST)):
+    for name, production in (("production", True), ("test", False)):
         sizes = sorted(
             ((len(source.text.splitlines()), source.path) for source in python_sources()
              if source.is_production == production), reverse=True,
         )  # fmt: skip
-        places = [f"{path}: {lines}" for lines, path in sizes if lines > bound]
-        found.append(Figure(f"lines of the longest {name} file", sizes[0][0], bound, places))
+        places = [f"{path}: {lines}" for lines, path in sizes if lines > LINES_OF_A_FILE]
+        found.append(Figure(f"lines of the longest {name} file", sizes[0][0], LINES_OF_A_FILE, places))
     return found
 
 
