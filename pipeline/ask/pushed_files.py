@@ -98,8 +98,9 @@ class PushedFiles:
     def _parquet(self, name: str) -> Any:
         import pyarrow.parquet as pq
 
+        # Not `read_table`: that is a data set's, which imports pandas.
         with storage.open_binary(self._extra(name), "rb") as file:
-            return pq.read_table(file)
+            return pq.ParquetFile(file).read()
 
     def _extra(self, name: str) -> str:
         return storage.join(self.path, contract.ASSETS_EXTRA, name)

@@ -22,8 +22,8 @@ _COLUMNS: Final = {
 _ANSWERS: Final = {
     contract.SERVING_DEFAULT: "Recommendations from a history, which they exclude.",
     contract.RECOMMEND: "The same with k, exclusions, filters, tastes and diversity. "
-    "A request that says nothing (no known history, no taste, no `now`, no id of a user with columns) gets the "
-    "popular list that meets its filters.",
+    "A request that says nothing (no known history, no taste, no `now`, and no user id where users have "
+    "columns) gets the popular list that meets its filters.",
     contract.RECOMMEND_EXACT: "As `recommend`, by exact search.",
     contract.RECOMMEND_WHERE: "As `recommend`, with conditions on any column of the data.",
     contract.RECOMMEND_USER: "Recommendations for a user known at training, from the history known then; an "
