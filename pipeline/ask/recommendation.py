@@ -190,12 +190,13 @@ def _reasons(
 
 def _by_user_id(servable: Servable, request: Request) -> Answer:
     """From the history that the model carries; the popular list for a user it does not know."""
-    k = {contract.K: request.k}
-    found = scored(
-        servable, servable.ask(contract.RECOMMEND_USER, **{contract.USER_ID: request.user_id}, **k)
-    )
-    of_nobody = scored(servable, servable.ask(contract.RECOMMEND_USER, **k))
-    is_popular = [movie for movie, _ in found] == [movie for movie, _ in of_nobody]
+
+    def ask(user_id: str | None) -> list[tuple[Movie, float]]:
+        inputs = {contract.USER_ID: user_id, contract.K: request.k}
+        return scored(servable, servable.ask(contract.RECOMMEND_USER, **inputs))
+
+    found = ask(request.user_id)
+    is_popular = [movie for movie, _ in found] == [movie for movie, _ in ask(None)]
     results = tuple(Result(movie, score) for movie, score in found)
     return Answer(results, known_user=not is_popular, popular=is_popular, history=None)
 
