@@ -6,7 +6,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
+.PHONY: help setup setup-dev run serve test test-long lint format bench bench-serving bench-command-line bench-ann bench-quality bench-behaviour bench-scale docs images lock clean
+=======
 .PHONY: help setup setup-dev run serve test test-long lint house format bench bench-serving bench-ann bench-quality bench-behaviour bench-scale docs images lock clean
+>>>>>>> main
 
 bin := .venv/bin
 ARGS ?=
@@ -51,6 +55,9 @@ bench: setup-dev ## seconds and peak memory of each component (DATA as for run)
 
 bench-serving: setup-dev ## the model server against in-process, naive and empty servers (ARGS=--sample without a pushed model)
 	@$(bin)/python benchmarks/serving.py $(ARGS)
+
+bench-command-line: setup-dev ## seconds of the commands, with the newest pushed model loaded or served (ARGS="--server URL")
+	@$(bin)/python benchmarks/command_line.py $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
 
 bench-ann: setup-dev ## ScaNN as exported against exact search, faiss and hnswlib on a million movies (FOLDER keeps what is made)
 	@$(bin)/python benchmarks/ann.py --folder "$(or $(FOLDER),artifacts/bench-ann)" $(ARGS)
