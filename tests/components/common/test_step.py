@@ -32,6 +32,17 @@ class Copy(
     pass
 
 
+class OnBeam(StepExecutor, base_beam_executor.BaseBeamExecutor):
+    def run(self, inputs, outputs, properties):
+        outputs["copy"].uri = self._beam_pipeline_args[0]
+
+
+class Spread(
+    Step, base_beam_component.BaseBeamComponent, executor=OnBeam, outputs={"copy": Model}, properties=()
+):
+    pass
+
+
 def model(uri):
     artifact = Model()
     artifact.uri = uri
@@ -70,15 +81,6 @@ def test_the_executor_gets_one_artifact_for_each_name():
 
 
 def test_a_step_on_beam_gets_beams_flags():
-    class OnBeam(StepExecutor, base_beam_executor.BaseBeamExecutor):
-        def run(self, inputs, outputs, properties):
-            outputs["copy"].uri = self._beam_pipeline_args[0]
-
-    class Spread(
-        Step, base_beam_component.BaseBeamComponent, executor=OnBeam, outputs={"copy": Model}, properties=()
-    ):
-        pass
-
     assert isinstance(Spread().executor_spec, executor_spec.BeamExecutorSpec)
     copy = model("")
     context = base_beam_executor.BaseBeamExecutor.Context(beam_pipeline_args=["--runner=FnApiRunner"])
