@@ -46,11 +46,10 @@ def test_a_fork_ends_as_a_process_does(tmp_path: Path, how: str) -> None:
     env = {"MARQUEE_X": "x", "PYTHONPATH": str(tmp_path), "PATH": os.environ["PATH"]}
     arguments = ("-c", code, "an", "argument")
     got = fork_server.run(arguments, tmp_path, env)
-    with open(os.devnull) as nothing:  # pytest's own stdin refuses to be read
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=tmp_path, env=env, stdin=nothing, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=tmp_path, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     expected = fork_server.Finished(done.returncode, done.stdout, done.stderr)
     assert (got.code, got.out) == (expected.code, expected.out)
     assert no_first_lines(got.err) == no_first_lines(expected.err)
