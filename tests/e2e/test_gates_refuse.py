@@ -7,12 +7,9 @@ from support.workspace import new_workspace
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
-    """A workspace with one pushed model; later runs change only what a test names."""
-    workspace = new_workspace(tmp_path_factory.mktemp("gates"))
-    finished = workspace.run()
-    assert finished.code == 0, finished.out + finished.err
-    return workspace
+def workspace(workspace_to_run_in):
+    """With one pushed model; later runs change only what a test names."""
+    return workspace_to_run_in
 
 
 def refused_by(workspace, **knobs):
