@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
-
 import pytest
-from support import fork_server
-from support.workspace import REPOSITORY, components_by_state, new_workspace, settings
+from support.workspace import components_by_state, killed_run, new_workspace
 
 import contract
 
@@ -24,14 +20,6 @@ OUR_OWN = (
 
 pytestmark = pytest.mark.long
 NIGHTLY = pytest.mark.nightly("pipeline/dag.py", "pipeline/runs", "components/pusher")
-
-
-def killed_run(workspace, node, when):
-    script = str(REPOSITORY / "tests" / "support" / "run_and_kill.py")
-    command = (script, node, when, "--", "run", "--data", str(workspace.data), *settings())
-    done = fork_server.run(command, workspace.folder, {**os.environ, "PYTHONPATH": str(REPOSITORY)})
-    assert done.code == -signal.SIGKILL, done.out + done.err
-    return done.out
 
 
 def complete_models(workspace):

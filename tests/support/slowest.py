@@ -1,19 +1,30 @@
 """Seconds of each test file: printed, kept in tests/slowest.tsv, and the order in which files run.
 
-With `--dist loadfile` a file goes to one process whole. The longest go first, so that both processes
-end at about the same time; a file that the list does not know goes after those it does.
+With `--dist loadfile` a file goes to one process whole, and with it the files that share what takes long
+to make. The longest go first, so that both processes end at about the same time; a file that the list
+does not know goes after those it does.
 """
 
 from __future__ import annotations
 
 import collections
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 LIST = Path(__file__).parents[1] / "slowest.tsv"
 LEAST_S = 10.0  # files below are not kept
 PRINTED = 25
+# Files, or folders, whose tests run in one process: the first of each is the group's name.
+TOGETHER = (
+    # They run in one workspace, one after the other: conftest.workspace_to_run_in.
+    ("tests/e2e/test_cache.py", "tests/e2e/test_final_fit.py", "tests/e2e/test_gates_refuse.py",
+     "tests/e2e/test_kinds.py"),
+    ("tests/pipeline/commands/",),
+    ("tests/components/index/",),
+)  # fmt: skip
 
 _seconds = pytest.StashKey[collections.Counter[str]]()
 
@@ -34,8 +45,25 @@ def read_list(path: Path = LIST) -> dict[str, float]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    order = {name: place for place, name in enumerate(read_list())}
-    items.sort(key=lambda item: order.get(_file(item.nodeid), len(order)))
+    seconds: collections.Counter[str] = collections.Counter()
+    for name, spent in read_list().items():
+        seconds[group(name)] += spent
+    items.sort(key=lambda item: -seconds[group(_file(item.nodeid))])
+
+
+def group(name: str) -> str:
+    """What a test file runs with: itself, or the first of its group."""
+    return next((files[0] for files in TOGETHER if name.startswith(files)), name)
+
+
+class _Groups(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return group(_file(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Groups | None:
+    return _Groups(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_configure(config: pytest.Config) -> None:

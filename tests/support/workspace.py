@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,15 @@ def marquee(
     # The sources under test, wherever the command runs.
     whole = {**os.environ, "PYTHONPATH": str(REPOSITORY), **(env or {})}
     return run(("-m", "pipeline.cli", *args), cwd, whole, timeout)
+
+
+def killed_run(workspace: Workspace, node: str, when: str) -> str:
+    """`marquee run`, killed in a component: see support/run_and_kill.py; returns what it printed."""
+    script = str(REPOSITORY / "tests" / "support" / "run_and_kill.py")
+    command = (script, node, when, "--", "run", "--data", str(workspace.data), *settings())
+    done = fork_server.run(command, workspace.folder, {**os.environ, "PYTHONPATH": str(REPOSITORY)})
+    assert done.code == -signal.SIGKILL, done.out + done.err
+    return done.out
 
 
 def settings(**knobs: Any) -> list[str]:
