@@ -87,15 +87,17 @@ def run(
             target=_child, args=(list(arguments), str(cwd), dict(env), str(out), str(err), _search_path())
         )
         process.start()
-        process.join(timeout)
-        if process.is_alive():
+        try:
+            process.join(timeout)
+            if process.is_alive():
+                raise subprocess.TimeoutExpired(list(arguments), timeout, _read(out), _read(err))
+        finally:
             process.kill()
             process.join()
-            raise subprocess.TimeoutExpired(list(arguments), timeout, out.read_bytes(), err.read_bytes())
         code = process.exitcode
         process.close()
         assert code is not None
-        return Finished(code, out.read_text(), err.read_text())
+        return Finished(code, _read(out), _read(err))
 
 
 def run_process(
@@ -107,6 +109,11 @@ def run_process(
         check=False,
     )  # fmt: skip
     return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def _read(path: Path) -> str:
+    # A child that is killed at once has not opened its files yet.
+    return path.read_text(errors="replace") if path.exists() else ""
 
 
 def _start_server() -> None:
