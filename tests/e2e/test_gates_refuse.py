@@ -33,6 +33,7 @@ def test_popularity(workspace):
     assert gates == {"popularity"}
 
 
+@pytest.mark.long
 def test_ann_recall(tmp_path):
     """An index that looks into few leaves loses neighbours; a small catalogue's would be searched exactly."""
     workspace = new_workspace(tmp_path, movies=8000)
