@@ -28,7 +28,7 @@ serve: setup ## serve the newest pushed models over gRPC and REST (ARGS="--worke
 
 # One call of pytest for whatever is tested. A file's tests run in one process, so that no fixture is made
 # twice; the longest files first (tests/slowest.tsv).
-pytest = $(bin)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 25
+pytest = $(bin)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --timeout 1800 --durations 25
 TESTS ?= not long and not nightly
 
 test: setup-dev lint ## lint, then the quick tests (TESTS="not nightly" for all that CI runs)

@@ -45,8 +45,9 @@ class SharedRun:
             yield Workspace(self._live)
 
     def _make(self) -> None:
+        shutil.rmtree(self._live, ignore_errors=True)
         workspace = new_workspace(self._live)
-        finished = workspace.run(real=True)
+        finished = workspace.run(real=True, timeout=1800)
         assert finished.code == 0, finished.out + finished.err
         (workspace.folder / RUN).write_text(finished.out)
         shutil.copytree(self._live, self._fresh)

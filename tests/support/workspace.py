@@ -81,10 +81,15 @@ class Workspace:
         return sorted(p for p in folder.glob("*") if p.name.isdigit()) if folder.exists() else []
 
     def run(
-        self, *args: str, env: Mapping[str, str] | None = None, real: bool = False, **knobs: Any
+        self,
+        *args: str,
+        env: Mapping[str, str] | None = None,
+        real: bool = False,
+        timeout: float = 600,
+        **knobs: Any,
     ) -> Finished:
         command = ("run", "--json", "--data", str(self.data), *settings(**knobs), *args)
-        return marquee(*command, cwd=self.folder, env=env, real=real)
+        return marquee(*command, cwd=self.folder, env=env, real=real, timeout=timeout)
 
     def command(self, *args: str, real: bool = False) -> Finished:
         return marquee(*args, cwd=self.folder, real=real)
