@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run serve test test-nightly test-owed lint format bench bench-serving bench-ann bench-quality bench-behaviour bench-scale docs images lock clean
+.PHONY: help setup setup-dev run serve test test-nightly test-owed lint house format bench bench-serving bench-ann bench-quality bench-behaviour bench-scale docs images lock clean
 
 bin := .venv/bin
 ARGS ?=
@@ -40,11 +40,15 @@ test-nightly: setup-dev ## the tests of what rarely changes, hours; with BASE=re
 test-owed: setup-dev ## which nightly tests a change owes (BASE=revision, default main)
 	@$(bin)/python -m pytest -m nightly --owed-since "$(or $(BASE),main)" --collect-only -q || [ $$? -eq 5 ]
 
-lint: setup-dev ## ruff, mypy, import-linter
+lint: setup-dev ## ruff, mypy, import-linter, the quick part of house
 	@$(bin)/ruff check .
 	@$(bin)/ruff format --check .
 	@$(bin)/mypy
 	@$(bin)/lint-imports --no-logo
+	@$(bin)/python -m tools.house --quick --quiet
+
+house: setup-dev ## the source tree in figures, each against its bound: folders, circles, layers, duplicates, sizes
+	@$(bin)/python -m tools.house $(ARGS)
 
 format: setup-dev ## let ruff rewrite what it can
 	@$(bin)/ruff check --fix-only .

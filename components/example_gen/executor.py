@@ -58,23 +58,23 @@ class Executor(base_beam_executor.BaseBeamExecutor):
     ) -> None:
         params = ExampleGenParams.from_json(exec_properties[contract.PARAMS])
         path = exec_properties[DATA_PATH]
-        layout = detect(path, params)
-        logging.info("layout %s", layout)
+        dataset = detect(path, params)
+        logging.info("layout %s", dataset)
         folder = artifact_utils.get_single_uri(output_dict[QUARANTINE])
         with scratch_folder(params) as scratch, self._engine(params, scratch, folder) as engine:
             bad_rows = scratch / contract.BAD_ROWS
             with Quarantine(bad_rows) as bad:
-                data = engine.gather(layout, params, bad)
+                data = engine.gather(dataset, params, bad)
             # The outputs are cached under the fingerprint, so they must be of these very bytes.
             expected, found = exec_properties[contract.DATA_FINGERPRINT], fingerprint(path, params)
             if found != expected:
                 raise DataError(
-                    layout.ratings.files[0].name,
+                    dataset.ratings.files[0].name,
                     f"the files in {path} changed while the run was reading them "
                     f"(fingerprint {found[:12]}, at the start {expected[:12]}); run again",
                 )
             known = engine.totals(data.log, params)
-            require_splits(data.log, known, params, layout.ratings.files[0].name)
+            require_splits(data.log, known, params, dataset.ratings.files[0].name)
             artifact = artifact_utils.get_single_instance(output_dict[TIMELINES])
             describe(artifact, contract.SPLITS)
             engine.write(artifact.uri, data, known, params)
@@ -83,7 +83,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 logging.info("timelines, %s: %d records, %d ratings", split, len(sizes), sizes.sum())
             _write_movies(output_dict[MOVIES], data, known, params)
             meaning = Features(
-                feedback="implicit" if layout.implicit else "explicit",
+                feedback="implicit" if dataset.implicit else "explicit",
                 item=params.item_features,
                 user=params.user_features,
             )

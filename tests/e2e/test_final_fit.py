@@ -13,8 +13,8 @@ import pytest
 from support.workspace import components_by_state
 
 import contract
+from components.common.metrics import names
 from components.evaluator import report
-from components.evaluator.metrics import names
 
 pytestmark = pytest.mark.long
 

@@ -12,9 +12,9 @@ import tensorflow as tf
 from support.workspace import marquee
 
 import contract
+from components.common.metrics import names
 from components.common.tensors import neutral
 from components.evaluator import report
-from components.evaluator.metrics import names
 
 pytestmark = pytest.mark.long
 
