@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from support.shared_run import SharedRun, session_folder
+from support.runs.shared_run import SharedRun, session_folder
 from support.workspace import Workspace
 
-pytest_plugins = ("support.nightly", "support.slowest")
+pytest_plugins = ("support.session.nightly", "support.session.slowest")
 
 
 @pytest.fixture(scope="session")

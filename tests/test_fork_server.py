@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support import fork_server
+from support.runs import fork_server
 from support.workspace import REPOSITORY
 
 PACKAGES = ("benchmarks", "components", "contract", "datasets", "leaderboard", "pipeline", "serving")
@@ -107,7 +107,7 @@ def test_tensorflow_and_beam_work_in_forks_at_the_same_time(tmp_path: Path) -> N
 def test_the_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     code = textwrap.dedent("""
         from multiprocessing import forkserver
-        from support import fork_server
+        from support.runs import fork_server
         fork_server.PRELOADED = ()
         assert fork_server.run(("-c", "print(1)"), ".").out == "1\\n"
         print(forkserver._forkserver._forkserver_pid)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.nightly import is_guarded
+from support.session.nightly import is_guarded
 
 TESTS = """
 import pytest
@@ -43,7 +43,7 @@ def repository(tmp_path: Path) -> Path:
 
 def collect(folder: Path, *arguments: str) -> tuple[list[str], str]:
     """Names of the tests, and all that was printed."""
-    command = [sys.executable, "-m", "pytest", "-p", "support.nightly", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-p", "support.session.nightly", "-p", "no:cacheprovider"]
     path = str(Path(__file__).parent)
     done = subprocess.run(
         [*command, "--collect-only", "-q", "-m", "nightly", *arguments],

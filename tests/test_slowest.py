@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from support.slowest import TOGETHER, group, read_list
+from support.session.slowest import TOGETHER, group, read_list
 from support.workspace import REPOSITORY
 
 

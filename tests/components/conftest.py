@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.shared_run import session_folder, transformed_once
+from support.runs.shared_run import session_folder, transformed_once
 from support.workspace import Workspace
 
 

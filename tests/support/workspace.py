@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from support import fork_server
-from support.fork_server import Finished
+from support.runs import fork_server
+from support.runs.fork_server import Finished
 
 from datasets.generated import movielens_sample
 
@@ -46,8 +46,8 @@ def marquee(
 
 
 def killed_run(workspace: Workspace, node: str, when: str) -> str:
-    """`marquee run`, killed in a component: see support/run_and_kill.py; returns what it printed."""
-    script = str(REPOSITORY / "tests" / "support" / "run_and_kill.py")
+    """`marquee run`, killed in a component: see support/runs/run_and_kill.py; returns what it printed."""
+    script = str(REPOSITORY / "tests" / "support" / "runs" / "run_and_kill.py")
     command = (script, node, when, "--", "run", "--data", str(workspace.data), *settings())
     done = fork_server.run(command, workspace.folder, {**os.environ, "PYTHONPATH": str(REPOSITORY)})
     assert done.code == -signal.SIGKILL, done.out + done.err

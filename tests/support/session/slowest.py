@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-LIST = Path(__file__).parents[1] / "slowest.tsv"
+LIST = Path(__file__).parents[2] / "slowest.tsv"
 LEAST_S = 10.0  # files below are not kept
 PRINTED = 25
 # Files, or folders, whose tests run in one process: the first of each is the group's name.
