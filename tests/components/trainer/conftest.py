@@ -1,4 +1,4 @@
-"""The artifacts of the shared small run, read as the trainer reads them."""
+"""The artifacts of a small run, read as the trainer reads them."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Material:
 
 
 @pytest.fixture(scope="session")
-def material(pushed_workspace) -> Material:
-    transform = catalogue.MovieTransform(str(pushed_workspace.artifact("transform", "transform_graph")))
-    table = read.read_movies(str(pushed_workspace.artifact("example_gen", "movies")))
+def material(transformed_workspace) -> Material:
+    transform = catalogue.MovieTransform(str(transformed_workspace.artifact("transform", "transform_graph")))
+    table = read.read_movies(str(transformed_workspace.artifact("example_gen", "movies")))
     movies = catalogue.load(table, transform)
-    timelines = str(pushed_workspace.artifact("example_gen", "timelines"))
+    timelines = str(transformed_workspace.artifact("example_gen", "timelines"))
     train = events.history_events(read.read_timelines(timelines, contract.TRAIN), movies.ids)
     params = ModelParams(embedding_dim=16, hidden=(16,), history_window=20)
     windows = events.Windows(train, params.history_window)

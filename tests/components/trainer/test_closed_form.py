@@ -99,12 +99,12 @@ def fit_into(folder, served, model=None, trainer=None, **config) -> None:
 
 
 @pytest.fixture(scope="module")
-def fitted(pushed_workspace, tmp_path_factory):
+def fitted(transformed_workspace, tmp_path_factory):
     known = {}
 
     def of(kind: str) -> Served:
         if kind not in known:
-            known[kind] = Served(kind, pushed_workspace, tmp_path_factory.mktemp(kind))
+            known[kind] = Served(kind, transformed_workspace, tmp_path_factory.mktemp(kind))
         return known[kind]
 
     return of

@@ -73,9 +73,9 @@ def test_the_table_equals_plain_python():
 
 
 @pytest.fixture(scope="module")
-def profiled(material, pushed_workspace):
+def profiled(material, transformed_workspace):
     """The shared run's users with profiles made up for every second one."""
-    uri = str(pushed_workspace.artifact("example_gen", "timelines"))
+    uri = str(transformed_workspace.artifact("example_gen", "timelines"))
     train = read.read_timelines(uri, contract.TRAIN)
     users = train[contract.USER_ID].to_pylist()
     people = [(user, *(PEOPLE[i // 2 % 4][1:] if i % 2 else PEOPLE[1][1:])) for i, user in enumerate(users)]
