@@ -7,7 +7,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-import grpc
 from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -22,10 +21,11 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving.model_server.api import descriptors, model_info
-from serving.model_server.api.unary_calls import Call, Handler, Reply, UnaryCalls
+from serving.model_server.api import descriptors, grpc_servers, model_info
+from serving.model_server.api.grpc_servers import ChannelOptions
+from serving.model_server.api.unary_calls import Call, Handler, Reply
 from serving.model_server.execution import checks
-from serving.model_server.execution.predict import ModelSpec
+from serving.model_server.execution.requests import ModelSpec
 from serving.model_server.observe.access_log import Access, AccessLog, request_id
 from serving.protocol import tensors
 from serving.protocol.errors import Code, StatusError, invalid_argument
@@ -48,32 +48,33 @@ _FILES = {
 HEALTH_NAMES = ("", "PredictionService", "ModelService")
 # A status travels in HTTP/2 headers, which are small. In bytes, as in TensorFlow Serving.
 _MAX_DETAILS = 1024
-_STOP_POLL_S = 0.005
 _REQUEST_ID = "x-request-id"
 
 Answer = Callable[[Any, Access, float | None], Awaitable[Message]]
 
 
 class GrpcServices:
-    """All services of a server.
+    """All services of a server. To be made in a running loop.
 
     Args:
-      server: not started yet.
+      channel_options: gRPC's channel arguments.
       data_plane: answers requests.
       manager: statuses and reloads.
       options: `enable_grpc_healthcheck_service`, `enable_serialization_as_tensor_content`.
       access_log: None for none.
+
+    Attributes:
+      ports: to which they are added before the start.
     """
 
     def __init__(
         self,
-        server: grpc.Server,
+        channel_options: ChannelOptions,
         data_plane: DataPlane,
         manager: Manager,
         options: ServerOptions,
         access_log: AccessLog | None = None,
     ) -> None:
-        self._server = server
         service = _Service(data_plane, manager, options.enable_serialization_as_tensor_content)
         calls: dict[str, Handler] = {}
         for name, methods in service.methods.items():
@@ -81,19 +82,19 @@ class GrpcServices:
             descriptors.register(_FILES[name], name, types)
             for method, (request, _, answer) in methods.items():
                 calls[f"/{name}/{method}"] = _handler(method, request, answer, access_log)
+        self._server = grpc_servers.make(calls, channel_options)
+        self.ports = self._server.services
         names = [PREDICTION_SERVICE, MODEL_SERVICE, reflection.SERVICE_NAME]
         self._health = None
         if options.enable_grpc_healthcheck_service:
             self._health = health.HealthServicer()
-            health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server.services)
             names.append(health.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)
-        self._calls = UnaryCalls(server, calls)
+        reflection.enable_server_reflection(names, self._server.services)
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Opens for calls, in the running loop."""
-        self._server.start()
-        self._calls.start()
+        await self._server.start()
 
     def set_serving(self) -> None:
         """The health service says so."""
@@ -105,10 +106,7 @@ class GrpcServices:
         """Takes no new calls; those under way have `grace_s` seconds before they are cut off."""
         if self._health is not None:
             self._health.enter_graceful_shutdown()
-        ended = self._server.stop(max(grace_s, 0.0))
-        while not ended.is_set():
-            await asyncio.sleep(_STOP_POLL_S)
-        await self._calls.stop()
+        await self._server.stop(grace_s)
 
 
 def _handler(

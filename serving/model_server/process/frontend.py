@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 from aiohttp import web
@@ -27,8 +26,6 @@ _MAX_MESSAGE = 2**31 - 1
 # Calls that gRPC holds before it cancels some: an overload is to be answered by
 # the full queue, with UNAVAILABLE.
 _MAX_PENDING = 20_000
-# For streams: reflection, and a health service that is asked once.
-_STREAM_THREADS = 32
 
 
 class Frontend:
@@ -50,8 +47,9 @@ class Frontend:
         data_plane = DataPlane(
             manager, self._batcher, metrics, self._request_log, options.enable_signature_method_name_check
         )
-        self._grpc = grpc.server(ThreadPoolExecutor(_STREAM_THREADS), options=self._channel_options())
-        self._services = grpc_service.GrpcServices(self._grpc, data_plane, manager, options, self._access_log)
+        self._services = grpc_service.GrpcServices(
+            self._channel_options(), data_plane, manager, options, self._access_log
+        )
         app = rest_service.create_app(data_plane, manager, metrics, options, self._access_log)
         self._rest = rest_service.create_runner(app, grace_seconds=options.shutdown_grace_seconds)
 
@@ -67,7 +65,7 @@ class Frontend:
         if options.grpc_socket_path:
             self._listen(f"unix:{options.grpc_socket_path}")
         if options.port or options.grpc_socket_path:
-            self._services.start()
+            await self._services.start()
         if options.rest_api_port:
             await self._rest.setup()
             opened = ports.open_port(options.host, options.rest_api_port, self._share_ports)
@@ -103,14 +101,14 @@ class Frontend:
         tls = self._options.tls
         try:
             if tls is None:
-                self._grpc.add_insecure_port(address)
+                self._services.ports.add_insecure_port(address)
                 return
             credentials = grpc.ssl_server_credentials(
                 [(tls.server_key.encode(), tls.server_cert.encode())],
                 root_certificates=tls.custom_ca.encode() or None,
                 require_client_auth=tls.client_verify,
             )
-            self._grpc.add_secure_port(address, credentials)
+            self._services.ports.add_secure_port(address, credentials)
         except (RuntimeError, ValueError) as error:
             raise ports.PortInUseError(f"gRPC cannot listen on {address}: {error}") from error
 

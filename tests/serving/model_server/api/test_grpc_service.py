@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import grpc
@@ -36,12 +35,9 @@ async def serving() -> AsyncIterator[grpc.aio.Channel]:
     manager = Manager(Model.load, metrics)
     manager.reload_config = broken
     batcher = Batcher(BatchingOptions())
-    server = grpc.server(ThreadPoolExecutor(2))
-    services = grpc_service.GrpcServices(
-        server, DataPlane(manager, batcher, metrics), manager, ServerOptions()
-    )
-    port = server.add_insecure_port("127.0.0.1:0")
-    services.start()
+    services = grpc_service.GrpcServices((), DataPlane(manager, batcher, metrics), manager, ServerOptions())
+    port = services.ports.add_insecure_port("127.0.0.1:0")
+    await services.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield channel
     await services.stop(0)

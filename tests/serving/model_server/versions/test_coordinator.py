@@ -19,7 +19,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from serving.model_server.observe.metrics import Metrics
 from serving.model_server.process import options
-from serving.model_server.versions.coordinator import Coordinator, ReplicaDiedError
+from serving.model_server.versions.coordinator import Coordinator
 from serving.model_server.versions.loading import ModelLoader
 from serving.model_server.versions.servables import Manager, State, VersionStatus
 from serving.protocol.errors import Code, StatusError
@@ -84,10 +84,10 @@ async def serving(text: str, **fields: Any) -> AsyncIterator[Serving]:
     metrics = Metrics()
     manager = Manager(ModelLoader(parsed, metrics), metrics)
     bugs: list[BaseException] = []
-    coordinator = Coordinator(parsed, manager.set_epoch, bugs.append)
+    coordinator = Coordinator(parsed, manager, bugs.append)
     manager.reload_config = coordinator.reload
     try:
-        await coordinator.start([manager])
+        await coordinator.start()
         yield Serving(coordinator, manager, bugs)
     finally:
         await coordinator.stop()
@@ -506,31 +506,6 @@ def test_a_reload_that_nobody_waits_for_is_done_to_its_end(tmp_path: Path, put_v
             assert name in known
 
     asyncio.run(run())
-
-
-class Fatal(Manager):
-    """A process that ends when it loads anything."""
-
-    async def load(self, name: str, version: int, path: str) -> None:
-        raise ReplicaDiedError("it was killed by SIGKILL")
-
-
-def test_a_version_that_ends_every_process_is_not_taken_for_loaded(
-    tmp_path: Path, put_version: PutVersion
-) -> None:
-    async def run() -> None:
-        flags = options.parse(["--model_base_path=/unused", "--max_num_load_retries=5"], {})
-        parsed = dataclasses.replace(flags, config=config(one(tmp_path)))
-        metrics = Metrics()
-        coordinator = Coordinator(parsed, lambda _: None, pytest.fail)
-        with pytest.raises(StatusError, match="every process that loaded the version ended"):
-            await coordinator.start([Fatal(ModelLoader(parsed, metrics), metrics) for _ in range(2)])
-        # The processes that come after them must not be asked to load it.
-        assert coordinator._available() == []
-        await coordinator.stop()
-
-    put_version(tmp_path, 1)
-    asyncio.run(asyncio.wait_for(run(), 30))
 
 
 def test_a_reload_that_waits_for_a_folder_does_not_hold_up_the_next_one(
