@@ -1,4 +1,4 @@
-"""What is asked for: histories and wishes, as the inputs of a signature."""
+"""Histories, tastes and conditions, as the inputs of a signature."""
 
 from __future__ import annotations
 

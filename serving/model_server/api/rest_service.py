@@ -16,8 +16,9 @@ from aiohttp import ClientConnectionError, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from serving.model_server.api import json_examples, json_tensors, json_text, model_info, openapi
-from serving.model_server.execution.predict import ModelSpec
+from serving.model_server.execution.requests import ModelSpec
 from serving.model_server.observe.access_log import Access, AccessLog, request_id
+from serving.protocol import error_body
 from serving.protocol.errors import Code, StatusError, invalid_argument
 
 if TYPE_CHECKING:
@@ -142,16 +143,16 @@ class _Api:
         try:
             kind, body = await self._answer(request, access)
         except StatusError as error:
-            code, status, body = error.code, error.http_status, json_text.error_body(error.message)
+            code, status, body = error.code, error.http_status, error_body.write(error.message)
         except _HttpError as error:
-            code, status, body = error.code, error.status, json_text.error_body(error.message)
+            code, status, body = error.code, error.status, error_body.write(error.message)
         except asyncio.CancelledError:
             code = Code.CANCELLED
             raise
         except Exception as error:  # noqa: BLE001 (a bug in one request must not end the server)
             _log.exception("%s %s (request %s)", request.method, request.path, access.request_id)
             code, status = Code.INTERNAL, 500
-            body = json_text.error_body(f"{type(error).__name__}: {error}")
+            body = error_body.write(f"{type(error).__name__}: {error}")
         finally:
             if self._access_log is not None:
                 access.peer = request.remote or ""
