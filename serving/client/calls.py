@@ -188,7 +188,7 @@ def rate_batch(
     """The same for many people in one request.
 
     Args:
-      queries: who; wishes (`k`, filters) play no part.
+      queries: the users; `k` and filters play no part.
       movies: for each of them the ids to rate.
     """
     rows, counts = _rated_rows(queries, movies)

@@ -39,11 +39,11 @@ class _Connection:
     Args:
       address: "host:port" or "unix:PATH" for gRPC, "http://host:port" or
         "https://host:port" for REST.
-      model: whom to ask.
+      model: name.
       version, label: one of them, to ask a version that is not the newest.
       timeout_s: seconds for a call, retries included; None for no limit.
       retry: when to ask again.
-      tls: for gRPC turns TLS on; for https says whom to trust.
+      tls: for gRPC turns TLS on; for https the certificates to trust.
       metadata: sent with every call, as gRPC metadata or HTTP headers.
 
     Raises:

@@ -2,7 +2,7 @@
 
 Importing this module imports the protocol's messages, and with them all of
 TensorFlow (seconds), unless `serving.model_server.process.lean_tensorflow` was
-installed before. Whoever speaks REST alone never imports it.
+installed before. A client of REST alone never imports it.
 """
 
 from __future__ import annotations

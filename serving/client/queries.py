@@ -57,7 +57,7 @@ class Query:
     where: Sequence[str] = ()
 
     def person(self) -> dict[str, Any]:
-        """The inputs that say who asks.
+        """The inputs that describe the user.
 
         Raises:
           TypeError, ValueError: an id that is none.

@@ -16,7 +16,7 @@ class Prediction:
 
     Attributes:
       outputs: arrays by name; strings are bytes.
-      model: who answered.
+      model: that answered.
       version: of that model. Over REST only known if the request names it by number:
         that protocol does not say.
       signature: that ran.
@@ -42,7 +42,7 @@ class Ranking:
 
     Attributes:
       movies: with their scores (cosine of query and movie; for a popular one its share of the ratings).
-      model, version: who answered, as in `Prediction`.
+      model, version: that answered, as in `Prediction`.
     """
 
     movies: tuple[Scored, ...]
@@ -66,7 +66,7 @@ class Ratings:
 
     Attributes:
       stars: one per movie of the request; None for one that the model does not know.
-      model, version: who answered, as in `Prediction`.
+      model, version: that answered, as in `Prediction`.
     """
 
     stars: tuple[float | None, ...]
@@ -88,7 +88,7 @@ class Explanations:
 
     Attributes:
       reasons: for each movie of the request those of the history that weigh most, heaviest first.
-      model, version: who answered, as in `Prediction`.
+      model, version: that answered, as in `Prediction`.
     """
 
     reasons: tuple[tuple[Reason, ...], ...]

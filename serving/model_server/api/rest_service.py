@@ -211,7 +211,7 @@ class _Api:
             return await self._run(method, spec, body, None, access)
         deadline = time.monotonic() + self._timeout
         try:
-            # What waits is dropped at the deadline; what runs cannot be stopped, but nobody waits for it.
+            # What waits is dropped at the deadline; what runs cannot be stopped, and its answer is dropped.
             async with asyncio.timeout(self._timeout):
                 return await self._run(method, spec, body, deadline, access)
         except TimeoutError:

@@ -79,13 +79,13 @@ class Call(Protocol):
 
     @property
     def deadline(self) -> float | None:
-        """time.monotonic() seconds after which nobody waits."""
+        """time.monotonic() seconds of the client's deadline; None for none."""
 
     def peer(self) -> str:
         """The client's address."""
 
 
-# Serialized request -> reply. Cancelled when nobody waits any more.
+# Serialized request -> reply. Cancelled when the client has gone or its deadline has passed.
 Handler = Callable[[bytes, Call], Awaitable[Reply]]
 
 
@@ -246,7 +246,7 @@ class _Call:
         """Nothing is left to do; the status is on its way or the client has gone."""
 
     def _closed(self, event: Any) -> None:
-        """The call is over: answered, or nobody waits any more."""
+        """The call is over: answered, cancelled or past its deadline."""
         self._alive = False
         if self._task is not None and event.batch_operations[0].cancelled():
             self._task.cancel()

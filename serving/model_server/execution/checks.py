@@ -89,7 +89,7 @@ def predict_outputs(signature: Signature, output_filter: Sequence[str]) -> tuple
     """The outputs to compute, in the signature's order, whatever theirs; all if none is named.
 
     Raises:
-      StatusError: INVALID_ARGUMENT for a name that is unknown or asked for twice.
+      StatusError: INVALID_ARGUMENT for a name that is unknown or given twice.
     """
     if not output_filter:
         return signature.output_names

@@ -81,7 +81,7 @@ class DataPlane:
           spec: which.
           inputs: its inputs, or what makes them of the signature.
           output_filter: which outputs to compute; all if empty.
-          deadline: time.monotonic() seconds after which nobody waits.
+          deadline: time.monotonic() seconds of the client's deadline.
           api: GRPC or REST.
         """
         return await self._counted(

@@ -37,7 +37,7 @@ class Access:
       api: GRPC or REST.
       method: Predict, Classify, ...; of REST also what was no API call.
       peer: address of the client.
-      model, version, signature: what was asked for, then what answered.
+      model, version, signature: of the request, then of the answer.
       rows: of the batch that the request brought.
       started: time.perf_counter() at its arrival.
     """
@@ -95,11 +95,11 @@ class AccessLog:
             self._dropped += 1
 
     def close(self) -> None:
-        """Writes what waits; gives up on a pipe that nobody reads."""
+        """Writes what waits; gives up on a pipe that is not read."""
         self._closing.set()
         self._thread.join(_CLOSE_SECONDS)
         if self._thread.is_alive():
-            _log.error("access log: its last lines are lost, nobody takes them")
+            _log.error("access log: its last lines are lost: the file or pipe takes none")
         else:
             os.close(self._file)
 

@@ -28,7 +28,7 @@ REGRESS = "Regress"
 MULTI_INFERENCE = "MultiInference"
 
 # A model that is not configured is counted under this name: the label comes
-# from the client, who could fill the memory with names.
+# from the client, which could fill the memory with names.
 UNKNOWN_MODEL = "(unknown)"
 
 _TF = ":tensorflow:serving:"
@@ -118,7 +118,7 @@ class ProcessInfo:
     Attributes:
       name: what it is.
       pid: 0 if it does not run.
-      restarts: how often it was started anew; None for one that nobody starts anew.
+      restarts: how often it was started anew; None for one that is never started anew.
     """
 
     name: str
@@ -165,7 +165,7 @@ class Metrics:
         """Counts one request; its latency only if it was answered, as TensorFlow Serving does.
 
         Args:
-          model: name that was asked for.
+          model: name in the request.
           api: PREDICT, CLASSIFY, REGRESS or MULTI_INFERENCE.
           entrypoint: GRPC or REST.
           code: what came of it.
@@ -195,7 +195,7 @@ class Metrics:
 
         Args:
           pool: thread_pool_name of the batching parameters.
-          rows: rows that were asked for.
+          rows: of its requests.
           padding: rows added to reach an allowed size.
           queued_seconds: how long each request of it waited.
         """

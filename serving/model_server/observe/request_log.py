@@ -84,7 +84,7 @@ class RequestLog:
         self._warned = 0.0
 
     def configure(self, config: model_server_config_pb2.ModelServerConfig) -> None:
-        """Takes the logging_config of each model; whoever has none is not logged.
+        """Takes the logging_config of each model; a model without one is not logged.
 
         Raises:
           StatusError: a sampling rate outside 0 to 1, a collector that is not

@@ -1,7 +1,7 @@
 """Series of numbers in memory that several processes may map: each writes its own file and reads all.
 
 An anonymous file and not one in a folder: it cannot meet a full disk (a write to
-a mapped page would end the process), nobody sweeps it away, and it outlives the
+a mapped page would end the process), no cleaner of folders removes it, and it outlives the
 process that writes it as long as the supervisor holds it.
 """
 

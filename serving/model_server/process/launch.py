@@ -17,7 +17,7 @@ from serving.model_server.process.supervisor import Supervisor
 
 def prepare_process() -> None:
     """Logging of a process that does nothing but serve."""
-    # TensorFlow's own notes on CPU features and missing GPUs would bury ours.
+    # TensorFlow's own notes on CPU features and missing GPUs would drown ours.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     logging.basicConfig(

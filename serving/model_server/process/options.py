@@ -141,7 +141,7 @@ NOT_HONOURED: Final[dict[str, tuple[type, Any, str]]] = {
     "mixed_precision": (str, "", "graphs run as they were saved"),
     "skip_initialize_tpu": (bool, False, "this server runs on CPUs"),
 }
-# Flags that would weaken what was asked for, if they were ignored.
+# Flags whose request for protection must not be ignored.
 _REFUSED: Final = {"use_alts_credentials": "ALTS is not supported; use --ssl_config_file for TLS"}
 
 

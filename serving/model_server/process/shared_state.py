@@ -78,7 +78,7 @@ class SharedState:
             before = json.dumps(found)
             yield found
             if (after := json.dumps(found)) != before:
-                # Written beside the old one, then put in force: whoever ends meanwhile leaves it whole.
+                # Written beside the old one, then put in force: a process that ends halfway harms neither.
                 raw = after.encode()
                 os.pwrite(self.descriptor, len(raw).to_bytes(_LENGTH, "little") + raw, _PLACE * (2 - place))
                 self.set("document", 1 - place)

@@ -46,7 +46,7 @@ class _Worker:
     started: float = 0.0
     next_start: float = 0.0
     young_ends: int = 0  # one after the other
-    answered: bool = True  # or nobody waits for it to be said
+    answered: bool = True  # False from its end until its successor answers
 
 
 class Supervisor:

@@ -136,7 +136,7 @@ class Coordinator:
         """
         if config.WhichOneof("config") is None:
             return  # as TensorFlow Serving: "Taking no action for empty config."
-        # In a task of its own: half a config must not come into force because who asked gave up.
+        # In a task of its own: half a config must not come into force because the client gave up.
         added = await asyncio.shield(asyncio.ensure_future(self.apply(config)))
         await self.wait_for(added, "model")
 

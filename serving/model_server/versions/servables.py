@@ -61,7 +61,7 @@ class Route:
 
     Attributes:
       latest: version for requests that name none; None while there is none.
-      versions: every version that may be asked for.
+      versions: every version that a request may name.
       labels: label -> version, which need not be loaded.
     """
 
@@ -73,7 +73,7 @@ class Route:
 class Servable:
     """A loaded version that requests run on.
 
-    Whoever runs the model beyond the `with` block of `Manager.acquire` (a batch
+    A caller that runs the model beyond the `with` block of `Manager.acquire` (a batch
     of requests that were cancelled) holds it by `retain` until `release`.
     """
 
@@ -201,7 +201,7 @@ class Manager:
     def statuses(
         self, name: str, version: int | None = None, label: str | None = None
     ) -> tuple[VersionStatus, ...]:
-        """States of a model's versions, newest first, or of the one asked for.
+        """States of a model's versions, newest first, or of the one that is named.
 
         Raises:
           StatusError: NOT_FOUND or INVALID_ARGUMENT, with TensorFlow Serving's texts.
