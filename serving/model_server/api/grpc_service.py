@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -24,7 +25,7 @@ from tensorflow_serving.apis import (
 from serving.model_server.api import descriptors, grpc_servers, model_info
 from serving.model_server.api.grpc_servers import ChannelOptions
 from serving.model_server.api.unary_calls import Call, Handler, Reply
-from serving.model_server.execution import checks
+from serving.model_server.execution import checks, large_requests
 from serving.model_server.execution.requests import ModelSpec
 from serving.model_server.observe.access_log import Access, AccessLog, request_id
 from serving.protocol import tensors
@@ -60,7 +61,8 @@ class GrpcServices:
       channel_options: gRPC's channel arguments.
       data_plane: answers requests.
       manager: statuses and reloads.
-      options: `enable_grpc_healthcheck_service`, `enable_serialization_as_tensor_content`.
+      options: `enable_grpc_healthcheck_service`, `enable_serialization_as_tensor_content`,
+        `allow_config_reload`.
       access_log: None for none.
 
     Attributes:
@@ -75,7 +77,7 @@ class GrpcServices:
         options: ServerOptions,
         access_log: AccessLog | None = None,
     ) -> None:
-        service = _Service(data_plane, manager, options.enable_serialization_as_tensor_content)
+        service = _Service(data_plane, manager, options)
         calls: dict[str, Handler] = {}
         for name, methods in service.methods.items():
             types = {method: (request, response) for method, (request, response, _) in methods.items()}
@@ -121,7 +123,7 @@ def _handler(
 
     async def handle(raw: bytes, call: Call) -> Reply:
         sent = [value for key, value in call.metadata if key == _REQUEST_ID and isinstance(value, str)]
-        access = Access(request_id(sent[-1] if sent else None), "GRPC", method)
+        access = Access(request_id(sent[-1] if sent else None), "GRPC", method, request_bytes=len(raw))
         message, code, details = None, Code.OK, ""
         try:
             try:
@@ -158,10 +160,12 @@ def _cut(details: str) -> str:
 class _Service:
     """The methods: proto in, data plane, proto out."""
 
-    def __init__(self, data_plane: DataPlane, manager: Manager, as_content: bool) -> None:
+    def __init__(self, data_plane: DataPlane, manager: Manager, options: ServerOptions) -> None:
         self._data_plane = data_plane
         self._manager = manager
+        as_content = options.enable_serialization_as_tensor_content
         self._encode = tensors.encode_content if as_content else tensors.encode
+        self._may_reload = options.allow_config_reload
         self.methods: dict[str, dict[str, tuple[type[Message], type[Message], Answer]]] = {
             PREDICTION_SERVICE: {
                 "Predict": (predict_pb2.PredictRequest, predict_pb2.PredictResponse, self.predict),
@@ -205,10 +209,12 @@ class _Service:
     ) -> predict_pb2.PredictResponse:
         spec = _spec(request, access)
 
-        def inputs(signature: Signature) -> dict[str, Any]:
+        async def inputs(signature: Signature) -> dict[str, Any]:
             # Before any tensor is made: a few bytes can stand for a large one.
             checks.check_names(signature, set(request.inputs))
-            decoded = tensors.decode_all(request.inputs)
+            checks.check_types(signature, {name: proto.dtype for name, proto in request.inputs.items()})
+            large = access.request_bytes >= large_requests.REQUEST_BYTES
+            decoded = await large_requests.in_thread(large, tensors.decode_all, request.inputs)
             access.rows = _rows(decoded)
             return decoded
 
@@ -219,9 +225,15 @@ class _Service:
         answered.name = found.name
         answered.version.value = found.version
         answered.signature_name = found.signature
-        for name, array in found.outputs.items():
-            self._encode(array, response.outputs[name])
+        large = large_requests.is_large(found.outputs)
+        await large_requests.in_thread(large, self._write_outputs, found.outputs, response)
         return response
+
+    def _write_outputs(
+        self, outputs: Mapping[str, np.ndarray], response: predict_pb2.PredictResponse
+    ) -> None:
+        for name, array in outputs.items():
+            self._encode(array, response.outputs[name])
 
     async def classify(
         self, request: classification_pb2.ClassificationRequest, access: Access, deadline: float | None
@@ -255,6 +267,13 @@ class _Service:
     async def reload(
         self, request: model_management_pb2.ReloadConfigRequest, access: Access, _: float | None
     ) -> Message:
+        if not self._may_reload:
+            raise StatusError(
+                Code.PERMISSION_DENIED,
+                "HandleReloadConfigRequest is refused: any client could replace what is served. The server "
+                "must be started with --allow_config_reload for it; with "
+                "--model_config_file_poll_wait_seconds it reads a config file that changes",
+            )
         if request.config.WhichOneof("config") != "model_config_list":
             raise invalid_argument(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. "

@@ -6,9 +6,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import numpy as np
@@ -16,6 +14,7 @@ from aiohttp import ClientConnectionError, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from serving.model_server.api import json_examples, json_tensors, json_text, model_info, openapi
+from serving.model_server.execution import large_requests
 from serving.model_server.execution.requests import ModelSpec
 from serving.model_server.observe.access_log import Access, AccessLog, request_id
 from serving.protocol import error_body
@@ -32,18 +31,11 @@ _log = logging.getLogger(__name__)
 # aiohttp logs a traceback for whatever a client's bytes break; every handler's own are logged here.
 _connections = logging.getLogger(f"{__name__}.connections")
 _connections.setLevel(logging.CRITICAL)
-_T = TypeVar("_T")
 
 OPENAPI_PATH = "/openapi.json"
 # Time that a client has for its headers, and then for its body.
 HEADER_SECONDS = 60.0
 BODY_SECONDS = 60.0
-# Bodies and answers from here on are read and written in a thread, so that
-# requests of ordinary size go on being answered.
-_LARGE_BODY = 1 << 20
-_LARGE_ANSWER = 100_000
-# One at a time: parsing takes many times a body's memory and, in C, the interpreter's lock.
-_LARGE_ONES = ThreadPoolExecutor(1, "large_json")
 
 _POST = re.compile(
     r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?:(classify|regress|predict)",
@@ -225,7 +217,9 @@ class _Api:
     ) -> bytes:
         if method == "predict":
             return await self._predict(spec, body, deadline, access)
-        name, examples = await _in_thread(len(body) >= _LARGE_BODY, json_examples.read_examples, body)
+        name, examples = await large_requests.in_thread(
+            len(body) >= large_requests.REQUEST_BYTES, json_examples.read_examples, body
+        )
         spec = ModelSpec(spec.name, spec.version, spec.label, name)
         if method == "classify":
             classified = await self._data_plane.classify(spec, examples, deadline, "REST")
@@ -234,12 +228,12 @@ class _Api:
         return json_examples.write_regressions(regressed.result)
 
     async def _predict(self, spec: ModelSpec, body: bytes, deadline: float | None, access: Access) -> bytes:
-        large = len(body) >= _LARGE_BODY
-        asked = await _in_thread(large, json_tensors.read_predict, body)
+        large = len(body) >= large_requests.REQUEST_BYTES
+        asked = await large_requests.in_thread(large, json_tensors.read_predict, body)
         access.signature = asked.signature_name
 
         async def large_inputs(signature: Signature) -> dict[str, np.ndarray]:
-            return await _in_thread(True, inputs, signature)
+            return await large_requests.in_thread(True, inputs, signature)
 
         def inputs(signature: Signature) -> dict[str, np.ndarray]:
             tensors = asked.tensors(signature)
@@ -251,8 +245,10 @@ class _Api:
         decoder = large_inputs if large else inputs
         found = await self._data_plane.predict(spec, decoder, (), deadline, "REST")
         access.version, access.signature = found.version, found.signature
-        large = sum(array.size for array in found.outputs.values()) >= _LARGE_ANSWER
-        return await _in_thread(large, json_tensors.write_outputs, found.outputs, asked.row_format)
+        large = large_requests.is_large(found.outputs)
+        return await large_requests.in_thread(
+            large, json_tensors.write_outputs, found.outputs, asked.row_format
+        )
 
     async def _read(self, request: web.Request) -> bytes:
         if (request.content_length or 0) > self._max_body:
@@ -291,9 +287,3 @@ def _spec(name: str, version: str | None, label: str | None) -> ModelSpec:
         number,
         unquote(label, errors="surrogateescape") if label else None,
     )
-
-
-async def _in_thread(large: bool, call: Callable[..., _T], *arguments: Any) -> _T:
-    if large:
-        return await asyncio.get_running_loop().run_in_executor(_LARGE_ONES, call, *arguments)
-    return call(*arguments)

@@ -59,6 +59,8 @@ class BatchingOptions:
       max_enqueued_batches: full batches that may wait per signature; beyond
         them UNAVAILABLE.
       max_queued_requests: requests that may wait per signature, 0 for no such bound.
+      max_request_rows: rows that a request for a signature of ours may have,
+        unless `explicit`; 0 for no such bound.
       num_batch_threads: batches that run at the same time.
       thread_pool_name: of the batch threads, in metrics.
       allowed_batch_sizes: increasing, the last one is the maximum; a batch is
@@ -78,6 +80,7 @@ class BatchingOptions:
     batch_timeout_micros: int = 0
     max_enqueued_batches: int = 10
     max_queued_requests: int = 0
+    max_request_rows: int = 0
     num_batch_threads: int = dataclasses.field(default_factory=cpus.whole)
     thread_pool_name: str = "batch_threads"
     allowed_batch_sizes: tuple[int, ...] = ()
@@ -93,16 +96,22 @@ class BatchingOptions:
         parameters: Mapping[str, Any],
         max_queued_requests: int = 0,
         workers: int = 1,
+        max_request_rows: int = 0,
     ) -> BatchingOptions:
         """From TensorFlow Serving's flag and file.
 
         Args:
           enable: --enable_batching; None when it was not given.
           parameters: the fields that the BatchingParameters set.
-          max_queued_requests, workers: see the attributes.
+          max_queued_requests, workers, max_request_rows: see the attributes.
         """
         if not enable:
-            return cls(enabled=enable is None, max_queued_requests=max_queued_requests, workers=workers)
+            return cls(
+                enabled=enable is None,
+                max_queued_requests=max_queued_requests,
+                workers=workers,
+                max_request_rows=max_request_rows,
+            )
         known = {field.name for field in dataclasses.fields(cls)}
         given = {
             "max_batch_size": config_files.MAX_BATCH_SIZE,
@@ -149,13 +158,11 @@ class _Lane:
         self.servable = weakref.ref(servable)
         self.name = servable.name
         self.signature = signature
-        self.merging = (
-            merging.of_signature(
-                servable.model.signatures[signature], options.explicit, options.pad_variable_length_inputs
-            )
-            if options.enabled
-            else None
+        rule = merging.of_signature(
+            servable.model.signatures[signature], options.explicit, options.pad_variable_length_inputs
         )
+        self.merging = rule if options.enabled else None
+        self.max_rows = options.max_request_rows if isinstance(rule, merging.Contract) else 0
         self.waiting_rows = 0
         self.waiting_requests = 0
         self.waiting_by_model = waiting
@@ -298,20 +305,21 @@ class Batcher:
             if the deadline passed before the request ran, else what the model says.
         """
         lane = self._lane(servable, signature)
+        if lane.max_rows and not self._options.explicit:
+            _check_rows(inputs, lane.max_rows)
         rule = lane.merging  # read once: a batch thread may take it away
         group = rule.group(inputs) if rule is not None else None
         rows = 1
         if group is not None:
             rows = len(next(iter(inputs.values())))
             if rows > self._options.execution_rows:
-                if self._options.enable_large_batch_splitting and rows <= self._options.max_batch_size:
-                    return await self._run_cut(servable, signature, inputs, outputs, deadline, rows)
-                if self._options.explicit:
+                splits = self._options.enable_large_batch_splitting and rows <= self._options.max_batch_size
+                if self._options.explicit and not splits:
                     raise invalid_argument(
                         f"Task size {rows} is larger than maximum input batch size "
                         f"{self._options.max_batch_size}"
                     )
-                group = None
+                return await self._run_cut(servable, signature, inputs, outputs, deadline, rows)
         return await self._enqueue(lane, group, inputs, rows, tuple(outputs), deadline)
 
     def close(self) -> None:
@@ -330,21 +338,28 @@ class Batcher:
         deadline: float | None,
         rows: int,
     ) -> Tensors:
-        """A request too large for one execution: in parts, their rows put together again."""
+        """A request too large for one execution: in parts, their rows put together again.
+
+        As many parts as there are threads at a time: requests of others run between them, and what is
+        left is not begun once the deadline has passed or the client has gone.
+        """
         step = self._options.execution_rows
-        # All parts end before this does: the caller holds the model for them only so long.
-        parts = await all_of(
-            [
-                self.run(
-                    servable,
-                    signature,
-                    {name: value[start : start + step] for name, value in inputs.items()},
-                    outputs,
-                    deadline,
-                )
-                for start in range(0, rows, step)
-            ]
-        )
+        starts = range(0, rows, step)
+        parts: list[Tensors] = []
+        for first in range(0, len(starts), self._options.num_batch_threads):
+            # All of them end before this does: the caller holds the model for them only so long.
+            parts += await all_of(
+                [
+                    self.run(
+                        servable,
+                        signature,
+                        {name: value[start : start + step] for name, value in inputs.items()},
+                        outputs,
+                        deadline,
+                    )
+                    for start in starts[first : first + self._options.num_batch_threads]
+                ]
+            )
         try:
             return {name: np.concatenate([part[name] for part in parts]) for name in outputs}
         except ValueError as error:
@@ -575,6 +590,15 @@ class Batcher:
             if size >= rows:
                 return size - rows
         return 0
+
+
+def _check_rows(inputs: Tensors, most: int) -> None:
+    for name, value in inputs.items():
+        if value.ndim and len(value) > most:
+            raise invalid_argument(
+                f"{name} has {len(value)} rows, at most {most} are answered in one request "
+                "(--max_request_rows); send the rest in further requests"
+            )
 
 
 async def all_of(answers: Iterable[Awaitable[_T]]) -> list[_T]:

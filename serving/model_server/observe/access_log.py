@@ -39,6 +39,7 @@ class Access:
       peer: address of the client.
       model, version, signature: of the request, then of the answer.
       rows: of the batch that the request brought.
+      request_bytes: of its message; 0 over REST.
       started: time.perf_counter() at its arrival.
     """
 
@@ -50,6 +51,7 @@ class Access:
     version: int | None = None
     signature: str = ""
     rows: int | None = None
+    request_bytes: int = 0
     started: float = dataclasses.field(default_factory=time.perf_counter)
 
     def seconds(self) -> float:

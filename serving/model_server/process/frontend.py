@@ -21,7 +21,7 @@ from serving.model_server.versions.servables import Manager
 
 _log = logging.getLogger(__name__)
 
-# TensorFlow Serving's limit of a message, in both directions.
+# TensorFlow Serving's limit of a message.
 _MAX_MESSAGE = 2**31 - 1
 # Calls that gRPC holds before it cancels some: an overload is to be answered by
 # the full queue, with UNAVAILABLE.
@@ -89,7 +89,7 @@ class Frontend:
 
     def _channel_options(self) -> list[tuple[str, int | str]]:
         ours: dict[str, int | str] = {
-            "grpc.max_receive_message_length": _MAX_MESSAGE,
+            "grpc.max_receive_message_length": min(self._options.grpc_max_message_bytes, _MAX_MESSAGE),
             "grpc.max_send_message_length": _MAX_MESSAGE,
             "grpc.so_reuseport": int(self._share_ports),
             "grpc.server.max_pending_requests": _MAX_PENDING,
@@ -116,7 +116,11 @@ class Frontend:
 def batching_options(options: ServerOptions) -> BatchingOptions:
     """How requests are batched: never, by the file, or what queues up for our signatures."""
     return BatchingOptions.of(
-        options.enable_batching, options.batching, options.max_queued_requests, options.workers
+        options.enable_batching,
+        options.batching,
+        options.max_queued_requests,
+        options.workers,
+        options.max_request_rows,
     )
 
 

@@ -278,8 +278,6 @@ class Coordinator:
                 f"no version under {model.config.base_path}: expected folders named by a number, such as "
                 f"{model.config.base_path}/1",
             )
-            if model.in_state(State.AVAILABLE) and self._options.servable_versions_always_present:
-                return
         else:
             model.unsay("empty")
         await self._retry_changed(model, found.complete)
@@ -314,6 +312,15 @@ class Coordinator:
             for number in sorted(set(wanted) - set(newest)):
                 if number not in model.versions or model.versions[number].state is State.END:
                     model.say("stand-in", f"version {number} stands in for newer ones that do not load")
+        # A pinned version whose folder the publisher deleted must not take the last one that answers along.
+        keep = self._options.servable_versions_always_present and not model.removed
+        if keep and not wanted and serving:
+            numbers = ", ".join(str(version.number) for version in serving)
+            model.say(
+                "kept", f"no version that the policy wants is there; version {numbers} goes on answering"
+            )
+            return
+        model.unsay("kept")
         for number in wanted:
             known = model.versions.get(number)
             if known is None or (known.state is State.END and not known.aspired):

@@ -31,7 +31,7 @@ REPOSITORY = Path(__file__).parents[3]
 _MAX_MESSAGE = 2**31 - 1
 START_SECONDS = 120.0
 # What starts our server.
-OUR_COMMAND = (sys.executable, "-m", "serving.model_server", "--host=127.0.0.1")
+OUR_COMMAND = (sys.executable, "-m", "serving.model_server", "--host=127.0.0.1", "--allow_config_reload")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -543,3 +543,70 @@ def test_clients_that_have_gone_are_not_waited_for(endless_wait: None, watched: 
 
     serve(watched, body)
     assert watched.rows == [4, 1]
+
+
+def some_histories(rows: int) -> dict[str, np.ndarray]:
+    return tiny_models.history_inputs(*[[f"{row % 99}", "7"] for row in range(rows)])
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_more_rows_than_the_bound_are_refused_before_anything_runs(histories: Model, enabled: bool) -> None:
+    """A few hundred bytes could hold every thread for minutes: one value filled up to 524,288 rows."""
+    watched = Watched(histories)
+    rows = 524_288
+    flood = {name: np.repeat(value, rows, 0) for name, value in some_histories(1).items()}
+    # What does not go into a batch, since its inputs differ in their rows, is bounded as well.
+    uneven = {**some_histories(1), contract.HISTORY_MOVIE_IDS: flood[contract.HISTORY_MOVIE_IDS]}
+
+    async def body(batcher: Batcher, servable: Servable) -> None:
+        for inputs in (flood, uneven):
+            with pytest.raises(StatusError) as error:
+                await ask(batcher, servable, inputs, signature=contract.SERVING_DEFAULT)
+            assert error.value.code is Code.INVALID_ARGUMENT
+            assert "has 524288 rows, at most 1024 are answered in one request" in error.value.message
+
+    serve(watched, body, enabled=enabled, explicit=False, max_request_rows=1024)
+    assert watched.rows == []
+
+
+def test_a_large_request_runs_in_parts_and_others_between_them(histories: Model) -> None:
+    watched = Watched(histories)
+    large, small = some_histories(50), some_histories(1)
+
+    async def body(batcher: Batcher, servable: Servable) -> None:
+        whole = ask(batcher, servable, large, signature=contract.SERVING_DEFAULT)
+        await asyncio.sleep(0)
+        await ask(batcher, servable, small, signature=contract.SERVING_DEFAULT)
+        assert not whole.done()
+        found = await whole
+        alone = histories.run(contract.SERVING_DEFAULT, large, tuple(found))
+        for name, value in found.items():
+            assert value.tolist() == alone[name].tolist()
+
+    serve(watched, body, max_batch_size=8, explicit=False, max_request_rows=1024)
+    assert max(watched.rows) == 8
+    assert sum(watched.rows) == 51
+
+
+@pytest.mark.parametrize("how", ["deadline", "cancel"])
+def test_what_is_left_of_a_large_request_is_not_begun_when_its_client_has_gone(
+    histories: Model, how: str
+) -> None:
+    watched = Watched(histories)
+    watched.open.clear()
+
+    async def body(batcher: Batcher, servable: Servable) -> None:
+        deadline = time.monotonic() + 0.3 if how == "deadline" else None
+        task = ask(
+            batcher, servable, some_histories(80), signature=contract.SERVING_DEFAULT, deadline=deadline
+        )
+        await asyncio.sleep(0.5)  # the first part runs
+        if how == "cancel":
+            task.cancel()
+            await asyncio.sleep(0)
+        watched.open.set()
+        await asyncio.wait([task])
+        assert task.cancelled() if how == "cancel" else code_of(task) is Code.DEADLINE_EXCEEDED
+
+    serve(watched, body, max_batch_size=8, explicit=False, max_request_rows=1024)
+    assert watched.rows == [8]

@@ -65,7 +65,12 @@ def y(response: predict_pb2.PredictResponse) -> list[float]:
 def test_start_says_what_is_served_where_and_what_it_took(
     run: Callable[..., Server], models: Path, tmp_path: Path
 ) -> None:
-    server = run(f"--grpc_socket_path={tmp_path / 's'}", MODEL_NAME="half", MODEL_BASE_PATH=str(tmp_path))
+    server = run(
+        f"--grpc_socket_path={tmp_path / 's'}",
+        "--grpc_max_message_bytes=100000",
+        MODEL_NAME="half",
+        MODEL_BASE_PATH=str(tmp_path),
+    )
     printed = server.output
     for line in (
         "model  half  version 1",
@@ -78,6 +83,9 @@ def test_start_says_what_is_served_where_and_what_it_took(
     assert len(printed.splitlines()) < 15, printed
     assert y(server.predict("half", X)) == [3.0]
     assert y(Target(f"unix:{tmp_path / 's'}", None).predict("half", X)) == [3.0]
+    # A message is bounded before it is read: 2 GiB of it would be memory that the process has not.
+    code, _ = refusal(lambda: server.predict("half", {"x": tf.zeros([25_000])}))
+    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
     status = server.http("GET", "/v1/models/half").json
     assert status["model_version_status"][0]["state"] == "AVAILABLE"
     assert server.stop() == 0

@@ -44,6 +44,7 @@ def server(base: Path, tmp_path: Path) -> Iterator[Server]:
         f"--model_base_path={base}",
         "--max_num_load_retries=0",
         "--enable_grpc_healthcheck_service",
+        "--allow_config_reload",
     )
     (tmp_path / "temporary").mkdir()
     started = start(COMMAND, flags, tmp_path, environment={"TMPDIR": str(tmp_path / "temporary")})

@@ -402,6 +402,35 @@ def test_versions_can_be_kept_when_the_last_folder_vanishes(tmp_path: Path, put_
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("always_present", [True, False])
+def test_a_pinned_version_that_is_deleted_takes_the_last_answer_along_only_without_the_flag(
+    always_present: bool, tmp_path: Path, put_version: PutVersion
+) -> None:
+    """A roll-back by `specific` outlives the retention of pushed versions."""
+
+    async def run() -> None:
+        for number in (1, 2, 3):
+            put_version(tmp_path, number)
+        pinned = one(tmp_path, "specific { versions: 1 }")
+        async with serving(pinned, servable_versions_always_present=always_present) as server:
+            assert server.latest() == 1
+            (tmp_path / "1").rename(tmp_path / ".retired-1")
+            if not always_present:
+                await server.until(lambda: server.latest() is None)
+                return
+            await asyncio.sleep(0.3)
+            assert server.latest() == 1
+            # What the operator asks for next is served, and only then the pinned one is unloaded.
+            await server.manager.reload(config(one(tmp_path, "specific { versions: 3 }")))
+            await server.until(lambda: server.latest() == 3)
+            await server.until(lambda: server.versions()[1] is State.END)
+            # A model that the config removes is removed.
+            await server.manager.reload(config(one(tmp_path, name="other")))
+            await server.until(lambda: server.latest() is None)
+
+    asyncio.run(run())
+
+
 def test_a_missing_base_path_is_waited_for(
     tmp_path: Path, put_version: PutVersion, caplog: pytest.LogCaptureFixture
 ) -> None:
