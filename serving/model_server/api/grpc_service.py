@@ -26,6 +26,7 @@ from serving.model_server.api import descriptors, grpc_servers, model_info
 from serving.model_server.api.grpc_servers import ChannelOptions
 from serving.model_server.api.unary_calls import Call, Handler, Reply
 from serving.model_server.execution import checks, large_requests
+from serving.model_server.execution.large_requests import ByteBudget
 from serving.model_server.execution.requests import ModelSpec
 from serving.model_server.observe.access_log import Access, AccessLog, request_id
 from serving.protocol import tensors
@@ -63,6 +64,7 @@ class GrpcServices:
       manager: statuses and reloads.
       options: `enable_grpc_healthcheck_service`, `enable_serialization_as_tensor_content`,
         `allow_config_reload`.
+      budget: of the bytes of requests under way.
       access_log: None for none.
 
     Attributes:
@@ -75,6 +77,7 @@ class GrpcServices:
         data_plane: DataPlane,
         manager: Manager,
         options: ServerOptions,
+        budget: ByteBudget,
         access_log: AccessLog | None = None,
     ) -> None:
         service = _Service(data_plane, manager, options)
@@ -83,7 +86,7 @@ class GrpcServices:
             types = {method: (request, response) for method, (request, response, _) in methods.items()}
             descriptors.register(_FILES[name], name, types)
             for method, (request, _, answer) in methods.items():
-                calls[f"/{name}/{method}"] = _handler(method, request, answer, access_log)
+                calls[f"/{name}/{method}"] = _handler(method, request, answer, budget, access_log)
         self._server = grpc_servers.make(calls, channel_options)
         self.ports = self._server.services
         names = [PREDICTION_SERVICE, MODEL_SERVICE, reflection.SERVICE_NAME]
@@ -112,7 +115,11 @@ class GrpcServices:
 
 
 def _handler(
-    method: str, request_type: type[Message], answer: Answer, access_log: AccessLog | None
+    method: str,
+    request_type: type[Message],
+    answer: Answer,
+    budget: ByteBudget,
+    access_log: AccessLog | None,
 ) -> Handler:
     """One method, from bytes to bytes.
 
@@ -125,7 +132,9 @@ def _handler(
         sent = [value for key, value in call.metadata if key == _REQUEST_ID and isinstance(value, str)]
         access = Access(request_id(sent[-1] if sent else None), "GRPC", method, request_bytes=len(raw))
         message, code, details = None, Code.OK, ""
+        hold = budget.request()
         try:
+            hold.add(len(raw))
             try:
                 request = parse(raw)
             except DecodeError:
@@ -142,6 +151,7 @@ def _handler(
             _log.exception("%s (request %s)", method, access.request_id)
             code, details = Code.INTERNAL, _cut(f"{type(error).__name__}: {error}")
         finally:
+            hold.release()
             if access_log is not None:
                 access.peer = call.peer()
                 access_log.write(access, code)

@@ -15,6 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from serving.model_server.api import json_examples, json_tensors, json_text, model_info, openapi
 from serving.model_server.execution import large_requests
+from serving.model_server.execution.large_requests import ByteBudget, Hold
 from serving.model_server.execution.requests import ModelSpec
 from serving.model_server.observe.access_log import Access, AccessLog, request_id
 from serving.protocol import error_body
@@ -59,6 +60,7 @@ def create_app(
     manager: Manager,
     metrics: Metrics,
     options: ServerOptions,
+    budget: ByteBudget,
     access_log: AccessLog | None = None,
     body_seconds: float = BODY_SECONDS,
 ) -> web.Application:
@@ -69,10 +71,11 @@ def create_app(
       manager: statuses, and the signatures that the description shows.
       metrics: what the metrics path prints.
       options: `metrics_path`, `rest_api_*`.
+      budget: of the bytes of requests under way.
       access_log: None for none.
       body_seconds: time that a client has for its body.
     """
-    api = _Api(data_plane, manager, metrics, options, access_log, body_seconds)
+    api = _Api(data_plane, manager, metrics, options, budget, access_log, body_seconds)
     app = web.Application(client_max_size=options.rest_api_max_body_bytes)
     app.router.add_route("*", "/{path:.*}", api.handle)
     return app
@@ -115,12 +118,14 @@ class _Api:
         manager: Manager,
         metrics: Metrics,
         options: ServerOptions,
+        budget: ByteBudget,
         access_log: AccessLog | None,
         body_seconds: float,
     ) -> None:
         self._data_plane = data_plane
         self._manager = manager
         self._metrics = metrics
+        self._budget = budget
         self._access_log = access_log
         self._body_seconds = body_seconds
         self._metrics_path = options.metrics_path
@@ -153,7 +158,7 @@ class _Api:
         if self._cors:
             headers.update(_CORS)
         response = web.Response(body=body, status=status, headers=headers)
-        if status in (408, 413):
+        if status in (408, 413, 429):
             response.force_close()  # the rest of the body is still on its way
         return response
 
@@ -198,7 +203,14 @@ class _Api:
     async def _infer(self, method: str, spec: ModelSpec, request: web.Request, access: Access) -> bytes:
         access.method = _METHODS[method]
         access.model, access.version = spec.name, spec.version
-        body = await self._read(request)
+        hold = self._budget.request()
+        try:
+            body = await self._read(request, hold)
+            return await self._run_in_time(method, spec, body, access)
+        finally:
+            hold.release()
+
+    async def _run_in_time(self, method: str, spec: ModelSpec, body: bytes, access: Access) -> bytes:
         if not self._timeout:
             return await self._run(method, spec, body, None, access)
         deadline = time.monotonic() + self._timeout
@@ -250,20 +262,24 @@ class _Api:
             large, json_tensors.write_outputs, found.outputs, asked.row_format
         )
 
-    async def _read(self, request: web.Request) -> bytes:
+    async def _read(self, request: web.Request, hold: Hold) -> bytes:
         if (request.content_length or 0) > self._max_body:
             raise self._too_large()
         try:
             async with asyncio.timeout(self._body_seconds):
-                return await request.read()
+                body = bytearray()
+                async for part in request.content.iter_any():
+                    body += part
+                    if len(body) > self._max_body:
+                        raise self._too_large()
+                    hold.add(len(part))
+                return bytes(body)
         except TimeoutError:
             raise _HttpError(
                 408,
                 Code.DEADLINE_EXCEEDED,
                 f"the request's body was not there after {self._body_seconds:g} seconds",
             ) from None
-        except web.HTTPRequestEntityTooLarge:
-            raise self._too_large() from None
         except (ClientConnectionError, web.RequestPayloadError, HttpProcessingError) as error:
             raise invalid_argument(f"the request's body cannot be read: {error}") from error
 

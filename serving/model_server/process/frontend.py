@@ -11,6 +11,7 @@ from aiohttp import web
 
 from serving.model_server.api import grpc_service, rest_service
 from serving.model_server.execution.batching import Batcher, BatchingOptions
+from serving.model_server.execution.large_requests import ByteBudget
 from serving.model_server.execution.predict import DataPlane
 from serving.model_server.observe.access_log import AccessLog
 from serving.model_server.observe.metrics import Metrics
@@ -47,10 +48,11 @@ class Frontend:
         data_plane = DataPlane(
             manager, self._batcher, metrics, self._request_log, options.enable_signature_method_name_check
         )
+        budget = ByteBudget(options.max_pending_request_bytes)
         self._services = grpc_service.GrpcServices(
-            self._channel_options(), data_plane, manager, options, self._access_log
+            self._channel_options(), data_plane, manager, options, budget, self._access_log
         )
-        app = rest_service.create_app(data_plane, manager, metrics, options, self._access_log)
+        app = rest_service.create_app(data_plane, manager, metrics, options, budget, self._access_log)
         self._rest = rest_service.create_runner(app, grace_seconds=options.shutdown_grace_seconds)
 
     async def start(self) -> None:

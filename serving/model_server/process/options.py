@@ -94,6 +94,9 @@ class ServerOptions:
     grpc_max_message_bytes: int = _flag(
         64 << 20, "largest gRPC request; grpc.max_receive_message_length wins", own=True
     )
+    max_pending_request_bytes: int = _flag(
+        256 << 20, "bytes of all requests under way in one process, beyond 64 KiB of each", own=True
+    )
     max_request_rows: int = _flag(
         1024, "rows of a request for one of Marquee's signatures; 0 for no bound", own=True
     )
@@ -252,7 +255,7 @@ def _check(options: ServerOptions) -> None:
     ):
         if getattr(options, name) < 0:
             raise UsageError(f"--{name} must not be negative, got {getattr(options, name)}")
-    for name in ("rest_api_max_body_bytes", "grpc_max_message_bytes"):
+    for name in ("rest_api_max_body_bytes", "grpc_max_message_bytes", "max_pending_request_bytes"):
         if getattr(options, name) < 1:
             raise UsageError(f"--{name} must be at least 1, got {getattr(options, name)}")
     threads = ("session", "intra_op", "inter_op")
@@ -333,6 +336,7 @@ _LONG = {
     "tensorflow_inter_op_parallelism",
     "rest_api_max_body_bytes",
     "grpc_max_message_bytes",
+    "max_pending_request_bytes",
 }
 FLAGS: Final = tuple(field for field in dataclasses.fields(ServerOptions) if "text" in field.metadata)
 

@@ -23,6 +23,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from serving.model_server.api import grpc_service
 from serving.model_server.execution.batching import Batcher, BatchingOptions
+from serving.model_server.execution.large_requests import ByteBudget
 from serving.model_server.execution.predict import DataPlane
 from serving.model_server.execution.runtime import Model
 from serving.model_server.observe.metrics import Metrics
@@ -41,7 +42,7 @@ async def broken(config: model_server_config_pb2.ModelServerConfig) -> None:
 
 @asynccontextmanager
 async def serving(
-    may_reload: bool = True, models: Mapping[str, Path] = MappingProxyType({})
+    may_reload: bool = True, models: Mapping[str, Path] = MappingProxyType({}), budget: int = 1 << 30
 ) -> AsyncIterator[grpc.aio.Channel]:
     """A server of version 1 of each model, with a bug in its reload."""
     metrics = Metrics()
@@ -56,6 +57,7 @@ async def serving(
         DataPlane(manager, batcher, metrics),
         manager,
         ServerOptions(allow_config_reload=may_reload),
+        ByteBudget(budget),
     )
     port = services.ports.add_insecure_port("127.0.0.1:0")
     await services.start()
@@ -128,6 +130,17 @@ def test_types_are_looked_at_before_anything_is_decoded(
         grpc.StatusCode.INVALID_ARGUMENT,
         "Expects arg[0] to be float but string is provided",
     )
+
+
+def test_the_bytes_of_requests_under_way_are_bounded() -> None:
+    async def main() -> list[grpc.StatusCode]:
+        async with serving(budget=100_000) as channel:
+            # What was refused, or answered, is free again.
+            sent = [b"\xff" * size for size in (10, 200_000, 150_000, 200_000, 150_000)]
+            return [await channel.unary_unary(STATUS)(raw, timeout=60).code() for raw in sent]
+
+    exhausted, invalid = grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INVALID_ARGUMENT
+    assert asyncio.run(main()) == [invalid, exhausted, invalid, exhausted, invalid]
 
 
 @pytest.mark.parametrize("count", [3, 400_000])
