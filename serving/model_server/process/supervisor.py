@@ -46,7 +46,8 @@ class _Worker:
     started: float = 0.0
     next_start: float = 0.0
     young_ends: int = 0  # one after the other
-    answered: bool = True  # False from its end until its successor answers
+    has_answered: bool = False  # since the server was started, it or one before it
+    is_back: bool = True  # False from its end until its successor answers
 
 
 class Supervisor:
@@ -77,15 +78,15 @@ class Supervisor:
     def run(self) -> int:
         """Serves until SIGTERM or Ctrl-C; returns the exit code.
 
-        That is 0 after a signal, 128 and its number after a second one, 1 if a worker ends before
-        all have answered.
+        That is 0 after a signal, 128 and its number after a second one, 1 if a worker ends before it
+        has answered for the first time.
         """
         with _woken_by_signals(self._signalled) as wait:
             try:
                 while not self._signals:
                     for worker in self._workers:
                         self._look_after(worker)
-                        if worker.process is None and not self._state.get("ready"):
+                        if worker.process is None and not worker.has_answered:
                             return 1
                     self._announce()
                     wait(_TICK_S)
@@ -98,10 +99,11 @@ class Supervisor:
             if time.monotonic() >= worker.next_start:
                 self._start(worker)
         elif (code := worker.process.poll()) is not None:
+            worker.has_answered |= self._state.get("config", worker.number) != 0
             self._state.ended(worker.number, code)
             self._ended(worker, way_of_ending(code))
-        elif not worker.answered and self._state.get("config", worker.number):
-            worker.answered = True
+        elif not worker.is_back and self._state.get("config", worker.number):
+            worker.is_back = True
             _log.info("worker %d serves again", worker.number)
         elif (seconds := self._state.silent_seconds(worker.number)) > _HANGS_AFTER_S:
             _log.error("worker %d hangs (no sign of life for %.0f s) and is killed", worker.number, seconds)
@@ -130,14 +132,14 @@ class Supervisor:
         worker.process = None
         if time.monotonic() - worker.started > _YOUNG_S:
             worker.young_ends = 0
-        if not self._state.get("ready"):
-            _log.error("worker %d %s before the server was ready", worker.number, how)
+        if not worker.has_answered:
+            _log.error("worker %d %s before it answered for the first time", worker.number, how)
             return
         seconds = min(_BACKOFF_S[0] * 2.0**worker.young_ends, _BACKOFF_S[1])
         _log.error("worker %d %s; starting it anew in %g s", worker.number, how, seconds)
         worker.next_start = time.monotonic() + seconds
         worker.young_ends = min(worker.young_ends + 1, _MAX_DOUBLINGS)
-        worker.answered = False
+        worker.is_back = False
         self._state.set("restarts", self._state.get("restarts", worker.number) + 1, worker.number)
 
     def _announce(self) -> None:

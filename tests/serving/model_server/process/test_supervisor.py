@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
 import os
@@ -34,6 +33,8 @@ if (folder / "broken").exists():
     sys.exit(3)
 if (folder / "stubborn").exists():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+while (folder / f"slow {start.number}").exists():
+    time.sleep(0.02)
 state = SharedState(start.options.workers, start.state)
 state.set("pid", __import__("os").getpid(), start.number)
 with state.document() as document:
@@ -51,6 +52,7 @@ class Run:
     def __init__(self, folder: Path, **fields: Any) -> None:
         parsed = options.parse([f"--workers={WORKERS}", "--model_base_path=/unused"], {})
         self.folder = folder
+        self._others = {child.pid for child in psutil.Process().children()}
         self.ready: list[Any] = []
         self.supervisor = Supervisor(
             dataclasses.replace(parsed, **fields),
@@ -75,25 +77,25 @@ class Run:
         thread.join()
         if errors:
             raise errors[0]
-        assert children() == []
+        assert self.children() == []
         return code
 
     def until(self, condition: Callable[[], bool]) -> None:
         end = time.monotonic() + 60
         while not condition():
-            assert len(children()) <= WORKERS, "a process was left behind"
+            assert len(self.children()) <= WORKERS, "a process was left behind"
             assert time.monotonic() < end
             time.sleep(0.02)
+
+    def children(self) -> list[psutil.Process]:
+        """Processes of the supervisor; other tests may have servers of theirs."""
+        return [child for child in psutil.Process().children() if child.pid not in self._others]
 
     def restarts(self) -> list[int]:
         return [self.supervisor._state.get("restarts", number) for number in range(WORKERS)]
 
     def answering(self) -> int:
         return sum(self.supervisor._state.get("config", number) > 0 for number in range(WORKERS))
-
-
-def children() -> list[psutil.Process]:
-    return psutil.Process().children()
 
 
 @pytest.fixture
@@ -103,17 +105,16 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptu
     monkeypatch.setattr(supervisor, "_TICK_S", 0.05)
     found = Run(tmp_path, shutdown_grace_seconds=0.5)
     yield found
-    for child in children():
+    for child in found.children():
         child.kill()
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(-1, 0)
+        child.wait()
 
 
 def test_all_workers_answer_before_the_server_is_ready_and_all_end_with_it(run: Run) -> None:
     pids: list[int] = []
 
     def meanwhile() -> None:
-        pids.extend(child.pid for child in children())
+        pids.extend(child.pid for child in run.children())
 
     assert run(meanwhile) == 0
     [(models, announced)] = run.ready
@@ -213,9 +214,30 @@ def test_a_second_signal_ends_it_at_once(run: Run, monkeypatch: pytest.MonkeyPat
     assert run(meanwhile) == 128 + signal.SIGTERM
 
 
+def test_a_worker_that_ends_while_others_still_start_is_started_anew(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    (run.folder / "slow 1").touch()
+    killed = threading.Event()
+
+    def kill_the_first() -> None:
+        while not run.answering():
+            time.sleep(0.01)
+        os.kill(run.supervisor._state.get("pid", 0), signal.SIGKILL)
+        killed.set()
+        run.until(lambda: "worker 0 serves again" in caplog.text)
+        (run.folder / "slow 1").unlink()
+
+    thread = threading.Thread(target=kill_the_first)
+    thread.start()
+    assert run() == 0
+    thread.join()
+    assert killed.is_set() and len(run.ready) == 1
+
+
 def test_a_first_start_that_fails_ends_the_server(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     (run.folder / "broken").touch()
     assert run.supervisor.run() == 1
-    assert children() == []
-    assert "ended with exit code 3 before the server was ready" in caplog.text
+    assert run.children() == []
+    assert "ended with exit code 3 before it answered for the first time" in caplog.text
     assert run.ready == []
