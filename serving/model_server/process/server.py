@@ -77,22 +77,28 @@ async def _start(
     coordinator: Coordinator, frontend: Any, stopping: Stopping, siblings: Siblings | None
 ) -> int | None:
     """Loads and opens; an exit code if that was all."""
-    start = asyncio.ensure_future(coordinator.start())
+    start = asyncio.ensure_future(_load_and_open(coordinator, frontend, siblings))
     stop = asyncio.ensure_future(stopping.wait())
     await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
     if not start.done():
         start.cancel()
+        await asyncio.wait([start])
         return stopping.code
-    stop.cancel()
     try:
         await start
-        if siblings is not None:
-            await siblings.catch_up(coordinator)
-        await frontend.start()
     except (StatusError, PortInUseError) as error:
         print(f"Failed to start server. Error: {error}", file=sys.stderr)
         return FAILED
     return None
+
+
+async def _load_and_open(coordinator: Coordinator, frontend: Any, siblings: Siblings | None) -> None:
+    await coordinator.start()
+    if siblings is not None:
+        await siblings.all_loaded()
+        await siblings.catch_up(coordinator)
+    await frontend.start()
 
 
 def assemble(options: ServerOptions, metrics: Metrics) -> tuple[Any, Manager]:

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 # Numbers of each process: its pid (0: not running); CLOCK_MONOTONIC nanoseconds of its last sign of
-# life; the config in force there (0: none yet, negative: not all of its models answer); how the last
-# process of this number ended; how often it was started anew.
-_FIELDS: Final = ("pid", "alive_at", "config", "exit_code", "restarts")
+# life; whether it has loaded its models; the config in force there (0: none yet, negative: not all of
+# its models answer); how the last process of this number ended; how often it was started anew.
+_FIELDS: Final = ("pid", "alive_at", "loaded", "config", "exit_code", "restarts")
 # Numbers of the server: whether every process has answered, which document is in force, the newest config.
 _COMMON: Final = ("ready", "document", "newest_config")
 # The two documents' places, far apart: an anonymous file takes memory for what is written alone.
@@ -60,7 +60,7 @@ class SharedState:
     def ended(self, number: int, exit_code: int) -> None:
         """A process has ended."""
         self.set("exit_code", exit_code, number)
-        for name in ("pid", "alive_at", "config"):
+        for name in ("pid", "alive_at", "loaded", "config"):
             self.set(name, 0, number)
 
     def silent_seconds(self, number: int) -> float:

@@ -114,6 +114,13 @@ class Siblings:
         self._models = models
         await self._catch_up()
 
+    async def all_loaded(self) -> None:
+        """Returns when every worker has loaded its models: an open port means a server that is ready."""
+        self._state.set("loaded", 1, self._number)
+        numbers = range(self._state.processes)
+        while not self._state.get("ready") and not all(self._state.get("loaded", n) for n in numbers):
+            await asyncio.sleep(_TICK_S / 4)
+
     def answers(self, routed: Mapping[str, Sequence[int]]) -> None:
         """Tells the others and the supervisor that this process answers, and with which versions."""
         with self._state.document() as document:

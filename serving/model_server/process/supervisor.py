@@ -46,7 +46,7 @@ class _Worker:
     started: float = 0.0
     next_start: float = 0.0
     young_ends: int = 0  # one after the other
-    has_answered: bool = False  # since the server was started, it or one before it
+    has_served: bool = False  # since the server was started, it or one before it
     is_back: bool = True  # False from its end until its successor answers
 
 
@@ -86,7 +86,7 @@ class Supervisor:
                 while not self._signals:
                     for worker in self._workers:
                         self._look_after(worker)
-                        if worker.process is None and not worker.has_answered:
+                        if worker.process is None and not worker.has_served:
                             return 1
                     self._announce()
                     wait(_TICK_S)
@@ -99,7 +99,9 @@ class Supervisor:
             if time.monotonic() >= worker.next_start:
                 self._start(worker)
         elif (code := worker.process.poll()) is not None:
-            worker.has_answered |= self._state.get("config", worker.number) != 0
+            answered, loaded = (self._state.get(name, worker.number) != 0 for name in ("config", "loaded"))
+            # Killed while its port opened; an exit code would mean that it cannot serve.
+            worker.has_served |= answered or (loaded and code < 0)
             self._state.ended(worker.number, code)
             self._ended(worker, way_of_ending(code))
         elif not worker.is_back and self._state.get("config", worker.number):
@@ -132,7 +134,7 @@ class Supervisor:
         worker.process = None
         if time.monotonic() - worker.started > _YOUNG_S:
             worker.young_ends = 0
-        if not worker.has_answered:
+        if not worker.has_served:
             _log.error("worker %d %s before it answered for the first time", worker.number, how)
             return
         seconds = min(_BACKOFF_S[0] * 2.0**worker.young_ends, _BACKOFF_S[1])
