@@ -36,8 +36,8 @@ class ModelParams(Section):
         description="what is fitted and served. two_tower: the towers that the keys below set up. In closed "
         "form: popularity (the number of train events), item_knn (neighbours by shrunken cosine) or ease (a "
         "linear item-item model). content_two_tower: two small towers over content alone, fitted to the "
-        "ratings. A key that a kind does not read is refused unless it has its default; docs/how-it-works.md "
-        "lists what each reads",
+        "ratings. A key that a kind does not read is refused unless it has its default; "
+        "docs/explain/model-kinds.md lists what each reads",
     )
     embedding_dim: int = Field(
         64, ge=2, le=1024, description="D, width of the shared movie embedding and of both towers' output"
