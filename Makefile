@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run serve test test-long lint format bench bench-serving bench-ann bench-quality bench-behaviour bench-scale docs images lock clean
+.PHONY: help setup setup-dev run serve test test-long lint house format bench bench-serving bench-ann bench-quality bench-behaviour bench-scale docs images lock clean
 
 bin := .venv/bin
 ARGS ?=
@@ -32,11 +32,15 @@ test: setup-dev lint ## lint, then the tests that take minutes at most
 test-long: setup-dev ## the tests that take longer
 	@$(bin)/python -m pytest -m long -n 2 --dist load --timeout 3600 $(ARGS)
 
-lint: setup-dev ## ruff, mypy, import-linter
+lint: setup-dev ## ruff, mypy, import-linter, the quick part of house
 	@$(bin)/ruff check .
 	@$(bin)/ruff format --check .
 	@$(bin)/mypy
 	@$(bin)/lint-imports --no-logo
+	@$(bin)/python -m tools.house --quick --quiet
+
+house: setup-dev ## the source tree in figures, each against its bound: folders, circles, layers, duplicates, sizes
+	@$(bin)/python -m tools.house $(ARGS)
 
 format: setup-dev ## let ruff rewrite what it can
 	@$(bin)/ruff check --fix-only .
