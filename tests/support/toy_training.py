@@ -22,10 +22,10 @@ import tf_keras as keras
 
 import contract
 from components.common.features import MOVIELENS
-from components.model.features import MovieFeatures, Popularity
+from components.model.features import Catalogue, MovieFeatures, Popularity
 from components.model.params import ModelParams
 from components.model.towers.encoders import Sizes
-from components.model.towers.two_tower import Catalogue, TwoTower
+from components.model.towers.two_tower import TwoTower
 from components.trainer.inputs import events
 
 GENRES, TAGS = 5, 9

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from components.common.tensors import take
 from components.model.history import History
-from components.model.params import ModelParams
+from components.model.hyperparameters import Hyperparameters
 
 # Events whose squared error is computed at once.
 _BLOCK = 1 << 20
@@ -198,7 +198,7 @@ class RatingFactors(tf.Module):
     after `half_life` newer ones: tastes and moods drift.
     """
 
-    def __init__(self, items: int, params: ModelParams) -> None:
+    def __init__(self, items: int, params: Hyperparameters) -> None:
         super().__init__(name="rating_factors")
         size = params.rating_factors + 1
         self._decay = -1.0 / params.rating_half_life

@@ -251,17 +251,3 @@ def history_events(timelines: pa.Table, ids: list[bytes]) -> Events:
 
 def target_events(timelines: pa.Table, ids: list[bytes]) -> Events:
     return flatten(timelines, ids, contract.TARGET_FEATURES)
-
-
-def some_records(events: Events, at_most: int, seed: int) -> Events:
-    """Whole records drawn by `seed`, of no more than `at_most` events together; all where that is enough."""
-    if len(events.rows) <= at_most:
-        return events
-    lengths = np.diff(events.offsets)
-    order = np.random.default_rng(seed).permutation(len(lengths))
-    drawn = np.sort(order[: np.searchsorted(np.cumsum(lengths[order]), at_most, side="right")])
-    kept = lengths[drawn]
-    offsets = np.concatenate([[0], np.cumsum(kept)])
-    index = np.arange(offsets[-1]) + np.repeat(events.offsets[drawn] - offsets[:-1], kept)
-    profiles = None if events.profiles is None else events.profiles[drawn]
-    return Events(events.rows[index], events.ratings[index], events.timestamps[index], offsets, profiles)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 import tensorflow as tf
 
 import contract
 from components.model.batches import Pairs
-from components.model.history import History
-from components.model.params import ModelParams
-from components.model.towers.two_tower import Catalogue
+from components.model.protocols import Model
 from components.trainer.inputs.events import Events, Windows
 
 # Scores held at once: a block of queries times the catalogue, float32.
@@ -19,19 +15,6 @@ _SCORES_PER_BLOCK = 32 * 1024 * 1024
 # Events of histories read at once. What attention holds of them should stay within a processor's caches:
 # 6,040 windows of 200 at once took three times as long as 64 by 64.
 _EVENTS_PER_BLOCK = 12_800
-
-
-class Ranks(Protocol):
-    """A model whose dot products rank, of whatever kind."""
-
-    params: ModelParams
-    catalogue: Catalogue
-
-    def embed_query(self, history: History, now: tf.Tensor, profile: tf.Tensor | None = None) -> tf.Tensor:
-        """float32[B, D]."""
-
-    def embed_catalogue(self) -> tf.Tensor:
-        """float32[N, D]."""
 
 
 class EvalRecall:
@@ -50,7 +33,7 @@ class EvalRecall:
 
     def __init__(
         self,
-        model: Ranks,
+        model: Model,
         histories: Events,
         targets: Events,
         ks: tuple[int, ...],

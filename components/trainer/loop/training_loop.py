@@ -14,7 +14,7 @@ from components.trainer.loop import workers
 Step = Callable[..., dict[str, tf.Tensor]]
 
 
-class Course:
+class TrainingLoop:
     """The steps of a fit, epoch by epoch.
 
     The order of an epoch's batches follows from the seed and the epoch: it is the same wherever it is
