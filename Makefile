@@ -1,4 +1,4 @@
-# Each target does its own set-up: a fresh clone needs Python 3.11 and nothing else.
+# Each target does its own set-up: a fresh clone needs Python 3.11, or any Python with pip, and nothing else.
 #   make run                      data -> trained, gated, pushed model (DATA=path CONFIG=file ARGS="--set ...")
 #   make serve                    the pushed models over gRPC and REST
 #   make images                   container images of the pipeline and the model server (BASE=image with Python 3.11)

@@ -47,13 +47,16 @@ class Fits:
 
     Args:
       folder: of what is remembered.
-      depends_on: whatever a result depends on beside model, knobs, seed and part: data,
-        protocol, code.
+      depends_on: whatever a result depends on beside model, knobs, seed and part: data, protocol.
+      code: model -> hash of the sources that its fit runs.
     """
 
-    def __init__(self, folder: Path, depends_on: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, depends_on: Mapping[str, Any], code: Mapping[str, str] | None = None
+    ) -> None:
         self._folder = folder
         self._depends_on = dict(depends_on)
+        self._code = dict(code or {})
         self.remembered = 0
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -78,7 +81,8 @@ class Fits:
         return found
 
     def _path(self, name: str, knobs: Mapping[str, Any], seed: int, part: str) -> Path:
-        key = {**self._depends_on, "model": name, "knobs": knobs, "seed": seed, "part": part}
+        own = {"model": name, "code": self._code.get(name), "knobs": knobs, "seed": seed, "part": part}
+        key = {**self._depends_on, **own}
         digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
         return self._folder / f"{name}-{part}-{digest[:20]}.npz"
 

@@ -38,12 +38,21 @@ RATING: Final = (
 )  # fmt: skip
 
 
-def model_class(name: str) -> type[Model]:
-    """Raises ValueError, naming the models there are, for an unknown name."""
+def module_name(name: str) -> str:
+    """The module that a model's class stands in.
+
+    Raises:
+      ValueError: there is no such model; the text names those that there are.
+    """
     if name not in _CLASSES:
         raise ValueError(f"there is no model {name!r}; the models are {', '.join(NAMES)}")
-    module, class_name = _CLASSES[name]
-    found: type[Model] = getattr(importlib.import_module(f"leaderboard.models.{module}"), class_name)
+    return f"leaderboard.models.{_CLASSES[name][0]}"
+
+
+def model_class(name: str) -> type[Model]:
+    """Raises ValueError as `module_name` does."""
+    module = importlib.import_module(module_name(name))
+    found: type[Model] = getattr(module, _CLASSES[name][1])
     return found
 
 

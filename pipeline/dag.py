@@ -19,13 +19,14 @@ from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.transform.component import Transform
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.orchestration.pipeline import Pipeline
-from tfx.types import BaseChannel
+from tfx.types import BaseChannel, standard_component_specs
 
 import contract
 from components.all_events.component import AllEvents
 from components.baseline.component import Baseline
 from components.common.features import Features
 from components.data_check.component import DataCheck
+from components.evaluator import eval_config
 from components.evaluator.component import Evaluator
 from components.example_gen.component import ExampleGen
 from components.example_gen.fingerprint import fingerprint
@@ -33,17 +34,26 @@ from components.import_schema.component import ImportSchema
 from components.index.component import Index
 from components.pusher import versions
 from components.pusher.component import Pusher
+from components.serving_check import server
 from components.serving_check.component import ServingCheck
 from components.trainer.component import FitToRepeat, Trainer
 from components.trainer.params import TrainerParams
+from components.training_job import job
 from components.training_job.job import JobParams
 from components.transform import preprocessing
-from pipeline.code_hash import code_hash
+from pipeline.code_hash import PROJECT, code_hash
 from pipeline.config.sections import Config
 from pipeline.errors import ConfigError
 from pipeline.runs.metadata_store import connection_config
 
-_SERVING = "serving/model_server"  # started by the serving check as a process
+# Project modules that a component's class finds by their names at run time: no import leads to them.
+_FOUND_BY_NAME: dict[type[BaseComponent], tuple[str, ...]] = {
+    Evaluator: (eval_config.METRIC_MODULE,),  # TFMA imports it by its evaluation config
+    ServingCheck: (server.SERVER_MODULE,),  # started as a process
+}
+# Execution properties that hold the import path of a function.
+_FUNCTIONS = (standard_component_specs.RUN_FN_KEY, standard_component_specs.PREPROCESSING_FN_KEY)
+_SCHEMAS = "components/transform/schemas"
 LATEST = "latest"  # value of trainer.warm_start: the version that was pushed last
 
 
@@ -131,7 +141,7 @@ def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:
         model_params=config.model,
         params=_warm_start(config),
         max_steps=launch.max_steps,
-        training_job=launch.training_job,
+        **_fit_elsewhere(launch.training_job),
     ).with_id("trainer")
     # Nothing is computed from data that was found wrong.
     transform.add_upstream_node(data_check)
@@ -178,23 +188,22 @@ def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:
         enable_cache=config.cache,
         beam_pipeline_args=_beam_args(config.beam_pipeline_args),
         components=[
-            _on_sources(example_gen, "example_gen"),
-            # Stock components: of the project they run nothing, or what is named.
+            _on_sources(example_gen),
             _on_sources(statistics_timelines),
             _on_sources(statistics_movies),
-            _on_sources(schema_timelines, "import_schema", "transform/schemas"),
-            _on_sources(schema_movies, "import_schema", "transform/schemas"),
+            _on_sources(schema_timelines, data=(f"{_SCHEMAS}/timelines.pbtxt",)),
+            _on_sources(schema_movies, data=(f"{_SCHEMAS}/movies.pbtxt",)),
             _on_sources(validate_timelines),
             _on_sources(validate_movies),
-            _on_sources(data_check, "data_check"),
-            _on_sources(transform, "transform"),
-            _on_sources(trainer, "trainer"),
-            _on_sources(index, "index"),
-            _on_sources(baseline, "baseline"),
-            _on_sources(evaluator, "evaluator"),
+            _on_sources(data_check),
+            _on_sources(transform),
+            _on_sources(trainer),
+            _on_sources(index),
+            _on_sources(baseline),
+            _on_sources(evaluator),
             *(final_fit.components if final_fit else ()),
-            _on_sources(serving_check, "serving_check", also=(_SERVING,)),
-            _on_sources(pusher, "pusher"),
+            _on_sources(serving_check),
+            _on_sources(pusher),
         ],
     )
 
@@ -231,7 +240,7 @@ def _final_fit(
         model_params=config.model,
         params=_warm_start(config),
         max_steps=launch.max_steps,
-        training_job=launch.training_job,
+        **_fit_elsewhere(launch.training_job),
         repeat=FitToRepeat(
             model=trainer.outputs["model"],
             model_run=trainer.outputs["model_run"],
@@ -249,22 +258,49 @@ def _final_fit(
         params=config.evaluator.for_all_events(),
     ).with_id("final_evaluator")
     components = [
-        _on_sources(all_events, "all_events"),
-        _on_sources(final_trainer, "trainer"),
-        _on_sources(final_index, "index"),
-        _on_sources(final_evaluator, "evaluator"),
+        _on_sources(all_events),
+        _on_sources(final_trainer),
+        _on_sources(final_index),
+        _on_sources(final_evaluator),
     ]
     return _FinalFit(components, final_index, final_evaluator)
 
 
-def _on_sources(component: BaseComponent, *rooms: str, also: Sequence[str] = ()) -> BaseComponent:
+def _fit_elsewhere(training_job: JobParams | None) -> dict[str, Any]:
+    """The trainer's arguments for a fit by a training job; none for one in the trainer's own process."""
+    if training_job is None:
+        return {}
+    run_fn = f"{job.run_fn.__module__}.{job.run_fn.__name__}"
+    return {"run_fn": run_fn, "custom_config": {job.JOB: training_job.to_json()}}
+
+
+def _on_sources(component: BaseComponent, data: Sequence[str] = ()) -> BaseComponent:
     """The component with the hash of its sources among its properties.
 
-    The executors do not read the property; it is there for the cache key. `also`
-    names folders of the project that it runs without importing them.
+    The executors do not read the property; it is there for the cache key.
+
+    Args:
+      data: files of the project that it reads.
     """
-    component.spec.exec_properties[contract.CODE_HASH] = code_hash(*rooms, also=also)
+    component.spec.exec_properties[contract.CODE_HASH] = code_hash(modules(component), data)
     return component
+
+
+def modules(component: BaseComponent) -> list[str]:
+    """The project's modules that a step starts from: what they import runs with them.
+
+    Its executor, its component, the functions that it calls by their import path and what else
+    is found by name. A stock component that is given none of these runs nothing of the project.
+    """
+    properties = component.spec.exec_properties
+    functions = [properties[key] for key in _FUNCTIONS if properties.get(key)]
+    named = [
+        type(component).__module__,
+        component.executor_spec.class_path.rpartition(".")[0],
+        *(function.rpartition(".")[0] for function in functions),
+        *_FOUND_BY_NAME.get(type(component), ()),
+    ]
+    return [name for name in named if name.split(".")[0] in PROJECT]
 
 
 def _beam_args(given: Sequence[str]) -> list[str]:

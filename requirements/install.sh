@@ -26,28 +26,8 @@ if [ -z "$libc" ] || [ "$(printf '%s\n' 2.28 "$libc" | sort -V | head -n1)" != 2
   exit 2
 fi
 
-find_python() {
-  for candidate in "${PYTHON:-}" python3.11 python3 python; do
-    [ -n "$candidate" ] && command -v "$candidate" >/dev/null 2>&1 || continue
-    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' >/dev/null 2>&1; then
-      command -v "$candidate"
-      return
-    fi
-  done
-  return 1
-}
 if ! [ -x .venv/bin/python ] || ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then
-  python=$(find_python) || {
-    cat >&2 <<'TEXT'
-error: no Python 3.11 with the venv module was found (looked for $PYTHON, python3.11, python3, python).
-  Debian 12:            apt-get install python3.11-venv
-  Ubuntu (deadsnakes):  apt-get install python3.11 python3.11-venv
-  Fedora, RHEL:         dnf install python3.11
-  anywhere:             uv python install 3.11, or pyenv install 3.11
-then call make again, or name it: make run PYTHON=/path/to/python3.11
-TEXT
-    exit 2
-  }
+  python=$(requirements/find_python.sh)
   echo "set-up: creating .venv with $python"
   rm -rf .venv
   "$python" -m venv .venv

@@ -52,7 +52,7 @@ def test_the_wheel_holds_every_source_file_and_the_package_data(wheel: set[str])
         for path in (REPOSITORY / package).rglob(f"*.{suffix}")
     }
     assert {name for name in wheel if not is_metadata(name)} == expected
-    assert "pipeline/configs/movielens-small.yaml" in expected
+    assert "pipeline/configs/reference.yaml" in expected
     assert "components/transform/schemas/movies.pbtxt" in expected
 
 

@@ -12,7 +12,7 @@ import tensorflow_model_analysis as tfma
 
 import contract
 
-_METRIC_MODULE: Final = "components.evaluator.metrics.tfma_metrics"
+METRIC_MODULE: Final = "components.evaluator.metrics.tfma_metrics"
 _METRIC_CLASS: Final = "RetrievalMetrics"
 
 
@@ -34,6 +34,6 @@ def eval_config() -> tfma.EvalConfig:
             tfma.SlicingSpec(feature_keys=[contract.SLICE_COLD]),
         ],
         metrics_specs=[
-            tfma.MetricsSpec(metrics=[tfma.MetricConfig(class_name=_METRIC_CLASS, module=_METRIC_MODULE)])
+            tfma.MetricsSpec(metrics=[tfma.MetricConfig(class_name=_METRIC_CLASS, module=METRIC_MODULE)])
         ],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 
 from tfx import types
 from tfx.components.trainer import component as tfx_trainer
@@ -16,7 +17,6 @@ import contract
 from components.model.params import ModelParams
 from components.trainer import executor, run
 from components.trainer.params import TrainerParams
-from components.training_job import job
 
 
 class TrainerSpec(standard_component_specs.TrainerSpec):
@@ -51,7 +51,7 @@ class FitToRepeat:
 
 
 class Trainer(tfx_trainer.Trainer):
-    """Fits the model with `components.trainer.run.run_fn`.
+    """Fits the model with `components.trainer.run.run_fn`, or with another function.
 
     Args:
       timelines: Examples with the splits train, eval and test; train and eval are read.
@@ -61,7 +61,9 @@ class Trainer(tfx_trainer.Trainer):
       repeat: the fit to do again on `timelines`, of which train alone is read: nothing is
         held out, and as many epochs are run as it kept. None: a fit that stops by eval.
       max_steps: in place of `params.max_steps`, a number or a RuntimeParameter; None: that.
-      training_job: fit in several workers, by `components.training_job.job.run_fn`; None: in this process.
+      run_fn: import path of another function to fit with, such as `components.training_job.job.run_fn`.
+        It is no import here, so that a fit in this process does not depend on its code.
+      custom_config: what that function reads beside the two sections.
 
     Outputs: `model`, the towers' SavedModel; `model_run`, TensorBoard logs and contract.FIT.
     """
@@ -78,9 +80,9 @@ class Trainer(tfx_trainer.Trainer):
         params: TrainerParams,
         repeat: FitToRepeat | None = None,
         max_steps: int | None = None,
-        training_job: job.JobParams | None = None,
+        run_fn: str = f"{run.run_fn.__module__}.{run.run_fn.__name__}",
+        custom_config: Mapping[str, str] | None = None,
     ) -> None:
-        run_fn = job.run_fn if training_job else run.run_fn
         spec = TrainerSpec(
             examples=timelines,
             movies=movies,
@@ -88,12 +90,12 @@ class Trainer(tfx_trainer.Trainer):
             train_args=trainer_pb2.TrainArgs(),
             # `run_fn` reads what it needs itself, but TFX looks for eval unless told otherwise.
             eval_args=trainer_pb2.EvalArgs(splits=[contract.TRAIN] if repeat else []),
-            run_fn=f"{run_fn.__module__}.{run_fn.__name__}",
+            run_fn=run_fn,
             custom_config=json.dumps(
                 {
                     run.MODEL_PARAMS: model_params.to_json(),
                     run.TRAINER_PARAMS: params.to_json(),
-                    **({job.JOB: training_job.to_json()} if training_job else {}),
+                    **(custom_config or {}),
                 }
             ),
             **{

@@ -33,7 +33,7 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
         metavar="FILE",
-        help="YAML file, or the name of one in pipeline/configs (default: movielens-small)",
+        help="YAML file, or the name of one in pipeline/configs (default: reference)",
     )
     parser.add_argument(
         "--set",

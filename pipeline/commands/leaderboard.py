@@ -33,13 +33,14 @@ def add_parser(subparsers: Subparsers) -> None:
         subparsers,
         "leaderboard",
         "Fit models on one split, each tuned with the same number of trials, and compare them: table, "
-        "report.json and report.svg. What is finished is kept: the same command goes on where one broke off.",
+        "report.json, report.csv and report.svg. What is finished is kept: the same command goes on where "
+        "one broke off.",
         "marquee leaderboard --data data/ml-latest-small --models popularity,ease,two_tower --trials 4",
     )
     parser.add_argument(
         "--protocol", choices=PROTOCOLS, default=PROTOCOLS[0], metavar="NAME",
         help=f"how events are cut and what is measured: {', '.join(PROTOCOLS)} (default %(default)s; "
-        "docs/leaderboard.md describes them)",
+        "docs/how-to/compare-models.md describes them)",
     )  # fmt: skip
     parser.add_argument(
         "--data", metavar="PATH", help="MovieLens folder, file of `user item` lines, or your own log"
@@ -101,11 +102,12 @@ def run(args: argparse.Namespace) -> int:
     text, document = _text(board), finite(report.as_dict(board))
     (folder / report.JSON).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
     (folder / report.TEXT).write_text(text + "\n")
+    report.figures(board).to_csv(folder / report.TABLE, index=False)
     (folder / report.PLOT).write_text(report.svg(board))
     if args.json:
         print_json(document)
     else:
-        print(f"{text}\n\nwritten {folder / report.JSON}, {report.TEXT}, {report.PLOT}")
+        print(f"{text}\n\nwritten {folder / report.JSON}, {report.TEXT}, {report.TABLE}, {report.PLOT}")
     return 0
 
 
@@ -149,7 +151,7 @@ def _board(
     if towers and args.config is None and _is_large(protocol):
         lines.say(
             f"{registry.OURS}: the preset {_LARGE}, for a log of this size; "
-            "--config movielens-small takes the default's towers"
+            "--config reference takes the default's towers"
         )
         config = load_config(argparse.Namespace(config=_LARGE, overrides=args.overrides))
     sections = {name: getattr(config, name).model_dump() for name in ("model", "trainer", "transform")}
@@ -166,8 +168,9 @@ def _board(
             "protocol": args.protocol,
             "data": fingerprint(str(path), config.example_gen),
             "reading": config.example_gen.to_json(),
-            "code": code_hash("leaderboard"),
         },
+        # The models are found by name: no import leads from a fit to its model.
+        {name: code_hash([Fits.__module__, registry.module_name(name)]) for name in names},
     )
     progress.set_listener(lines.progress)
     try:
@@ -209,7 +212,7 @@ def _text(board: Board) -> str:
     from leaderboard import report
     from pipeline.terminal.table import table
 
-    parts = [f"{board.protocol.name}: {board.protocol.description}", table(*report.rows(board, False))]
+    parts = [f"{board.protocol.name}: {board.protocol.description}", table(*report.rows(board, "all"))]
     if board.protocol.final.confirmatory.any():
-        parts += ["confirmatory users, whom tuning never saw:", table(*report.rows(board, True))]
+        parts += ["confirmatory users, whom tuning never saw:", table(*report.rows(board, "confirmatory"))]
     return "\n\n".join([*parts, "\n".join(report.sentences(board))])

@@ -1,6 +1,6 @@
 """The documented config file, written from the fields themselves so that it cannot be out of date.
 
-`marquee config --defaults` prints it; pipeline/configs/movielens-small.yaml is
+`marquee config --defaults` prints it; pipeline/configs/reference.yaml is
 its output.
 """
 
@@ -14,8 +14,8 @@ from pipeline.config.sections import Config
 
 _WIDTH = 100
 _HEAD = """\
-# MovieLens ml-latest-small (610 users, 9,742 movies, 100,836 ratings), and every default.
-# Each key is shown with its default: what it means, then what it allows.
+# The reference of all keys: what each means, what it allows, and its default. The defaults
+# are chosen on MovieLens ml-latest-small (610 users, 9,742 movies, 100,836 ratings).
 # Override one in a file of your own (`--config FILE`, only the keys that differ)
 # or on the command line (`--set trainer.epochs=5`).
 """

@@ -22,11 +22,11 @@ from pipeline.config.sections import Config
 from pipeline.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-DEFAULT_FILE = CONFIGS / "movielens-small.yaml"
+DEFAULT_FILE = CONFIGS / "reference.yaml"
 
 
 def load(file: str | Path | None = None, overrides: Sequence[str] = ()) -> Config:
-    """The config of `file` (default: movielens-small.yaml) with `overrides` on top.
+    """The config of `file` (default: reference.yaml) with `overrides` on top.
 
     Args:
       file: a YAML file, or the name of one in pipeline/configs ("sample").

@@ -1,6 +1,6 @@
 """The typed config: every room's knobs and the pipeline's own.
 
-`pipeline/configs/movielens-small.yaml` documents every key. Reading files and
+`pipeline/configs/reference.yaml` documents every key. Reading files and
 `--set` overrides is `pipeline.config.reader`'s business.
 """
 

@@ -105,7 +105,7 @@ def test_a_profile_changes_what_a_user_is_recommended(shop, run):
     """The same history with and without the user's id."""
     script = f"""
 import json, sys, tensorflow as tf
-from components import contract
+import contract
 model = tf.saved_model.load({str(shop.pushed[0].parents[1] / contract.MODEL_EXACT / shop.pushed[0].name)!r})
 def ask(user):
     inputs = {{i.name: tf.fill(i.shape(1), tf.constant(i.neutral, i.dtype))

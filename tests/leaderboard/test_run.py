@@ -161,6 +161,12 @@ def test_a_board_is_the_models_own_figures(protocol, tmp_path) -> None:
         key=lambda name: document["models"][name]["all"]["recall@20"]["mean"],
     )
     assert [c["other"] for c in document["comparisons"]["all"] if c["metric"] == "recall@20"] == [strongest]
+    # The table has every value once: what pandas groups is what the models were measured at.
+    figures = report.figures(board)
+    assert len(figures) == (1 + 1 + 2) * len(ranking.METRICS) * 2
+    assert sorted(figures.loc[figures.model == "bpr", "seed"].unique()) == [1, 2]
+    row = figures.query("users == 'confirmatory' and model == 'ease' and metric == 'ndcg@10'")
+    assert row["value"].tolist() == pytest.approx([expected.mean(ranking.NDCG_10, cut.final.confirmatory)])
     drawing = ElementTree.fromstring(report.svg(board))
     bars = [node for node in drawing.iter() if node.tag.endswith("rect")]
     assert len(bars) == len(MODELS) * len(ranking.METRICS) * 2
@@ -175,6 +181,18 @@ def test_a_board_is_the_models_own_figures(protocol, tmp_path) -> None:
     assert fits.remembered == 0
 
 
+def test_a_changed_model_is_fitted_anew_and_no_other(protocol, tmp_path) -> None:
+    cut = protocol(protocols.USER_TIME).final
+
+    def remembered(code) -> int:
+        fits = Fits(tmp_path, DEPENDS_ON, code)
+        for name in ("popularity", "ease"):
+            fits.fit(name, {}, 1, cut, "test")
+        return fits.remembered
+
+    assert [remembered({"popularity": "a", "ease": ease}) for ease in "aab"] == [0, 2, 1]
+
+
 @pytest.mark.usefixtures("few_resamples")
 def test_a_board_of_rating_errors(protocol, tmp_path) -> None:
     settings = {"seeds": (1,), "trials": 3, "tune_on": rating_errors.RMSE}
@@ -183,7 +201,7 @@ def test_a_board_of_rating_errors(protocol, tmp_path) -> None:
     best = board.entries[0].trials
     assert board.entries[0].knobs == max(best, key=lambda trial: trial.score).knobs
     assert max(trial.score for trial in best) < 0  # errors, the other way round
-    header, rows = report.rows(board, False)
+    header, rows = report.rows(board, "all")
     assert header[1:3] == ["rmse", "mae"]
     assert [row[0] for row in rows] == ["bias", "svd", "random order", "perfect order"]
     assert "confirmatory" not in board.comparisons

@@ -1,4 +1,4 @@
-"""A component's hash changes when a file it runs on changes, and only then."""
+"""A step's hash changes when a file that it runs changes, and only then."""
 
 from __future__ import annotations
 
@@ -7,41 +7,67 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.code_hash import ROOT, code_hash, source_files
+from pipeline.code_hash import code_hash, source_files
 
 FILES = {
-    "components/__init__.py": "",
     "contract/__init__.py": "A = 1\n",
-    "components/common/params.py": "",
+    "components/__init__.py": "",
+    "components/params.py": "",
     "components/alpha/__init__.py": "",
     "components/alpha/executor.py": (
-        "import contract\nfrom components.beta import towers\nfrom .helper import x\n"
+        "import contract\nfrom components.beta import towers\nfrom .helper import x\nfrom .. import delta\n"
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import components.alpha.shapes\n"
+        "else:\n    import components.alpha.at_run_time\n"
     ),
     "components/alpha/helper.py": "x = 1\n",
+    "components/alpha/generator.py": "import components.alpha.helper\n",
+    "components/alpha/shapes.py": "",
+    "components/alpha/at_run_time.py": "",
     "components/alpha/schemas/movies.pbtxt": "feature {}\n",
+    "components/alpha/schemas/other.pbtxt": "feature {}\n",
     "components/beta/__init__.py": "import components.beta.base\n",
     "components/beta/towers.py": "def f():\n    from components.gamma.late import g\n",
     "components/beta/base.py": "",
-    "components/beta/other.py": "import components.common.params\n",
+    "components/beta/other.py": "import components.params\n",
     "components/gamma/__init__.py": "",
-    "components/gamma/late.py": "",
+    "components/gamma/late.py": "import numpy\n",
+    "components/delta/__init__.py": "from .inner import y as z\n",
+    "components/delta/inner.py": "",
+    "serving/__init__.py": "",
+    "serving/server/__init__.py": "",
+    "serving/server/__main__.py": "from serving.server.run import main\n",
+    "serving/server/run.py": "import contract\n",
+    "serving/server/client.py": "",
     "requirements/pipeline.txt": "tfx==1\n",
     "requirements/dev.txt": "pytest==1\n",
 }
-# What alpha runs on: its own files; what they import, inside functions too;
-# the packages above those.
+EXECUTOR = "components.alpha.executor"
+MOVIES = "components/alpha/schemas/movies.pbtxt"
+# What alpha's step runs: its executor; what that imports, inside functions too; the packages above
+# those; the file that it reads.
 ALPHA = {
-    "components/__init__.py",
     "contract/__init__.py",
+    "components/__init__.py",
     "components/alpha/__init__.py",
     "components/alpha/executor.py",
     "components/alpha/helper.py",
+    "components/alpha/at_run_time.py",
     "components/alpha/schemas/movies.pbtxt",
     "components/beta/__init__.py",
     "components/beta/towers.py",
     "components/beta/base.py",
     "components/gamma/__init__.py",
     "components/gamma/late.py",
+    "components/delta/__init__.py",
+    "components/delta/inner.py",
+    "requirements/pipeline.txt",
+}
+SERVER = {
+    "contract/__init__.py",
+    "serving/__init__.py",
+    "serving/server/__init__.py",
+    "serving/server/__main__.py",
+    "serving/server/run.py",
     "requirements/pipeline.txt",
 }
 
@@ -56,67 +82,55 @@ def tree(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_changes_exactly_when_a_file_it_runs_on_changes(tree: Path, name: str) -> None:
-    before = code_hash("alpha", root=tree)
+def test_changes_exactly_when_a_file_that_runs_changes(tree: Path, name: str) -> None:
+    def hashes() -> tuple[str, str]:
+        return code_hash([EXECUTOR], [MOVIES], root=tree), code_hash(["serving.server"], root=tree)
+
+    before = hashes()
     (tree / name).write_text(FILES[name] + "\n# another line\n")
-    assert (code_hash("alpha", root=tree) != before) == (name in ALPHA)
+    changed = tuple(new != old for new, old in zip(hashes(), before, strict=True))
+    assert changed == (name in ALPHA, name in SERVER)
 
 
-def test_a_new_file_in_the_room_counts(tree: Path) -> None:
-    before = code_hash("alpha", root=tree)
+def test_a_new_file_counts_as_soon_as_it_is_imported(tree: Path) -> None:
+    before = code_hash([EXECUTOR], root=tree)
     (tree / "components/alpha/new.py").write_text("")
-    assert code_hash("alpha", root=tree) != before
+    assert code_hash([EXECUTOR], root=tree) == before
+    (tree / "components/alpha/helper.py").write_text("from components.alpha import new\n")
+    after = code_hash([EXECUTOR], root=tree)
+    (tree / "components/alpha/new.py").write_text("# a line\n")
+    assert code_hash([EXECUTOR], root=tree) != after != before
 
 
 def test_renaming_a_file_counts_and_moving_the_tree_does_not(tree: Path, tmp_path: Path) -> None:
-    before = code_hash("alpha", root=tree)
+    before = code_hash([EXECUTOR], [MOVIES], root=tree)
     moved = shutil.copytree(tree, tmp_path / "elsewhere", ignore=shutil.ignore_patterns("elsewhere"))
-    assert code_hash("alpha", root=moved) == before
-    (moved / "components/alpha/schemas/movies.pbtxt").rename(moved / "components/alpha/schemas/films.pbtxt")
-    assert code_hash("alpha", root=moved) != before
+    assert code_hash([EXECUTOR], [MOVIES], root=moved) == before
+    films = MOVIES.replace("movies", "films")
+    (moved / MOVIES).rename(moved / films)
+    assert code_hash([EXECUTOR], [films], root=moved) != before
 
 
-def test_compiled_files_do_not_count(tree: Path) -> None:
-    before = code_hash("alpha", root=tree)
-    (tree / "components/alpha/__pycache__").mkdir()
-    (tree / "components/alpha/__pycache__/executor.cpython-311.pyc").write_bytes(b"x")
-    assert code_hash("alpha", root=tree) == before
-
-
-def test_a_folder_of_a_room_and_no_room(tree: Path) -> None:
-    assert source_files("alpha/schemas", root=tree) == [tree / "components/alpha/schemas/movies.pbtxt"]
-    assert source_files(root=tree) == []
-    before = code_hash(root=tree)
+def test_a_stock_component_depends_on_the_lock_alone(tree: Path) -> None:
+    assert source_files([], root=tree) == []
+    before = code_hash([], root=tree)
     (tree / "requirements/pipeline.txt").write_text("tfx==2\n")
-    assert code_hash(root=tree) != before
+    assert code_hash([], root=tree) != before
 
 
-def test_what_is_started_as_a_process_counts(tree: Path) -> None:
-    (tree / "serving").mkdir()
-    (tree / "serving/server.py").write_text("from components.beta import other\n")
-    found = {path.name for path in source_files(also=("serving",), root=tree)}
-    assert {"server.py", "other.py", "params.py"} <= found
-    before = code_hash("alpha", also=("serving",), root=tree)
-    (tree / "serving/server.py").write_text("")
-    assert code_hash("alpha", also=("serving",), root=tree) != before
+def test_modules_that_import_each_other_end(tree: Path) -> None:
+    (tree / "components/beta/base.py").write_text("import components.beta.other\n")
+    (tree / "components/beta/other.py").write_text("import components.beta.base\n")
+    found = {path.name for path in source_files(["components.beta.base"], root=tree)}
+    assert found == {"__init__.py", "base.py", "other.py"}
 
 
-def test_an_unknown_room_is_an_error(tree: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="delta"):
-        code_hash("delta", root=tree)
+@pytest.mark.parametrize("module", ["components.alpha.execute", "numpy", ""])
+def test_an_unknown_module_is_an_error(tree: Path, module: str) -> None:
+    with pytest.raises(FileNotFoundError, match=f"there is no module {module} below"):
+        code_hash([module], root=tree)
 
 
-def names(*rooms: str) -> set[str]:
-    return {path.relative_to(ROOT).as_posix() for path in source_files(*rooms)}
-
-
-def test_the_models_code_reruns_the_trainer_and_nothing_before_it() -> None:
-    towers = "components/model/towers/encoders.py"
-    assert towers in names("trainer")
-    for earlier in ("example_gen", "transform", "data_check", "transform/schemas"):
-        assert towers not in names(earlier)
-
-
-def test_every_room_depends_on_the_contract() -> None:
-    for room in ("example_gen", "transform", "trainer", "index", "evaluator", "baseline", "pusher"):
-        assert "contract/__init__.py" in names(room)
+def test_an_unknown_data_file_is_an_error(tree: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*films\.pbtxt"):
+        code_hash([EXECUTOR], [MOVIES.replace("movies", "films")], root=tree)

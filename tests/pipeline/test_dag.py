@@ -9,7 +9,6 @@ import pytest
 from tfx.orchestration.pipeline import Pipeline
 
 import contract
-from pipeline.code_hash import code_hash
 from pipeline.config.reader import load
 from pipeline.dag import Launch, create_pipeline
 from pipeline.errors import ConfigError
@@ -118,29 +117,6 @@ def test_a_final_fit_wires_who_is_judged_by_whom(data: Path) -> None:
         nodes["final_trainer"].exec_properties["custom_config"]
         == nodes["trainer"].exec_properties["custom_config"]
     )
-
-
-def test_a_final_fits_code_counts(data: Path) -> None:
-    values = properties(graph(data, "final_fit=all"))
-    rooms = {
-        "all_events": "all_events",
-        **{f"final_{room}": room for room in ("trainer", "index", "evaluator")},
-    }
-    assert {node: values[node][contract.CODE_HASH] for node in rooms} == {
-        node: code_hash(room) for node, room in rooms.items()
-    }
-
-
-def test_every_component_carries_the_hash_of_its_code(data: Path) -> None:
-    hashes = {node: values[contract.CODE_HASH] for node, values in properties(graph(data)).items()}
-    stock = {"statistics_timelines", "statistics_movies", "validate_timelines", "validate_movies"}
-    schemas = {"schema_timelines", "schema_movies"}
-    for node, found in hashes.items():
-        rooms = (
-            () if node in stock else ("import_schema", "transform/schemas") if node in schemas else (node,)
-        )
-        also = ("serving/model_server",) if node == "serving_check" else ()  # started as a process
-        assert found == code_hash(*rooms, also=also), node
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ Sources = Callable[..., dict[str, str]]
 # n-th change of the file system; n = -1 is never.
 PUSH = """
 import functools, json, os, signal, sys, time
-from components import storage
+from components.common import storage
 from components.pusher import retention
 from components.pusher.publish import publish
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from support.workspace import marquee
 
@@ -39,6 +40,10 @@ def test_a_table_a_document_and_a_drawing(folder) -> None:
     assert json.loads((out / "report.json").read_text()) == document
     assert "confirmatory users" in (out / "report.txt").read_text()
     assert (out / "report.svg").read_text().startswith("<svg")
+    table = pd.read_csv(out / "report.csv")
+    means = table[table["users"] == "all"].groupby(["model", "metric"])["value"].mean()
+    for model, found in document["models"].items():
+        assert means[model].to_dict() == pytest.approx({name: v["mean"] for name, v in found["all"].items()})
     again = marquee(*command, cwd=folder)
     assert again.json() == document
     assert "fits were remembered" in again.err

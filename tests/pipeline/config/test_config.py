@@ -29,7 +29,7 @@ def message(*overrides: str, text: str | None = None, folder: Path | None = None
 
 def test_the_default_file_documents_every_key_with_its_default() -> None:
     assert DEFAULT_FILE.read_text() == documented_defaults(), (
-        "a default changed: marquee config --defaults > pipeline/configs/movielens-small.yaml"
+        "a default changed: marquee config --defaults > pipeline/configs/reference.yaml"
     )
     values = yaml.safe_load(DEFAULT_FILE.read_text())
     lines = DEFAULT_FILE.read_text().splitlines()
@@ -217,7 +217,7 @@ def test_a_wrong_file_is_explained(tmp_path: Path, text: str, part: str) -> None
 
 
 def test_a_missing_file_names_the_shipped_ones() -> None:
-    with pytest.raises(ConfigError, match=r"no config file movielens; .*movielens-small, sample"):
+    with pytest.raises(ConfigError, match=r"no config file movielens; .*reference, sample"):
         load("movielens")
 
 

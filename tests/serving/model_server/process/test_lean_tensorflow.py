@@ -13,12 +13,12 @@ from serving.model_server.process import lean_tensorflow
 REPOSITORY = Path(__file__).parents[4]
 SERVE = """
 import json, sys
-from serving.model_server import lean_tensorflow
+from serving.model_server.process import lean_tensorflow
 lean_tensorflow.install()
 import numpy as np
 from serving.model_server.execution.runtime import Model
 from serving.model_server.versions.warmup import replay_warmup
-from serving.model_server import frontend
+from serving.model_server.process import frontend
 found = {}
 for path in sys.argv[1:]:
     model = Model.load(path)

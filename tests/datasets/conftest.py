@@ -1,0 +1,3 @@
+from support.interactions import read
+
+__all__ = ["read"]
