@@ -85,7 +85,7 @@ def evaluate(model: Model, split: Split, part: Part) -> UserMetrics:
 
 
 def judged(part: Part) -> tuple[Histories, np.ndarray]:
-    """Every user's relevant targets, and int64[R], who is asked for: has some, and a history."""
+    """Relevant targets, and int64[R]: the users with a history and at least one of them."""
     relevant = part.targets.where(part.targets.ratings >= contract.RELEVANT_RATING)
     return relevant, np.flatnonzero((relevant.lengths > 0) & (part.history.lengths > 0))
 

@@ -55,7 +55,7 @@ class TrainerParams(Section):
     monitor_users: int = Field(
         20_000,
         ge=1,
-        description="eval users that early stopping asks after each epoch, at most: of more, so many drawn",
+        description="eval users whose Recall@k is measured after each epoch, at most: of more, so many drawn",
     )
     patience: int = Field(3, ge=1, description="epochs without a better eval Recall@k before training stops")
     warm_start: str = Field(

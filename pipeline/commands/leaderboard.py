@@ -160,7 +160,7 @@ def _board(
         seeds=tuple(range(1, args.seeds + 1)),
         trials=args.trials,
         tune_on=args.tune_on or (rating_errors.RMSE if by_ratings else ranking.RECALL_20),
-        knobs={registry.OURS: sections},
+        hyperparameters={registry.OURS: sections},
     )
     fits = Fits(
         folder / "fits",

@@ -30,7 +30,7 @@ class Artifacts:
     transform_graph: str
 
 
-def make(folder: Path, users: int = 250, movies: int = 500, ratings: int = 15_000) -> Artifacts:
+def make(folder: Path, users: int = 150, movies: int = 300, ratings: int = 7_500) -> Artifacts:
     data = folder / "data"
     movielens_sample.generate(data, users=users, movies=movies, ratings=ratings, seed=7)
     params = ExampleGenParams()

@@ -54,7 +54,7 @@ class ClosedForm(tf.Module):
     Spaces", RecSys 2014) and is 0 in every query. A query is the unit vector of its history's factors,
     in which an event counts half after `item_item_half_life` newer ones: the dot product ranks as
     the model's own score does. A query that has no such factors, because no event of it is known, is
-    [0, 1, 0] and ranks by the number of train events, as popularity does for everybody.
+    [0, 1, 0] and ranks by the number of train events, as popularity does for every query.
 
     Args:
       params: of a closed-form kind.

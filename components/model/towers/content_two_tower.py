@@ -45,7 +45,7 @@ def user_features(
       count, total: float32[B, G], events with each genre and the sum of their stars; of a genre
         without events the mean is the person's own.
       length, stars: float32[B], events and the sum of their stars.
-      otherwise: mean stars of somebody without events.
+      otherwise: mean stars of a user without events.
     """
     mean = tf.where(length > 0, tf.math.divide_no_nan(stars, length), otherwise)[:, tf.newaxis]
     by_genre = tf.where(count > 0, tf.math.divide_no_nan(total, count), mean)

@@ -18,7 +18,7 @@ from components.model.features import Catalogue, MovieFeatures, Popularity
 from components.model.signatures import Catalogued
 from components.model.towers.encoders import Sizes
 
-# The only taste where no feature is for tastes: nobody can name it.
+# The only taste where no feature is for tastes; no request can name it.
 _NO_TASTE = b"\0"
 
 

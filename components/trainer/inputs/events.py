@@ -105,7 +105,7 @@ class Windows:
         return self._made(Pairs, gather, positions)
 
     def whole(self, starts: tf.Tensor, ends: tf.Tensor, now: tf.Tensor) -> Pairs:
-        """The last W events of whole records, asked at `now`; the target fields hold their last event."""
+        """The last W events of whole records at the time `now`; the target fields hold their last event."""
 
         def gather(starts: np.ndarray, ends: np.ndarray, now: np.ndarray) -> list[np.ndarray]:
             last = np.maximum(ends - 1, 0)
@@ -133,8 +133,8 @@ class Windows:
         arrays = tf.numpy_function(gather, at, [*one, tf.bool, *one, tf.int32])
         each = at[0].shape
         many = each.concatenate([self._size])
-        asked = many if kind is Sequences else each
-        shapes = [many] * 4 + [asked] * 3 + [each]
+        targets = many if kind is Sequences else each
+        shapes = [many] * 4 + [targets] * 3 + [each]
         window, following, profile = arrays[:4], arrays[4:7], arrays[7]
         for array, shape in zip((*window, *following, profile), shapes, strict=True):
             array.set_shape(shape)

@@ -24,11 +24,11 @@ class EvalRecall:
     contract.RELEVANT_RATING; every movie competes but those of the history.
 
     Args:
-      model: what is asked.
+      model: what is measured.
       histories: of the eval split, one record a user.
       targets: of the same records.
       ks: the k's, e.g. (10, 20, 100).
-      at_most: records asked; of more, so many are drawn, always the same.
+      at_most: records; of more, so many are drawn, always the same.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Batch after batch through the step, so that an interrupted fit can go on as if it had not been."""
+"""The training loop: batches through the step; an interrupted fit goes on as if it had not been one."""
 
 from __future__ import annotations
 

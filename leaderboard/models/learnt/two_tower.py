@@ -1,4 +1,4 @@
-"""Ours: the pipeline's own model, fitted and asked through the pipeline's own functions."""
+"""Ours: the pipeline's own model, of any kind, fitted and served by the pipeline's own functions."""
 
 from __future__ import annotations
 
@@ -71,15 +71,15 @@ class TwoTower(Model):
         graph = in_process.analysed(split.catalogue.table, transform_params, features)
         transform = catalogue.MovieTransform(graph, features.item)
         movies = catalogue.load(split.catalogue.table, transform)
-        asked = np.flatnonzero((split.eval.history.lengths > 0) & (split.eval.targets.lengths > 0))
-        # Row 0 of the profiles is of nobody.
+        users = np.flatnonzero((split.eval.history.lengths > 0) & (split.eval.targets.lengths > 0))
+        # Row 0 of the table of profiles is of nothing.
         known = profiles.profiles(split.users, features.user, model_params.max_profile_values)
         rows = None if known is None else np.arange(1, len(split.user_ids) + 1, dtype=np.int32)
         train = dataclasses.replace(split.train, profiles=rows)
         histories = dataclasses.replace(
-            split.eval.history.take(asked), profiles=rows if rows is None else rows[asked]
+            split.eval.history.take(users), profiles=rows if rows is None else rows[users]
         )
-        held_out = (histories, split.eval.targets.take(asked)) if len(asked) else None
+        held_out = (histories, split.eval.targets.take(users)) if len(users) else None
         last_epoch = None if held_out else self.last_epoch or None
         kept = None
         if params.checkpoint_dir and self.fit_name:

@@ -61,7 +61,7 @@ def _liked(events: Histories) -> Histories:
 
 @dataclasses.dataclass
 class EaseRecency(Ease):
-    """EASE asked with a history in which an event `half_life` events ago counts half."""
+    """EASE with a history in which an event `half_life` events ago counts half."""
 
     half_life: float = 5.0
 

@@ -31,9 +31,9 @@ def held_out(material):
     return before, targets
 
 
-def fitted(material, held_out, logs, **knobs):
+def fitted(material, held_out, logs, **options):
     return fitting.fit_model(
-        PARAMS, TRAINER.model_copy(update=knobs), material.transform, material.movies, material.train,
+        PARAMS, TRAINER.model_copy(update=options), material.transform, material.movies, material.train,
         held_out, str(logs),
     )  # fmt: skip
 
