@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run serve test test-long lint format bench bench-serving bench-ann bench-quality bench-behaviour bench-scale images lock clean
+.PHONY: help setup setup-dev run serve test test-long lint format bench bench-serving bench-ann bench-quality bench-behaviour bench-scale docs images lock clean
 
 bin := .venv/bin
 ARGS ?=
@@ -59,6 +59,11 @@ bench-behaviour: setup-dev ## the newest pushed model with new people and movies
 
 bench-scale: setup-dev ## the whole pipeline on a million generated ratings, one epoch (ARGS="--ratings 10000000 32000000", hours)
 	@$(bin)/python benchmarks/pipeline_scale.py $(ARGS)
+
+docs: setup-dev ## the docs site in build/site, its generated pages from the code first
+	@$(bin)/python -m pipeline.reference docs/reference
+	@NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict $(ARGS)
+	@echo build/site/index.html
 
 images: ## build the container images with podman or docker (BASE=image-with-python3.11, IMAGES, PREFIX, VERSION, ENGINE)
 	@BASE="$(BASE)" IMAGES="$(IMAGES)" PREFIX="$(PREFIX)" VERSION="$(VERSION)" ENGINE="$(ENGINE)" kubernetes/images/build.sh

@@ -4,7 +4,7 @@
 
 Loads the pushed model that has not seen the test split, reads the timelines of the run that
 pushed it, prints tables, and writes behaviour.json (with bars) and behaviour.svg to
-benchmarks/out. Figures that need a sentence are explained in docs/behaviour.md.
+benchmarks/out. Figures that need a sentence are explained in docs/measurements/behaviour.md.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Each engine, in a process of its own, reads the same generated ratings.csv, sort
 it by user (numbers by value), time and position in the file, and hands the rows
 on in batches, as the cut takes them. A bound on memory, where an engine has one,
 shows whether it spills to disk or dies. Not part of the pipeline; needs `polars`
-installed by hand. The choice that came of it is in docs/how-it-works.md.
+installed by hand. The choice that came of it is in docs/explain/data.md.
 """
 
 from __future__ import annotations

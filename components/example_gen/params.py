@@ -144,9 +144,10 @@ class ExampleGenParams(Section):
     split_seed: int = Field(42, ge=0, description="seed of the split random")
     engine: Literal["auto", "local", "beam"] = Field(
         "auto",
-        description="where this runs; the artifacts are the same. local: in the step's own process; beam: on "
-        "the workers of the Beam runner, which must see the data and the artifacts under the same paths; "
-        "auto: on Beam if `beam_pipeline_args` name a runner with workers (any but the in-process one)",
+        description="where this runs; the records are the same, on Beam in other shards. local: in the "
+        "step's own process; beam: on the workers of the Beam runner, which must see the data and the "
+        "artifacts under the same paths; auto: on Beam if `beam_pipeline_args` name a runner with workers "
+        "(any but the in-process one)",
     )
     buffer_rows: int = Field(
         4_000_000,
@@ -163,7 +164,8 @@ class ExampleGenParams(Section):
         1_000_000,
         ge=1,
         description="Ratings per TFRecord file (about 16 bytes each before compression). A shard is "
-        "encoded in memory at once, and is what Beam spreads over workers.",
+        "encoded in memory at once. On Beam there is about one for so many events, and a worker "
+        "sorts and writes one at a time.",
     )
 
     @pydantic.model_validator(mode="after")

@@ -30,7 +30,7 @@ class ModelParams(AllHyperparameters):
         + ". In steps: "
         + "; ".join(f"{kind.name} ({kind.summary})" for kind in KINDS.values() if kind.in_steps)
         + ". A key that a kind does not read is refused unless it has its default; "
-        "docs/how-it-works.md lists what each reads",
+        "docs/explain/model-kinds.md lists what each reads",
     )
 
     @property

@@ -42,7 +42,7 @@ def _add_compile(actions: Subparsers) -> None:
         actions,
         "compile",
         "Write the pipeline as a spec that open-source Kubeflow Pipelines accepts, and check it.",
-        "marquee kubeflow compile --set compiler.image=registry.example/marquee:1.0 --output marquee.yaml",
+        "marquee kubeflow compile --set kubeflow.image=registry.example/marquee:1.0 --output marquee.yaml",
     )
     add_config_arguments(parser)
     parser.add_argument(
@@ -96,7 +96,7 @@ def _add_submit(actions: Subparsers) -> None:
         actions,
         "submit",
         "Upload a compiled spec to Kubeflow Pipelines, and run or schedule it.",
-        "marquee kubeflow submit marquee.yaml --set compiler.host=http://localhost:8080 --run",
+        "marquee kubeflow submit marquee.yaml --set kubeflow.host=http://localhost:8080 --run",
     )
     parser.add_argument(
         "file", metavar="FILE", type=Path, help="what `marquee kubeflow compile` wrote; .yaml"

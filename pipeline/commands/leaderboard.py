@@ -40,7 +40,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--protocol", choices=PROTOCOLS, default=PROTOCOLS[0], metavar="NAME",
         help=f"how events are cut and what is measured: {', '.join(PROTOCOLS)} (default %(default)s; "
-        "docs/how-to/compare-models.md describes them)",
+        "docs/reference/leaderboard.md describes them)",
     )  # fmt: skip
     parser.add_argument(
         "--data", metavar="PATH", help="MovieLens folder, file of `user item` lines, or your own log"

@@ -98,7 +98,8 @@ class KubeflowParams(Section):
         1,
         ge=1,
         description="pods that fit together, each with the CPU, memory and accelerator of the step trainer; "
-        "from 2 on the step makes a TFJob of them (docs/kubernetes.md) and itself has what `default` has",
+        "from 2 on the step makes a TFJob of them (docs/how-to/cluster/train-in-several-workers.md) and "
+        "itself has what `default` has",
     )
     trainer_dir: _Folder | None = Field(
         None,

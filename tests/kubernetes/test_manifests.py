@@ -20,7 +20,7 @@ from support.cluster.manifests import (
     versions,
 )
 from support.cluster.policies import broken_policies, pods
-from support.references import broken_references
+from support.references import DOCS, broken_references
 from support.servers.certificates import Authority
 
 from serving.model_server.process import options
@@ -162,15 +162,12 @@ def test_the_images_are_those_that_are_built() -> None:
     assert {image for image in used if image.startswith("marquee")} == built
 
 
-# --- the page ---
-def test_the_page_names_folders_that_exist_and_all_overlays() -> None:
-    page = (REPOSITORY / "docs" / "kubernetes.md").read_text()
+# --- the pages ---
+def test_the_pages_apply_folders_that_exist_and_all_overlays() -> None:
+    page = "\n".join(page.read_text() for page in sorted(DOCS.glob("*.md")))
     applied = set(re.findall(r"kubectl apply -k ([\w/-]+)", page))
     assert {path for path in applied if not (REPOSITORY / path / "kustomization.yaml").is_file()} == set()
     assert {f"kubernetes/{name}" for name in overlays() if name != "base"} <= applied
-    assert {
-        path for path in re.findall(r"`(tests/[\w/.]+)", page) if not (REPOSITORY / path).exists()
-    } == set()
 
 
 # --- what must not be in the folder ---------------------------------------------

@@ -1,7 +1,7 @@
 """References in the manifests that lead nowhere: names, ports, selectors, targets.
 
 What exists outside the repository (secrets, volumes of the pipeline) must be
-made by a command of docs/kubernetes.md.
+made by a command of the pages in docs/how-to/cluster.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from support.cluster.manifests import REPOSITORY, Object, name_of
 from support.cluster.policies import each, labels_of, pods
 
-DOCS = REPOSITORY / "docs" / "kubernetes.md"
+DOCS = REPOSITORY / "docs" / "how-to" / "cluster"
 
 
 def broken_references(objects: Sequence[Object]) -> list[str]:
@@ -22,8 +22,8 @@ def broken_references(objects: Sequence[Object]) -> list[str]:
 
 
 def documented() -> dict[str, set[str]]:
-    """kind -> names that commands of the page make: `kubectl create secret generic NAME`, volumes."""
-    text = DOCS.read_text()
+    """kind -> names that commands of the pages make: `kubectl create secret generic NAME`, volumes."""
+    text = "\n".join(page.read_text() for page in sorted(DOCS.glob("*.md")))
     secrets = re.findall(r"kubectl create secret generic (\S+)", text)
     volumes = re.findall(r"kind: PersistentVolumeClaim\nmetadata: \{name: ([\w-]+)", text)
     return {"Secret": set(secrets), "PersistentVolumeClaim": set(volumes)}

@@ -1,14 +1,12 @@
-"""ExampleGen on the workers of a Beam runner: the same functions, over parts of the data.
+"""ExampleGen on the workers of a Beam runner: the same set of records, by the same functions.
 
-Each pass is a Beam pipeline. Its elements are small (a span of a file, a part of the
-log, a shard); rows go between workers as blocks through one GroupByKey, everything
-else through files in a work folder that all workers see:
+Two Beam pipelines, and one more per round of a k-core:
 
-  read   spans of files -> checked rows, ids numbered within the span   (`spans`, `reading`)
-  sort   rows, dealt to buckets of whole consecutive users -> parts     (`sorting`)
-  core   parts -> counts per item, again until the k-core stands, then parts without the rest
-  write  parts -> shards                                                (`writing`)
+  gather  spans of files -> checked rows -> partitions by a hash of the user (GroupByKey)
+          -> a sorted log per partition, counts per item          (`spans`, `reading`, `partitions`)
+  write   a partition's log -> a shard of each split in which its users have a record
 
-In between the driver's process has one number or id per user and item in memory, and
-never a row (`engine`).
+Rows pass between workers in the GroupByKey alone; spans' rows and sorted logs are files in
+a work folder that all workers see. In between the driver's process has some numbers per user
+and item in memory, and never a row (`engine`).
 """

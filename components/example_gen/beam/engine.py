@@ -10,21 +10,20 @@ from collections.abc import Callable
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from absl import logging
 
 import contract
-from components.common import ragged, storage
-from components.example_gen.beam import files, parts, reading, sorting, spans, writing
+from components.common import storage
+from components.common.ragged import offsets_of
+from components.example_gen.beam import partitions, reading, spans, writing
 from components.example_gen.beam.job import Job
-from components.example_gen.beam.parts import Part, Parts
-from components.example_gen.errors import DataError
+from components.example_gen.beam.partitions import SORTED, STAY, Partition
 from components.example_gen.params import ExampleGenParams
-from components.example_gen.reading.layouts import TIME, Layout
-from components.example_gen.reading.places import Place
-from components.example_gen.reading.quarantine import DUPLICATE, Quarantine
+from components.example_gen.reading.layouts import Layout
+from components.example_gen.reading.quarantine import Quarantine
 from components.example_gen.records.read import split_uri
-from components.example_gen.records.write import shards
-from components.example_gen.sorting import log_store
+from components.example_gen.records.write import shard_path
 from components.example_gen.sorting.codes import id_order
 from components.example_gen.sorting.gather import (
     RATINGS,
@@ -34,15 +33,30 @@ from components.example_gen.sorting.gather import (
     has_core,
     require_rows,
 )
+from components.example_gen.sorting.log_store import Index
 from components.example_gen.sorting.totals import Totals
 
-ENGINE = "example_gen.engine"
-_LOCAL = f"set {ENGINE}=local"
 SPAN_BYTES = 64 << 20  # what a worker reads at once of a file that can be cut
-MAX_PARTITIONS = 64  # workers that count ids at once
-# Buckets to sort, for as many workers, if there are so many rows.
-BUCKETS = 64
-LEAST_BUCKET_ROWS = 50_000
+_SPANS = "spans"
+_COUNTS = "counts"
+
+
+@dataclasses.dataclass(frozen=True)
+class PartitionedLog(Index):
+    """A log in partitions; its users have the order of these, and any order within one.
+
+    Attributes:
+      job, stage: the stage whose workers left them.
+      keys: of the partitions.
+      starts: int64[partitions + 1]: partition p has the users starts[p]:starts[p + 1].
+      totals: of all.
+    """
+
+    job: Job
+    stage: str
+    keys: list[str]
+    starts: np.ndarray
+    totals: Totals
 
 
 class Workers:
@@ -56,179 +70,167 @@ class Workers:
     def __init__(self, make_pipeline: Callable[[], beam.Pipeline], work: str) -> None:
         self._make_pipeline = make_pipeline
         self._work = work
-        self._job: Job | None = None
 
-    def gather(self, layout: Layout, params: ExampleGenParams, bad: Quarantine) -> Gathered[Parts]:
+    def gather(self, layout: Layout, params: ExampleGenParams, bad: Quarantine) -> Gathered[PartitionedLog]:
         """As `gather.gather`. The tables of items, tags and users are read in this process.
 
         Raises:
-          DataError: as `gather.gather`.
+          DataError: as `gather.gather`, or workers do not see the data or the work folder. Where too many
+            rows repeat others, the message may show other ones of them.
         """
-        return gather_with(self.read_events, layout, params, bad)
+        return gather_with(self._read_events, layout, params, bad)
 
-    def read_events(
+    def totals(self, log: PartitionedLog, params: ExampleGenParams) -> Totals:
+        """As `totals.totals`; the workers have found them in sorting."""
+        return log.totals
+
+    def write(
+        self, uri: str, data: Gathered[PartitionedLog], known: Totals, params: ExampleGenParams
+    ) -> None:
+        """Writes the shards of `timelines`, one per partition and split.
+
+        Args:
+          uri: of the artifact.
+        """
+        log, job = data.log, data.log.job
+        job.save(log.item_ids.filter(pa.array(known.seen)), writing.SEEN)
+        files: dict[int, dict[str, str]] = collections.defaultdict(dict)
+        for split in contract.SPLITS:
+            storage.make_folder(split_uri(uri, split))
+            present = np.unique(np.searchsorted(log.starts, known.users(split), side="right") - 1).tolist()
+            for index, partition in enumerate(present):
+                files[partition][split] = shard_path(split_uri(uri, split), index, len(present))
+        if params.user_features:
+            for key, first, last in zip(log.keys, log.starts[:-1], log.starts[1:], strict=True):
+                # A slice would be saved with all of the table.
+                job.save(data.users.take(pa.array(np.arange(first, last))), writing.PROFILES, key)
+        shards = [(log.keys[partition], paths) for partition, paths in files.items()]
+        temporary = storage.join(uri, "temporary")
+        with self._make_pipeline() as pipeline:
+            _ = (
+                pipeline
+                | "Partitions" >> beam.Create(shards)
+                | "Write" >> beam.Map(writing.write, job, log.stage, temporary)
+            )
+        storage.remove_tree(temporary)
+
+    def _read_events(
         self,
         layout: Layout,
         params: ExampleGenParams,
         known: pa.StringArray | None,
         bad: Quarantine,
         left_out: collections.Counter[str],
-    ) -> tuple[Parts, np.ndarray]:
+    ) -> tuple[PartitionedLog, np.ndarray]:
         """`gather.ReadEvents` on workers."""
-        job = Job(layout, params, self._work, catalogue=known is not None)
-        sources, item_ids = self._read(job, known, bad, left_out)
-        found = self._sort(job, sources)
-        # Exact duplicates first, as one bucket has them.
-        for exact in (True, False):
-            for row in itertools.chain.from_iterable(part.bad for part in found):
-                if (row.kind == DUPLICATE) is exact:
-                    bad.add(row)
-        for part in found:
-            left_out.update(part.left_out)
-        bad.require_share(RATINGS, params.max_bad_share)
-        name, stay = sorting.SORTED, np.ones(len(item_ids), bool)
-        if has_core(params) and found:
-            name, before = sorting.CORE, sum(part.events for part in found)
-            job, stay, found = self._core(job, found, item_ids)
-            count_core(before - sum(part.events for part in found), left_out)
-        self._job = job
-        return _parts(job, found, item_ids.filter(pa.array(stay)), name), stay
-
-    def totals(self, log: Parts, params: ExampleGenParams) -> Totals:
-        """As `totals.totals`; the workers have found them in making the parts."""
-        return log.totals
-
-    def write(self, uri: str, data: Gathered[Parts], known: Totals, params: ExampleGenParams) -> None:
-        """Writes the shards of `timelines`.
-
-        Args:
-          uri: of the artifact.
-        """
-        job, log = self._job, data.log
-        assert job is not None
-        files.write_array(job.path(writing.SEEN), known.seen, job.work)
-        if params.user_features:
-            parts.save_profiles(log, data.users, job.work)
-        todo: list[writing.Shard] = []
-        for split in contract.SPLITS:
-            users, folder = known.users(split), split_uri(uri, split)
-            cut = shards(known.sizes(split), params.events_per_shard)
-            storage.make_folder(folder)
-            for number, part in enumerate(cut):
-                pieces = log.pieces(int(users[part][0]), int(users[part][-1]) + 1)
-                todo.append((folder, number, len(cut), split, pieces))
-        temporary = storage.join(uri, "temporary")
+        job = Job(layout, params, self._work)
+        job.save(known, reading.CATALOGUE)
         with self._make_pipeline() as pipeline:
-            writing.build(pipeline, job, todo, temporary)
-        storage.remove_tree(temporary)
-
-    def _read(
-        self,
-        job: Job,
-        known: pa.StringArray | None,
-        bad: Quarantine,
-        left_out: collections.Counter[str],
-    ) -> tuple[list[tuple[str, int]], pa.StringArray]:
-        """Reads all spans; returns what `sorting.build` takes, and string[M]: all items."""
-        if known is not None:
-            files.write_ids(job.path(job.items_file), known, job.work)
-        whole, pieces = spans.plan(job.layout.ratings, SPAN_BYTES)
-        partitions = min(MAX_PARTITIONS, len(whole) + len(pieces))
-        logging.info("reading: %d files, %d pieces", len(job.layout.ratings.files), len(whole) + len(pieces))
-        with self._make_pipeline() as pipeline:
-            reading.build(pipeline, job, whole, pieces, partitions)
-        sources, read = [], set()
-        for span in files.results(job.work, reading.READ):
-            read.add(span.file)
-            _require_seen(job.layout.ratings.files[span.file], span)
-            # Without times the order of the rows counts, so a span's begin after those before it.
-            sources.append((span.rows, 0 if TIME in job.layout.ratings.columns else bad.rows_in[RATINGS]))
-            bad.count(RATINGS, span.rows_in)
-            for row in span.bad:
+            _build(pipeline, job, add_items=known is None)
+        if not storage.exists(job.path(_SPANS)):
+            raise reading.unseen(job.work)
+        reading.replay(job.load(_SPANS), job, bad, left_out)
+        require_rows(layout, bad)
+        keys, counts = storage.list_names(job.path(SORTED)), job.load(_COUNTS, SORTED)
+        ids = counts["item"].combine_chunks()
+        item_ids = ids.take(id_order(ids)) if known is None else known
+        for key in keys:
+            found: Partition = job.load(SORTED, key)
+            for row in found.bad:
                 bad.add(row)
-            left_out.update(span.left_out)
-            if span.error is not None:
-                raise DataError(*span.error)
-            bad.require_hope(RATINGS, job.params.max_bad_share)
-        if len(read) < len(job.layout.ratings.files):
-            raise DataError(
-                ENGINE,
-                f"what Beam's workers wrote into {job.work} is not there for this process; expected a folder "
-                f"that all of them see: give artifacts (or example_gen.scratch) on one, or {_LOCAL}",
-            )
-        require_rows(job.layout, bad)
-        if known is None:
-            ids, _ = reading.counted(job, reading.ITEMS)
-            known = ids.take(id_order(ids))
-            files.write_ids(job.path(job.items_file), known, job.work)
-        return sources, known
+            left_out.update(found.left_out)
+        bad.require_share(RATINGS, params.max_bad_share)
+        stage, stay = SORTED, np.ones(len(item_ids), bool)
+        if has_core(params):
+            before = np.sum(counts["events"])
+            stage, counts = self._core(job, keys, counts)
+            count_core(int(before - np.sum(counts["events"])), left_out)
+            if params.min_ratings_per_item:
+                stay = partitions.is_in(item_ids, counts["item"].combine_chunks())
+        return _log(job, stage, keys, item_ids.filter(pa.array(stay)), counts), stay
 
-    def _sort(self, job: Job, sources: list[tuple[str, int]]) -> list[Part]:
-        """Deals all rows to buckets and sorts these."""
-        ids, counts = reading.counted(job, reading.USERS)
-        order = id_order(ids).to_numpy()
-        ids, counts = ids.take(pa.array(order)), counts[order]
-        rows = min(job.params.buffer_rows, max(LEAST_BUCKET_ROWS, int(counts.sum()) // BUCKETS))
-        bucket_of = log_store.buckets_of(counts, rows)
-        firsts = np.flatnonzero(np.diff(bucket_of)) + 1
-        files.write_ids(job.path(sorting.SPLITTERS), ids.take(pa.array(firsts)), job.work)
-        logging.info("sorting: %d rows of %d users, %d buckets", counts.sum(), len(ids), len(firsts) + 1)
-        with self._make_pipeline() as pipeline:
-            sorting.build(pipeline, job, sources)
-        return list(files.results(job.work, sorting.SORTED))
-
-    def _core(
-        self, job: Job, found: list[Part], item_ids: pa.StringArray
-    ) -> tuple[Job, np.ndarray, list[Part]]:
-        """The k-core: the workers' next orders, bool[M] which items stay, and the parts."""
-        folders = [part.folder for part in found]
-        stay = np.ones(len(item_ids), bool)
+    def _core(self, job: Job, keys: list[str], counts: pa.Table) -> tuple[str, pa.Table]:
+        """The k-core: the stage whose workers left it, and the counts of its items."""
+        least, before = job.params.min_ratings_per_item, SORTED
         for number in itertools.count():
-            round_ = f"{sorting.CORE}-{number}"
-            files.write_array(job.path(round_), stay, job.work)
-            # Every user left has enough; so it is the core once every item has, too.
-            if not job.params.min_ratings_per_item:
-                break
+            stay = counts.filter(pc.greater_equal(counts["events"], least))["item"].combine_chunks()
+            stage = f"core-{number}"
+            job.save(stay, STAY, stage)
             with self._make_pipeline() as pipeline:
-                sorting.build_count(pipeline, job, folders, round_)
-            (per_item,) = sorting.sums_of(job, round_)
-            left = stay & (per_item >= job.params.min_ratings_per_item)
-            if (left == stay).all():
+                selected = (
+                    pipeline
+                    | "Partitions" >> beam.Create(keys)
+                    | "Select" >> beam.Map(partitions.select, job, before, stage)
+                )
+                _save_counts(selected, job, stage)
+            before, counts = stage, job.load(_COUNTS, stage)
+            # Every user left has enough; so it is the core once every item has, too.
+            if pc.all(pc.greater_equal(counts["events"], least)).as_py() is not False:
                 break
-            stay = left
-        logging.info("k-core: %d rounds, %d of %d items stay", number + 1, stay.sum(), len(stay))
-        chosen = dataclasses.replace(job, items_file=f"{job.items_file}-{sorting.CORE}")
-        files.write_ids(chosen.path(chosen.items_file), item_ids.filter(pa.array(stay)), job.work)
-        with self._make_pipeline() as pipeline:
-            sorting.build_select(pipeline, job, list(enumerate(folders)), round_, chosen)
-        return chosen, stay, list(files.results(job.work, sorting.CORE))
+        logging.info("k-core: %d rounds, %d items stay", number + 1, len(stay))
+        return stage, counts
 
 
-def _require_seen(path: Place, span: reading.SpanRead) -> None:
-    """Stops where a worker does not see a file that is there.
+def _build(pipeline: beam.Pipeline, job: Job, add_items: bool) -> None:
+    """Reads and sorts; see the package.
 
-    Raises:
-      DataError: so it is.
+    Args:
+      add_items: whether items are those that come.
     """
-    if path.is_file() and not span.found:
-        raise DataError(
-            ENGINE,
-            f"Beam's workers do not see {path}, which this process does; expected data on a file system that "
-            f"they mount under the same path; or {_LOCAL}",
-        )
+    whole, pieces = spans.plan(job.layout.ratings, SPAN_BYTES)
+    counted = (
+        pipeline
+        | "Pieces" >> beam.Create(pieces)
+        | "Count lines" >> beam.Map(spans.count, job.layout.ratings)
+        | "By file" >> beam.GroupByKey()
+        | "Cut" >> beam.FlatMap(spans.cut)
+    )
+    read = (
+        ((pipeline | "Whole" >> beam.Create(whole)), counted)
+        | "Spans" >> beam.Flatten()
+        | "Spread" >> beam.Reshuffle()
+        | "Read" >> beam.Map(reading.read, job)
+    )
+    found = read | "All spans" >> beam.combiners.ToList()
+    _ = found | "Keep spans" >> beam.Map(job.save, _SPANS)
+    counts = (
+        read
+        | "Deal" >> beam.FlatMap(reading.deal, job, beam.pvalue.AsSingleton(found))
+        | "By partition" >> beam.GroupByKey()
+        | "Sort" >> beam.Map(partitions.sort, job)
+    )
+    if add_items:
+        items = read | "Items" >> beam.Map(reading.items, job) | "Uncounted" >> beam.Map(partitions.uncounted)
+        counts = (counts, items) | "With items" >> beam.Flatten()
+    _save_counts(counts, job, SORTED)
 
 
-def _parts(job: Job, found: list[Part], item_ids: pa.StringArray, name: str) -> Parts:
-    """The log of which these are the parts."""
-    users = [parts.users_of(part.folder) for part in found]
-    ids = [ids for ids, _ in users]
-    counts = [counts for _, counts in users]
-    count, stars = sorting.sums_of(job, name) or (np.zeros(len(item_ids), np.int64), np.zeros(len(item_ids)))
-    return Parts(
-        pa.concat_arrays(ids) if ids else pa.array([], pa.string()),
-        ragged.offsets_of(np.concatenate([np.zeros(0, np.int64), *counts])),
+def _save_counts(counts: beam.PCollection, job: Job, stage: str) -> None:
+    """Adds up a stage's counts per item.
+
+    Whole tables are combined: an element per item and partition would cost Beam more than all the rest.
+    """
+    _ = (
+        counts
+        | "Add up" >> beam.CombineGlobally(partitions.add_up)
+        | "Keep counts" >> beam.Map(job.save, _COUNTS, stage)
+    )
+
+
+def _log(job: Job, stage: str, keys: list[str], item_ids: pa.StringArray, counts: pa.Table) -> PartitionedLog:
+    """The log that a stage's workers left."""
+    found: list[Partition] = [job.load(stage, key) for key in keys]
+    ids = [each.log.user_ids for each in found]
+    events = [np.diff(each.log.offsets) for each in found]
+    row = pc.index_in(item_ids, counts["item"].combine_chunks())
+    count, stars = (pc.fill_null(counts[key].take(row), 0).to_numpy() for key in ("train_count", "train_sum"))
+    return PartitionedLog(
+        pa.concat_arrays([pa.array([], pa.string()), *ids]),
+        offsets_of(np.concatenate([np.zeros(0, np.int64), *events])),
         item_ids,
-        tuple(part.folder for part in found),
-        ragged.offsets_of(np.array([len(some) for some in ids], np.int64)),
-        Totals.together([part.totals for part in found if part.totals], count, stars),
+        job,
+        stage,
+        keys,
+        offsets_of(np.array([len(each) for each in ids], np.int64)),
+        Totals.together([each.totals for each in found], count, stars),
     )

@@ -1,4 +1,4 @@
-"""First pass: spans of the log's files -> files of checked rows, and how many each user has."""
+"""Spans of the log's files -> checked rows, dealt to partitions by a hash of the user."""
 
 from __future__ import annotations
 
@@ -6,137 +6,125 @@ import collections
 import dataclasses
 import uuid
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
 from components.common import storage
-from components.example_gen.beam import files, spans
 from components.example_gen.beam.job import Job
+from components.example_gen.beam.spans import Where
 from components.example_gen.errors import DataError
 from components.example_gen.reading import tables
-from components.example_gen.reading.quarantine import BadRow, Quarantine
+from components.example_gen.reading.layouts import TIME
+from components.example_gen.reading.places import Place
+from components.example_gen.reading.quarantine import Quarantine
+from components.example_gen.sorting import log_store
 from components.example_gen.sorting.codes import Codes
 from components.example_gen.sorting.gather import RATINGS, add
-from components.example_gen.sorting.log_store import Rows
 
-READ: Final = "read"
-USERS: Final = "counted-users"
-ITEMS: Final = "counted-items"
-_ROWS: Final = "rows"
+CATALOGUE: Final = "catalogue"  # string[M] if the items are known beforehand, else None
+_IDS: Final = "ids"  # of a span's rows: string[users], string[items]
+_BAD: Final = "bad"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, order=True)
 class SpanRead:
-    """What came of a span.
+    """What came of a span; spans have the order of their rows.
 
     Attributes:
-      file: position of the file.
-      found: whether the worker sees that file.
-      rows: file of rows of `log_store.ROW`, users and items by their positions in the
-        tables at `rows` + ".users" and (without a catalogue) ".items".
-      rows_in: how many rows were read, good and bad.
-      bad: those set aside.
+      file, start: which span.
+      folder: in the work folder, of its rows and ids and the rows set aside.
+      rows_in, rows: how many rows there are, and how many of them go on.
       left_out: as in `Gathered`.
       error: file, reason and line of the DataError that ended it, None if nothing did.
     """
 
     file: int
-    found: bool
-    rows: str
+    start: int
+    folder: str
     rows_in: int
-    bad: list[BadRow]
-    left_out: collections.Counter[str]
+    rows: int
+    left_out: collections.Counter[str] = dataclasses.field(compare=False)
     error: tuple[str, str, int | None] | None
 
 
-def build(
-    pipeline: beam.Pipeline,
-    job: Job,
-    known: list[spans.Where],
-    uncounted: list[tuple[int, int, int]],
-    partitions: int,
-) -> None:
-    """Adds the pass to a pipeline.
-
-    Args:
-      known, uncounted: from `spans.plan`.
-      partitions: how many workers may count ids at once.
-    """
-    counted = (
-        pipeline
-        | "Pieces" >> beam.Create(uncounted)
-        | "Count lines" >> beam.Map(spans.count, job.layout.ratings)
-        | "By file" >> beam.GroupByKey()
-        | "Cut" >> beam.FlatMap(spans.cut)
-    )
-    _ = (
-        ((pipeline | "Spans" >> beam.Create(known)), counted)
-        | "All spans" >> beam.Flatten()
-        | "Spread" >> beam.Reshuffle()
-        | "Read" >> beam.FlatMap(read, job, partitions)
-        | "By id" >> beam.GroupByKey()
-        | "Count ids" >> beam.Map(merge, job)
+def unseen(path: Place | str) -> DataError:
+    """The error of a file or folder that workers and the step's own process do not all see."""
+    return DataError(
+        "example_gen.engine",
+        f"{path} is not the same for this process and for Beam's workers; expected data and artifacts (or "
+        "example_gen.scratch) on file systems that all of them see under the same path; or set "
+        "example_gen.engine=local",
     )
 
 
-def read(where: spans.Where, job: Job, partitions: int) -> Iterator[tuple[str, pa.Table]]:
-    """Reads and checks a span; yields (key, ids with counts), equal ids under equal keys."""
+def read(where: Where, job: Job) -> SpanRead:
+    """Reads and checks a span into a folder of its own."""
     number, span = where
-    key = f"{number:06d}-{span.start:016d}"
-    path = job.path(_ROWS, f"{key}-{uuid.uuid4().hex}")
-    storage.make_folder(job.path(_ROWS))
-    bad, left_out = Quarantine(keep=True), collections.Counter[str]()
-    error = None
-    with storage.open_binary(path, "wb") as file:
-        rows = Rows(file, Codes(job.items() if job.catalogue else None))
-        try:
+    path = job.layout.ratings.files[number]
+    bad, left_out, good, error = Quarantine(keep=True), collections.Counter[str](), 0, None
+    folder = storage.join("rows", f"{number:06d}-{span.start:016d}-{uuid.uuid4().hex}")
+    try:
+        for needed in (job.path(CATALOGUE), str(path)):
+            if not storage.exists(needed):
+                raise unseen(needed)
+        with job.new_file(folder, "rows") as file:
+            rows = log_store.Rows(file, Codes(job.shared(CATALOGUE)))
             for chunk in tables.read_span(job.layout.ratings, number, span, bad, job.params.max_line_bytes):
                 add(job.layout, chunk, job.params, rows, bad, left_out)
-        except DataError as wrong:
-            error = (wrong.file, wrong.reason, wrong.line)
-    users = rows.users.ids()
-    files.write_table(f"{path}.{USERS}", pa.table({"id": users}), job.work)
-    if not job.catalogue:
-        files.write_table(f"{path}.{ITEMS}", pa.table({"id": rows.items.ids()}), job.work)
-    found = job.layout.ratings.files[number].is_file()
-    result = SpanRead(number, found, path, bad.rows_in[RATINGS], bad.rows, left_out, error)
-    files.save_result(job.work, READ, key, result)
-    counts = np.zeros(len(users), np.int64)
-    counts[: len(rows.counts)] = rows.counts
-    yield from _partitioned(USERS, users, counts, partitions)
-    if not job.catalogue:
-        items = rows.items.ids()
-        yield from _partitioned(ITEMS, items, np.zeros(len(items), np.int64), partitions)
+        good = int(rows.counts.sum())
+        job.save((rows.users.ids(), rows.items.ids()), folder, _IDS)
+    except DataError as wrong:
+        error = (wrong.file, wrong.reason, wrong.line)
+    job.save(bad.rows, folder, _BAD)
+    return SpanRead(number, span.start, folder, bad.rows_in[RATINGS], good, left_out, error)
 
 
-def merge(group: tuple[str, Iterable[pa.Table]], job: Job) -> None:
-    """Adds up the counts of each id, into a file."""
-    key, parts = group
-    table = pa.concat_tables(parts).group_by("id").aggregate([("count", "sum")])
-    table = table.select(["id", "count_sum"]).rename_columns(["id", "count"])
-    files.write_table(job.path(key), table, job.work)
+def replay(spans: Sequence[SpanRead], job: Job, bad: Quarantine, left_out: collections.Counter[str]) -> None:
+    """Accounts for what workers read, as if this process had read it.
+
+    Raises:
+      DataError: that of the first span which has one, or too many rows are bad.
+    """
+    for span in sorted(spans):
+        if span.error is not None:
+            raise DataError(*span.error)
+        bad.count(RATINGS, span.rows_in)
+        for row in job.load(span.folder, _BAD):
+            bad.add(row)
+        left_out.update(span.left_out)
+        bad.require_hope(RATINGS, job.params.max_bad_share)
 
 
-def counted(job: Job, kind: str) -> tuple[pa.StringArray, np.ndarray]:
-    """All ids of a kind, in no order, and int64[ids]: how many rows each has."""
-    folder = job.path(kind)
-    parts = [files.read_table(storage.join(folder, name)) for name in storage.list_names(folder)]
-    if not parts:
-        return pa.array([], pa.string()), np.zeros(0, np.int64)
-    table = pa.concat_tables(parts).combine_chunks()
-    return files.column(table, "id"), files.column(table, "count").to_numpy()
+def items(span: SpanRead, job: Job) -> pa.StringArray:
+    """The ids of a span's items, also of those that no good row has."""
+    return pa.array([], pa.string()) if span.error else job.load(span.folder, _IDS)[1]
 
 
-def _partitioned(
-    kind: str, ids: pa.StringArray, counts: np.ndarray, partitions: int
-) -> Iterator[tuple[str, pa.Table]]:
+def deal(span: SpanRead, job: Job, spans: Sequence[SpanRead]) -> Iterator[tuple[int, pa.Table]]:
+    """The rows of a span by partition, as `partitions.sort` takes them.
+
+    Args:
+      spans: all there are. If one has an error the run is going to stop, so nothing is dealt.
+    """
+    rows = sum(each.rows for each in spans)
+    if not rows or any(each.error for each in spans):
+        return
+    partitions = -(-rows // min(job.params.events_per_shard, job.params.buffer_rows))
+    users, items = job.load(span.folder, _IDS)
     # Python's own hash differs from process to process.
-    of = np.array([zlib.crc32(id_.encode()) % partitions for id_ in ids.to_pylist()], np.int64)
-    for partition in np.unique(of).tolist():
-        mine = pa.array(np.flatnonzero(of == partition))
-        table = pa.table({"id": ids.take(mine), "count": pa.array(counts).take(mine)})
-        yield f"{kind}/{partition:04d}", table
+    partition_of = np.array([zlib.crc32(id_.encode()) % partitions for id_ in users.to_pylist()], np.int64)
+    # Without times the order of the rows counts, so a span's begin after those before it.
+    timed = TIME in job.layout.ratings.columns
+    earlier = 0 if timed else sum(each.rows_in for each in spans if each < span)
+    for block in log_store.blocks(job.path(span.folder, "rows")):
+        block["time"] += earlier
+        to = partition_of[block["user"]]
+        order = np.argsort(to, kind="stable")
+        present, starts = np.unique(to[order], return_index=True)
+        for partition, mine in zip(present.tolist(), np.split(block[order], starts[1:]), strict=True):
+            columns = {name: pa.array(mine[name]) for name in log_store.ROW.names or ()}
+            columns["user"], columns["item"] = users.take(columns["user"]), items.take(columns["item"])
+            yield partition, pa.table(columns)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import IO
+from typing import IO, Final
 
 import numpy as np
 import pyarrow as pa
@@ -21,11 +21,11 @@ from components.example_gen.reading.places import Place, for_arrow
 from components.example_gen.reading.tables import TableFiles
 from components.example_gen.reading.text_blocks import WHOLE, Span
 
-_SEARCH_BYTES = 1 << 16
+_SEARCH_BYTES: Final = 1 << 16
 
 # (file's position, what of it)
 Where = tuple[int, Span]
-# What was counted in a span: (start, end, lines, whether a line has an odd number of quotes)
+# What was counted in a span: (start, end, lines, whether a line end is inside quotes)
 Counted = tuple[int, int, int, bool]
 
 
@@ -39,11 +39,9 @@ def plan(source: TableFiles, span_bytes: int) -> tuple[list[Where], list[tuple[i
     pieces = []
     for number, path in enumerate(source.files):
         size = path.stat().st_size if path.is_file() else 0  # the reader says what is missing
-        if size <= span_bytes:
-            spans.append((number, WHOLE))
-        elif source.format is None:
+        if source.format is None and size > span_bytes:
             spans += [(number, span) for span in _row_groups(path, span_bytes)]
-        elif text_blocks.is_gzip(path):
+        elif size <= span_bytes or text_blocks.is_gzip(path):
             spans.append((number, WHOLE))
         else:
             pieces += [(number, at, at + span_bytes) for at in range(0, size, span_bytes)]
@@ -59,25 +57,16 @@ def count(piece: tuple[int, int, int], source: TableFiles) -> tuple[int, Counted
         return number, (start, end, 0, True)  # one span, whose reader says so
     with path.open("rb") as file:
         start, end = _line_start(file, start), _line_start(file, end)
-    if start == end:
-        return number, (start, end, 0, False)
-    lines, quotes, odd = 0, 0, False
-    for data in text_blocks.chunks(path, text_blocks.BLOCK_BYTES, Span(start, end)):
-        lines += data.count(b"\n")
-        if format_.quoted and b'"' in data:
-            array = np.frombuffer(data, np.uint8)
-            at = np.flatnonzero(array == 34)
-            before = quotes + np.searchsorted(at, np.flatnonzero(array == 10))
-            odd |= bool((before % 2).any())
-            quotes += len(at)
-    return number, (start, end, lines, odd)
+    data = b"".join(text_blocks.chunks(path, end - start, Span(start, end))) if start < end else b""
+    lines = data.count(b"\n")
+    return number, (start, end, lines, len(text_blocks.record_ends(data, format_.quoted)) < lines)
 
 
 def cut(counted: tuple[int, Iterable[Counted]]) -> Iterator[Where]:
     """The spans of a file of which all was counted."""
     number, pieces = counted
     ordered = sorted(pieces)
-    if any(odd for *_, odd in ordered):
+    if any(inside for *_, inside in ordered):
         yield number, WHOLE
         return
     line = 1
@@ -91,28 +80,20 @@ def _line_start(file: IO[bytes], at: int) -> int:
     """Where the first line begins at or after `at`, or the end of the file."""
     if not at:
         return 0
-    at = file.seek(min(at - 1, file.seek(0, os.SEEK_END)))
-    while data := file.read(_SEARCH_BYTES):
-        if (found := data.find(b"\n")) >= 0:
-            return at + found + 1
-        at += len(data)
-    return at
+    file.seek(min(at - 1, file.seek(0, os.SEEK_END)))
+    while (data := file.readline(_SEARCH_BYTES)) and not data.endswith(b"\n"):
+        pass
+    return file.tell()
 
 
-def _row_groups(path: Place, span_bytes: int) -> Iterator[Span]:
+def _row_groups(path: Place, span_bytes: int) -> list[Span]:
     """Consecutive row groups of a Parquet file, about `span_bytes` together."""
     try:
         with pq.ParquetFile(for_arrow(path)) as file:
-            groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
-            rows = [group.num_rows for group in groups]
-            sizes = [sum(g.column(c).total_compressed_size for c in range(g.num_columns)) for g in groups]
+            groups = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
     except (pa.ArrowException, OSError):
-        yield WHOLE  # whoever reads it says what is wrong
-        return
-    first, size, line = 0, 0, 1
-    for group in range(len(rows)):
-        size += sizes[group]
-        if size >= span_bytes or group == len(rows) - 1:
-            yield Span(first, group + 1, line)
-            line += sum(rows[first : group + 1])
-            first, size = group + 1, 0
+        return [WHOLE]  # whoever reads it says what is wrong
+    ends = np.cumsum([group.total_byte_size for group in groups])
+    first = np.unique(ends // span_bytes, return_index=True)[1].tolist()
+    rows = np.cumsum([0, *(group.num_rows for group in groups)])
+    return [Span(a, b, 1 + int(rows[a])) for a, b in zip(first, [*first[1:], len(groups)], strict=True)]

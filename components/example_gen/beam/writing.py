@@ -1,36 +1,36 @@
-"""Last pass: parts of the sorted log -> TFRecord shards."""
+"""A partition's log -> a TFRecord shard of each split.
+
+Apart from the stages before: their workers need not import TensorFlow.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-import apache_beam as beam
-import pyarrow as pa
-
 from components.common import storage
-from components.example_gen.beam import files, parts
 from components.example_gen.beam.job import Job
-from components.example_gen.records.write import shard_path, write_file
+from components.example_gen.beam.partitions import is_in
+from components.example_gen.records import splits, timelines
+from components.example_gen.records.write import write_file
+from components.example_gen.sorting.log_store import Log
 
-SEEN: Final = "seen"
-
-# (folder, number, how many there are, split, (part's folder, first, last) of the users in it)
-Shard = tuple[str, int, int, str, list[tuple[str, int, int]]]
+SEEN: Final = "seen"  # string[items] with a train rating
+PROFILES: Final = "profiles"  # features.user_schema by partition
 
 
-def build(pipeline: beam.Pipeline, job: Job, shards: list[Shard], temporary: str) -> None:
-    """Adds the pass to a pipeline.
+def write(shards: tuple[str, dict[str, str]], job: Job, stage: str, temporary: str) -> None:
+    """Cuts a partition and writes its shards; a worker that does it again writes the same files.
 
     Args:
+      shards: the partition, and the file of each split that it has records of.
+      stage: that left the log.
       temporary: as for `storage.whole_file`, beside the shards.
     """
-    _ = pipeline | "Shards" >> beam.Create(shards) | "Write" >> beam.Map(write, job, temporary)
-
-
-def write(shard: Shard, job: Job, temporary: str) -> None:
-    """Cuts and encodes the records of a shard; whoever does it again writes the same file."""
-    folder, number, count, split, pieces = shard
-    seen = files.read_array(job.path(SEEN))
-    table = pa.concat_tables(parts.records(pieces, split, seen, job))
-    with storage.whole_file(shard_path(folder, number, count), temporary) as name:
-        write_file(name, table)
+    key, files = shards
+    log: Log = job.load(stage, key).log
+    events = log.events(0, len(log.user_ids))
+    parts, seen = splits.parts(events, job.params), is_in(log.item_ids, job.shared(SEEN))
+    known = job.load(PROFILES, key) if job.params.user_features else None
+    for split, path in files.items():
+        with storage.whole_file(path, temporary) as file:
+            write_file(file, timelines.records(events, parts, split, seen, known))

@@ -20,7 +20,7 @@ from components.example_gen.sorting.totals import Totals, totals
 
 
 class InProcess:
-    """What `distributed.engine.Workers` does, here.
+    """What `beam.engine.Workers` does, here.
 
     Args:
       scratch: as for `gather.gather`.

@@ -3,7 +3,7 @@
 Rows are numbered (users, items), appended to a file as they come, dealt out to
 buckets of whole users, and sorted bucket by bucket: memory holds one bucket, and
 the time is linear. What comes of it is one file per column, and a user is a span
-of them. Why our own and not an engine: docs/how-it-works.md.
+of them. Why our own and not an engine: docs/explain/data.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 `grpc.aio` hands over each of a call's events by a thread and a socket, and takes
 one call per round of the loop: that costs three times what the call itself does
-(benchmarks/serving.py, docs/serving-performance.md). Here the loop takes every
+(benchmarks/serving.py, docs/measurements/serving.md). Here the loop takes every
 event that is there in one go; a thread waits for the first one only while there
 is none. Wire, TLS, limits and flow control are gRPC's in either case.
 

@@ -21,7 +21,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-# Of docs/tensorflow-serving.md; HTTP's own statuses are those of requests that are no HTTP.
+# Of docs/reference/tensorflow-serving.md; HTTP's own statuses are those of requests that are no HTTP.
 STATUSES = {200, 400, 401, 403, 404, 408, 409, 413, 429, 499, 500, 501, 503, 504}
 # What a fuzzed request must never end with: a bug of ours.
 BUGS = {500}

@@ -1,0 +1,111 @@
+"""The page of the SavedModels' signatures: the contract's names, types and neutral values, in words."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import contract
+from contract import Output, Signature
+from pipeline.reference.markdown import code, escape, heading, page, paragraph, table
+
+_INTRODUCTION = (
+    "Both pushed models have all of these. The first dimension of every tensor is the batch. A neutral value "
+    "changes nothing: it pads short rows, and stands for an input that a request has no use for. An empty id "
+    "pads results too; past the last one the score is 0. Unknown ids in a history are ignored, an item that "
+    "stands twice counts once."
+)
+# Second dimensions.
+_COLUMNS: Final = {
+    "H": "history", "T": "tastes or tags", "E": "exclusions", "G": "genres", "W": "conditions",
+    "K": "results", "M": "items to rate or explain", "D": "embedding", "A": "attributes",
+}  # fmt: skip
+_ANSWERS: Final = {
+    contract.SERVING_DEFAULT: "Recommendations from a history, which they exclude.",
+    contract.RECOMMEND: "The same with k, exclusions, filters, tastes and diversity.",
+    contract.RECOMMEND_EXACT: "As `recommend`, by exact search.",
+    contract.RECOMMEND_WHERE: "As `recommend`, with conditions on any column of the data.",
+    contract.RECOMMEND_USER: "Recommendations for a user known at training, from the history known then; an "
+    "unknown user gets the popular list.",
+    contract.SIMILAR: "An item's neighbours without itself; an unknown item gives an empty row.",
+    contract.RATE: "Predicted ratings of items; 0 for an unknown item and for data without ratings.",
+    contract.EXPLAIN: f"For each item, the {contract.EXPLAIN_WIDTH} history items that carry most of its "
+    "score (the score with the whole history minus the score without that one), heaviest first; both outputs "
+    "have a third dimension for them.",
+    contract.EMBED_QUERY: "The query's vector. Its dot product with an item's is the score.",
+    contract.EMBED_MOVIE: "A movie's unit vector from its content; an id that the model knows adds its own.",
+    contract.EMBED_ITEM: "The same for items of any data set.",
+    contract.EVALUATE: "What the Evaluator reads.",
+}
+_MEANINGS: Final = {
+    contract.HISTORY_MOVIE_IDS: "ids of the history, oldest first; of `explain`, the reasons",
+    contract.HISTORY_RATINGS: "ratings in stars; 0: unknown",
+    contract.HISTORY_TIMESTAMPS: "Unix seconds; 0: unknown",
+    contract.USER_ID: "a user of the log: the profile, or the known history",
+    contract.NOW: "Unix seconds; 0: the last event's",
+    contract.TASTE_GENRES: "genres, or values of the data's taste feature",
+    contract.TASTE_WEIGHTS: "a weight for each",
+    contract.K: "results; 0: `index.default_k`",
+    contract.EXCLUDE: "ids never returned",
+    contract.GENRES: "any of these; in a request without any there is no filter",
+    contract.YEAR_MIN: "inclusive; 0: no bound",
+    contract.YEAR_MAX: "inclusive; 0: no bound",
+    contract.DIVERSITY: "0: relevance alone, 1: diversity alone (maximal marginal relevance)",
+    contract.WHERE: "`brand=acme`, `price<=20`: any of one column's values, all of its bounds, every column",
+    contract.MOVIE_ID: "an item",
+    contract.MOVIE_IDS: "items, best first in a result",
+    contract.SCORES: "dot products; 0 beside padding",
+    contract.RATINGS: "stars",
+    contract.WEIGHTS: "how much of the score each reason carries",
+    contract.EMBEDDING: "the vector",
+    contract.YEAR: "0: unknown",
+    contract.TAGS: "lower case",
+    contract.RATING_COUNT: "train ratings",
+    contract.ATTRIBUTES: "`brand=acme`, `price=20`; what is missing is unknown",
+    contract.EXAMPLES: "serialized timelines",
+    contract.EXACT_MOVIE_IDS: "exact search on the same query",
+    contract.POPULAR_MOVIE_IDS: "the popular list without the history",
+    contract.TARGET_MOVIE_IDS: "targets of the timeline",
+    contract.TARGET_RATINGS: "their ratings",
+    contract.PREDICTED_RATINGS: "stars, NaN past the end",
+    contract.MOVIE_NOVELTY: "-log2 of the item's share of the train ratings",
+    contract.TARGET_COLD: "1: no train rating, NaN past the end",
+    contract.CATALOGUE_SIZE: "items",
+}
+
+
+def signatures_page() -> str:
+    """Markdown: a heading per signature, a row per tensor.
+
+    Raises:
+      KeyError: a signature or tensor of the contract that this page has no words for.
+    """
+    return page(
+        heading("Signatures", "`contract/__init__.py`"),
+        paragraph(_INTRODUCTION),
+        table(("dimension", "of"), [(code(name), text) for name, text in _COLUMNS.items()]),
+        *(part for signature in contract.SIGNATURES.values() for part in _signature(signature)),
+    )
+
+
+def _signature(signature: Signature) -> tuple[str, ...]:
+    rows = [
+        *(("in", *_tensor(item), code(_neutral(item.neutral))) for item in signature.inputs),
+        *(("out", *_tensor(output), "") for output in signature.outputs),
+    ]
+    return (
+        f"## {signature.name}",
+        paragraph(_ANSWERS[signature.name]),
+        table(("", "tensor", "type", "meaning", "neutral"), rows),
+    )
+
+
+def _tensor(tensor: Output) -> tuple[str, str, str]:
+    shape = "[B]" if tensor.columns is None else f"[B, {tensor.columns}]"
+    assert tensor.columns is None or tensor.columns in _COLUMNS, (
+        f"no words for the dimension {tensor.columns}"
+    )
+    return code(tensor.name), f"{tensor.dtype} {shape}", escape(_MEANINGS[tensor.name])
+
+
+def _neutral(value: bytes | float | int) -> str:
+    return f'"{value.decode()}"' if isinstance(value, bytes) else str(value)
