@@ -124,7 +124,7 @@ class Config(Section):
         if not self.model.entry.distributed and self.kubeflow.trainer_workers > 1:
             raise ValueError(
                 f"kubeflow.trainer_workers = {self.kubeflow.trainer_workers}: a model of kind "
-                f"{self.model.kind} is solved by one process; expected 1"
+                f"{self.model.kind} is fitted by one process; expected 1"
             )
         return self
 

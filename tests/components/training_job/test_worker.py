@@ -186,5 +186,5 @@ def test_a_closed_form_is_not_spread_over_workers():
         run.TRAINER_PARAMS: TrainerParams().to_json(),
     }
     worker._check(config, 1)
-    with pytest.raises(ValueError, match=r"model\.kind = ease: is solved by one process, not by 2 workers"):
+    with pytest.raises(ValueError, match=r"model\.kind = ease: is fitted by one process, not by 2 workers"):
         worker._check(config, 2)
