@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from support import toy_artifacts
 from support.runs.shared_run import session_folder, transformed_once
+from support.training import toy_artifacts
 from support.workspace import Workspace
 
 
