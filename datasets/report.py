@@ -150,7 +150,7 @@ def _figures(log: Log, rows: int, implicit: bool) -> _Figures:
     first, last, same, at_once = np.iinfo(np.int64).max, 0, 0, 0
     for start, end in log.spans(rows):
         events = log.events(start, end)
-        per_item += np.bincount(events.movies, minlength=len(per_item))
+        per_item += np.bincount(events.items, minlength=len(per_item))
         # Half stars are what most logs have; a finer scale falls into its bins.
         values = (
             contract.weight_of_rating(events.ratings).round(3)

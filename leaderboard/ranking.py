@@ -1,9 +1,9 @@
 """Recall@k and NDCG@k of a model over the whole catalogue, user by user.
 
-The definitions are components.evaluator.metrics.definitions'; a test compares. A movie's rank is
-the number of movies that score higher, plus, of those that score the same, the ones
-that stand before it in the catalogue (as tf.math.top_k has it). The movies of the
-history are out of the running; a movie that scores -inf is never shown.
+The definitions are components.evaluator.metrics.definitions'; a test compares. An item's rank is
+the number of items that score higher, plus, of those that score the same, the ones
+that stand before it in the catalogue (as tf.math.top_k has it). The items of the
+history are out of the running; an item that scores -inf is never shown.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NDCG_10: Final = "ndcg@10"
 METRICS: Final = (RECALL_10, RECALL_20, RECALL_100, NDCG_10)
 _RECALLS: Final = {RECALL_10: 10, RECALL_20: 20, RECALL_100: 100}
 _NDCG_K: Final = 10
-# The rank of a movie that is not shown at all: beyond every k, however small the catalogue.
+# The rank of an item that is not shown at all: beyond every k, however small the catalogue.
 NEVER: Final = np.iinfo(np.int64).max
 
 # Scores held at once, float64 at worst: 128 MB.
@@ -91,7 +91,7 @@ def judged(part: Part) -> tuple[Histories, np.ndarray]:
 
 
 def target_ranks(scores: np.ndarray, owner: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """int64[T]: the rank, from 0, of target t, movie rows[t] in scores[owner[t]] (float[B, N]), or NEVER."""
+    """int64[T]: the rank, from 0, of target t, item rows[t] in scores[owner[t]] (float[B, N]), or NEVER."""
     number = scores.shape[1]
     columns = np.arange(number)
     ranks = np.empty(len(rows), np.int64)
@@ -106,7 +106,7 @@ def target_ranks(scores: np.ndarray, owner: np.ndarray, rows: np.ndarray) -> np.
 
 
 def of_ranks(ranks: np.ndarray, owner: np.ndarray, users: int) -> dict[str, np.ndarray]:
-    """metric -> float64[users], from the ranks of their relevant movies, at least one each."""
+    """metric -> float64[users], from the ranks of their relevant items, at least one each."""
     count = np.bincount(owner, minlength=users)
     found = {name: np.bincount(owner, ranks < k, minlength=users) / count for name, k in _RECALLS.items()}
     discounts = 1.0 / np.log2(np.arange(_NDCG_K) + 2.0)
@@ -117,6 +117,6 @@ def of_ranks(ranks: np.ndarray, owner: np.ndarray, users: int) -> dict[str, np.n
 
 def _check(model: Model, scores: np.ndarray, shape: tuple[int, int]) -> None:
     if scores.shape != shape:
-        raise ValueError(f"{model.NAME} scored {scores.shape}, expected [queries, movies] = {shape}")
+        raise ValueError(f"{model.NAME} scored {scores.shape}, expected [queries, items] = {shape}")
     if np.isnan(scores).any():
-        raise ValueError(f"{model.NAME} scored {int(np.isnan(scores).sum())} movies as NaN")
+        raise ValueError(f"{model.NAME} scored {int(np.isnan(scores).sum())} items as NaN")

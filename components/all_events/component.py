@@ -18,11 +18,11 @@ class AllEventsSpec(types.ComponentSpec):
     PARAMETERS: ClassVar[dict[str, Any]] = {contract.PARAMS: ExecutionParameter(type=str)}
     INPUTS: ClassVar[dict[str, Any]] = {
         executor.TIMELINES: ChannelParameter(type=standard_artifacts.Examples),
-        executor.MOVIES: ChannelParameter(type=standard_artifacts.Examples),
+        executor.ITEMS: ChannelParameter(type=standard_artifacts.Examples),
     }
     OUTPUTS: ClassVar[dict[str, Any]] = {
         executor.ALL_TIMELINES: ChannelParameter(type=standard_artifacts.Examples),
-        executor.ALL_MOVIES: ChannelParameter(type=standard_artifacts.Examples),
+        executor.ALL_ITEMS: ChannelParameter(type=standard_artifacts.Examples),
     }
 
 
@@ -31,26 +31,26 @@ class AllEvents(base_component.BaseComponent):
 
     So the trainer and the index of a final fit are those of the tested one,
     on other artifacts. Outputs: `all_timelines` with the one split train, whose
-    histories are all events of each user; `all_movies`, whose rating counts and
-    means are of all events. A movie's tags stay those known at the end of train.
+    histories are all events of each user; `all_items`, whose rating counts and
+    means are of all events. An item's tags stay those known at the end of train.
 
     Args:
-      timelines, movies: ExampleGen's.
+      timelines, items: ExampleGen's.
       params: how large the shards are.
     """
 
     SPEC_CLASS = AllEventsSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
 
-    def __init__(self, timelines: types.BaseChannel, movies: types.BaseChannel, params: ExampleGenParams):
+    def __init__(self, timelines: types.BaseChannel, items: types.BaseChannel, params: ExampleGenParams):
         super().__init__(
             spec=AllEventsSpec(
                 **{
                     executor.TIMELINES: timelines,
-                    executor.MOVIES: movies,
+                    executor.ITEMS: items,
                     contract.PARAMS: params.to_json(),
                     executor.ALL_TIMELINES: types.Channel(type=standard_artifacts.Examples),
-                    executor.ALL_MOVIES: types.Channel(type=standard_artifacts.Examples),
+                    executor.ALL_ITEMS: types.Channel(type=standard_artifacts.Examples),
                 }
             )
         )

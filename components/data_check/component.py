@@ -17,7 +17,7 @@ class DataCheckSpec(types.ComponentSpec):
     PARAMETERS: ClassVar[dict[str, Any]] = {}
     INPUTS: ClassVar[dict[str, Any]] = {
         executor.TIMELINES_ANOMALIES: ChannelParameter(type=standard_artifacts.ExampleAnomalies),
-        executor.MOVIES_ANOMALIES: ChannelParameter(type=standard_artifacts.ExampleAnomalies),
+        executor.ITEMS_ANOMALIES: ChannelParameter(type=standard_artifacts.ExampleAnomalies),
     }
     # A type of TFX's own: one of the project's cannot travel through Kubeflow.
     OUTPUTS: ClassVar[dict[str, Any]] = {executor.REPORT: ChannelParameter(type=simple_artifacts.File)}
@@ -31,7 +31,7 @@ class DataCheck(base_component.BaseComponent):
 
     Args:
       timelines_anomalies: `anomalies` of the ExampleValidator on timelines.
-      movies_anomalies: the same on movies.
+      items_anomalies: the same on items.
 
     Output: `report`, anomalies.json: a list of {dataset, split, feature, reason, detail},
     empty when all is well.
@@ -40,12 +40,12 @@ class DataCheck(base_component.BaseComponent):
     SPEC_CLASS = DataCheckSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
 
-    def __init__(self, timelines_anomalies: types.BaseChannel, movies_anomalies: types.BaseChannel):
+    def __init__(self, timelines_anomalies: types.BaseChannel, items_anomalies: types.BaseChannel):
         super().__init__(
             spec=DataCheckSpec(
                 **{
                     executor.TIMELINES_ANOMALIES: timelines_anomalies,
-                    executor.MOVIES_ANOMALIES: movies_anomalies,
+                    executor.ITEMS_ANOMALIES: items_anomalies,
                     executor.REPORT: types.Channel(type=simple_artifacts.File),
                 }
             )

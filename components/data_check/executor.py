@@ -16,11 +16,11 @@ from tfx.types import artifact_utils
 from components.data_check.anomalies import DataCheckError, read
 
 TIMELINES_ANOMALIES = "timelines_anomalies"
-MOVIES_ANOMALIES = "movies_anomalies"
+ITEMS_ANOMALIES = "items_anomalies"
 REPORT = "report"
 REPORT_FILE = "anomalies.json"
 
-_DATASETS = {TIMELINES_ANOMALIES: "timelines", MOVIES_ANOMALIES: "movies"}
+_DATASETS = {TIMELINES_ANOMALIES: "timelines", ITEMS_ANOMALIES: "items"}
 
 
 class Executor(base_executor.BaseExecutor):

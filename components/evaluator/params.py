@@ -22,7 +22,7 @@ class EvaluatorParams(Section):
         1.1,
         ge=0,
         description="Recall@10 must be at least this many times that of recommending the most popular "
-        "movies to everybody, on the same users. 0 accepts anything.",
+        "items to everybody, on the same users. 0 accepts anything.",
     )
     max_regression_percent: float = Field(
         5.0,
@@ -40,7 +40,7 @@ class EvaluatorParams(Section):
     )
 
     def for_all_events(self) -> EvaluatorParams:
-        """The bounds for a model fitted on all events: those on cold movies are left out, it knows none."""
+        """The bounds for a model fitted on all events: those on cold items are left out, it knows none."""
 
         def measurable(bounds: dict[str, float]) -> dict[str, float]:
             return {name: bound for name, bound in bounds.items() if name not in names.COLD}

@@ -23,13 +23,13 @@ class ExampleGenSpec(types.ComponentSpec):
     INPUTS: ClassVar[dict[str, Any]] = {}
     OUTPUTS: ClassVar[dict[str, Any]] = {
         executor.TIMELINES: ChannelParameter(type=standard_artifacts.Examples),
-        executor.MOVIES: ChannelParameter(type=standard_artifacts.Examples),
+        executor.ITEMS: ChannelParameter(type=standard_artifacts.Examples),
         executor.QUARANTINE: ChannelParameter(type=simple_artifacts.File),
     }
 
 
 class ExampleGen(base_beam_component.BaseBeamComponent):
-    """Reads a log; emits `timelines` (train, eval, test), `movies` and `quarantine`.
+    """Reads a log; emits `timelines` (train, eval, test), `items` and `quarantine`.
 
     `quarantine` holds contract.BAD_ROWS, the rows that were set aside, and contract.ROWS,
     where all rows went. Its type is TFX's: one of the project's cannot travel through Kubeflow.
@@ -52,7 +52,7 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
                     contract.DATA_FINGERPRINT: fingerprint,
                     contract.PARAMS: params,
                     executor.TIMELINES: types.Channel(type=standard_artifacts.Examples),
-                    executor.MOVIES: types.Channel(type=standard_artifacts.Examples),
+                    executor.ITEMS: types.Channel(type=standard_artifacts.Examples),
                     executor.QUARANTINE: types.Channel(type=simple_artifacts.File),
                 }
             )

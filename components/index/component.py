@@ -18,7 +18,7 @@ class IndexSpec(types.ComponentSpec):
     PARAMETERS: ClassVar[dict[str, Any]] = {contract.PARAMS: ExecutionParameter(type=str)}
     INPUTS: ClassVar[dict[str, Any]] = {
         executor.TOWERS: ChannelParameter(type=standard_artifacts.Model),
-        executor.MOVIES: ChannelParameter(type=standard_artifacts.Examples),
+        executor.ITEMS: ChannelParameter(type=standard_artifacts.Examples),
         executor.TIMELINES: ChannelParameter(type=standard_artifacts.Examples),
     }
     OUTPUTS: ClassVar[dict[str, Any]] = {
@@ -35,7 +35,7 @@ class Index(base_component.BaseComponent):
 
     Args:
       towers: Model, what the trainer wrote.
-      movies: Examples, raw: the catalogue.
+      items: Examples, raw: the catalogue.
       timelines: Examples; histories become the table behind `recommend_user`.
       params: limits and search.
     """
@@ -46,7 +46,7 @@ class Index(base_component.BaseComponent):
     def __init__(
         self,
         towers: types.BaseChannel,
-        movies: types.BaseChannel,
+        items: types.BaseChannel,
         timelines: types.BaseChannel,
         params: IndexParams,
     ) -> None:
@@ -54,7 +54,7 @@ class Index(base_component.BaseComponent):
             spec=IndexSpec(
                 **{
                     executor.TOWERS: towers,
-                    executor.MOVIES: movies,
+                    executor.ITEMS: items,
                     executor.TIMELINES: timelines,
                     contract.PARAMS: params.to_json(),
                     executor.MODEL: types.Channel(type=standard_artifacts.Model),

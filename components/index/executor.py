@@ -12,13 +12,13 @@ from tfx.utils import path_utils
 
 import contract
 from components.common import feature_file, storage
-from components.example_gen.records.read import read_movies
+from components.example_gen.records.read import read_items
 from components.index.build import build_models
 from components.index.params import IndexParams
 from components.index.users.user_records import read
 
 TOWERS = "towers"
-MOVIES = "movies"
+ITEMS = "items"
 TIMELINES = "timelines"
 MODEL = "model"
 MODEL_EXACT = "model_exact"
@@ -37,20 +37,20 @@ class Executor(base_executor.BaseExecutor):
         towers = artifact_utils.get_single_instance(input_dict[TOWERS])
         timelines = artifact_utils.get_single_instance(input_dict[TIMELINES])
         towers_dir = path_utils.serving_model_path(towers.uri)
-        movies_uri = artifact_utils.get_single_uri(input_dict[MOVIES])
+        items_uri = artifact_utils.get_single_uri(input_dict[ITEMS])
         params = IndexParams.from_json(exec_properties[contract.PARAMS])
         splits = artifact_utils.decode_split_names(timelines.split_names)
         users = read(timelines.uri, splits, params)
         build_models(
             tf.saved_model.load(towers_dir),
-            read_movies(movies_uri),
+            read_items(items_uri),
             users.tables,
             params,
             {
                 contract.MODEL: _model_dir(output_dict[MODEL]),
                 contract.MODEL_EXACT: _model_dir(output_dict[MODEL_EXACT]),
             },
-            feature_file.read(movies_uri),
+            feature_file.read(items_uri),
             keep_users=users.everybody,
         )
         _carry_weights(towers_dir, _model_dir(output_dict[MODEL]))

@@ -23,15 +23,15 @@ _log = logging.getLogger(__name__)
 def build(
     params: ModelParams,
     seed: int,
-    transform: catalogue.MovieTransform,
-    movies: catalogue.Movies,
+    transform: catalogue.ItemTransform,
+    items: catalogue.Items,
     train: Events,
     implicit: bool = False,
 ) -> ClosedForm:
     """A fitted model; the arguments are those of `run.fit_model`."""
-    vocabulary = transform.sizes.movies
-    model = ClosedForm(params, vocabulary, movies.catalogue, implicit)
-    some, index = sample(params, seed, movies, train)
+    vocabulary = transform.sizes.items
+    model = ClosedForm(params, vocabulary, items.catalogue, implicit)
+    some, index = sample(params, seed, items, train)
     if model.rating_factors is not None:
         fit_rating_factors(model.rating_factors, params, seed, index, some, vocabulary)
     started = time.monotonic()
@@ -41,11 +41,11 @@ def build(
 
 
 def sample(
-    params: ModelParams, seed: int, movies: catalogue.Movies, train: Events
+    params: ModelParams, seed: int, items: catalogue.Items, train: Events
 ) -> tuple[Events, np.ndarray]:
-    """The events that closed forms are fitted on, and int32[E]: their rows of the movie vocabulary."""
+    """The events that closed forms are fitted on, and int32[E]: their rows of the item vocabulary."""
     some = some_records(train, params.closed_form_events, seed)
-    return some, np.asarray(movies.catalogue.features.movie_index)[some.rows]
+    return some, np.asarray(items.catalogue.features.item_index)[some.rows]
 
 
 def measured(
@@ -73,7 +73,7 @@ def fit_rating_factors(
     """Set `factors` to those of known ratings.
 
     Args:
-      index: int32[E], the events' rows of the movie vocabulary; `vocabulary` for one out of it.
+      index: int32[E], the events' rows of the item vocabulary; `vocabulary` for one out of it.
     """
     started = time.monotonic()
     ratings = user_items.mean_ratings(index, known.ratings, known.offsets, vocabulary)

@@ -45,14 +45,14 @@ _ADAPT_SAMPLE = 65_536
 MODEL_PARAMS = "model"
 TRAINER_PARAMS = "trainer"
 TIMELINES = "timelines_uri"
-MOVIES = "movies_uri"
+ITEMS = "items_uri"
 TESTED_RUN = "tested_run_uri"
 MAX_STEPS = "max_steps"
 CODE = "code"
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Reads timelines and movies, fits the model, exports it.
+    """Reads timelines and items, fits the model, exports it.
 
     Args:
       fn_args: `transform_graph_path`, `serving_model_dir`, `model_run_dir`, and in
@@ -88,30 +88,30 @@ def _run(fn_args: FnArgs, params: TrainerParams, scratch: Path) -> None:
     params.check_kind(model_params)
     keras.utils.set_random_seed(params.seed)
     meaning = feature_file.read(config[TIMELINES])
-    transform = catalogue.MovieTransform(fn_args.transform_graph_path, meaning.item)
-    movies = catalogue.load(read.read_movies(config[MOVIES]), transform)
+    transform = catalogue.ItemTransform(fn_args.transform_graph_path, meaning.item)
+    items = catalogue.load(read.read_items(config[ITEMS]), transform)
     known = None
     if meaning.user:
         columns = [contract.USER_ID, *(contract.user_feature(spec.name) for spec in meaning.user)]
         users = read.read_timelines(config[TIMELINES], contract.TRAIN, columns)
         known = profiles.profiles(users, meaning.user, model_params.max_profile_values)
     (train,) = _events(
-        config[TIMELINES], contract.TRAIN, movies.ids, [contract.HISTORY_FEATURES], known, scratch
+        config[TIMELINES], contract.TRAIN, items.ids, [contract.HISTORY_FEATURES], known, scratch
     )
     held_out, last_epoch = None, None
     if TESTED_RUN in config:
         last_epoch = fit.FitResult.read(config[TESTED_RUN]).best_epoch
     else:
         lists = [contract.HISTORY_FEATURES, contract.TARGET_FEATURES]
-        histories, targets = _events(config[TIMELINES], contract.EVAL, movies.ids, lists, known, scratch)
+        histories, targets = _events(config[TIMELINES], contract.EVAL, items.ids, lists, known, scratch)
         held_out = histories, targets
     vocabularies = warm_start.vocabularies(transform, known)
     kept = None
     if params.checkpoint_dir:
-        name = _fit_name(config, params, meaning, vocabularies, movies, known, train, held_out, last_epoch)
+        name = _fit_name(config, params, meaning, vocabularies, items, known, train, held_out, last_epoch)
         kept = checkpoints.Checkpoints(storage.join(params.checkpoint_dir, name), params.checkpoint_steps)
     model, result = fit_model(
-        model_params, params, transform, movies, train, held_out, fn_args.model_run_dir, last_epoch,
+        model_params, params, transform, items, train, held_out, fn_args.model_run_dir, last_epoch,
         implicit=meaning.implicit, known=known, kept=kept,
     )  # fmt: skip
     _log.info(
@@ -119,16 +119,16 @@ def _run(fn_args: FnArgs, params: TrainerParams, scratch: Path) -> None:
     )
     result.write(fn_args.model_run_dir)
 
-    servable(model, movies, transform).save(fn_args.serving_model_dir)
+    servable(model, items, transform).save(fn_args.serving_model_dir)
     if not isinstance(model, ClosedForm):
         warm_start.save(model, vocabularies, _weights_file(fn_args.serving_model_dir))
     if kept:
         kept.remove()
 
 
-def servable(model: AnyModel, movies: catalogue.Movies, transform: catalogue.MovieTransform) -> Signatures:
+def servable(model: AnyModel, items: catalogue.Items, transform: catalogue.ItemTransform) -> Signatures:
     """A fitted model as it is exported."""
-    named = movies.named(transform)
+    named = items.named(transform)
     if isinstance(model, ClosedForm):
         return SolvedVectors(model, named)
     return ContentSignatures(model, named) if isinstance(model, ContentTwoTower) else Towers(model, named)
@@ -137,8 +137,8 @@ def servable(model: AnyModel, movies: catalogue.Movies, transform: catalogue.Mov
 def fit_model(
     model_params: ModelParams,
     params: TrainerParams,
-    transform: catalogue.MovieTransform,
-    movies: catalogue.Movies,
+    transform: catalogue.ItemTransform,
+    items: catalogue.Items,
     train: events.Events,
     held_out: tuple[events.Events, events.Events] | None,
     log_dir: str,
@@ -151,7 +151,7 @@ def fit_model(
     """Builds the model of the kind that `model_params` says and fits it.
 
     Args:
-      train: timelines; catalogue rows as in `movies`, profiles as in `known`.
+      train: timelines; catalogue rows as in `items`, profiles as in `known`.
       held_out: histories and targets of the eval split, on whose Recall@k the fit stops; None
         if there is none.
       log_dir: for TensorBoard.
@@ -168,11 +168,11 @@ def fit_model(
             "training needs users with at least two train ratings (four in all)"
         )
     _log.info(
-        "training on %d pairs of %d users, %d movies", len(positions), len(train.offsets) - 1, len(movies.ids)
+        "training on %d pairs of %d users, %d items", len(positions), len(train.offsets) - 1, len(items.ids)
     )
     ks = tuple(sorted({10, 100, params.monitor_k}))
     if model_params.closed_form:
-        solved = closed_form.build(model_params, params.seed, transform, movies, train, implicit)
+        solved = closed_form.build(model_params, params.seed, transform, items, train, implicit)
         return solved, closed_form.measured(
             solved, held_out and EvalRecall(solved, *held_out, ks=ks, at_most=params.monitor_users), log_dir
         )
@@ -181,7 +181,7 @@ def fit_model(
             "model.kind = content_two_tower: learns from ratings, and this log has none; choose another kind"
         )
     windows = events.Windows(train, model_params.history_window)
-    model = build(model_params, params, transform, movies, train, windows, positions, implicit, known)
+    model = build(model_params, params, transform, items, train, windows, positions, implicit, known)
     if params.warm_start:
         warm_start.load(model, warm_start.vocabularies(transform, known), _weights_file(params.warm_start))
     eval_recall: Callable[[], dict[int, float]] = dict
@@ -195,22 +195,22 @@ def _fit_name(
     params: TrainerParams,
     meaning: Features,
     vocabularies: Mapping[str, Sequence[bytes]],
-    movies: catalogue.Movies,
+    items: catalogue.Items,
     known: Profiles | None,
     train: events.Events,
     held_out: tuple[events.Events, events.Events] | None,
     last_epoch: int | None,
 ) -> str:
     """The same for the same fit begun again, another for other data, params or sources."""
-    arrays, users = movies.catalogue, Profiles([], {}, [], {}) if known is None else known
+    arrays, users = items.catalogue, Profiles([], {}, [], {}) if known is None else known
     return checkpoints.key(
         config[MODEL_PARAMS],
         params.model_dump_json(exclude={"checkpoint_dir"}),
         config.get(CODE),
         last_epoch,
         meaning.to_json(),
-        *(b"\n".join(words) for words in (movies.ids, *vocabularies.values(), users.user_ids)),
-        [np.asarray(x) for x in (arrays.features.movie_index, *arrays.features.content.values())],
+        *(b"\n".join(words) for words in (items.ids, *vocabularies.values(), users.user_ids)),
+        [np.asarray(x) for x in (arrays.features.item_index, *arrays.features.content.values())],
         [np.asarray(x) for x in users.content.values()],
         [arrays.rating_count, arrays.rating_sum],
         *([x.rows, x.ratings, x.timestamps, x.offsets] for x in (train, *(held_out or ()))),
@@ -246,8 +246,8 @@ def _weights_file(model_dir: str) -> str:
 def build(
     model_params: ModelParams,
     params: TrainerParams,
-    transform: catalogue.MovieTransform,
-    movies: catalogue.Movies,
+    transform: catalogue.ItemTransform,
+    items: catalogue.Items,
     train: events.Events,
     windows: events.Windows,
     positions: events.PairPositions,
@@ -262,14 +262,14 @@ def build(
     first = windows.pairs(tf.constant(positions[:2]))
     mean = float(train.ratings.mean())
     if model_params.kind == "content_two_tower":
-        content = ContentTwoTower(model_params, transform.sizes, movies.catalogue, mean)
+        content = ContentTwoTower(model_params, transform.sizes, items.catalogue, mean)
         content.adapt(pairs)
         content.losses_of(first, training=False)
         return content
     model = TwoTower(
         model_params,
         transform.sizes,
-        movies.catalogue,
+        items.catalogue,
         global_mean=mean,
         dates=_dates(train.timestamps),
         uniform_negatives=params.uniform_negatives,
@@ -280,14 +280,14 @@ def build(
     )
     model.standardise.adapt(user_features.summary(pairs.history, pairs.now))
     model.losses_of(first, training=False)
-    some, index = closed_form.sample(model_params, params.seed, movies, train)
+    some, index = closed_form.sample(model_params, params.seed, items, train)
     if model.rating_factors is not None:
         closed_form.fit_rating_factors(
-            model.rating_factors, model_params, params.seed, index, some, transform.sizes.movies
+            model.rating_factors, model_params, params.seed, index, some, transform.sizes.items
         )
     if model.item_item is not None:
         started = time.monotonic()
-        watched = user_items.watched(index, some.offsets, transform.sizes.movies)
+        watched = user_items.watched(index, some.offsets, transform.sizes.items)
         dim = model_params.item_item_dim - 1
         model.item_item.assign(item_item.fit_factors(watched, dim, model_params.item_item_l2))
         _log.info("item-item part of %d events: %.1f s", len(index), time.monotonic() - started)

@@ -14,7 +14,7 @@ import contract
 from components.model.profile import Profiles
 from components.model.towers.content_two_tower import ContentTwoTower
 from components.model.towers.two_tower import TwoTower
-from components.trainer.inputs.catalogue import MovieTransform
+from components.trainer.inputs.catalogue import ItemTransform
 
 _log = logging.getLogger(__name__)
 
@@ -22,10 +22,10 @@ AnyTowers = TwoTower | ContentTwoTower
 
 # Weights with a row a word of a vocabulary. Most have one more, out of vocabulary;
 # weighted features have none (an unknown tag is dropped).
-_TABLE = re.compile(r"(movie_encoder|profile_tower)/(?:content/)?(\w+)/embeddings")
+_TABLE = re.compile(r"(item_encoder|profile_tower)/(?:content/)?(\w+)/embeddings")
 
 
-def vocabularies(transform: MovieTransform, known: Profiles | None) -> dict[str, Sequence[bytes]]:
+def vocabularies(transform: ItemTransform, known: Profiles | None) -> dict[str, Sequence[bytes]]:
     """Those of items by their names, and those of users' features."""
     of_users = {} if known is None else {_of_users(name): words for name, words in known.words.items()}
     return {**transform.vocabularies, **of_users}
@@ -45,7 +45,7 @@ def _vocabulary_of(weight: str) -> str | None:
     name = found[2]
     if found[1] == "profile_tower":
         return _of_users(name)
-    return contract.MOVIE_VOCABULARY if name == "movie_ids" else name
+    return contract.ITEM_VOCABULARY if name == "item_ids" else name
 
 
 def _by_name(model: AnyTowers) -> dict[str, tf.Variable]:
@@ -71,7 +71,7 @@ def save(model: AnyTowers, vocabularies: Mapping[str, Sequence[bytes]], path: st
 def load(model: AnyTowers, vocabularies: Mapping[str, Sequence[bytes]], path: str) -> int:
     """Start `model` from the weights at `path`; rows are matched by vocabulary string.
 
-    New words keep their fresh rows. Returns how many movies were recognised.
+    New words keep their fresh rows. Returns how many items were recognised.
 
     Raises:
       ValueError: `path` does not exist, or a weight has another shape (another
@@ -113,7 +113,7 @@ def load(model: AnyTowers, vocabularies: Mapping[str, Sequence[bytes]], path: st
         if len(new) > len(vocabularies[vocabulary]):
             new[-1] = old[-1]
         variable.assign(new)
-        if vocabulary == "movies":
+        if vocabulary == "items":
             recognised = len(pairs)
-    _log.info("warm start from %s: %d of %d movies recognised", path, recognised, len(vocabularies["movies"]))
+    _log.info("warm start from %s: %d of %d items recognised", path, recognised, len(vocabularies["items"]))
     return recognised

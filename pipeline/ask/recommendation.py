@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import contract
-from pipeline.ask.titles import Movie
+from pipeline.ask.titles import Item
 from pipeline.ask.user_timeline import Events, NoTimelinesError, Timeline
 from pipeline.ask.where import Condition, meets
 from pipeline.errors import InputError
@@ -15,7 +15,7 @@ from pipeline.errors import InputError
 if TYPE_CHECKING:
     from pipeline.ask.servable import Servable
 
-# How a liked movie counts if no stars are given.
+# How a liked item counts if no stars are given.
 LIKE = contract.MAX_RATING
 
 
@@ -25,10 +25,10 @@ class Request:
 
     Attributes:
       user_id: of the log, None if nobody is named.
-      likes: movies and their stars.
+      likes: items and their stars.
       tastes: weight by genre.
       k: number of results, 1 or more.
-      exclude: movies not to show.
+      exclude: items not to show.
       genres: any of these; none for all.
       year_min, year_max: inclusive, 0 for no bound.
       where: conditions on columns of the catalogue.
@@ -37,10 +37,10 @@ class Request:
     """
 
     user_id: str | None = None
-    likes: tuple[tuple[Movie, float], ...] = ()
+    likes: tuple[tuple[Item, float], ...] = ()
     tastes: dict[str, float] = dataclasses.field(default_factory=dict)
     k: int = 10
-    exclude: tuple[Movie, ...] = ()
+    exclude: tuple[Item, ...] = ()
     genres: tuple[str, ...] = ()
     year_min: int = 0
     year_max: int = 0
@@ -57,17 +57,17 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """One recommended movie.
+    """One recommended item.
 
     Attributes:
-      score: cosine of query and movie; for a popular one its share of the ratings.
-      because_of: movies of the history and how much of the score each carries, heaviest first.
+      score: cosine of query and item; for a popular one its share of the ratings.
+      because_of: items of the history and how much of the score each carries, heaviest first.
       in_taste: its genres that were asked for as tastes.
     """
 
-    movie: Movie
+    item: Item
     score: float
-    because_of: tuple[tuple[Movie, float], ...] = ()
+    because_of: tuple[tuple[Item, float], ...] = ()
     in_taste: tuple[str, ...] = ()
 
 
@@ -111,9 +111,9 @@ def recommend(servable: Servable, request: Request, find_user: Callable[[str], T
         # The test block too: nobody wants to be shown what they have rated since the cut.
         history = found.whole if found else history
     if request.likes:
-        movies, stars = zip(*request.likes, strict=True)
-        at_unknown_time = (0,) * len(movies)
-        history = history.then(Events(tuple(movie.movie_id for movie in movies), stars, at_unknown_time))
+        items, stars = zip(*request.likes, strict=True)
+        at_unknown_time = (0,) * len(items)
+        history = history.then(Events(tuple(item.item_id for item in items), stars, at_unknown_time))
     if not history and not request.tastes:
         return Answer(_popular(servable, request), known_user, popular=True, history=0)
     history = history.newest(servable.limit("max_history") or len(history))
@@ -143,7 +143,7 @@ def _ask(servable: Servable, request: Request, history: Events) -> tuple[Result,
         **conditions,
         **{
             contract.K: request.k,
-            contract.EXCLUDE: [movie.movie_id for movie in request.exclude],
+            contract.EXCLUDE: [item.item_id for item in request.exclude],
             contract.FILTER_GENRES: list(request.genres),
             contract.YEAR_MIN: request.year_min,
             contract.YEAR_MAX: request.year_max,
@@ -153,29 +153,27 @@ def _ask(servable: Servable, request: Request, history: Events) -> tuple[Result,
     found = scored(servable, answer)
     if not found:
         return ()
-    reasons = _reasons(servable, query, [movie for movie, _ in found])
+    reasons = _reasons(servable, query, [item for item, _ in found])
     return tuple(
-        Result(movie, score, why, tuple(word for word in servable.tastes_of(movie) if word in request.tastes))
-        for (movie, score), why in zip(found, reasons, strict=True)
+        Result(item, score, why, tuple(word for word in servable.tastes_of(item) if word in request.tastes))
+        for (item, score), why in zip(found, reasons, strict=True)
     )
 
 
 def _reasons(
-    servable: Servable, query: dict[str, Any], movies: Sequence[Movie]
-) -> list[tuple[tuple[Movie, float], ...]]:
-    """For each movie the history movies that speak for it; no history, no reasons."""
-    if not query[contract.HISTORY_MOVIE_IDS]:
-        return [()] * len(movies)
-    answer = servable.ask(
-        contract.EXPLAIN, **query, **{contract.MOVIE_IDS: [movie.movie_id for movie in movies]}
-    )
+    servable: Servable, query: dict[str, Any], items: Sequence[Item]
+) -> list[tuple[tuple[Item, float], ...]]:
+    """For each item the history items that speak for it; no history, no reasons."""
+    if not query[contract.HISTORY_ITEM_IDS]:
+        return [()] * len(items)
+    answer = servable.ask(contract.EXPLAIN, **query, **{contract.ITEM_IDS: [item.item_id for item in items]})
     return [
         tuple(
-            (servable.movie(movie_id.decode()), float(weight))
-            for movie_id, weight in zip(ids, weights, strict=True)
-            if movie_id != contract.PAD_ID and weight > 0
+            (servable.item(item_id.decode()), float(weight))
+            for item_id, weight in zip(ids, weights, strict=True)
+            if item_id != contract.PAD_ID and weight > 0
         )
-        for ids, weights in zip(answer[contract.HISTORY_MOVIE_IDS], answer[contract.WEIGHTS], strict=True)
+        for ids, weights in zip(answer[contract.HISTORY_ITEM_IDS], answer[contract.WEIGHTS], strict=True)
     ]
 
 
@@ -183,15 +181,15 @@ def _by_user_id(servable: Servable, request: Request) -> Answer:
     answer = servable.ask(
         contract.RECOMMEND_USER, **{contract.USER_ID: request.user_id, contract.K: request.k}
     )
-    results = tuple(Result(movie, score) for movie, score in scored(servable, answer))
+    results = tuple(Result(item, score) for item, score in scored(servable, answer))
     # The model answers for an unknown user with the popular list.
-    popular = [movie.movie_id for movie, _ in _most_popular(servable, len(results))]
-    is_popular = [result.movie.movie_id for result in results] == popular
+    popular = [item.item_id for item, _ in _most_popular(servable, len(results))]
+    is_popular = [result.item.item_id for result in results] == popular
     return Answer(results, known_user=not is_popular, popular=is_popular, history=None)
 
 
 def _popular(servable: Servable, request: Request) -> tuple[Result, ...]:
-    """The most popular movies that meet the filters."""
+    """The most popular items that meet the filters."""
     if request.diversity:
         raise InputError("--diversity needs something to recommend by: a known user, --likes or --taste")
     if servable.files is None:
@@ -200,37 +198,37 @@ def _popular(servable: Servable, request: Request) -> tuple[Result, ...]:
                 "filters on the popular list need the model's catalogue, which is not on this machine; "
                 "ask for a known user, --likes or --taste, which the server filters itself"
             )
-        return tuple(Result(movie, score) for movie, score in _most_popular(servable, request.k))
-    excluded = {movie.movie_id for movie in request.exclude}
+        return tuple(Result(item, score) for item, score in _most_popular(servable, request.k))
+    excluded = {item.item_id for item in request.exclude}
     first, last = request.year_min or -1, request.year_max or float("inf")
     has_bound = bool(request.year_min or request.year_max)
     results = []
-    for movie_id, score in servable.files.popular:
-        movie = servable.movie(movie_id)
-        in_years = first <= movie.year <= last and not (has_bound and not movie.year)
-        in_genres = not request.genres or not set(request.genres).isdisjoint(movie.genres)
-        met = not request.where or meets(servable.files.items[movie_id], request.where)
-        if in_years and in_genres and met and movie_id not in excluded:
-            results.append(Result(movie, score))
+    for item_id, score in servable.files.popular:
+        item = servable.item(item_id)
+        in_years = first <= item.year <= last and not (has_bound and not item.year)
+        in_genres = not request.genres or not set(request.genres).isdisjoint(item.genres)
+        met = not request.where or meets(servable.files.items[item_id], request.where)
+        if in_years and in_genres and met and item_id not in excluded:
+            results.append(Result(item, score))
         if len(results) == request.k:
             break
     return tuple(results)
 
 
-def _most_popular(servable: Servable, count: int) -> list[tuple[Movie, float]]:
-    """The first movies of the popular list and their shares of the ratings."""
+def _most_popular(servable: Servable, count: int) -> list[tuple[Item, float]]:
+    """The first items of the popular list and their shares of the ratings."""
     if servable.files is None:
         # The model answers so for a user that it does not know.
         nobody = {contract.USER_ID: "", contract.K: count}
         return scored(servable, servable.ask(contract.RECOMMEND_USER, **nobody))
-    return [(servable.movie(movie_id), share) for movie_id, share in servable.files.popular[:count]]
+    return [(servable.item(item_id), share) for item_id, share in servable.files.popular[:count]]
 
 
-def scored(servable: Servable, answer: dict[str, Any]) -> list[tuple[Movie, float]]:
-    """The movies and scores of a result row, without its padding."""
-    pairs = zip(answer[contract.MOVIE_IDS], answer[contract.SCORES], strict=True)
+def scored(servable: Servable, answer: dict[str, Any]) -> list[tuple[Item, float]]:
+    """The items and scores of a result row, without its padding."""
+    pairs = zip(answer[contract.ITEM_IDS], answer[contract.SCORES], strict=True)
     return [
-        (servable.movie(movie_id.decode()), float(score))
-        for movie_id, score in pairs
-        if movie_id != contract.PAD_ID
+        (servable.item(item_id.decode()), float(score))
+        for item_id, score in pairs
+        if item_id != contract.PAD_ID
     ]

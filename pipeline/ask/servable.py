@@ -12,7 +12,7 @@ import contract
 from components.common import storage
 from components.common.features import Features, own
 from components.pusher import versions
-from pipeline.ask.titles import IdsOnly, Movie, Titles
+from pipeline.ask.titles import IdsOnly, Item, Titles
 from pipeline.errors import InputError
 from pipeline.terminal.typed import typed
 
@@ -67,24 +67,24 @@ class PushedFiles:
 
     @functools.cached_property
     def titles(self) -> Titles:
-        """The movies that the model knows."""
+        """The items that the model knows."""
         shown = [spec.name for spec in own(self.features.item) if spec.filters]
         return Titles(
-            Movie(
-                movie_id,
+            Item(
+                item_id,
                 _text(row[contract.TITLE]),
                 row[contract.YEAR],
                 tuple(map(_text, row[contract.GENRES] or ())),
                 row[contract.RATING_COUNT],
                 tuple((name, tuple(row[name])) for name in shown),
             )
-            for movie_id, row in self.items.items()
+            for item_id, row in self.items.items()
         )
 
     @functools.cached_property
     def items(self) -> dict[str, dict[str, Any]]:
         """The rows of the catalogue by id."""
-        return {_text(row[contract.MOVIE_ID]): row for row in self._parquet(contract.CATALOGUE).to_pylist()}
+        return {_text(row[contract.ITEM_ID]): row for row in self._parquet(contract.CATALOGUE).to_pylist()}
 
     @property
     def features(self) -> Features:
@@ -93,7 +93,7 @@ class PushedFiles:
 
     @functools.cached_property
     def popular(self) -> list[tuple[str, float]]:
-        """Every movie's id and its share of the ratings, most popular first."""
+        """Every item's id and its share of the ratings, most popular first."""
         ids, shares = (column.to_pylist() for column in self._parquet(contract.POPULARITY).columns)
         return list(zip(map(_text, ids), shares, strict=True))
 
@@ -120,7 +120,7 @@ class Servable(abc.ABC):
       model: contract.MODEL or contract.MODEL_EXACT.
       version: its number.
       run_id: the run that pushed it, "" if unknown.
-      files: None where there are none on this machine; then ids stand for movies.
+      files: None where there are none on this machine; then ids stand for items.
     """
 
     def __init__(self, model: str, version: int, run_id: str, files: PushedFiles | None) -> None:
@@ -131,32 +131,32 @@ class Servable(abc.ABC):
 
     @functools.cached_property
     def titles(self) -> Titles:
-        """The movies that this model knows."""
+        """The items that this model knows."""
         return self.files.titles if self.files else IdsOnly()
 
-    def movie(self, movie_id: str) -> Movie:
-        return self.titles.by_id.get(movie_id) or Movie(movie_id, f"id:{movie_id}")
+    def item(self, item_id: str) -> Item:
+        return self.titles.by_id.get(item_id) or Item(item_id, f"id:{item_id}")
 
     @functools.cached_property
     def genres(self) -> list[str] | None:
         """Every genre of the catalogue, by name; None if there is no catalogue to look into."""
         if self.files is None:
             return None
-        return sorted({genre for movie in self.titles.by_id.values() for genre in movie.genres})
+        return sorted({genre for item in self.titles.by_id.values() for genre in item.genres})
 
     @functools.cached_property
     def taste_words(self) -> list[str] | None:
         """What a taste can be in: genres, or the values of the data's own feature; None if unknown."""
         if self.files is None:
             return None
-        return sorted({word for movie in self.titles.by_id.values() for word in self.tastes_of(movie)})
+        return sorted({word for item in self.titles.by_id.values() for word in self.tastes_of(item)})
 
-    def tastes_of(self, movie: Movie) -> tuple[str, ...]:
-        """The words in which somebody's taste for this movie would be said."""
+    def tastes_of(self, item: Item) -> tuple[str, ...]:
+        """The words in which somebody's taste for this item would be said."""
         taste = next((spec.name for spec in self.features.item if spec.taste), None)
         if taste == contract.GENRES:
-            return movie.genres
-        return tuple(map(str, dict(movie.own).get(taste or "", ())))
+            return item.genres
+        return tuple(map(str, dict(item.own).get(taste or "", ())))
 
     def limit(self, name: str) -> int | None:
         """How much a request may ask for: a knob of `components.index.params`; None if unknown."""

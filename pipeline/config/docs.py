@@ -14,7 +14,7 @@ from pipeline.config.sections import Config
 
 _WIDTH = 100
 _HEAD = """\
-# MovieLens ml-latest-small (610 users, 9,742 movies, 100,836 ratings), and every default.
+# MovieLens ml-latest-small (610 users, 9,742 items, 100,836 ratings), and every default.
 # Each key is shown with its default: what it means, then what it allows.
 # Override one in a file of your own (`--config FILE`, only the keys that differ)
 # or on the command line (`--set trainer.epochs=5`).

@@ -13,8 +13,8 @@ from support.workspace import REPOSITORY, components_by_state, new_workspace, se
 import contract
 
 NODES = [
-    "example_gen", "schema_movies", "schema_timelines", "statistics_movies", "statistics_timelines",
-    "validate_movies", "validate_timelines", "data_check", "transform", "trainer", "index", "baseline",
+    "example_gen", "schema_items", "schema_timelines", "statistics_items", "statistics_timelines",
+    "validate_items", "validate_timelines", "data_check", "transform", "trainer", "index", "baseline",
     "evaluator", "serving_check", "pusher",
 ]  # fmt: skip
 

@@ -12,7 +12,7 @@ from leaderboard import protocols, ranking
 
 
 def drawn(split, decimals: int) -> dict[str, np.ndarray]:
-    """Scores with many ties (few decimals) and some movies never to be shown."""
+    """Scores with many ties (few decimals) and some items never to be shown."""
     rng = np.random.default_rng(3)
     scores = np.round(rng.normal(size=(len(split.user_ids), split.catalogue.size)), decimals)
     scores[:, rng.random(split.catalogue.size) < 0.1] = -np.inf
@@ -20,7 +20,7 @@ def drawn(split, decimals: int) -> dict[str, np.ndarray]:
 
 
 def naive(split, part, scores: dict[str, np.ndarray]) -> dict[int, dict[str, float]]:
-    """Sorts every movie by score and row, and counts."""
+    """Sorts every item by score and row, and counts."""
     found = {}
     for user, id_ in enumerate(split.user_ids):
         low, high = part.targets.offsets[user : user + 2]
@@ -62,7 +62,7 @@ def test_equals_sorting_everything(protocol, monkeypatch, name, decimals, block)
         )
 
 
-def test_a_movie_of_the_history_is_never_shown(protocol) -> None:
+def test_a_item_of_the_history_is_never_shown(protocol) -> None:
     split = protocol(protocols.USER_TIME).final
     scores = {}
     for user, id_ in enumerate(split.user_ids):
@@ -75,7 +75,7 @@ def test_a_movie_of_the_history_is_never_shown(protocol) -> None:
     np.testing.assert_array_equal(found.values[ranking.RECALL_100], 1.0)
 
 
-def test_a_movie_that_scores_minus_infinity_is_never_shown() -> None:
+def test_a_item_that_scores_minus_infinity_is_never_shown() -> None:
     scores = np.full((1, 5), -np.inf)
     scores[0, 4] = 1.0
     ranks = ranking.target_ranks(scores, np.array([0, 0]), np.array([0, 4]))
@@ -97,8 +97,8 @@ def test_scores_that_are_none_are_refused(protocol) -> None:
     split = protocol(protocols.USER_TIME).final
     bad = drawn(split, 9)
     bad[split.user_ids[0]][3] = np.nan
-    with pytest.raises(ValueError, match="fixed scored 1 movies as NaN"):
+    with pytest.raises(ValueError, match="fixed scored 1 items as NaN"):
         ranking.evaluate(Fixed(scores=bad), split, split.test)
     short = {id_: row[:-1] for id_, row in bad.items()}
-    with pytest.raises(ValueError, match=r"expected \[queries, movies"):
+    with pytest.raises(ValueError, match=r"expected \[queries, items"):
         ranking.evaluate(Fixed(scores=short), split, split.test)

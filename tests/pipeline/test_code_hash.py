@@ -18,7 +18,7 @@ FILES = {
         "import contract\nfrom components.beta import towers\nfrom .helper import x\n"
     ),
     "components/alpha/helper.py": "x = 1\n",
-    "components/alpha/schemas/movies.pbtxt": "feature {}\n",
+    "components/alpha/schemas/items.pbtxt": "feature {}\n",
     "components/beta/__init__.py": "import components.beta.base\n",
     "components/beta/towers.py": "def f():\n    from components.gamma.late import g\n",
     "components/beta/base.py": "",
@@ -36,7 +36,7 @@ ALPHA = {
     "components/alpha/__init__.py",
     "components/alpha/executor.py",
     "components/alpha/helper.py",
-    "components/alpha/schemas/movies.pbtxt",
+    "components/alpha/schemas/items.pbtxt",
     "components/beta/__init__.py",
     "components/beta/towers.py",
     "components/beta/base.py",
@@ -72,7 +72,7 @@ def test_renaming_a_file_counts_and_moving_the_tree_does_not(tree: Path, tmp_pat
     before = code_hash("alpha", root=tree)
     moved = shutil.copytree(tree, tmp_path / "elsewhere", ignore=shutil.ignore_patterns("elsewhere"))
     assert code_hash("alpha", root=moved) == before
-    (moved / "components/alpha/schemas/movies.pbtxt").rename(moved / "components/alpha/schemas/films.pbtxt")
+    (moved / "components/alpha/schemas/items.pbtxt").rename(moved / "components/alpha/schemas/films.pbtxt")
     assert code_hash("alpha", root=moved) != before
 
 
@@ -84,7 +84,7 @@ def test_compiled_files_do_not_count(tree: Path) -> None:
 
 
 def test_a_folder_of_a_room_and_no_room(tree: Path) -> None:
-    assert source_files("alpha/schemas", root=tree) == [tree / "components/alpha/schemas/movies.pbtxt"]
+    assert source_files("alpha/schemas", root=tree) == [tree / "components/alpha/schemas/items.pbtxt"]
     assert source_files(root=tree) == []
     before = code_hash(root=tree)
     (tree / "requirements/pipeline.txt").write_text("tfx==2\n")

@@ -18,13 +18,13 @@ from pipeline.errors import ConfigError
 UPSTREAM = {
     "example_gen": set(),
     "statistics_timelines": {"example_gen"},
-    "statistics_movies": {"example_gen"},
+    "statistics_items": {"example_gen"},
     "schema_timelines": set(),
-    "schema_movies": set(),
+    "schema_items": set(),
     "validate_timelines": {"statistics_timelines", "schema_timelines"},
-    "validate_movies": {"statistics_movies", "schema_movies"},
-    "data_check": {"validate_timelines", "validate_movies"},
-    "transform": {"example_gen", "schema_movies", "data_check"},
+    "validate_items": {"statistics_items", "schema_items"},
+    "data_check": {"validate_timelines", "validate_items"},
+    "transform": {"example_gen", "schema_items", "data_check"},
     "trainer": {"example_gen", "transform", "data_check"},
     "index": {"trainer", "example_gen"},
     "baseline": {"index"},
@@ -133,8 +133,8 @@ def test_a_final_fits_code_counts(data: Path) -> None:
 
 def test_every_component_carries_the_hash_of_its_code(data: Path) -> None:
     hashes = {node: values[contract.CODE_HASH] for node, values in properties(graph(data)).items()}
-    stock = {"statistics_timelines", "statistics_movies", "validate_timelines", "validate_movies"}
-    schemas = {"schema_timelines", "schema_movies"}
+    stock = {"statistics_timelines", "statistics_items", "validate_timelines", "validate_items"}
+    schemas = {"schema_timelines", "schema_items"}
     for node, found in hashes.items():
         rooms = (
             () if node in stock else ("import_schema", "transform/schemas") if node in schemas else (node,)

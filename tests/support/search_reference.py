@@ -8,7 +8,7 @@ import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
-class Movies:
+class Items:
     """In the model's row order."""
 
     ids: list[str]
@@ -18,7 +18,7 @@ class Movies:
 
 
 def recommend(
-    movies: Movies,
+    items: Items,
     query: np.ndarray,
     seen: set[str],
     k: int,
@@ -29,19 +29,19 @@ def recommend(
     pool: int = 200,
 ) -> list[tuple[str, float]]:
     """[(id, score)], best first; the lower row first among equals."""
-    scores = movies.vectors @ query
+    scores = items.vectors @ query
     allowed = [
         row
-        for row, movie in enumerate(movies.ids)
-        if movie not in seen
-        and (not genres or genres & movies.genres[row])
-        and (not year_min or movies.years[row] >= year_min)
-        and (not year_max or 0 < movies.years[row] <= year_max)
+        for row, item in enumerate(items.ids)
+        if item not in seen
+        and (not genres or genres & items.genres[row])
+        and (not year_min or items.years[row] >= year_min)
+        and (not year_max or 0 < items.years[row] <= year_max)
     ]
     ranked = sorted(allowed, key=lambda row: (-scores[row], row))
     if diversity > 0:
-        ranked = _mmr(movies.vectors, scores, ranked[: max(k, pool)], k, diversity)
-    return [(movies.ids[row], float(scores[row])) for row in ranked[:k]]
+        ranked = _mmr(items.vectors, scores, ranked[: max(k, pool)], k, diversity)
+    return [(items.ids[row], float(scores[row])) for row in ranked[:k]]
 
 
 def _mmr(vectors: np.ndarray, scores: np.ndarray, pool: list[int], k: int, diversity: float) -> list[int]:

@@ -44,13 +44,13 @@ INDEX: Final = {name: i for i, name in enumerate(QUANTITIES)}
 
 # The outputs of `evaluate` that this module reads.
 OUTPUTS: Final = (
-    contract.MOVIE_IDS,
-    contract.EXACT_MOVIE_IDS,
-    contract.POPULAR_MOVIE_IDS,
-    contract.TARGET_MOVIE_IDS,
+    contract.ITEM_IDS,
+    contract.EXACT_ITEM_IDS,
+    contract.POPULAR_ITEM_IDS,
+    contract.TARGET_ITEM_IDS,
     contract.TARGET_RATINGS,
     contract.PREDICTED_RATINGS,
-    contract.MOVIE_NOVELTY,
+    contract.ITEM_NOVELTY,
     contract.TARGET_COLD,
     contract.CATALOGUE_SIZE,
 )
@@ -64,7 +64,7 @@ class UserScores:
       sums: float64[Q], weight times value per quantity, 0 where the weight is 0.
       weights: float64[Q].
       shown: ids of the first 10 results, for coverage.
-      catalogue_size: movies that could have been shown.
+      catalogue_size: items that could have been shown.
     """
 
     sums: NDArray[np.float64]
@@ -94,13 +94,13 @@ def score_user(outputs: Mapping[str, Any]) -> UserScores:
             f"The `{contract.EVALUATE}` signature returned {sorted(outputs)}, which lacks {missing}; "
             "the model was exported for another version of contract/__init__.py: build it again."
         )
-    movie_ids = np.asarray(outputs[contract.MOVIE_IDS])
-    is_result = movie_ids != contract.PAD_ID
-    ranked = movie_ids[is_result].tolist()
-    exact = _ids(outputs[contract.EXACT_MOVIE_IDS])
-    popular = _ids(outputs[contract.POPULAR_MOVIE_IDS])
+    item_ids = np.asarray(outputs[contract.ITEM_IDS])
+    is_result = item_ids != contract.PAD_ID
+    ranked = item_ids[is_result].tolist()
+    exact = _ids(outputs[contract.EXACT_ITEM_IDS])
+    popular = _ids(outputs[contract.POPULAR_ITEM_IDS])
 
-    target_ids = np.asarray(outputs[contract.TARGET_MOVIE_IDS])
+    target_ids = np.asarray(outputs[contract.TARGET_ITEM_IDS])
     is_target = target_ids != contract.PAD_ID
     targets = target_ids[is_target]
     ratings = np.asarray(outputs[contract.TARGET_RATINGS], np.float64)[is_target]
@@ -131,11 +131,11 @@ def score_user(outputs: Mapping[str, Any]) -> UserScores:
         put(names.COLD_RECALL_10, definitions.recall_at_k(ranked, relevant_cold, 10))
         put(names.COLD_RECALL_100, definitions.recall_at_k(ranked, relevant_cold, 100))
     if ranked:
-        bits = np.asarray(outputs[contract.MOVIE_NOVELTY], np.float64)[is_result]
+        bits = np.asarray(outputs[contract.ITEM_NOVELTY], np.float64)[is_result]
         put(names.NOVELTY_10, definitions.novelty(bits, 10))
     if exact:
         put(names.ANN_RECALL_10, definitions.ann_recall(ranked, exact, 10))
-    # 0 stars is the contract's answer for a movie that the model does not know.
+    # 0 stars is the contract's answer for an item that the model does not know.
     is_rated = predicted != contract.PAD_SCORE
     error = predicted[is_rated] - ratings[is_rated]
     if error.size:

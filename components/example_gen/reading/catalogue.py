@@ -20,7 +20,7 @@ from components.example_gen.sorting.codes import id_order, positions
 
 ITEMS_SCHEMA = pa.schema(
     [
-        (contract.MOVIE_ID, pa.string()),
+        (contract.ITEM_ID, pa.string()),
         (contract.TITLE, pa.string()),
         (contract.YEAR, pa.int64()),
         (contract.GENRES, pa.large_list(pa.string())),
@@ -31,7 +31,7 @@ TAG = "tag"
 TAGS_SCHEMA = pa.schema(
     [
         (contract.USER_ID, tables.ID),
-        (contract.MOVIE_ID, tables.ID),
+        (contract.ITEM_ID, tables.ID),
         (TAG, pa.string()),
         (TIMESTAMP, pa.int64()),
     ]
@@ -60,7 +60,7 @@ def read_items(source: TableFiles, params: ExampleGenParams, bad: Quarantine) ->
         parts.append(_items(source, chunk.table.filter(pa.array(good)), params))
         where += [(source.files[chunk.file].name, line) for line in chunk.lines[good].tolist()]
     table = pa.concat_tables(parts).combine_chunks() if parts else ITEMS_SCHEMA.empty_table()
-    ids = table[contract.MOVIE_ID].combine_chunks()
+    ids = table[contract.ITEM_ID].combine_chunks()
     codes = ids.dictionary_encode().indices.to_numpy()
     if codes.size and len(np.unique(codes)) < len(codes):
         first = np.zeros(len(codes), bool)

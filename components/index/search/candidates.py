@@ -1,4 +1,4 @@
-"""Movies found for a batch of queries, and the few operations every search shares."""
+"""Items found for a batch of queries, and the few operations every search shares."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Candidates(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """Movies that must not come back.
+    """Items that must not come back.
 
     Attributes:
       rows: int32[B, S], ascending; -1 for none.
@@ -58,7 +58,7 @@ class Seen(NamedTuple):
         return Seen(tf.gather(self.rows, batch_rows))
 
     def distinct(self) -> tf.Tensor:
-        """int32[B]: different movies."""
+        """int32[B]: different items."""
         repeated = tf.pad(self.rows[:, 1:] == self.rows[:, :-1], [[0, 0], [1, 0]])
         # With S = 0 the padding above adds a column of its own.
         fresh = (self.rows >= 0) & ~repeated[:, : tf.shape(self.rows)[1]]

@@ -1,18 +1,18 @@
-"""Exact search: every movie is scored, a block of the catalogue at a time."""
+"""Exact search: every item is scored, a block of the catalogue at a time."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from components.index.conditions.filters import MovieFilters, Wanted
+from components.index.conditions.filters import ItemFilters, Wanted
 from components.index.search.candidates import NOTHING, Candidates, Seen
 
-# Fewer movies per block than this would spend more time in the loop than in the product.
+# Fewer items per block than this would spend more time in the loop than in the product.
 _MIN_BLOCK = 1024
 
 
 class ExactSearch(tf.Module):
-    """Best movies by dot product, without those seen or filtered out.
+    """Best items by dot product, without those seen or filtered out.
 
     Memory is bounded by `block_scores` scores (and their filter words) held
     at once, whatever the catalogue and the batch; time is that of the full
@@ -20,11 +20,11 @@ class ExactSearch(tf.Module):
 
     Args:
       embeddings: float32[N, D].
-      filters: the same movies' genres and years.
+      filters: the same items' genres and years.
       block_scores: scores held at once.
     """
 
-    def __init__(self, embeddings: tf.Variable, filters: MovieFilters, block_scores: int) -> None:
+    def __init__(self, embeddings: tf.Variable, filters: ItemFilters, block_scores: int) -> None:
         super().__init__(name="exact_search")
         self._embeddings = embeddings
         self._filters = filters
@@ -38,7 +38,7 @@ class ExactSearch(tf.Module):
         Args:
           queries: float32[B, D].
           wanted: the filters of the B rows.
-          seen: the movies that must not come back.
+          seen: the items that must not come back.
           needed: int32[B], unused here: an exact row holds all there is.
           width: int32[], results per row.
           most: results that any row of the signature can need, unused here.
@@ -47,14 +47,14 @@ class ExactSearch(tf.Module):
           Candidates [B, width], best first, the lower row first among equals.
         """
         del needed, most
-        movies = self._embeddings.shape[0]
+        items = self._embeddings.shape[0]
         batch = tf.shape(queries)[0]
         block = tf.maximum(self._block_scores // (tf.maximum(batch, 1) * self._filters.per_score), _MIN_BLOCK)
         embeddings = self._embeddings.read_value()
         filtered = wanted.any()
 
         def step(start: tf.Tensor, rows: tf.Tensor, scores: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            stop = tf.minimum(start + block, movies)
+            stop = tf.minimum(start + block, items)
             found = tf.matmul(queries, embeddings[start:stop], transpose_b=True)
             found = tf.cond(
                 filtered,
@@ -70,7 +70,7 @@ class ExactSearch(tf.Module):
 
         anything = tf.TensorShape([None, None])
         _, rows, scores = tf.while_loop(
-            lambda start, *_: start < movies,
+            lambda start, *_: start < items,
             step,
             (tf.constant(0), tf.zeros([batch, 0], tf.int32), tf.zeros([batch, 0], tf.float32)),
             shape_invariants=(tf.TensorShape([]), anything, anything),
@@ -81,7 +81,7 @@ class ExactSearch(tf.Module):
 
 
 def _without(seen: Seen, scores: tf.Tensor, start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
-    """Empties the places of `scores`, float32[B, stop - start], whose movies were seen."""
+    """Empties the places of `scores`, float32[B, stop - start], whose items were seen."""
     places = tf.where((seen.rows >= start) & (seen.rows < stop))
     columns = tf.gather_nd(seen.rows, places) - start
     indices = tf.stack([tf.cast(places[:, 0], tf.int32), columns], axis=1)

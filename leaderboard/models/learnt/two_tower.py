@@ -42,7 +42,7 @@ from leaderboard.model import Model
 from leaderboard.models.learnt import neural
 from leaderboard.split import Histories, Queries, Split
 
-_SCHEMA = Path(components.transform.__file__).parent / "schemas" / "movies.pbtxt"
+_SCHEMA = Path(components.transform.__file__).parent / "schemas" / "items.pbtxt"
 _QUERIES_AT_ONCE = 64
 
 
@@ -50,7 +50,7 @@ _QUERIES_AT_ONCE = 64
 class TwoTower(Model):
     """The two-tower as the trainer builds, fits and exports it.
 
-    Movies go through Transform's graph as in a run; what is read from the split instead of
+    Items go through Transform's graph as in a run; what is read from the split instead of
     from artifacts are the timelines. Queries go through the exported functions themselves
     (`embed_query`, `rate`), so what is measured is what is served, by exact search.
 
@@ -91,8 +91,8 @@ class TwoTower(Model):
         graph = _transform_graph(
             split.catalogue.table, custom_config(transform_params, features.item), features
         )
-        transform = catalogue.MovieTransform(graph, features.item)
-        movies = catalogue.load(split.catalogue.table, transform)
+        transform = catalogue.ItemTransform(graph, features.item)
+        items = catalogue.load(split.catalogue.table, transform)
         asked = np.flatnonzero((split.eval.history.lengths > 0) & (split.eval.targets.lengths > 0))
         # Row 0 of the profiles is of nobody.
         known = profiles.profiles(split.users, features.user, model_params.max_profile_values)
@@ -109,15 +109,15 @@ class TwoTower(Model):
             kept = checkpoints.Checkpoints(folder, params.checkpoint_steps)
         with tempfile.TemporaryDirectory(prefix="marquee-leaderboard-") as logs:
             model, self._result = run.fit_model(
-                model_params, params, transform, movies, train, held_out, logs, last_epoch,
+                model_params, params, transform, items, train, held_out, logs, last_epoch,
                 implicit=features.implicit, known=known, kept=kept,
             )  # fmt: skip
         if kept:
             kept.remove()
-        self._ids = np.array(movies.ids, object)
+        self._ids = np.array(items.ids, object)
         self._windows = model_params.history_window, model_params.rating_window
-        self._towers = run.servable(model, movies, transform)
-        self._movies = model.embed_catalogue().numpy()
+        self._towers = run.servable(model, items, transform)
+        self._items = model.embed_catalogue().numpy()
         solved = [model] if isinstance(model, ClosedForm) else []
         if isinstance(model, ours.TwoTower):
             solved = [part for part in (model.item_item, model.rating_factors) if part is not None]
@@ -128,7 +128,7 @@ class TwoTower(Model):
     def score_many(self, queries: Queries) -> np.ndarray:
         return np.concatenate(
             [
-                self._towers.embed_query(**inputs).numpy() @ self._movies.T
+                self._towers.embed_query(**inputs).numpy() @ self._items.T
                 for inputs in self._inputs(queries, self._windows[0])
             ]
         )
@@ -138,7 +138,7 @@ class TwoTower(Model):
         for i, inputs in enumerate(self._inputs(queries, max(self._windows))):
             lists = slice(i * _QUERIES_AT_ONCE, (i + 1) * _QUERIES_AT_ONCE)
             part = asked.take(np.arange(len(asked))[lists])
-            inputs[contract.MOVIE_IDS] = _dense(self._ids[part.rows], contract.PAD_ID, part)
+            inputs[contract.ITEM_IDS] = _dense(self._ids[part.rows], contract.PAD_ID, part)
             answer = self._towers.rate(**inputs).numpy()
             first = asked.offsets[i * _QUERIES_AT_ONCE]
             stars[first : first + len(part.rows)] = answer[part.owner, _places(part)]
@@ -153,7 +153,7 @@ class TwoTower(Model):
             history = part.history.where(part.history.ages < window)
             found.append(
                 {
-                    contract.HISTORY_MOVIE_IDS: _dense(self._ids[history.rows], contract.PAD_ID, history),
+                    contract.HISTORY_ITEM_IDS: _dense(self._ids[history.rows], contract.PAD_ID, history),
                     contract.HISTORY_RATINGS: _dense(history.ratings, 0, history),
                     contract.HISTORY_TIMESTAMPS: _dense(history.timestamps, 0, history),
                     contract.USER_ID: tf.constant([id_.encode() for id_ in part.user_ids]),
@@ -188,9 +188,9 @@ def _dense(values: np.ndarray, pad: Any, lists: Histories) -> tf.Tensor:
 _graphs: dict[str, tempfile.TemporaryDirectory] = {}
 
 
-def _transform_graph(movies: pa.Table, config: dict[str, str], features: Features) -> str:
+def _transform_graph(items: pa.Table, config: dict[str, str], features: Features) -> str:
     """Transform's graph for a catalogue, analysed as the component does, once in a process."""
-    examples = write.encode(movies)
+    examples = write.encode(items)
     digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
     for example in examples:
         digest.update(example)

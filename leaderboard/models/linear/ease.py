@@ -20,7 +20,7 @@ class Ease(Model):
     """B = I - P diag(1 / diag P) with P = (X'X + regularisation I)^-1; a history x scores x B.
 
     Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019. Where there are
-    fewer users than movies, P is never built: by Woodbury's identity
+    fewer users than items, P is never built: by Woodbury's identity
     P = (I - X' K^-1 X) / regularisation with K = regularisation I + XX', users by users.
 
     Attributes:
@@ -43,7 +43,7 @@ class Ease(Model):
         train = split.train if self.liked == "none" else _liked(split.train)
         counts = np.bincount(train.rows, minlength=split.catalogue.size)
         self._rows = np.flatnonzero(counts)
-        # Position among the movies that were seen; the others cannot be scored.
+        # Position among the items that were seen; the others cannot be scored.
         self._column = np.full(split.catalogue.size, -1)
         self._column[self._rows] = np.arange(len(self._rows))
         seen = train.matrix(split.catalogue.size)[:, self._rows]

@@ -155,7 +155,7 @@ class Metrics:
             "loaded_version", "1 for each version that answers.", "livemax", "model_name", "version"
         )
         self._index_size = self._gauge(
-            "index_size", "Movies in the index.", "livemax", "model_name", "version"
+            "index_size", "Items in the index.", "livemax", "model_name", "version"
         )
         self._load_seconds = self._gauge(
             "load_seconds", "Seconds to load and warm.", "livemax", "model_name", "version"
@@ -239,7 +239,7 @@ class Metrics:
             self._distribution(self._warmup_latency, (path, code.name)).add(seconds * _MICROSECONDS)
 
     def version_loaded(self, model: str, version: int, load_seconds: float, index_size: int | None) -> None:
-        """A version answers from now on. `index_size`: movies in its index, None if it has none."""
+        """A version answers from now on. `index_size`: items in its index, None if it has none."""
         labels = (model, str(version))
         self._version.labels(*labels).set(1)
         self._load_seconds.labels(*labels).set(load_seconds)

@@ -15,16 +15,16 @@ from components.index.build import assemble
 from components.index.params import IndexParams
 
 TOLERANCE = 1e-5
-GENRES = ["Action", "Comedy", "Drama", "Horror", "a genre that no movie has"]
+GENRES = ["Action", "Comedy", "Drama", "Horror", "a genre that no item has"]
 
 
 def _same(got, wanted):
-    """Same length and scores; same movies except where scores are as good as equal."""
+    """Same length and scores; same items except where scores are as good as equal."""
     assert len(got) == len(wanted)
     np.testing.assert_allclose([s for _, s in got], [s for _, s in wanted], atol=TOLERANCE)
     scores = dict(got)
-    for movie, score in wanted:
-        if movie not in scores:  # a tie at the last place
+    for item, score in wanted:
+        if item not in scores:  # a tie at the last place
             assert abs(score - got[-1][1]) < TOLERANCE
 
 
@@ -56,7 +56,7 @@ def test_equals_numpy_for_every_kind_of_filter(world, results, model, signature)
     output = world.ask(
         model,
         signature,
-        history_movie_ids=history,
+        history_item_ids=history,
         exclude=exclude,
         genres=[case.get("genres", []) for case in cases],
         k=[case.get("k", 0) for case in cases],
@@ -65,8 +65,8 @@ def test_equals_numpy_for_every_kind_of_filter(world, results, model, signature)
             for name in (contract.YEAR_MIN, contract.YEAR_MAX, contract.DIVERSITY)
         },
     )
-    assert output[contract.MOVIE_IDS].shape == (len(cases), world.params.max_k)
-    queries = world.query(history_movie_ids=history)
+    assert output[contract.ITEM_IDS].shape == (len(cases), world.params.max_k)
+    queries = world.query(history_item_ids=history)
     exact = signature == contract.RECOMMEND_EXACT or model == contract.MODEL_EXACT
     overlap = []
     for row, case in enumerate(cases):
@@ -84,7 +84,7 @@ def test_equals_numpy_for_every_kind_of_filter(world, results, model, signature)
         if exact:
             _same(got, wanted)
             if "diversity" not in case:
-                assert [movie for movie, _ in got] == [movie for movie, _ in wanted]
+                assert [item for item, _ in got] == [item for item, _ in wanted]
         else:
             assert len(got) == len(wanted)
             if wanted and "diversity" not in case:
@@ -94,8 +94,8 @@ def test_equals_numpy_for_every_kind_of_filter(world, results, model, signature)
 
 def test_scann_finds_nearly_all_of_the_exact_top(world, results):
     history = [world.ids[3 * i : 3 * i + 5] for i in range(60)]
-    fast = world.ask(contract.MODEL, contract.RECOMMEND, history_movie_ids=history)
-    exact = world.ask(contract.MODEL, contract.RECOMMEND_EXACT, history_movie_ids=history)
+    fast = world.ask(contract.MODEL, contract.RECOMMEND, history_item_ids=history)
+    exact = world.ask(contract.MODEL, contract.RECOMMEND_EXACT, history_item_ids=history)
     found = [
         len({m for m, _ in results(fast, row)} & {m for m, _ in results(exact, row)}) for row in range(60)
     ]
@@ -104,13 +104,13 @@ def test_scann_finds_nearly_all_of_the_exact_top(world, results):
 
 
 def test_recommend_and_exact_agree_where_almost_everything_was_seen(make_world, results):
-    """Asking for more than ScaNN can reach falls back to exact search, to the last movie."""
+    """Asking for more than ScaNN can reach falls back to exact search, to the last item."""
     world = make_world(2000)
     history = [world.ids[:1990], world.ids[5:]]
     for signature in (contract.RECOMMEND, contract.RECOMMEND_EXACT):
-        output = world.ask(contract.MODEL, signature, history_movie_ids=history, k=[100, 100])
-        assert {movie for movie, _ in results(output, 0)} == set(world.ids[1990:])
-        assert {movie for movie, _ in results(output, 1)} == set(world.ids[:5])
+        output = world.ask(contract.MODEL, signature, history_item_ids=history, k=[100, 100])
+        assert {item for item, _ in results(output, 0)} == set(world.ids[1990:])
+        assert {item for item, _ in results(output, 1)} == set(world.ids[:5])
 
 
 @pytest.mark.parametrize("count", [1, 2, 15, 16, 17, 100])
@@ -119,40 +119,38 @@ def test_small_catalogues(make_world, results, count):
     scann = world.built[contract.MODEL].info["search"]["kind"] == "scann"
     assert scann == (count >= 16)
     history = [[], world.ids[:1], world.ids[: count - 1], world.ids]
-    output = world.ask_eagerly(
-        contract.MODEL, contract.RECOMMEND, history_movie_ids=history, k=[100, 0, 5, 7]
-    )
-    queries = world.query(history_movie_ids=history)
+    output = world.ask_eagerly(contract.MODEL, contract.RECOMMEND, history_item_ids=history, k=[100, 0, 5, 7])
+    queries = world.query(history_item_ids=history)
     for row, k in enumerate((100, 10, 5, 7)):
         wanted = world.reference.recommend(world.plain(), queries[row], set(history[row]), k)
         got = results(output, row)
-        assert [movie for movie, _ in got] == [movie for movie, _ in wanted]
+        assert [item for item, _ in got] == [item for item, _ in wanted]
     assert results(output, 3) == []
-    nothing = world.ask_eagerly(contract.MODEL, contract.SIMILAR, movie_id=["no such movie"])
+    nothing = world.ask_eagerly(contract.MODEL, contract.SIMILAR, item_id=["no such item"])
     assert results(nothing) == []
-    alike = world.ask_eagerly(contract.MODEL, contract.SIMILAR, movie_id=[world.ids[-1]])
-    assert {movie for movie, _ in results(alike)} <= set(world.ids[:-1])
+    alike = world.ask_eagerly(contract.MODEL, contract.SIMILAR, item_id=[world.ids[-1]])
+    assert {item for item, _ in results(alike)} <= set(world.ids[:-1])
     assert len(results(alike)) == min(10, count - 1)
 
 
 def test_ties_go_to_the_lower_row(make_world, fake, tmp_path, results):
-    """Also across the blocks of exact search: 1,200 movies are two of the smallest."""
-    movies = fake.make_movies(1200)
+    """Also across the blocks of exact search: 1,200 items are two of the smallest."""
+    items = fake.make_items(1200)
     vectors = np.tile(np.eye(6), (200, 1))
-    towers = fake.FakeTowers(movies[contract.MOVIE_ID].to_pylist(), vectors, tmp_path / "movies.txt")
+    towers = fake.FakeTowers(items[contract.ITEM_ID].to_pylist(), vectors, tmp_path / "items.txt")
     params = IndexParams(block_scores=1024)
-    built = assemble(towers, movies, fake.make_timelines(movies, 2), params, [contract.MODEL_EXACT])
+    built = assemble(towers, items, fake.make_timelines(items, 2), params, [contract.MODEL_EXACT])
     catalogue = built[contract.MODEL_EXACT].catalogue
-    asked = {"movie_id": tf.constant(catalogue.ids[:1]), "k": tf.constant([100])}
+    asked = {"item_id": tf.constant(catalogue.ids[:1]), "k": tf.constant([100])}
     output = built[contract.MODEL_EXACT].module.similar(asked)
     got = results({name: value.numpy() for name, value in output.items()})
-    twins = _rows_like_the_first(catalogue, movies, vectors)
-    assert [movie for movie, _ in got] == [catalogue.ids[row].decode() for row in twins[1:101]]
+    twins = _rows_like_the_first(catalogue, items, vectors)
+    assert [item for item, _ in got] == [catalogue.ids[row].decode() for row in twins[1:101]]
 
 
-def _rows_like_the_first(catalogue, movies, vectors):
-    position = {movie: row for row, movie in enumerate(movies[contract.MOVIE_ID].to_pylist())}
-    in_order = vectors[[position[movie.decode()] for movie in catalogue.ids]]
+def _rows_like_the_first(catalogue, items, vectors):
+    position = {item: row for row, item in enumerate(items[contract.ITEM_ID].to_pylist())}
+    in_order = vectors[[position[item.decode()] for item in catalogue.ids]]
     return np.nonzero((in_order == in_order[0]).all(axis=1))[0]
 
 
@@ -162,30 +160,30 @@ def test_a_diverse_row_chooses_from_its_own_pool_whatever_else_is_asked(make_wor
     output = world.ask_eagerly(
         contract.MODEL_EXACT,
         contract.RECOMMEND,
-        history_movie_ids=history,
+        history_item_ids=history,
         k=[10, 100],
         diversity=[0.7, 0.0],
     )
-    query = world.query(history_movie_ids=history)[0]
+    query = world.query(history_item_ids=history)[0]
     wanted = world.reference.recommend(world.plain(), query, set(history[0]), 10, diversity=0.7, pool=20)
     _same(results(output, 0), wanted)
-    assert [movie for movie, _ in results(output, 0)] == [movie for movie, _ in wanted]
+    assert [item for item, _ in results(output, 0)] == [item for item, _ in wanted]
 
 
 def test_unknown_repeated_and_padded_history_change_nothing(world, results):
     plain = world.ids[10:13]
-    history = [plain, [*plain, "no such movie"], ["", *plain, ""], [*plain, plain[0], plain[0]]]
-    output = world.ask(contract.MODEL_EXACT, contract.RECOMMEND, history_movie_ids=history)
+    history = [plain, [*plain, "no such item"], ["", *plain, ""], [*plain, plain[0], plain[0]]]
+    output = world.ask(contract.MODEL_EXACT, contract.RECOMMEND, history_item_ids=history)
     for row in range(1, len(history)):
-        assert [movie for movie, _ in results(output, row)] == [movie for movie, _ in results(output, 0)]
+        assert [item for item, _ in results(output, row)] == [item for item, _ in results(output, 0)]
 
 
 def test_serving_default_is_recommend_with_neutral_inputs(world, results):
     history = [world.ids[:4], world.ids[7:8]]
     for model in contract.MODELS:
-        default = world.ask(model, contract.SERVING_DEFAULT, history_movie_ids=history)
-        assert default[contract.MOVIE_IDS].shape == (2, world.params.default_k)
-        full = world.ask(model, contract.RECOMMEND, history_movie_ids=history)
+        default = world.ask(model, contract.SERVING_DEFAULT, history_item_ids=history)
+        assert default[contract.ITEM_IDS].shape == (2, world.params.default_k)
+        full = world.ask(model, contract.RECOMMEND, history_item_ids=history)
         for row in range(2):
             assert [m for m, _ in results(default, row)] == [m for m, _ in results(full, row)]
 
@@ -204,11 +202,11 @@ def test_nothing_in_nothing_out(world):
 def test_exact_search_in_blocks_equals_one_block(make_world):
     one, many = make_world(2000), make_world(2000, block_scores=1024, exact_below=3000)
     history = [one.ids[i : i + 4] for i in range(8)]
-    inputs = {"history_movie_ids": history, "k": [100] * 8, "year_min": [1960] * 8}
+    inputs = {"history_item_ids": history, "k": [100] * 8, "year_min": [1960] * 8}
     a = one.ask_eagerly(contract.MODEL_EXACT, contract.RECOMMEND, **inputs)
     b = many.ask_eagerly(contract.MODEL_EXACT, contract.RECOMMEND, **inputs)
     np.testing.assert_allclose(a[contract.SCORES], b[contract.SCORES], atol=TOLERANCE)
-    assert (a[contract.MOVIE_IDS] == b[contract.MOVIE_IDS]).mean() > 0.99
+    assert (a[contract.ITEM_IDS] == b[contract.ITEM_IDS]).mean() > 0.99
 
 
 @st.composite
@@ -240,31 +238,31 @@ def test_what_holds_for_every_request(world, results, asked, model):
     output = world.ask(
         model,
         contract.RECOMMEND,
-        history_movie_ids=history,
+        history_item_ids=history,
         exclude=exclude,
         genres=[sorted(request["genres"]) for request in asked],
         **{name: [request[name] for request in asked] for name in ("year_min", "year_max", "k", "diversity")},
     )
-    movies = world.plain()
-    row_of = {movie: row for row, movie in enumerate(ids)}
-    queries = world.query(history_movie_ids=history)
+    items = world.plain()
+    row_of = {item: row for row, item in enumerate(ids)}
+    queries = world.query(history_item_ids=history)
     for row, request in enumerate(asked):
         got = results(output, row)
-        found = [movie for movie, _ in got]
+        found = [item for item, _ in got]
         k = request["k"] or world.params.default_k
         assert len(found) <= k
         assert len(set(found)) == len(found)
         assert not set(found) & {*history[row], *exclude[row]}
-        for movie, score in got:
-            place = row_of[movie]
-            assert abs(score - movies.vectors[place] @ queries[row]) < 1e-4
-            assert not request["genres"] or request["genres"] & movies.genres[place]
-            assert not request["year_min"] or movies.years[place] >= request["year_min"]
-            assert not request["year_max"] or 0 < movies.years[place] <= request["year_max"]
+        for item, score in got:
+            place = row_of[item]
+            assert abs(score - items.vectors[place] @ queries[row]) < 1e-4
+            assert not request["genres"] or request["genres"] & items.genres[place]
+            assert not request["year_min"] or items.years[place] >= request["year_min"]
+            assert not request["year_max"] or 0 < items.years[place] <= request["year_max"]
         if request["diversity"] == 0:
             assert all(a[1] >= b[1] for a, b in itertools.pairwise(got))
         everything = world.reference.recommend(
-            movies,
+            items,
             queries[row],
             {*history[row], *exclude[row]},
             k,

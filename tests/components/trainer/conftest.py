@@ -16,8 +16,8 @@ from components.trainer.params import TrainerParams
 
 @dataclasses.dataclass(frozen=True)
 class Material:
-    transform: catalogue.MovieTransform
-    movies: catalogue.Movies
+    transform: catalogue.ItemTransform
+    items: catalogue.Items
     train: events.Events
     windows: events.Windows
     positions: object
@@ -29,18 +29,18 @@ class Material:
 
     def build(self, implicit=False, **knobs):
         return run.build(
-            self.model_params, TrainerParams(uniform_negatives=64, **knobs), self.transform, self.movies,
+            self.model_params, TrainerParams(uniform_negatives=64, **knobs), self.transform, self.items,
             self.train, self.windows, self.positions, implicit,
         )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def material(pushed_workspace) -> Material:
-    transform = catalogue.MovieTransform(str(pushed_workspace.artifact("transform", "transform_graph")))
-    table = read.read_movies(str(pushed_workspace.artifact("example_gen", "movies")))
-    movies = catalogue.load(table, transform)
+    transform = catalogue.ItemTransform(str(pushed_workspace.artifact("transform", "transform_graph")))
+    table = read.read_items(str(pushed_workspace.artifact("example_gen", "items")))
+    items = catalogue.load(table, transform)
     timelines = str(pushed_workspace.artifact("example_gen", "timelines"))
-    train = events.history_events(read.read_timelines(timelines, contract.TRAIN), movies.ids)
+    train = events.history_events(read.read_timelines(timelines, contract.TRAIN), items.ids)
     params = ModelParams(embedding_dim=16, hidden=(16,), history_window=20)
     windows = events.Windows(train, params.history_window)
-    return Material(transform, movies, train, windows, events.PairPositions(train), params)
+    return Material(transform, items, train, windows, events.PairPositions(train), params)

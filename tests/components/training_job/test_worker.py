@@ -41,7 +41,7 @@ def given(pushed_workspace):
                 run.MODEL_PARAMS: ModelParams(embedding_dim=16, hidden=(32,), history_window=30).to_json(),
                 run.TRAINER_PARAMS: trainer.to_json(),
                 run.TIMELINES: str(pushed_workspace.artifact("example_gen", "timelines")),
-                run.MOVIES: str(pushed_workspace.artifact("example_gen", "movies")),
+                run.ITEMS: str(pushed_workspace.artifact("example_gen", "items")),
                 run.CODE: "of this test",
             },
         )
