@@ -262,7 +262,6 @@ RATE: Final = "rate"
 EXPLAIN: Final = "explain"
 EMBED_QUERY: Final = "embed_query"
 EMBED_ITEM: Final = "embed_item"
-EMBED_ITEM: Final = "embed_item"
 EVALUATE: Final = "evaluate"
 
 # Outputs of `evaluate` beyond ITEM_IDS, SCORES, TARGET_ITEM_IDS, TARGET_RATINGS.
@@ -296,18 +295,7 @@ SIGNATURES: Final[dict[str, Signature]] = {
         ),
         Signature(EMBED_QUERY, _QUERY, (Output(EMBEDDING, "float32", "D"),)),
         # An item by its content, known or not; an id the model has learnt adds its own row.
-        Signature(
-            EMBED_ITEM,
-            (
-                Input(ITEM_ID, "string", None, PAD_ID),
-                Input(YEAR, "int64", None, 0),
-                Input(GENRES, "string", "G", PAD_ID),
-                Input(TAGS, "string", "T", PAD_ID),
-                Input(RATING_COUNT, "int64", None, 0),
-            ),
-            (Output(EMBEDDING, "float32", "D"),),
-        ),
-        # The same for items of any data set; a number or text that is not said is unknown.
+        # A number or text that is not said is unknown.
         Signature(
             EMBED_ITEM,
             (
@@ -339,8 +327,16 @@ EXPLAIN_WIDTH: Final = 5
 # Width of the result of `evaluate`: the largest k of the metrics.
 EVALUATE_K: Final = 100
 
-# Functions of the SavedModel that the trainer writes (same inputs as the
-# signatures, plus `rate`'s stars); the index wraps them.
+# Functions of the SavedModel that the trainer writes; the index wraps them. Their inputs are
+# those of the signatures of the same names, but for EMBED_ITEM: it takes ITEM_INPUTS and
+# the data set's own columns, where the signature takes these as ATTRIBUTES.
+ITEM_INPUTS: Final = (
+    Input(ITEM_ID, "string", None, PAD_ID),
+    Input(YEAR, "int64", None, 0),
+    Input(GENRES, "string", "G", PAD_ID),
+    Input(TAGS, "string", "T", PAD_ID),
+    Input(RATING_COUNT, "int64", None, 0),
+)
 TOWER_FUNCTIONS: Final = (EMBED_QUERY, EMBED_ITEM, RATE)
 # One more where an item's own vector is no query for items like it, nor says how alike two are:
 # known ids, string[n], to unit vectors, float32[n, D], that do both.

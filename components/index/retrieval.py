@@ -165,13 +165,8 @@ class Retrieval(tf.Module):
         return {contract.EMBEDDING: self._towers.embed_query(**inputs)}
 
     def embed_item(self, inputs: Tensors) -> dict[str, tf.Tensor]:
-        batch = tf.shape(inputs[contract.ITEM_ID])[0]
-        unknown = {item.name: neutral(item, batch) for item in self._own_inputs}
-        return {contract.EMBEDDING: self._towers.embed_item(**inputs, **unknown)}
-
-    def embed_item(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         given = {name: inputs[name] for name in (contract.ITEM_ID, contract.RATING_COUNT)}
-        others = [item for item in contract.SIGNATURES[contract.EMBED_ITEM].inputs if item.name not in given]
+        others = [item for item in contract.ITEM_INPUTS if item.name not in given]
         said = attributes.read(inputs[contract.ATTRIBUTES], [*others, *self._own_inputs])
         return {contract.EMBEDDING: self._towers.embed_item(**given, **said)}
 

@@ -62,7 +62,7 @@ def test_equals_sorting_everything(protocol, monkeypatch, name, decimals, block)
         )
 
 
-def test_a_item_of_the_history_is_never_shown(protocol) -> None:
+def test_an_item_of_the_history_is_never_shown(protocol) -> None:
     split = protocol(protocols.USER_TIME).final
     scores = {}
     for user, id_ in enumerate(split.user_ids):
@@ -75,7 +75,7 @@ def test_a_item_of_the_history_is_never_shown(protocol) -> None:
     np.testing.assert_array_equal(found.values[ranking.RECALL_100], 1.0)
 
 
-def test_a_item_that_scores_minus_infinity_is_never_shown() -> None:
+def test_an_item_that_scores_minus_infinity_is_never_shown() -> None:
     scores = np.full((1, 5), -np.inf)
     scores[0, 4] = 1.0
     ranks = ranking.target_ranks(scores, np.array([0, 0]), np.array([0, 4]))

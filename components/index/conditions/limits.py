@@ -44,8 +44,7 @@ def checked(signature: contract.Signature, inputs: Tensors, params: IndexParams)
     for name, (limit, what) in _COUNTED.items():
         if name in inputs:
             checks.append(_at_most(inputs[name], name, what, limit, getattr(params, limit)))
-    # `genres` filters a recommendation, but describes an item in `embed_item`.
-    if contract.EXCLUDE in inputs:
+    if contract.FILTER_GENRES in inputs:
         genres = inputs[contract.FILTER_GENRES]
         checks.append(
             _at_most(genres, contract.FILTER_GENRES, "genres to filter by", "max_genres", params.max_genres)

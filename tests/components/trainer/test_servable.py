@@ -69,7 +69,7 @@ def test_without_the_item_item_part_the_towers_are_alone(material, tmp_path, ite
     assert got.shape == [3, width] and model.embed_catalogue().shape[1] == width
 
 
-def test_a_item_embedded_from_its_content_is_its_catalogue_vector(saved, pushed_workspace):
+def test_an_item_embedded_from_its_content_is_its_catalogue_vector(saved, pushed_workspace):
     model, towers = saved
     table = read.read_items(str(pushed_workspace.artifact("example_gen", "items"))).slice(0, 50)
     lists = {

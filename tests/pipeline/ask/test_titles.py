@@ -179,7 +179,7 @@ def test_case_marks_and_punctuation_do_not_count(words: list[str], sign: str) ->
 
 @settings(deadline=None)
 @given(st.text())
-def test_any_text_gives_a_item_or_a_message(text: str) -> None:
+def test_any_text_gives_an_item_or_a_message(text: str) -> None:
     titles = Titles(CATALOGUE)
     try:
         found = titles.find_all(text)

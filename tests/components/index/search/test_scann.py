@@ -42,7 +42,7 @@ def test_the_same_vectors_give_the_same_index(fake):
     assert states[0] == states[1]
 
 
-def test_asking_for_more_than_there_is_pads_nothing_with_a_item(fake):
+def test_asking_for_more_than_there_is_pads_nothing_with_an_item(fake):
     vectors = fake.make_vectors(400, 8).astype(np.float32)
     index = ScannIndex(tf.Variable(vectors), scann_config(400))
     for neighbours in (1, 50, 400, 5000):
