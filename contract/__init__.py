@@ -162,11 +162,14 @@ class Input(Output):
     """One input tensor of a signature.
 
     Attributes:
-      neutral: the value that changes nothing: it pads short rows, and a client
-        sends it for an input it has no use for.
+      neutral: the value that changes nothing: it pads short rows, and stands for
+        an input that a request leaves out.
+      required: whether every request must give it. Any other input has its neutral
+        value as the exported signature's default.
     """
 
     neutral: bytes | float | int
+    required: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,6 +234,7 @@ _HISTORY = (
     Input(HISTORY_RATINGS, "float32", "H", 0.0),  # 0 = rated, stars unknown
     Input(HISTORY_TIMESTAMPS, "int64", "H", 0),  # 0 = unknown
 )
+_HISTORY_IDS = dataclasses.replace(_HISTORY[0], required=True)
 # What the query tower reads.
 _QUERY = (
     *_HISTORY,
@@ -240,6 +244,7 @@ _QUERY = (
     Input(TASTE_WEIGHTS, "float32", "T", 0.0),
 )
 _K = Input(K, "int32", None, 0)  # 0 = default_k of the config
+# As many columns as the largest k of a request's rows.
 _RESULT = (Output(ITEM_IDS, "string", "K"), Output(SCORES, "float32", "K"))
 _RECOMMEND = (
     *_QUERY,
@@ -250,7 +255,8 @@ _RECOMMEND = (
     Input(YEAR_MAX, "int32", None, 0),  # inclusive; 0 = no bound
     Input(DIVERSITY, "float32", None, 0.0),  # 0 = relevance only, 1 = diversity only (MMR)
 )
-_ASKED = Input(ITEM_IDS, "string", "M", PAD_ID)
+_ASKED = Input(ITEM_IDS, "string", "M", PAD_ID, required=True)
+_OF_USER = Input(USER_ID, "string", None, PAD_ID, required=True)
 
 SERVING_DEFAULT: Final = "serving_default"
 RECOMMEND: Final = "recommend"
@@ -275,14 +281,14 @@ CATALOGUE_SIZE: Final = "catalogue_size"  # int64[B]: N, for coverage
 SIGNATURES: Final[dict[str, Signature]] = {
     signature.name: signature
     for signature in (
-        Signature(SERVING_DEFAULT, _HISTORY, _RESULT),
+        Signature(SERVING_DEFAULT, (_HISTORY_IDS, *_HISTORY[1:]), _RESULT),
         Signature(RECOMMEND, _RECOMMEND, _RESULT),
         Signature(RECOMMEND_EXACT, _RECOMMEND, _RESULT),
         # The same with conditions on any column that the data set has; on one column of
         # values any must hold, on one of numbers all, and every column's must.
         Signature(RECOMMEND_WHERE, (*_RECOMMEND, Input(WHERE, "string", "W", PAD_ID)), _RESULT),
-        Signature(RECOMMEND_USER, (Input(USER_ID, "string", None, PAD_ID), _K), _RESULT),
-        Signature(SIMILAR, (Input(ITEM_ID, "string", None, PAD_ID), _K), _RESULT),
+        Signature(RECOMMEND_USER, (_OF_USER, _K), _RESULT),
+        Signature(SIMILAR, (Input(ITEM_ID, "string", None, PAD_ID, required=True), _K), _RESULT),
         # Stars; 0 for a padded or unknown item.
         Signature(RATE, (*_QUERY, _ASKED), (Output(RATINGS, "float32", "M"),)),
         # For each item asked about: how much of its score each history item
@@ -307,7 +313,7 @@ SIGNATURES: Final[dict[str, Signature]] = {
         ),
         Signature(
             EVALUATE,
-            (Input(EXAMPLES, "string", None, PAD_ID),),  # serialized timelines
+            (Input(EXAMPLES, "string", None, PAD_ID, required=True),),  # serialized timelines
             (
                 *_RESULT,
                 Output(EXACT_ITEM_IDS, "string", "K"),
