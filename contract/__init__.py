@@ -162,11 +162,14 @@ class Input(Output):
     """One input tensor of a signature.
 
     Attributes:
-      neutral: the value that changes nothing: it pads short rows, and a client
-        sends it for an input it has no use for.
+      neutral: the value that changes nothing: it pads short rows, and stands for
+        an input that a request leaves out.
+      required: whether every request must give it. Any other input has its neutral
+        value as the exported signature's default.
     """
 
     neutral: bytes | float | int
+    required: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,6 +234,7 @@ _HISTORY = (
     Input(HISTORY_RATINGS, "float32", "H", 0.0),  # 0 = rated, stars unknown
     Input(HISTORY_TIMESTAMPS, "int64", "H", 0),  # 0 = unknown
 )
+_HISTORY_IDS = dataclasses.replace(_HISTORY[0], required=True)
 # What the query tower reads.
 _QUERY = (
     *_HISTORY,
@@ -240,6 +244,7 @@ _QUERY = (
     Input(TASTE_WEIGHTS, "float32", "T", 0.0),
 )
 _K = Input(K, "int32", None, 0)  # 0 = default_k of the config
+# As many columns as the largest k of a request's rows.
 _RESULT = (Output(ITEM_IDS, "string", "K"), Output(SCORES, "float32", "K"))
 _RECOMMEND = (
     *_QUERY,
@@ -250,7 +255,8 @@ _RECOMMEND = (
     Input(YEAR_MAX, "int32", None, 0),  # inclusive; 0 = no bound
     Input(DIVERSITY, "float32", None, 0.0),  # 0 = relevance only, 1 = diversity only (MMR)
 )
-_ASKED = Input(ITEM_IDS, "string", "M", PAD_ID)
+_ASKED = Input(ITEM_IDS, "string", "M", PAD_ID, required=True)
+_OF_USER = Input(USER_ID, "string", None, PAD_ID, required=True)
 
 SERVING_DEFAULT: Final = "serving_default"
 RECOMMEND: Final = "recommend"
@@ -261,7 +267,6 @@ SIMILAR: Final = "similar"
 RATE: Final = "rate"
 EXPLAIN: Final = "explain"
 EMBED_QUERY: Final = "embed_query"
-EMBED_ITEM: Final = "embed_item"
 EMBED_ITEM: Final = "embed_item"
 EVALUATE: Final = "evaluate"
 
@@ -276,7 +281,7 @@ CATALOGUE_SIZE: Final = "catalogue_size"  # int64[B]: N, for coverage
 SIGNATURES: Final[dict[str, Signature]] = {
     signature.name: signature
     for signature in (
-        Signature(SERVING_DEFAULT, _HISTORY, _RESULT),
+        Signature(SERVING_DEFAULT, (_HISTORY_IDS, *_HISTORY[1:]), _RESULT),
         # A request that says nothing (no known history, no taste, no `now` and, where the data has
         # columns of users, no user id) gets the popular list that meets its filters; a score is then
         # the item's share of the train ratings.
@@ -285,8 +290,8 @@ SIGNATURES: Final[dict[str, Signature]] = {
         # The same with conditions on any column that the data set has; on one column of
         # values any must hold, on one of numbers all, and every column's must.
         Signature(RECOMMEND_WHERE, (*_RECOMMEND, Input(WHERE, "string", "W", PAD_ID)), _RESULT),
-        Signature(RECOMMEND_USER, (Input(USER_ID, "string", None, PAD_ID), _K), _RESULT),
-        Signature(SIMILAR, (Input(ITEM_ID, "string", None, PAD_ID), _K), _RESULT),
+        Signature(RECOMMEND_USER, (_OF_USER, _K), _RESULT),
+        Signature(SIMILAR, (Input(ITEM_ID, "string", None, PAD_ID, required=True), _K), _RESULT),
         # Stars; 0 for a padded or unknown item.
         Signature(RATE, (*_QUERY, _ASKED), (Output(RATINGS, "float32", "M"),)),
         # For each item asked about: how much of its score each history item
@@ -299,18 +304,7 @@ SIGNATURES: Final[dict[str, Signature]] = {
         ),
         Signature(EMBED_QUERY, _QUERY, (Output(EMBEDDING, "float32", "D"),)),
         # An item by its content, known or not; an id the model has learnt adds its own row.
-        Signature(
-            EMBED_ITEM,
-            (
-                Input(ITEM_ID, "string", None, PAD_ID),
-                Input(YEAR, "int64", None, 0),
-                Input(GENRES, "string", "G", PAD_ID),
-                Input(TAGS, "string", "T", PAD_ID),
-                Input(RATING_COUNT, "int64", None, 0),
-            ),
-            (Output(EMBEDDING, "float32", "D"),),
-        ),
-        # The same for items of any data set; a number or text that is not said is unknown.
+        # A number or text that is not said is unknown.
         Signature(
             EMBED_ITEM,
             (
@@ -322,7 +316,7 @@ SIGNATURES: Final[dict[str, Signature]] = {
         ),
         Signature(
             EVALUATE,
-            (Input(EXAMPLES, "string", None, PAD_ID),),  # serialized timelines
+            (Input(EXAMPLES, "string", None, PAD_ID, required=True),),  # serialized timelines
             (
                 *_RESULT,
                 Output(EXACT_ITEM_IDS, "string", "K"),
@@ -342,8 +336,16 @@ EXPLAIN_WIDTH: Final = 5
 # Width of the result of `evaluate`: the largest k of the metrics.
 EVALUATE_K: Final = 100
 
-# Functions of the SavedModel that the trainer writes (same inputs as the
-# signatures, plus `rate`'s stars); the index wraps them.
+# Functions of the SavedModel that the trainer writes; the index wraps them. Their inputs are
+# those of the signatures of the same names, but for EMBED_ITEM: it takes ITEM_INPUTS and
+# the data set's own columns, where the signature takes these as ATTRIBUTES.
+ITEM_INPUTS: Final = (
+    Input(ITEM_ID, "string", None, PAD_ID),
+    Input(YEAR, "int64", None, 0),
+    Input(GENRES, "string", "G", PAD_ID),
+    Input(TAGS, "string", "T", PAD_ID),
+    Input(RATING_COUNT, "int64", None, 0),
+)
 TOWER_FUNCTIONS: Final = (EMBED_QUERY, EMBED_ITEM, RATE)
 # One more where an item's own vector is no query for items like it, nor says how alike two are:
 # known ids, string[n], to unit vectors, float32[n, D], that do both.

@@ -106,17 +106,31 @@ class Asked:
         for name, value in instead.items():
             one = (value or [contract.PAD_ID]) if given[name].ndim == 2 else value
             given[name] = np.array([one] * len(rows), given[name].dtype)
-        embed = self._loaded.signatures[contract.EMBED_ITEM]
-        types = embed.structured_input_signature[1]
-
-        def block(start: int) -> np.ndarray:
-            part = {name: values[start : start + _AT_ONCE] for name, values in given.items()}
-            inputs = {name: tf.constant(values, types[name].dtype) for name, values in part.items()}
-            vectors: np.ndarray = embed(**inputs)[contract.EMBEDDING].numpy()
-            return vectors
-
-        return np.concatenate([block(start) for start in range(0, len(rows), _AT_ONCE)])
+        described = [
+            {
+                contract.ITEM_ID: given[contract.ITEM_ID][row],
+                contract.RATING_COUNT: given[contract.RATING_COUNT][row],
+                contract.ATTRIBUTES: _attributes({name: values[row] for name, values in given.items()}),
+            }
+            for row in range(len(rows))
+        ]
+        blocks = [described[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE)]
+        return np.concatenate([self.ask(contract.EMBED_ITEM, block)[contract.EMBEDDING] for block in blocks])
 
     def unknown_id(self) -> bytes:
         """An id that no item of the catalogue has."""
         return b"not among " + b"".join(sorted(self._ids, key=len)[-1:])
+
+
+def _attributes(inputs: Mapping[str, Any]) -> list[bytes]:
+    """NAME=VALUE for every value of one item that is known, as `embed_item` takes them."""
+    neutral = (contract.PAD_ID, "", contract.UNKNOWN_NUMBER)
+    said = []
+    for name, values in inputs.items():
+        for value in np.atleast_1d(values).tolist():
+            known = value not in neutral and not (name == contract.YEAR and value == 0)
+            if known and name not in (contract.ITEM_ID, contract.RATING_COUNT):
+                said.append(
+                    name.encode() + b"=" + (value if isinstance(value, bytes) else str(value).encode())
+                )
+    return said

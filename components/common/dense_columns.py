@@ -13,7 +13,7 @@ from components.common.features import MOVIELENS, FeatureSpec, own
 
 
 def item_inputs(items: pa.Table, specs: Sequence[FeatureSpec] = MOVIELENS) -> dict[str, np.ndarray]:
-    """Inputs of contract.EMBED_ITEM and those of the data set's own features (`features.inputs`).
+    """contract.ITEM_INPUTS and those of the data set's own features (`features.inputs`).
 
     Args:
       items: contract.ITEM_FEATURES and the own features' columns, n rows.

@@ -21,18 +21,30 @@ def specs_of(inputs: Iterable[contract.Input]) -> list[tf.TensorSpec]:
 
 
 def function_of(
-    inputs: Sequence[contract.Input], body: Callable[[Mapping[str, tf.Tensor]], tf.Tensor]
+    inputs: Sequence[contract.Input],
+    body: Callable[[Mapping[str, tf.Tensor]], Any],
+    defaults: Mapping[str, tf.Tensor] | None = None,
 ) -> Any:
-    """A tf.function with a parameter for each input, whichever they are; `body` gets them by name."""
+    """A tf.function with a parameter for each input, whichever they are; `body` gets them by name.
+
+    Args:
+      inputs: in the order of the parameters, but that those with a default come last.
+      body: what it computes.
+      defaults: values of inputs that a call may leave out. A SavedModel holds them as
+        `SignatureDef.defaults` of the signature that the function is exported as.
+    """
+    defaults = defaults or {}
+    ordered = sorted(inputs, key=lambda item: item.name in defaults)
+    kind, none = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty
     signature = inspect.Signature(
-        [inspect.Parameter(item.name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for item in inputs]
+        [inspect.Parameter(item.name, kind, default=defaults.get(item.name, none)) for item in ordered]
     )
 
-    def call(*args: tf.Tensor, **kwargs: tf.Tensor) -> tf.Tensor:
+    def call(*args: tf.Tensor, **kwargs: tf.Tensor) -> Any:
         return body(signature.bind(*args, **kwargs).arguments)
 
     call.__signature__ = signature  # type: ignore[attr-defined]
-    return tf.function(call, input_signature=specs_of(inputs), autograph=False)
+    return tf.function(call, input_signature=specs_of(ordered), autograph=False)
 
 
 def neutral(item: contract.Input, batch: int | tf.Tensor) -> tf.Tensor:

@@ -11,7 +11,7 @@ import tensorflow as tf
 import contract
 from components.common.features import Features
 from components.common.features import inputs as own_inputs
-from components.common.tensors import input_specs, neutral, take
+from components.common.tensors import function_of, neutral, take
 from components.index.carried.catalogue import Catalogue
 from components.index.conditions import attributes
 from components.index.conditions.filters import ItemFilters, Wanted
@@ -130,12 +130,13 @@ class Retrieval(tf.Module):
 
     def similar(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         row = self._rows.lookup(inputs[contract.ITEM_ID])
-        k = tf.where(row >= 0, self._k(inputs[contract.K]), 0)
+        asked = self._k(inputs[contract.K])
+        k = tf.where(row >= 0, asked, 0)
         queries = self._alike(tf.maximum(row, 0))
         wanted = ItemFilters.everything(tf.shape(row)[0], self._filters.words)
         seen = Seen.of(row[:, tf.newaxis])
         found = self._search(queries, wanted, seen, k, self._width(k), self._params.max_k)
-        return self._result(found, k, self._params.max_k)
+        return self._result(found, k, _columns(asked))
 
     def rate(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         return {contract.RATINGS: self._towers.rate(**inputs)}
@@ -185,13 +186,8 @@ class Retrieval(tf.Module):
         return {contract.EMBEDDING: self._towers.embed_query(**inputs)}
 
     def embed_item(self, inputs: Tensors) -> dict[str, tf.Tensor]:
-        batch = tf.shape(inputs[contract.ITEM_ID])[0]
-        unknown = {item.name: neutral(item, batch) for item in self._own_inputs}
-        return {contract.EMBEDDING: self._towers.embed_item(**inputs, **unknown)}
-
-    def embed_item(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         given = {name: inputs[name] for name in (contract.ITEM_ID, contract.RATING_COUNT)}
-        others = [item for item in contract.SIGNATURES[contract.EMBED_ITEM].inputs if item.name not in given]
+        others = [item for item in contract.ITEM_INPUTS if item.name not in given]
         said = attributes.read(inputs[contract.ATTRIBUTES], [*others, *self._own_inputs])
         return {contract.EMBEDDING: self._towers.embed_item(**given, **said)}
 
@@ -228,25 +224,30 @@ class Retrieval(tf.Module):
         }
 
     def functions(self) -> dict[str, Any]:
-        """Concrete functions by signature name, with exactly the contract's inputs and outputs."""
+        """Functions by signature name, with exactly the contract's inputs and outputs."""
         return {name: self.function(name) for name in contract.SIGNATURES}
 
     def function(self, name: str) -> Any:
-        """The concrete function of one signature."""
+        """The function of one signature; what is not required may be left out."""
         signature = contract.SIGNATURES[name]
         answer = getattr(self, name)
 
-        def call(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        def call(inputs: Tensors) -> dict[str, tf.Tensor]:
             outputs = answer(checked(signature, inputs, self._params))
             return {item.name: tf.identity(outputs[item.name], item.name) for item in signature.outputs}
 
-        specs = {spec.name: spec for spec in input_specs(name)}
-        # AutoGraph has nothing to convert here, and would take seconds to say so.
-        return tf.function(call, autograph=False).get_concrete_function(**specs)
+        defaults = {item.name: neutral(item, 1) for item in signature.inputs if not item.required}
+        if contract.K in defaults:
+            # Says the same as 0, and tells a server how wide the answer is.
+            defaults[contract.K] = tf.constant([self._params.default_k], tf.int32)
+        return function_of(signature.inputs, call, defaults)
 
     # --- parts ---------------------------------------------------------------------
-    def _recommend(self, inputs: Tensors, search: Search, columns: int) -> dict[str, tf.Tensor]:
-        """The best items for a query that are not in its history and meet its filters."""
+    def _recommend(self, inputs: Tensors, search: Search, largest_k: int) -> dict[str, tf.Tensor]:
+        """The best items for a query that are not in its history and meet its filters.
+
+        `largest_k` bounds what any request may ask for.
+        """
         request = _completed(inputs, contract.RECOMMEND)
         k = self._k(request[contract.K])
         diversity = request[contract.DIVERSITY]
@@ -258,7 +259,7 @@ class Retrieval(tf.Module):
             request[contract.YEAR_MAX],
             inputs.get(contract.WHERE),
         )
-        most = max(columns, self._params.diversity_pool) if contract.DIVERSITY in inputs else columns
+        most = max(largest_k, self._params.diversity_pool) if contract.DIVERSITY in inputs else largest_k
         queries = self._queries(request)
         pool = self._found(queries, search, wanted, needed, most)
         width = self._width(k)
@@ -274,7 +275,7 @@ class Retrieval(tf.Module):
             return Candidates(chosen.rows, chosen.scores * scale)
 
         found = Candidates(*tf.cond(tf.reduce_any(mixed), mix, lambda: pool.best(width)))
-        return self._result(found, k, columns)
+        return self._result(found, k, _columns(k))
 
     def _alike(self, rows: tf.Tensor) -> tf.Tensor:
         """float32[..., D] of rows, int32[...]: unit vectors whose cosines say how alike items are."""
@@ -322,7 +323,7 @@ class Retrieval(tf.Module):
         """int32[]: the most that any row needs, at least 1 and at most the catalogue."""
         return tf.clip_by_value(tf.reduce_max(needed), 1, self._ids.shape[0])
 
-    def _result(self, found: Candidates, k: tf.Tensor, columns: int) -> dict[str, tf.Tensor]:
+    def _result(self, found: Candidates, k: tf.Tensor, columns: int | tf.Tensor) -> dict[str, tf.Tensor]:
         """The first k of each row, padded to `columns`."""
         found = found.keep(tf.range(tf.shape(found.rows)[1]) < k[:, tf.newaxis])
         short = [[0, 0], [0, tf.maximum(columns - tf.shape(found.rows)[1], 0)]]
@@ -355,6 +356,11 @@ def _completed(inputs: Tensors, signature: str) -> dict[str, tf.Tensor]:
     return {
         item.name: inputs[item.name] if item.name in inputs else neutral(item, batch) for item in expected
     }
+
+
+def _columns(k: tf.Tensor) -> tf.Tensor:
+    """int32[]: the largest k of a batch, 0 of none."""
+    return tf.maximum(tf.reduce_max(k), 0)
 
 
 def _nan_past_end(ids: tf.Tensor, values: tf.Tensor) -> tf.Tensor:

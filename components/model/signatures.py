@@ -86,9 +86,7 @@ class Signatures(tf.Module):
         self.embed_query = tf.function(
             self._embed_query, input_signature=input_specs(contract.EMBED_QUERY), autograph=False
         )
-        self.embed_item = function_of(
-            (*contract.SIGNATURES[contract.EMBED_ITEM].inputs, *named.own), self._embed_item
-        )
+        self.embed_item = function_of((*contract.ITEM_INPUTS, *named.own), self._embed_item)
         self.rate = tf.function(self._rate, input_signature=input_specs(contract.RATE), autograph=False)
 
     # --- what a subclass says ----------------------------------------------------

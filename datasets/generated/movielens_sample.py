@@ -50,7 +50,7 @@ class Summary:
 
     path: Path
     users: int
-    movies: int
+    items: int
     ratings: int
     tags: int
 
@@ -83,7 +83,7 @@ class _Events:
 
 
 def generate(
-    path: str | Path, users: int = 600, movies: int = 3000, ratings: int = 60_000, seed: int = 7
+    path: str | Path, users: int = 600, items: int = 3000, ratings: int = 60_000, seed: int = 7
 ) -> Summary:
     """Writes ratings.csv, movies.csv, tags.csv and README.txt to the folder `path`.
 
@@ -94,37 +94,37 @@ def generate(
         rates a movie at most once).
       FileExistsError: something else than a generated sample stands at `path`.
     """
-    _check(users, movies, ratings, seed)
+    _check(users, items, ratings, seed)
     path = Path(path)
     if path.exists() and not folder.begins(path, README, _README_TITLE):
         raise FileExistsError(f"{path} exists and is no generated sample; choose another folder or remove it")
     rng = np.random.default_rng([seed, 0])
-    counts = choices.counts(rng, users, movies, ratings, MIN_RATINGS)
+    counts = choices.counts(rng, users, items, ratings, MIN_RATINGS)
     with folder.whole(path) as new:
-        catalogue = _write_movies(rng, new / "movies.csv", movies)
+        catalogue = _write_movies(rng, new / "movies.csv", items)
         tags = _write_log(new, catalogue, counts, seed)
         (new / README).write_text(
-            f"{_README_TITLE}: {users} users, {movies} movies, {ratings} ratings, {tags} tags, seed {seed}.\n"
+            f"{_README_TITLE}: {users} users, {items} movies, {ratings} ratings, {tags} tags, seed {seed}.\n"
             "No person, rating or film in it is real, and none of it comes from MovieLens.\n",
             encoding="utf-8",
         )
-    return Summary(path, users, movies, ratings, tags)
+    return Summary(path, users, items, ratings, tags)
 
 
-def _check(users: int, movies: int, ratings: int, seed: int) -> None:
+def _check(users: int, items: int, ratings: int, seed: int) -> None:
     if users < 1:
         raise ValueError(f"users must be at least 1, got {users}")
-    if movies < MIN_RATINGS:
-        raise ValueError(f"movies must be at least {MIN_RATINGS} (every user rates so many), got {movies}")
+    if items < MIN_RATINGS:
+        raise ValueError(f"items must be at least {MIN_RATINGS} (every user rates so many), got {items}")
     if ratings < MIN_RATINGS * users:
         raise ValueError(
             f"ratings must be at least {MIN_RATINGS} per user, {MIN_RATINGS * users:,} for {users:,} users, "
             f"got {ratings:,}: ask for more ratings or fewer users"
         )
-    if ratings > users * movies:
+    if ratings > users * items:
         raise ValueError(
-            f"ratings must be at most users x movies = {users * movies:,} (a user rates a movie once), got "
-            f"{ratings:,}: ask for fewer ratings, or more users or movies"
+            f"ratings must be at most users x items = {users * items:,} (a user rates a movie once), got "
+            f"{ratings:,}: ask for fewer ratings, or more users or items"
         )
     if seed < 0:
         raise ValueError(f"seed must be 0 or more, got {seed}")

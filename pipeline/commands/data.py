@@ -77,9 +77,7 @@ def add_parser(subparsers: Subparsers) -> None:
         help="a shop has views, carts and purchases of items with price, brand, category and language",
     )
     sample.add_argument("--users", type=int, default=600, metavar="N", help="default %(default)s")
-    sample.add_argument(
-        "--items", "--items", type=int, metavar="N", help="default 3000, of a shop 1500 items"
-    )
+    sample.add_argument("--items", type=int, metavar="N", help="default 3000, of a shop 1500 items")
     sample.add_argument(
         "--ratings",
         "--interactions",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import contract
 from datasets.generated import choices, movielens_sample, sample_words
 
-SMALL = {"users": 120, "movies": 400, "ratings": 9_000, "seed": 3}
+SMALL = {"users": 120, "items": 400, "ratings": 9_000, "seed": 3}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_blocks_keep_the_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_summary_counts_what_was_written(tmp_path: Path) -> None:
     summary = movielens_sample.generate(tmp_path / "sample", **SMALL)
-    assert (summary.users, summary.movies, summary.ratings) == (120, 400, 9_000)
+    assert (summary.users, summary.items, summary.ratings) == (120, 400, 9_000)
     assert summary.tags == len(pd.read_csv(summary.path / "tags.csv")) > 0
     assert "Generated" in (summary.path / movielens_sample.README).read_text()
 
@@ -102,7 +102,7 @@ def test_movies_look_like_movielens(movies: pd.DataFrame) -> None:
 
 
 def test_titles_repeat_in_different_years_and_few_lack_one(tmp_path: Path) -> None:
-    path = movielens_sample.generate(tmp_path / "wide", users=20, movies=2_000, ratings=400).path
+    path = movielens_sample.generate(tmp_path / "wide", users=20, items=2_000, ratings=400).path
     titles = pd.read_csv(path / "movies.csv").title
     assert titles.is_unique
     names = titles.str.replace(r" \(\d{4}\)$", "", regex=True)
@@ -123,7 +123,7 @@ def test_the_reader_takes_every_row(small: Path, read: Callable) -> None:
     found = read(small)
     assert not found.rows_bad
     assert len(found.ratings) == SMALL["ratings"]
-    assert len(found.items) == SMALL["movies"]
+    assert len(found.items) == SMALL["items"]
     assert np.mean([row[contract.YEAR] > 0 for row in found.items]) > 0.97
 
 
@@ -148,9 +148,9 @@ def test_any_possible_request_is_met_to_the_rating(
     ("arguments", "reason"),
     [
         ({"users": 0}, "users must be at least 1, got 0"),
-        ({"movies": 19}, "movies must be at least 20"),
+        ({"items": 19}, "items must be at least 20"),
         ({"users": 10, "ratings": 199}, "at least 20 per user, 200 for 10 users, got 199"),
-        ({"users": 10, "movies": 30, "ratings": 301}, "at most users x movies = 300"),
+        ({"users": 10, "items": 30, "ratings": 301}, "at most users x items = 300"),
         ({"seed": -1}, "seed must be 0 or more"),
     ],
 )
@@ -198,7 +198,7 @@ def test_an_error_on_the_way_leaves_the_old_sample(tmp_path: Path, monkeypatch: 
 def split(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     """float[U, N] train, float[U, N] age in ratings + 1 of what is known (0 = not), relevant test movies."""
     path = movielens_sample.generate(
-        tmp_path_factory.mktemp("learn") / "set", users=400, movies=1_200, ratings=36_000
+        tmp_path_factory.mktemp("learn") / "set", users=400, items=1_200, ratings=36_000
     ).path
     frame = pd.read_csv(path / "ratings.csv").sort_values(["userId", "timestamp"], kind="stable")
     user = frame.userId.to_numpy() - 1

@@ -36,16 +36,18 @@ def checked(signature: contract.Signature, inputs: Tensors, params: IndexParams)
 
     Args:
       signature: of the request.
-      inputs: one tensor per input of the signature.
+      inputs: one tensor per input of the signature; of one that is not required, one row and
+        one column of its neutral value are taken for every row of the batch, and for every
+        column of the input it goes with: so a default fits any request.
       params: the limits.
     """
+    inputs = _fitted(signature, inputs, params)
     checks = [_same_batch(inputs)]
     checks += [_same_shape(inputs, a, b) for a, b in _SAME_SHAPE if a in inputs and b in inputs]
     for name, (limit, what) in _COUNTED.items():
         if name in inputs:
             checks.append(_at_most(inputs[name], name, what, limit, getattr(params, limit)))
-    # `genres` filters a recommendation, but describes an item in `embed_item`.
-    if contract.EXCLUDE in inputs:
+    if contract.FILTER_GENRES in inputs:
         genres = inputs[contract.FILTER_GENRES]
         checks.append(
             _at_most(genres, contract.FILTER_GENRES, "genres to filter by", "max_genres", params.max_genres)
@@ -59,6 +61,42 @@ def checked(signature: contract.Signature, inputs: Tensors, params: IndexParams)
         checks.append(_between(inputs[contract.DIVERSITY], 0.0, 1.0, rule))
     with tf.control_dependencies(checks):
         return {item.name: tf.identity(inputs[item.name]) for item in signature.inputs}
+
+
+def _fitted(signature: contract.Signature, inputs: Tensors, params: IndexParams) -> dict[str, tf.Tensor]:
+    """The inputs, with neutral rows of optional ones in the shape of the others."""
+    optional = [item for item in signature.inputs if not item.required]
+    if not optional:
+        return dict(inputs)
+    # The first input of each letter of columns decides how wide the others of its letter are.
+    first: dict[str, str] = {}
+    for item in signature.inputs:
+        if item.columns:
+            first.setdefault(item.columns, item.name)
+    batches = [tf.shape(inputs[item.name])[0] for item in signature.inputs]
+    required = [rows for item, rows in zip(signature.inputs, batches, strict=True) if item.required]
+    batch = required[0] if required else tf.reduce_max(tf.stack(batches))
+    # Per optional input with columns that follow another's: the width it has and the one it needs.
+    followed = [item for item in optional if item.columns and first[item.columns] != item.name]
+    widths = [tf.shape(inputs[item.name])[1] for item in followed]
+    needed = [tf.shape(inputs[first[item.columns]])[1] for item in followed if item.columns]
+    fits = tf.reduce_all(tf.stack([*batches, *widths]) == tf.stack([*[batch] * len(batches), *needed]))
+
+    def fit(item: contract.Input) -> tf.Tensor:
+        value = inputs[item.name]
+        nothing = tf.constant(item.neutral, value.dtype)
+        is_nothing = value == nothing
+        if item.name == contract.K:
+            is_nothing |= value == params.default_k  # its default, which says the same
+        shape = [batch]
+        if item.columns:
+            shape.append(needed[followed.index(item)] if item in followed else 1)
+        one = tf.reduce_all(tf.shape(value) == 1)
+        return tf.cond(one & tf.reduce_all(is_nothing), lambda: tf.fill(shape, nothing), lambda: value)
+
+    given = [inputs[item.name] for item in optional]
+    found = tf.cond(fits, lambda: given, lambda: [fit(item) for item in optional])
+    return {**inputs, **{item.name: value for item, value in zip(optional, found, strict=True)}}
 
 
 def _same_batch(inputs: Tensors) -> tf.Operation:

@@ -35,7 +35,7 @@ class ItemTransform:
     Attributes:
       layer: the Keras layer to track when the function is saved.
       specs: as given.
-      own_inputs: what a call takes beyond the inputs of contract.EMBED_ITEM.
+      own_inputs: what a call takes beyond contract.ITEM_INPUTS.
       vocabularies: in index order: "items", each feature's by its name, and
         "tastes", that of the feature that tastes are in.
     """
@@ -65,7 +65,7 @@ class ItemTransform:
         return Sizes(len(self.items), len(self.tastes), self.specs, words)
 
     def __call__(self, items: Mapping[str, tf.Tensor]) -> ItemFeatures:
-        """Features of n items from the inputs of contract.EMBED_ITEM and `own_inputs`."""
+        """Features of n items from contract.ITEM_INPUTS and `own_inputs`."""
         transformed = self.layer(
             {name: self._as_raw(name, value) for name, value in items.items() if name in self._raw_spec}
         )

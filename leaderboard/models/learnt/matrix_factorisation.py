@@ -41,18 +41,21 @@ class MatrixFactorisation(Model):
     def fit(self, split: Split) -> None:
         neural.seeded(self.seed)
         train, held_out = neural.Pairs.train(split), neural.Pairs.held_out(split)
-        items = split.catalogue.size
+        num_items = split.catalogue.size
         overall = float(train.stars.mean())
-        count = np.bincount(train.rows, minlength=items)
-        total = np.bincount(train.rows, train.stars, items)
+        count = np.bincount(train.rows, minlength=num_items)
+        total = np.bincount(train.rows, train.stars, num_items)
         self._mean = np.where(count > 0, total / np.maximum(count, 1), overall).astype(np.float32)
         self._users = {id_: i for i, id_ in enumerate(split.user_ids)}
 
         def normal(rows: int) -> tf.Variable:
             return tf.Variable(tf.random.normal([rows, self.factors], stddev=0.1))
 
-        users, items = normal(len(split.user_ids)), normal(items)
-        user_bias, item_bias = tf.Variable(tf.zeros([len(split.user_ids)])), tf.Variable(tf.zeros([items]))
+        users, items = normal(len(split.user_ids)), normal(num_items)
+        user_bias, item_bias = (
+            tf.Variable(tf.zeros([len(split.user_ids)])),
+            tf.Variable(tf.zeros([num_items])),
+        )
         self._weights = [users, items, user_bias, item_bias]
         user, row = tf.constant(train.users), tf.constant(train.rows)
         target = tf.constant(train.stars - self._mean[train.rows])

@@ -58,15 +58,23 @@ class PredictBody:
           StatusError: INVALID_ARGUMENT with TensorFlow Serving's text, or
             UNIMPLEMENTED for a type without a JSON form.
         """
-        wanted = {name: info.dtype for name, info in signature.inputs.items()}
+        wanted: Mapping[str, int] = {name: info.dtype for name, info in signature.inputs.items()}
         if not wanted:
             name = self.signature_name or "DEFAULT"
             raise invalid_argument(f"Failed to get input map for signature: {name}")
         json_rules.check_document(self.document)
         if self.row_format:
             instances = self.document["instances"]
+            if signature.defaults:
+                instances, wanted = _with_defaults(instances, wanted, signature.defaults)
             return _read_rows(instances, wanted) or json_rules.read_rows(instances, wanted)
         inputs = self.document["inputs"]
+        if signature.defaults and type(inputs) is dict and inputs:
+            wanted = {
+                name: dtype
+                for name, dtype in wanted.items()
+                if name in inputs or name not in signature.defaults
+            }
         return _read_columns(inputs, wanted) or json_rules.read_columns(inputs, wanted)
 
 
@@ -149,6 +157,42 @@ def _nested(array: np.ndarray) -> Any:
 
 def _as_base64(value: bytes) -> dict[str, str]:
     return {"b64": base64.b64encode(value).decode()}
+
+
+def _with_defaults(
+    instances: list[Any], wanted: Mapping[str, int], defaults: Mapping[str, np.ndarray]
+) -> tuple[list[Any], Mapping[str, int]]:
+    """Rows that all give the same inputs, and these inputs with their types.
+
+    TensorFlow Serving fills defaults in over gRPC alone. An input that no row gives is left
+    to be filled in later; a row without one that another row gives gets the default in the
+    form of that other's.
+    """
+    if set(map(type, instances)) != {dict}:
+        return instances, wanted
+    given = set().union(*instances)
+    optional = wanted.keys() & defaults.keys()
+    read = {name: dtype for name, dtype in wanted.items() if name in given or name not in optional}
+    if not read:  # rows that say nothing: one input stands for how many there are
+        name = min(optional)
+        read = {name: wanted[name]}
+        nothing = _like(defaults[name].tolist(), defaults[name].flat[0])
+        return [{name: nothing[0]} for _ in instances], read
+    for name in sorted(optional & given):
+        having = next(row[name] for row in instances if name in row)
+        if any(name not in row for row in instances):
+            nothing = _like(having, defaults[name].flat[0])
+            instances = [row if name in row else {**row, name: nothing} for row in instances]
+    return instances, read
+
+
+def _like(form: Any, value: Any) -> Any:
+    """`value` in every place of nested lists."""
+    if type(form) is list:
+        return [_like(item, value) for item in form]
+    if isinstance(value, bytes):
+        return value.decode()
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _read_rows(instances: list[Any], wanted: Mapping[str, int]) -> dict[str, np.ndarray] | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 import numpy as np
 
 from serving.model_server.execution.runtime import Model, Signature
-from serving.protocol import dtypes, tensors
+from serving.protocol import dtypes
 from serving.protocol.errors import Code, StatusError, invalid_argument
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -42,8 +42,8 @@ def predict_inputs(signature: Signature, given: Mapping[str, np.ndarray]) -> dic
       StatusError: INVALID_ARGUMENT for one missing, unknown or of another type.
     """
     wanted = signature.inputs
-    if defaults := check_names(signature, given.keys()):
-        given = {**given, **{name: tensors.decode(signature.proto.defaults[name]) for name in defaults}}
+    if left_out := check_names(signature, given.keys()):
+        given = {**given, **_defaults(signature, given, left_out)}
     found = {}
     for name, info in wanted.items():
         array = given[name]
@@ -51,6 +51,32 @@ def predict_inputs(signature: Signature, given: Mapping[str, np.ndarray]) -> dic
         if expected is None or array.dtype != expected.numpy:
             raise _wrong_type(signature, name, dtypes.of_array(array).number)
         found[name] = array
+    return found
+
+
+def _defaults(
+    signature: Signature, given: Mapping[str, np.ndarray], names: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """The defaults of `names`; of a signature of the contract in the shape that the batch needs.
+
+    The graph would fit one row to the batch too, but requests can only run together when
+    each has its own rows.
+    """
+    ours = signature.contract
+    if ours is None:
+        return {name: signature.defaults[name] for name in names}
+    rows = max([len(array) for array in given.values() if array.ndim], default=1)
+    widths: dict[str, int] = {}
+    for item in ours.inputs:
+        if item.columns and item.columns not in widths:
+            shape = given[item.name].shape if item.name in given else ()
+            widths[item.columns] = shape[1] if len(shape) == 2 else 1
+    columns = {item.name: item.columns for item in ours.inputs}
+    found = {}
+    for name in names:
+        letter, default = columns[name], signature.defaults[name]
+        shape = (rows,) if letter is None else (rows, widths[letter])
+        found[name] = np.full(shape, default.flat[0], default.dtype)
     return found
 
 

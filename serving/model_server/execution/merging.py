@@ -6,20 +6,14 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
-from tensorflow.core.framework import types_pb2
 
 import contract
-from serving.model_server.execution.runtime import Signature, TensorInfo
+from serving.model_server.execution.runtime import Signature
 
 Tensors = Mapping[str, np.ndarray]
 
-_NUMBERS = {
-    "string": types_pb2.DT_STRING,
-    "float32": types_pb2.DT_FLOAT,
-    "int32": types_pb2.DT_INT32,
-    "int64": types_pb2.DT_INT64,
-}
-# Columns whose number the config fixes, whatever the request: K results, D dimensions.
+# Columns whose number does not hang on an input's width: K results (the largest k of the
+# request), D dimensions.
 _FIXED = (None, "K", "D")
 
 
@@ -65,21 +59,15 @@ def of_signature(signature: Signature, explicit: bool, pad: bool) -> Merging | N
         (a softmax over the candidates of one request, say).
       pad: whether requests of unequal widths are padded (see `Rowwise`).
     """
-    ours = contract.SIGNATURES.get(signature.key)
-    if ours is not None and _same(ours.inputs, signature.inputs) and _same(ours.outputs, signature.outputs):
-        return Contract(ours) if _widths_follow(ours) else None
+    ours = signature.contract
+    if ours is not None:
+        default_k = signature.defaults.get(contract.K)
+        columns = None if default_k is None else int(default_k.flat[0])
+        return Contract(ours, columns) if _widths_follow(ours) else None
     infos = [*signature.inputs.values(), *signature.outputs.values()]
     if not signature.inputs or any(info.shape == () for info in infos):
         return None
     return Rowwise(pad) if explicit else None
-
-
-def _same(
-    ours: tuple[contract.Input, ...] | tuple[contract.Output, ...], theirs: Mapping[str, TensorInfo]
-) -> bool:
-    return {item.name: _NUMBERS[item.dtype] for item in ours} == {
-        name: info.dtype for name, info in theirs.items()
-    }
 
 
 def _widths_follow(ours: contract.Signature) -> bool:
@@ -98,10 +86,18 @@ class Contract:
     """A signature of ours: short rows are padded with the neutral value, which changes nothing.
 
     An output as wide as an input ([B, M]) is cut to the width that its own
-    request had.
+    request had, one as wide as the largest k ([B, K]) to its own request's.
+
+    Args:
+      signature: of the contract.
+      default_k: what k = 0 means; None where the answer's width is fixed.
     """
 
-    def __init__(self, signature: contract.Signature) -> None:
+    def __init__(self, signature: contract.Signature, default_k: int | None = None) -> None:
+        self._default_k = default_k or 0
+        self._by_k = [
+            item.name for item in signature.outputs if item.columns == "K" and default_k is not None
+        ]
         self._inputs = [(item.name, item.columns, item.neutral) for item in signature.inputs]
         self._first = signature.inputs[0].name
         # A letter of columns -> an input that has it.
@@ -152,6 +148,11 @@ class Contract:
             part = {name: value[start:stop] for name, value in outputs.items()}
             for name in follows.keys() & part.keys():
                 part[name] = part[name][:, : request[follows[name]].shape[1]]
+            if self._by_k:
+                k = request[contract.K]
+                columns = max(0, np.where(k == 0, self._default_k, k).max(initial=0))
+                for name in part.keys() & self._by_k:
+                    part[name] = part[name][:, :columns]
             parts.append(part)
             start = stop
         return parts

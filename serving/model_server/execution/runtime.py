@@ -13,17 +13,28 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2, rewriter_config_pb2
 from tensorflow.python.client import pywrap_tf_session, session
 from tensorflow.python.framework import errors_impl, ops
 from tensorflow.python.saved_model import loader_impl
 
+import contract
 from serving.model_server.execution.pruning import keep_signatures
+from serving.protocol import tensors
 from serving.protocol.errors import Code, StatusError
 
 # Callables kept per model beyond those that compute all outputs of a signature: which
 # outputs a request names is the client's choice, and each choice has a graph of its own.
 _MAX_CALLABLES = 64
+
+# The contract's names of types.
+_NUMBERS: Mapping[str, int] = {
+    "string": types_pb2.DT_STRING,
+    "float32": types_pb2.DT_FLOAT,
+    "int32": types_pb2.DT_INT32,
+    "int64": types_pb2.DT_INT64,
+}
 
 _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
 
@@ -75,6 +86,18 @@ class Signature:
     @functools.cached_property
     def output_names(self) -> tuple[str, ...]:
         return tuple(self.outputs)
+
+    @functools.cached_property
+    def contract(self) -> contract.Signature | None:
+        """The contract's signature that this one is; None for any other model's."""
+        found = contract.SIGNATURES.get(self.key)
+        same = found and _same(found.inputs, self.inputs) and _same(found.outputs, self.outputs)
+        return found if same else None
+
+    @functools.cached_property
+    def defaults(self) -> Mapping[str, np.ndarray]:
+        """Values of inputs that a request may leave out."""
+        return {name: tensors.decode(proto) for name, proto in self.proto.defaults.items()}
 
 
 class Model:
@@ -229,6 +252,12 @@ def _signatures(graph: meta_graph_pb2.MetaGraphDef) -> dict[str, Signature]:
         )
         for key, proto in graph.signature_def.items()
         if not key.startswith("__saved_model")
+    }
+
+
+def _same(ours: Sequence[contract.Output], theirs: Mapping[str, TensorInfo]) -> bool:
+    return {item.name: _NUMBERS[item.dtype] for item in ours} == {
+        name: info.dtype for name, info in theirs.items()
     }
 
 

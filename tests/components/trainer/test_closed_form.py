@@ -265,9 +265,9 @@ def test_the_items_that_explain_are_those_that_add_most(fitted):
 
 def test_an_item_embedded_from_its_content_is_its_catalogue_vector_and_a_new_one_has_its_count(served):
     def embed(item_id: bytes, count: int) -> np.ndarray:
-        return served.ask(contract.EMBED_ITEM, item_id=item_id, rating_count=count, genres=[b"Drama"])[
-            contract.EMBEDDING
-        ]
+        return served.ask(
+            contract.EMBED_ITEM, item_id=item_id, rating_count=count, attributes=[b"genres=Drama"]
+        )[contract.EMBEDDING]
 
     first = served.ids[0]
     own = served.module._embeddings.numpy()[0]

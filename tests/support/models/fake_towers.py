@@ -15,7 +15,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 import contract
-from components.common.tensors import input_specs
+from components.common.tensors import input_specs, specs_of
 from components.example_gen.records.schemas import ITEMS, TIMELINES
 
 GENRES = ["Action", "Comedy", "Drama", "Horror"]
@@ -49,7 +49,7 @@ class FakeTowers(tf.Module):
             unit(np.random.default_rng(7).normal(size=(len(GENRES), dim))), dtype=tf.float32
         )
         self.embed_query = tf.function(self._embed_query, input_specs(contract.EMBED_QUERY), autograph=False)
-        self.embed_item = tf.function(self._embed_item, input_specs(contract.EMBED_ITEM), autograph=False)
+        self.embed_item = tf.function(self._embed_item, specs_of(contract.ITEM_INPUTS), autograph=False)
         self.rate = tf.function(self._rate, input_specs(contract.RATE), autograph=False)
 
     def _embed_query(

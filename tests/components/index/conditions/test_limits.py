@@ -32,7 +32,7 @@ REFUSED = [
     ({"diversity": [1.5]}, "diversity must be between 0 and 1, got.*1.5"),
     ({"diversity": [NAN]}, "diversity must be between 0 and 1"),
     ({"year_min": [-1]}, "year_min must be not negative"),
-    ({"k": [1, 2], "year_min": [0]}, "same number of rows"),
+    ({"k": [1, 2], "year_min": [1990]}, "same number of rows"),
 ]
 
 

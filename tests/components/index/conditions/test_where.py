@@ -156,7 +156,7 @@ def test_conditions_on_movielens_columns_are_its_own_filters(world, model):
 
 
 def test_attributes_become_the_towers_inputs():
-    others = [i for i in contract.SIGNATURES[contract.EMBED_ITEM].inputs if i.name in ("year", "genres")]
+    others = [i for i in contract.ITEM_INPUTS if i.name in ("year", "genres")]
     own = inputs((*MOVIELENS, *SPECS))
     said = [
         ["brand=acme", "shelf=cups", "price=19.5", "shelf=blue", "about=A mug,\nblue"],
@@ -188,12 +188,12 @@ def test_an_attribute_of_nothing_is_refused(wrong):
 
 
 def test_an_item_is_embedded_as_the_item_it_is_described_as(world):
-    wanted = world.ask(
-        contract.MODEL,
-        contract.EMBED_ITEM,
-        item_id=["new", world.ids[3]],
-        year=[1999, 0],
-        genres=[["Drama"], []],
+    wanted = world.towers.embed_item(
+        item_id=tf.constant(["new", world.ids[3]]),
+        year=tf.constant([1999, 0], tf.int64),
+        genres=tf.constant([["Drama"], [""]]),
+        tags=tf.constant([[""], [""]]),
+        rating_count=tf.constant([0, 0], tf.int64),
     )
     got = world.ask(
         contract.MODEL,
@@ -201,4 +201,4 @@ def test_an_item_is_embedded_as_the_item_it_is_described_as(world):
         item_id=["new", world.ids[3]],
         attributes=[["year=1999", "genres=Drama"], []],
     )
-    np.testing.assert_allclose(got[contract.EMBEDDING], wanted[contract.EMBEDDING], atol=1e-6)
+    np.testing.assert_allclose(got[contract.EMBEDDING], wanted, atol=1e-6)

@@ -453,3 +453,50 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     except StatusError as error:
         assert error.code is Code.INVALID_ARGUMENT
         error_body.write(error.message).decode()
+
+
+OPTIONAL = {"ids": "string", "stars": "float32", "k": "int32"}
+
+
+def read_optional(document: Any) -> dict[str, np.ndarray]:
+    """Of a signature whose `stars` and `k` have defaults."""
+    found = signature(**OPTIONAL)
+    found.proto.defaults["stars"].CopyFrom(tf.make_tensor_proto([[0.0]], tf.float32))
+    found.proto.defaults["k"].CopyFrom(tf.make_tensor_proto([10], tf.int32))
+    return json_tensors.read_predict(json.dumps(document).encode()).tensors(found)
+
+
+def test_what_no_row_gives_is_left_to_the_defaults() -> None:
+    found = read_optional({"instances": [{"ids": ["1", "6"]}, {"ids": ["2", "3"]}]})
+    assert {name: array.tolist() for name, array in found.items()} == {"ids": [[b"1", b"6"], [b"2", b"3"]]}
+    found = read_optional({"inputs": {"ids": [["1"]], "k": [3]}})
+    assert {name: array.tolist() for name, array in found.items()} == {"ids": [[b"1"]], "k": [3]}
+
+
+def test_what_only_some_rows_give_is_filled_in_for_the_others() -> None:
+    rows = [{"ids": ["1", "6"], "stars": [5, 4.5]}, {"ids": ["2", "3"], "k": 3}, {"ids": ["4", "5"]}]
+    found = read_optional({"instances": rows})
+    assert found["stars"].tolist() == [[5.0, 4.5], [0.0, 0.0], [0.0, 0.0]]
+    assert found["k"].tolist() == [10, 3, 10]
+
+
+def test_rows_that_say_nothing_are_still_counted() -> None:
+    found = signature(k="int32")
+    found.proto.defaults["k"].CopyFrom(tf.make_tensor_proto([10], tf.int32))
+    body = json_tensors.read_predict(b'{"instances": [{}, {}]}')
+    assert body.tensors(found)["k"].tolist() == [10, 10]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"instances": [{"k": 3}]},
+        {"instances": [{"ids": ["1"]}, {"k": 3}]},
+        {"instances": [{"ids": ["1"], "unknown": 3}]},
+        {"inputs": {"k": [3]}},
+    ],
+)
+def test_a_required_input_and_an_unknown_one_are_refused_with_defaults_too(document: Any) -> None:
+    with pytest.raises(StatusError) as refused:
+        read_optional(document)
+    assert refused.value.code is Code.INVALID_ARGUMENT

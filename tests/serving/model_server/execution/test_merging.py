@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.models import tiny_models
@@ -175,3 +176,17 @@ def test_an_answer_that_has_not_a_row_per_row_is_noticed(model: Model) -> None:
     ours = merging.of_signature(model.signatures[contract.SERVING_DEFAULT], False, False)
     with pytest.raises(merging.NotRowwiseError):
         ours.split({contract.SCORES: np.ones((3, 2))}, [tiny_models.history_inputs(["a"])], 0)
+
+
+def test_each_gets_as_many_results_as_its_own_largest_k() -> None:
+    signature = _contract_signature(contract.RECOMMEND_USER)
+    signature.proto.defaults[contract.K].CopyFrom(tf.make_tensor_proto([4], tf.int32))
+    rule = merging.of_signature(signature, asked_for=False, pad=False)
+    requests = [
+        {contract.USER_ID: np.array([b"a"] * len(k), object), contract.K: np.array(k, np.int32)}
+        for k in ([2], [7, 1], [0], [0, 3])
+    ]
+    ids = np.arange(6 * 7).reshape(6, 7)
+    parts = rule.split({contract.ITEM_IDS: ids, contract.SCORES: ids}, requests, 0)
+    assert [part[contract.ITEM_IDS].shape for part in parts] == [(1, 2), (2, 7), (1, 4), (2, 4)]
+    np.testing.assert_array_equal(parts[3][contract.SCORES], ids[4:6, :4])

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from support.models import conformance_models, tiny_models
+from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import inference_pb2, input_pb2
 
+import contract
 from serving.model_server.execution import checks
 from serving.model_server.execution.batching import Batcher, BatchingOptions
 from serving.model_server.execution.predict import DataPlane
 from serving.model_server.execution.requests import ModelSpec
-from serving.model_server.execution.runtime import Model
+from serving.model_server.execution.runtime import Model, Signature, TensorInfo
 from serving.model_server.observe.metrics import Metrics
 from serving.model_server.observe.request_log import RequestLog
 from serving.model_server.versions.servables import Manager, Route, Table
@@ -199,6 +201,23 @@ def test_the_error_of_an_operation_is_counted(folder: Path) -> None:
     _, metrics = with_models(folder, body)
     assert ':tensorflow:serving:request_count{model_name="echo",status="INVALID_ARGUMENT"} 1' in metrics
     assert "request_latency_count" not in metrics
+
+
+def test_defaults_of_the_contracts_signatures_fit_the_batch() -> None:
+    ours = contract.SIGNATURES[contract.SERVING_DEFAULT]
+
+    def infos(items: tuple[contract.Output, ...]) -> dict[str, TensorInfo]:
+        return {i.name: TensorInfo(i.name, tf.as_dtype(i.dtype).as_datatype_enum, None) for i in items}
+
+    proto = meta_graph_pb2.SignatureDef()
+    proto.defaults[contract.HISTORY_RATINGS].CopyFrom(tf.make_tensor_proto([[0.0]], tf.float32))
+    proto.defaults[contract.HISTORY_TIMESTAMPS].CopyFrom(tf.make_tensor_proto([[0]], tf.int64))
+    signature = Signature(ours.name, "", infos(ours.inputs), infos(ours.outputs), proto)
+    ids = np.array([[b"1", b"6", b"2"], [b"3", b"", b""]], object)
+    found = checks.predict_inputs(signature, {contract.HISTORY_ITEM_IDS: ids})
+    assert found[contract.HISTORY_RATINGS].tolist() == [[0.0] * 3] * 2
+    assert found[contract.HISTORY_TIMESTAMPS].dtype == np.int64
+    assert found[contract.HISTORY_TIMESTAMPS].shape == (2, 3)
 
 
 def test_defaults_of_a_signature_are_filled_in(folder: Path) -> None:
