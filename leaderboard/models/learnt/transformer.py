@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from components.common.metrics import names
 from leaderboard import ranking
 from leaderboard.model import Model
 from leaderboard.models.learnt import neural
@@ -76,7 +77,7 @@ class Transformer(Model):
             return float(tf.reduce_mean(tf.stack([step(tf.constant(batch)) for batch in batches])))
 
         def score() -> float:
-            return ranking.evaluate(self, split, split.eval).mean(ranking.RECALL_20)
+            return ranking.evaluate(self, split, split.eval).mean(names.RECALL_20)
 
         held_out = len(split.eval.targets.rows) > 0
         self._kept = neural.fit_epochs(
