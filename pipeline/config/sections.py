@@ -121,10 +121,10 @@ class Config(Section):
             self.trainer.check_kind(self.model)
         except ValueError as error:
             raise ValueError(f"trainer: {error}") from error
-        if self.model.closed_form and self.kubeflow.trainer_workers > 1:
+        if not self.model.entry.distributed and self.kubeflow.trainer_workers > 1:
             raise ValueError(
                 f"kubeflow.trainer_workers = {self.kubeflow.trainer_workers}: a model of kind "
-                f"{self.model.kind} is solved by one process; expected 1"
+                f"{self.model.kind} is fitted by one process; expected 1"
             )
         return self
 
