@@ -13,8 +13,8 @@ from components.example_gen import accounts
 from components.example_gen.accounts import Account
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
-from components.example_gen.reading.layouts import Layout
 from components.example_gen.reading.quarantine import Quarantine, percent
+from components.example_gen.reading.source import Dataset
 from components.example_gen.sorting.gather import Gathered, gather, scratch_folder
 from components.example_gen.sorting.log_store import Log
 from components.example_gen.sorting.totals import Totals, require_splits, totals
@@ -90,7 +90,7 @@ class _Figures:
     at_once: int  # users with several events, all at one second
 
 
-def check(layout: Layout, params: ExampleGenParams, bad_rows: Path | None = None) -> Report:
+def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = None) -> Report:
     """Reads everything as ExampleGen does, and writes nothing but `bad_rows`.
 
     Args:
@@ -102,7 +102,7 @@ def check(layout: Layout, params: ExampleGenParams, bad_rows: Path | None = None
     # A report is wanted of bad data above all; the share is judged afterwards.
     lenient = params.model_copy(update={"max_bad_share": 1.0})
     with scratch_folder(params) as scratch, Quarantine(bad_rows) as bad:
-        data = gather(layout, lenient, bad, scratch)
+        data = gather(dataset, lenient, bad, scratch)
         known = totals(data.log, params)
         stops = []
         for table in bad.tables():
@@ -111,16 +111,16 @@ def check(layout: Layout, params: ExampleGenParams, bad_rows: Path | None = None
             except DataError as error:
                 stops.append(error.reason.splitlines()[1])
         try:
-            require_splits(data.log, known, params, layout.ratings.files[0].name)
+            require_splits(data.log, known, params, dataset.ratings.files[0].name)
         except DataError as error:
             stops.append(str(error))
-        figures = _figures(data.log, params.buffer_rows, layout.implicit)
+        figures = _figures(data.log, params.buffer_rows, dataset.implicit)
         per_user = np.diff(data.log.offsets)
         rated = figures.per_item[figures.per_item > 0]
         events = int(data.log.offsets[-1])
         return Report(
-            layout=str(layout),
-            bytes=sum(file.stat().st_size for file in layout.files),
+            layout=str(dataset),
+            bytes=sum(file.stat().st_size for file in dataset.files),
             account=accounts.account(data, known, bad),
             bad_rows={
                 table: [str(row) for row in bad.first(table)] for table in bad.tables() if bad.bad(table)
@@ -133,7 +133,7 @@ def check(layout: Layout, params: ExampleGenParams, bad_rows: Path | None = None
             density=events / (len(per_user) * len(rated)),
             first_second=figures.first_second,
             last_second=figures.last_second,
-            implicit=layout.implicit,
+            implicit=dataset.implicit,
             ratings=figures.ratings,
             years=figures.years,
             per_user=_quantiles(per_user),
@@ -192,7 +192,7 @@ def _anomalies(
 ) -> list[str]:
     """What breaks no rule and may still be a mistake."""
     events, found = int(per_user.sum()), []
-    columns = data.layout.ratings.columns
+    columns = data.dataset.ratings.columns
 
     def share(count: int, whole: int) -> str:
         return f"{count:,} ({percent(count / whole)})"

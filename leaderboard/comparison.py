@@ -15,7 +15,7 @@ _SEED: Final = 11
 
 
 class Measured(Protocol):
-    """RatingMetrics or UserMetrics."""
+    """Figures by user, such as UserMetrics."""
 
     @property
     def users(self) -> np.ndarray: ...

@@ -19,10 +19,10 @@ import numpy as np
 
 from leaderboard import protocols, ranking, rating_errors, registry
 from leaderboard.ranking import UserMetrics
-from leaderboard.rating_errors import RatingMetrics
 from leaderboard.split import Part, Split
 
-Metrics = UserMetrics | RatingMetrics
+# Arrays in the file of a fit: one a metric.
+_VALUES, _WEIGHTS = "values ", "weights "
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Fit:
       chosen: `Model.chosen()`.
     """
 
-    metrics: Metrics
+    metrics: UserMetrics
     seconds: float
     parameters: int
     chosen: dict[str, Any]
@@ -93,20 +93,20 @@ class Fits:
         return self._folder / f"{name}-{part}-{digest[:20]}.npz"
 
 
-def _measure(model: Any, split: Split, part: Part) -> Metrics:
+def _measure(model: Any, split: Split, part: Part) -> UserMetrics:
     module: Any = rating_errors if split.protocol in protocols.BY_RATINGS else ranking
-    found: Metrics = module.evaluate(model, split, part)
+    found: UserMetrics = module.evaluate(model, split, part)
     return found
 
 
 def _write(path: Path, fit: Fit) -> None:
     metrics, info = fit.metrics, {"seconds": fit.seconds, "parameters": fit.parameters, "chosen": fit.chosen}
     info["seconds_per_query"] = metrics.seconds_per_query
-    if isinstance(metrics, UserMetrics):
-        arrays = {"users": metrics.users, **metrics.values}
-    else:
-        fields = [field.name for field in dataclasses.fields(metrics)]
-        arrays = {name: getattr(metrics, name) for name in fields if name != "seconds_per_query"}
+    arrays = {
+        "users": metrics.users,
+        **{f"{_VALUES}{name}": values for name, values in metrics.values.items()},
+        **{f"{_WEIGHTS}{name}": weights for name, weights in metrics.weights.items()},
+    }
     part = path.with_suffix(".part")
     with part.open("wb") as file:
         arrays["info"] = np.array(json.dumps(info))
@@ -118,11 +118,11 @@ def _read(path: Path) -> Fit:
     with np.load(path) as file:
         info = json.loads(str(file["info"]))
         arrays = {name: file[name] for name in file.files if name != "info"}
-    seconds = info["seconds_per_query"]
-    metrics: Metrics
-    if "squared" in arrays:
-        metrics = RatingMetrics(**arrays, seconds_per_query=seconds)
-    else:
-        users = arrays.pop("users")
-        metrics = UserMetrics(users, arrays, seconds)
+    metrics = UserMetrics(
+        arrays["users"], _named(arrays, _VALUES), info["seconds_per_query"], _named(arrays, _WEIGHTS)
+    )
     return Fit(metrics, info["seconds"], info["parameters"], info["chosen"])
+
+
+def _named(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): of for name, of in arrays.items() if name.startswith(prefix)}

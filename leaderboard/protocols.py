@@ -103,16 +103,16 @@ def load(path: Place | str, name: str, params: ExampleGenParams | None = None) -
     if name not in NAMES:
         raise ValueError(f"protocol is {name!r}, expected one of {', '.join(NAMES)}")
     params = params or ExampleGenParams.model_validate({})
-    layout = detect(path, params)
+    dataset = detect(path, params)
     with scratch_folder(params) as scratch, Quarantine(None) as bad:
-        data = gather(layout, params, bad, scratch)
+        data = gather(dataset, params, bad, scratch)
         events = data.log.events(0, len(data.log.user_ids))
         return cut(data, events, name, params)
 
 
 def cut(data: Gathered, events: Events, name: str, params: ExampleGenParams) -> Protocol:
     """The protocol's splits of all events of a log."""
-    if name in BY_RATINGS and data.layout.implicit:
+    if name in BY_RATINGS and data.dataset.implicit:
         raise ValueError(
             f"{name} measures predicted ratings, and this log has none; for it there are "
             f"{', '.join(other for other in NAMES if other not in BY_RATINGS)}"
@@ -174,7 +174,7 @@ def _split(data: Gathered, events: Events, parts: np.ndarray, name: str, params:
     items = params.item_features
     table = item_records.records(data.items, data.tags, data.log.user_ids, _totals(events, parts), items)
     of_users = dict(zip(data.users.column_names, data.users.columns, strict=True))
-    feedback: Feedback = "implicit" if data.layout.implicit else "explicit"
+    feedback: Feedback = "implicit" if data.dataset.implicit else "explicit"
 
     tuned = ~np.repeat(confirmatory, np.diff(events.offsets))
 

@@ -1,4 +1,4 @@
-"""RMSE and MAE of predicted stars, and how well they order a user's own test movies.
+"""RMSE and MAE of predicted stars, and how well they order a user's own test items.
 
 Ranking only what the user is known to have rated measures another thing than ranking
 the catalogue, and is reported because published notebooks do: with few test movies
@@ -7,65 +7,30 @@ each, even random order does well, so random and perfect order stand beside it.
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from typing import Final
 
 import numpy as np
 
 import contract
+from components.common.metrics import names, registry
+from components.common.metrics.errors import Errors
+from components.common.metrics.hits import Hits
 from leaderboard import protocols
 from leaderboard.model import Model
+from leaderboard.ranking import DEPTH, UserMetrics
 from leaderboard.split import Histories, Part, Split
 
-RMSE: Final = "rmse"
-MAE: Final = "mae"
-OWN_RECALL_10: Final = "own_recall@10"
-OWN_PRECISION_10: Final = "own_precision@10"
-ERRORS: Final = (RMSE, MAE)
-METRICS: Final = (RMSE, MAE, OWN_RECALL_10, OWN_PRECISION_10)
 _K: Final = 10
 _USERS_PER_BLOCK: Final = 4096
 
 
-@dataclasses.dataclass(frozen=True)
-class RatingMetrics:
-    """One row per user with a rating to predict.
-
-    Attributes:
-      users: int64[R], positions in the split's user_ids.
-      count: int64[R], ratings predicted.
-      squared, absolute: float64[R], sums of squared and absolute differences in stars.
-      own_recall, own_precision: float64[R]; NaN without a relevant movie among them.
-      seconds_per_query: of `predict_ratings`, for one user's list.
-    """
-
-    users: np.ndarray
-    count: np.ndarray
-    squared: np.ndarray
-    absolute: np.ndarray
-    own_recall: np.ndarray
-    own_precision: np.ndarray
-    seconds_per_query: float
-
-    def mean(self, metric: str, among: np.ndarray | None = None) -> float:
-        """Over all ratings or users, or over those of some users (bool[U]); NaN if there is none."""
-        kept = np.ones(len(self.users), bool) if among is None else among[self.users]
-        return float(self.resampled(metric, kept[None].astype(np.float64))[0])
-
-    def resampled(self, metric: str, weights: np.ndarray) -> np.ndarray:
-        """float64[W]: the metric with users weighted by each row of weights (float[W, R])."""
-        with np.errstate(invalid="ignore"):
-            if metric == RMSE:
-                return np.asarray(np.sqrt(weights @ self.squared / (weights @ self.count)))
-            if metric == MAE:
-                return np.asarray(weights @ self.absolute / (weights @ self.count))
-            values = self.own_recall if metric == OWN_RECALL_10 else self.own_precision
-            applies = ~np.isnan(values)
-            return np.asarray(weights[:, applies] @ values[applies] / weights[:, applies].sum(axis=1))
+def metrics() -> tuple[str, ...]:
+    """What `evaluate` measures, in the order of the table."""
+    return tuple(registry.on_leaderboard(registry.ERRORS, registry.OWN))
 
 
-def evaluate(model: Model, split: Split, part: Part) -> RatingMetrics:
+def evaluate(model: Model, split: Split, part: Part) -> UserMetrics:
     """Asks a fitted model for the ratings of a part whose user and movie are in train.
 
     In the random split all ratings count: what it is compared with counts them too.
@@ -88,16 +53,16 @@ def evaluate(model: Model, split: Split, part: Part) -> RatingMetrics:
             )
         predicted[targets.offsets[start] : targets.offsets[asked[-1] + 1]] = stars
     predicted = np.clip(predicted, contract.MIN_RATING, contract.MAX_RATING)
-    error, owner, number = predicted - targets.ratings, targets.owner, len(users)
-    recall, precision = own_ranking(predicted, targets)
-    return RatingMetrics(
+    results: registry.Results = {
+        registry.ERRORS: Errors(predicted - targets.ratings, targets.owner, len(users)),
+        registry.OWN: own_hits(predicted, targets),
+    }
+    shown = registry.on_leaderboard(*results)
+    return UserMetrics(
         users=users,
-        count=targets.lengths,
-        squared=np.bincount(owner, error**2, number),
-        absolute=np.bincount(owner, np.abs(error), number),
-        own_recall=recall,
-        own_precision=precision,
-        seconds_per_query=seconds / max(1, number),
+        values={name: metric.of_users(results[metric.reads]) for name, metric in shown.items()},
+        seconds_per_query=seconds / max(1, len(users)),
+        weights={name: results[metric.reads].weights for name, metric in shown.items()},
     )
 
 
@@ -112,20 +77,16 @@ def judged(split: Split, part: Part) -> tuple[Histories, np.ndarray]:
     return targets.take(users), users
 
 
-def own_ranking(scores: np.ndarray, targets: Histories) -> tuple[np.ndarray, np.ndarray]:
-    """(float64[B] Recall@10, float64[B] Precision@10) of each list ordered by scores (float[E]).
+def own_hits(scores: np.ndarray, targets: Histories) -> Hits:
+    """Where the relevant items stand in each list ordered by scores (float[E]).
 
-    Of equal scores the lower row comes first. A list shorter than 10 misses the rest of
-    its precision. NaN without a rating of contract.RELEVANT_RATING or more.
+    Of equal scores the lower row comes first.
     """
     owner, offsets = targets.owner, targets.offsets
     order = np.lexsort((targets.rows, -scores, owner))
     place = np.arange(len(order)) - offsets[:-1][owner]
-    relevant = targets.ratings >= contract.RELEVANT_RATING
-    hits = np.bincount(owner, relevant[order] & (place < _K), len(targets))
-    count = np.bincount(owner, relevant, len(targets))
-    with np.errstate(invalid="ignore"):
-        return hits / np.where(count, count, np.nan), np.where(count, hits / _K, np.nan)
+    relevant = targets.ratings[order] >= contract.RELEVANT_RATING
+    return Hits.of_ranks(place[relevant], owner[relevant], len(targets), DEPTH)
 
 
 def bounds(split: Split, part: Part) -> dict[str, dict[str, float]]:
@@ -143,4 +104,4 @@ def bounds(split: Split, part: Part) -> dict[str, dict[str, float]]:
 
 
 def _means(recall: np.ndarray, precision: np.ndarray) -> dict[str, float]:
-    return {OWN_RECALL_10: float(recall.mean()), OWN_PRECISION_10: float(precision.mean())}
+    return {names.OWN_RECALL_10: float(recall.mean()), names.OWN_PRECISION_10: float(precision.mean())}

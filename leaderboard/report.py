@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from leaderboard.run import Board, lower_is_better
+from components.common.metrics.registry import lower_is_better
+from leaderboard.run import Board
 
 JSON: Final = "report.json"
 TEXT: Final = "report.txt"

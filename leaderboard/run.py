@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from components.common.metrics import names
+from components.common.metrics.registry import lower_is_better
 from leaderboard import comparison, protocols, ranking, rating_errors, registry, tuning
 from leaderboard.comparison import Comparison
-from leaderboard.fits import Fit, Fits, Metrics
+from leaderboard.fits import Fit, Fits
 from leaderboard.protocols import Protocol
+from leaderboard.ranking import UserMetrics
 from leaderboard.split import Split
 from leaderboard.tuning import Trial
 
@@ -34,7 +37,7 @@ class Settings:
     models: tuple[str, ...]
     seeds: tuple[int, ...] = (1, 2, 3)
     trials: int = 8
-    tune_on: str = ranking.RECALL_20
+    tune_on: str = names.RECALL_20
     hyperparameters: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
 
@@ -78,12 +81,8 @@ class Board:
     bounds: dict[str, dict[str, float]]
 
 
-def lower_is_better(metric: str) -> bool:
-    return metric in rating_errors.ERRORS
-
-
 def metrics_of(protocol: Protocol) -> tuple[str, ...]:
-    return rating_errors.METRICS if protocol.by_ratings else ranking.METRICS
+    return rating_errors.metrics() if protocol.by_ratings else ranking.metrics()
 
 
 def check(protocol_by_ratings: bool, models: Sequence[str], trials: int, seeds: int) -> None:
@@ -192,7 +191,7 @@ def _compare(
     return found
 
 
-def _measured(entry: Entry) -> list[Metrics]:
+def _measured(entry: Entry) -> list[UserMetrics]:
     return [fit.metrics for fit in entry.fits]
 
 

@@ -24,8 +24,11 @@ COMMANDS = (
 )  # fmt: skip
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def build_parser(
+    parser_class: type[argparse.ArgumentParser] = argparse.ArgumentParser,
+) -> argparse.ArgumentParser:
+    """The command's parser; those of its commands and actions are of the same class."""
+    parser = parser_class(
         prog="marquee",
         description="A recommender from a ratings log to production: train, judge, push, ask.",
         epilog="example:\n  marquee run --data data/ml-latest-small\n\n"

@@ -45,8 +45,8 @@ downloaded_python() {
   trap 'rm -rf "$folder"' RETURN
   uv=$(find_uv "$folder") || return 1
   echo "set-up: no Python 3.11 with the venv module here; uv gets one (uv python install 3.11)" >&2
-  # --no-bin: nothing is put on the caller's PATH.
-  "$uv" python install --no-bin 3.11 >&2 || return 1
+  # Nothing is put on the caller's PATH. A variable, because an older uv has no flag for it.
+  UV_PYTHON_INSTALL_BIN=0 "$uv" python install 3.11 >&2 || return 1
   python=$("$uv" python find --no-project --managed-python 3.11) || return 1
   is_python_311 "$python" && echo "$python"
 }

@@ -7,13 +7,14 @@ from typing import Final
 
 import numpy as np
 
-from leaderboard import ranking
+from components.common.metrics import names, registry
+from components.common.metrics.hits import NEVER, Hits
 from leaderboard.ranking import UserMetrics
 from leaderboard.split import Histories
 
-RECALL_10: Final = ranking.RECALL_10
-RECALL_20: Final = ranking.RECALL_20
-NDCG_10: Final = ranking.NDCG_10
+RECALL_10: Final = names.RECALL_10
+RECALL_20: Final = names.RECALL_20
+NDCG_10: Final = names.NDCG_10
 # The longest list that these read.
 WIDTH: Final = 20
 
@@ -56,9 +57,9 @@ def of_lists(rows: np.ndarray, relevant: Histories) -> UserMetrics:
 
 
 def list_ranks(rows: np.ndarray, owner: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """int64[T]: the place, from 0, of movie wanted[t] in rows[owner[t]] (int[U, K]), or ranking.NEVER."""
+    """int64[T]: the place, from 0, of movie wanted[t] in rows[owner[t]] (int[U, K]), or NEVER."""
     same = rows[owner] == wanted[:, None]
-    return np.where(same.any(axis=1), same.argmax(axis=1), ranking.NEVER)
+    return np.where(same.any(axis=1), same.argmax(axis=1), NEVER)
 
 
 def popularity(history: Histories, relevant: Histories) -> UserMetrics:
@@ -71,6 +72,7 @@ def popularity(history: Histories, relevant: Histories) -> UserMetrics:
 
 
 def _metrics(ranks: np.ndarray, relevant: Histories, width: int) -> UserMetrics:
-    found = ranking.of_ranks(ranks, relevant.owner, len(relevant))
-    names = [RECALL_10, NDCG_10] + ([RECALL_20] if width >= WIDTH else [])
-    return by_user({name: found[name] for name in names})
+    hits = Hits.of_ranks(ranks, relevant.owner, len(relevant), width)
+    shown = registry.on_leaderboard(registry.HITS)
+    wanted = [RECALL_10, NDCG_10] + ([RECALL_20] if width >= WIDTH else [])
+    return by_user({name: shown[name].of_users(hits) for name in wanted})

@@ -80,12 +80,13 @@ def buckets_rows(file: Path, limit_mb: int, spill: str) -> Iterator[pa.RecordBat
     """What ExampleGen does: its own reader and `log_store`."""
     from components.example_gen.reading import tables
     from components.example_gen.reading.quarantine import Quarantine
+    from components.example_gen.reading.source import Delimited, Kind, Source
     from components.example_gen.sorting import log_store
     from components.example_gen.sorting.codes import Codes
 
-    kinds: dict[str, tables.Kind] = {"user": "id", "item": "id", "rating": "number", "time": "time:s"}
+    kinds: dict[str, Kind] = {"user": "id", "item": "id", "rating": "number", "time": "time:s"}
     columns = dict(zip(kinds, COLUMNS, strict=True))
-    source = tables.TableFiles("ratings", (file,), columns, kinds, tables.TextFormat())
+    source = Source("ratings", (file,), Delimited(), columns, kinds)
     # About 150 bytes per row while a bucket is sorted.
     writer = log_store.Writer(Path(spill), Codes(), limit_mb * 2**20 // 150 or 4_000_000)
     for chunk in tables.read(source, Quarantine(), 65_536):

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 
-from components.evaluator.metrics import names
+from components.common.metrics import names
 from components.evaluator.metrics.paired import PairedInterval
 from components.evaluator.params import EvaluatorParams
 
@@ -44,7 +44,7 @@ def judge(
     that the model returns NaN.
 
     Args:
-      metrics: values by name, as in `names.METRICS`.
+      metrics: values by name, as in `registry.evaluated()`.
       baseline_interval: the candidate against the last pushed model, None when
         there is none to compare with.
       params: the bounds.
@@ -54,11 +54,13 @@ def judge(
     Raises:
       ValueError: a metric that a gate needs is missing.
     """
+    # Here, as it brings NumPy: reading verdicts, as `marquee status` does, needs none.
+    from components.common.metrics import registry
 
     def bounded(kind: str, bounds: Mapping[str, float], check: Callable[..., Gate]) -> list[Gate]:
         return [
             _not_applicable(f"{name} {kind}", bound)
-            if implicit and name in names.RATING
+            if implicit and registry.reads(name) == registry.ERRORS
             else check(metrics, name, bound)
             for name, bound in bounds.items()
         ]

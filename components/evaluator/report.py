@@ -29,7 +29,7 @@ class ModelMetrics:
     """One model's metrics.
 
     Attributes:
-      overall: value by metric (`names.METRICS`), over the whole test split.
+      overall: value by metric (`registry.evaluated()`), over the whole test split.
       slices: the same by slice feature and its value: slices["slice_cold"]["warm"]["mrr"].
     """
 

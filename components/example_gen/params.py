@@ -1,4 +1,4 @@
-"""Knobs of ExampleGen."""
+"""The options of ExampleGen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import contract
 from components.common.features import MOVIELENS, MOVIELENS_NAMES, RESERVED, FeatureSpec, own
 from components.common.params import Section
 
-LayoutName = Literal["auto", "movielens-csv", "movielens-dat", "movielens-100k", "pairs", "csv", "parquet"]
 COLUMN_ROLES: Final = ("user", "item", "rating", "event", "time")
 ITEM_ROLES: Final = ("item", "title", "year", "genres")
 USER_ROLES: Final = ("user",)
@@ -48,10 +47,11 @@ Date = Annotated[str | None, pydantic.BeforeValidator(_as_text), pydantic.AfterV
 class ExampleGenParams(Section):
     """What is read, what of it is kept, how it is split and how it is written."""
 
-    layout: LayoutName = Field(
+    layout: str = Field(
         "auto",
-        description="how the files are laid out. auto: known by their names; csv and parquet: your own log, "
-        "one file or a folder of them, with `columns`",
+        description="how the files are laid out: the name of a layout of components/example_gen/reading/"
+        "layouts. auto: the one whose files are there; csv and parquet: your own log, one file or a folder "
+        "of them, with `columns`",
     )
     columns: dict[str, str] = Field(
         {},

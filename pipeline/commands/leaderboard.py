@@ -135,8 +135,9 @@ def _board(
     args: argparse.Namespace, config: Any, names: tuple[str, ...], folder: Any, terminal: TextIO
 ) -> Board:
     from components.common import progress
+    from components.common.metrics import names as metrics
     from components.example_gen.fingerprint import fingerprint
-    from leaderboard import protocols, ranking, rating_errors, registry
+    from leaderboard import protocols, registry
     from leaderboard import run as leaderboard
     from leaderboard.fits import Fits
     from pipeline.code_hash import code_hash
@@ -159,7 +160,7 @@ def _board(
         models=names,
         seeds=tuple(range(1, args.seeds + 1)),
         trials=args.trials,
-        tune_on=args.tune_on or (rating_errors.RMSE if by_ratings else ranking.RECALL_20),
+        tune_on=args.tune_on or (metrics.RMSE if by_ratings else metrics.RECALL_20),
         hyperparameters={registry.OURS: sections},
     )
     fits = Fits(

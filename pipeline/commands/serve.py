@@ -108,10 +108,10 @@ def _pushed(serving_dir: str) -> dict[str, str]:
 def _some_movies(serving_dir: str) -> list[str]:
     """Ids of the most popular movies, for a request that can be tried."""
     from components.pusher import versions
-    from pipeline.ask.servable import PushedFiles
+    from pipeline.ask.pushed_files import PushedFiles
 
     newest = versions.latest(serving_dir)
-    return [movie_id for movie_id, _ in PushedFiles(newest.path).popular[:_TRIED]] if newest else []
+    return [movie_id for movie_id, _ in PushedFiles(newest.path).popular(_TRIED)] if newest else []
 
 
 def _curl(ready: Ready, likes: list[str]) -> str:

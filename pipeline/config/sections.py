@@ -1,4 +1,4 @@
-"""The typed config: every room's knobs and the pipeline's own.
+"""The typed config: every component's options and the pipeline's own.
 
 `pipeline/configs/reference.yaml` documents every key. Reading files and
 `--set` overrides is `pipeline.config.reader`'s business.
@@ -67,7 +67,7 @@ class Config(Section):
         None, description="folder of the framework logs; null: logs in the artifacts folder"
     )
     cache: bool = Field(
-        True, description="reuse the outputs of components whose inputs, knobs and code are unchanged"
+        True, description="reuse the outputs of components whose inputs, options and code are unchanged"
     )
     final_fit: contract.FinalFit = Field(
         "train",

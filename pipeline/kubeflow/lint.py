@@ -2,12 +2,14 @@
 
 Its API server parses strictly but does not look at the graph: a task that waits
 for one that is not there, or reads an output that is never made, fails hours
-later or never starts. Vertex AI runs things that open-source Kubeflow refuses
-(resolvers) or silently leaves out (drivers before the cache check).
+later or never starts. Vertex AI, which TFX's compiler writes for, runs things that
+open-source Kubeflow refuses (resolvers) or silently leaves out (drivers before the
+cache check). Rules are of what the compiler writes: one graph of container steps.
 """
 
 from __future__ import annotations
 
+import graphlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -154,226 +156,171 @@ class _Graph:
         self.components: Mapping[str, Any] = pipeline.get("components") or {}
         self.executors: Mapping[str, Any] = (pipeline.get("deploymentSpec") or {}).get("executors") or {}
         self.root: Mapping[str, Any] = pipeline.get(_ROOT) or {}
-        self.used: set[str] = set()  # components
-        self.labels: set[str] = set()  # executors
+        self.tasks: Mapping[str, Any] = (self.root.get("dag") or {}).get("tasks") or {}
 
     def check(self) -> Iterator[str]:
-        if not (self.root.get("dag") or {}).get("tasks"):
+        if not self.tasks:
             yield f"{_ROOT}: has no dag with tasks"
             return
-        yield from self._parameters_typed(self.root, _ROOT)
-        yield from self._dag(self.root, _ROOT)
+        yield from _typed(self.root, _ROOT)
+        for name, task in self.tasks.items():
+            yield from self._task(name, task, f"{_ROOT}.dag.tasks.{name}")
+        try:
+            order(self.tasks)
+        except CycleError as error:
+            yield f"{_ROOT}.dag: the tasks wait for each other in a circle: {error}"
+        used = {_reference(task) for task in self.tasks.values()}
+        labels = set()
         for name, component in self.components.items():
             where = f"components.{name}"
-            if name not in self.used:
+            if name not in used:
                 yield f"{where}: no task uses it"
-            yield from self._parameters_typed(component, where)
-            if "dag" in component:
-                if not component["dag"].get("tasks"):
-                    yield f"{where}: has a dag without tasks"
-                yield from self._dag(component, where)
-            elif "executorLabel" in component:
-                yield from self._executor(component, where)
+            yield from _typed(component, where)
+            label = component.get("executorLabel")
+            labels.add(label)
+            if label is None:
+                yield f"{where}: has no executorLabel: nothing would run"
+            elif label not in self.executors:
+                yield f"{where}.executorLabel: {label!r} is no executor; {_have(self.executors)}"
             else:
-                yield f"{where}: has neither an executorLabel nor a dag: nothing would run"
+                yield from _executor(self.executors[label], component, f"deploymentSpec.executors.{label}")
         for label in self.executors:
-            if label not in self.labels:
+            if label not in labels:
                 yield f"deploymentSpec.executors.{label}: no component uses it"
 
-    # --- tasks ---
-
-    def _dag(self, component: Mapping[str, Any], where: str) -> Iterator[str]:
-        tasks: Mapping[str, Any] = component["dag"].get("tasks") or {}
-        for name, task in tasks.items():
-            at = f"{where}.dag.tasks.{name}"
-            if not _ARGO_NAME.fullmatch(name):
-                yield f"{at}: Argo refuses this name; expected letters, digits and '-' only"
-            shown = (task.get("taskInfo") or {}).get("name")
-            if shown != name:
-                yield f"{at}.taskInfo.name: is {shown!r}; outputs are looked up by it, so it must be {name!r}"
-            if "artifactIterator" in task:
-                yield f"{at}.artifactIterator: open-source Kubeflow has not implemented it"
-            for before in task.get("dependentTasks") or ():
-                if before == name:
-                    yield f"{at}.dependentTasks: the task waits for itself"
-                elif before not in tasks:
-                    yield f"{at}.dependentTasks: waits for {before}, which is no task; {_have(tasks)}"
-            reference = str((task.get("componentRef") or {}).get("name", ""))
-            if reference not in self.components:
-                yield f"{at}.componentRef: {reference!r} is no component; {_have(self.components)}"
-                continue
-            self.used.add(reference)
-            yield from self._artifacts(task, self.components[reference], tasks, component, at)
-            yield from self._parameters(task, self.components[reference], tasks, component, at)
-        yield from _cycles(tasks, where)
-
-    def _artifacts(
-        self, task: Mapping[str, Any], component: Mapping[str, Any], tasks: Mapping[str, Any],
-        parent: Mapping[str, Any], at: str,
-    ) -> Iterator[str]:  # fmt: skip
-        given = (task.get("inputs") or {}).get("artifacts") or {}
-        wanted = _definitions(component, "input", "artifacts")
-        for name, spec in wanted.items():
-            if name not in given and not spec.get("isOptional"):
-                yield f"{at}.inputs.artifacts: {name} is missing, which the component reads"
-        for name, source in given.items():
-            here = f"{at}.inputs.artifacts.{name}"
-            if name not in wanted:
-                yield f"{here}: the component reads no artifact of that name; {_have(wanted)}"
-                continue
-            if "taskOutputArtifact" in source:
-                wire = source["taskOutputArtifact"]
-                producer, key = wire.get("producerTask"), wire.get("outputArtifactKey")
-                yield from self._produced(task, producer, tasks, here)
-                made = self._made(producer, tasks, "artifacts")
-                if made is None:
-                    continue
-                if key not in made:
-                    yield f"{here}: {producer} makes no artifact {key!r}; {_have(made)}"
-                    continue
-                found = made[key]
-            elif "componentInputArtifact" in source:
-                outer, key = _definitions(parent, "input", "artifacts"), source["componentInputArtifact"]
-                if key not in outer:
-                    yield f"{here}: the graph has no input {key!r}; {_have(outer)}"
-                    continue
-                found = outer[key]
-            else:
-                yield f"{here}: comes from nowhere; expected taskOutputArtifact or componentInputArtifact"
-                continue
-            if artifact_title(found) != artifact_title(wanted[name]):
-                yield f"{here}: gets a {artifact_title(found)}, reads a {artifact_title(wanted[name])}"
-
-    def _parameters(
-        self, task: Mapping[str, Any], component: Mapping[str, Any], tasks: Mapping[str, Any],
-        parent: Mapping[str, Any], at: str,
-    ) -> Iterator[str]:  # fmt: skip
-        given = (task.get("inputs") or {}).get("parameters") or {}
-        wanted = _definitions(component, "input", "parameters")
-        for name, spec in wanted.items():
-            if name not in given and not spec.get("isOptional") and "defaultValue" not in spec:
-                yield f"{at}.inputs.parameters: {name} is missing, which the component reads"
-        for name, source in given.items():
-            here = f"{at}.inputs.parameters.{name}"
-            if name not in wanted:
-                yield f"{here}: the component reads no parameter of that name; {_have(wanted)}"
-                continue
-            kind = wanted[name].get("parameterType")
-            if "runtimeValue" in source:
-                yield from _constant(source["runtimeValue"], kind, here)
-                continue
-            if "taskFinalStatus" in source:
-                continue
-            if "taskOutputParameter" in source:
-                wire = source["taskOutputParameter"]
-                producer, key = wire.get("producerTask"), wire.get("outputParameterKey")
-                yield from self._produced(task, producer, tasks, here)
-                made = self._made(producer, tasks, "parameters")
-                if made is None:
-                    continue
-                if key not in made:
-                    yield f"{here}: {producer} makes no parameter {key!r}; {_have(made)}"
-                    continue
-                found = made[key].get("parameterType")
-            elif "componentInputParameter" in source:
-                outer, key = _definitions(parent, "input", "parameters"), source["componentInputParameter"]
-                if key not in outer:
-                    yield f"{here}: the graph has no input {key!r}; {_have(outer)}"
-                    continue
-                found = outer[key].get("parameterType")
-            else:
-                yield (
-                    f"{here}: comes from nowhere; expected runtimeValue, taskOutputParameter or "
-                    "componentInputParameter"
-                )
-                continue
-            if found != kind:
-                yield f"{here}: gets a {found}, reads a {kind}"
-
-    def _produced(
-        self, task: Mapping[str, Any], producer: Any, tasks: Mapping[str, Any], at: str
-    ) -> Iterator[str]:
-        if producer not in tasks:
-            yield f"{at}: producerTask {producer!r} is no task; {_have(tasks)}"
-        elif producer not in (task.get("dependentTasks") or ()):
-            yield f"{at}: reads from {producer} without waiting for it; add it to dependentTasks"
-
-    def _made(self, producer: Any, tasks: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
-        """Output definitions of a task, None if there is no such task or component."""
-        reference = ((tasks.get(producer) or {}).get("componentRef") or {}).get("name")
-        component = self.components.get(str(reference))
-        return None if component is None else _definitions(component, "output", kind)
-
-    # --- components and executors ---
-
-    def _parameters_typed(self, component: Mapping[str, Any], where: str) -> Iterator[str]:
-        for side in ("input", "output"):
-            for name, spec in _definitions(component, side, "parameters").items():
-                at = f"{where}.{side}Definitions.parameters.{name}"
-                kind = spec.get("parameterType")
-                if kind is None:
-                    yield f"{at}: has no parameterType; `type` is of schema 2.0"
-                elif "defaultValue" in spec and not _is_a(spec["defaultValue"], kind):
-                    yield f"{at}.defaultValue: {json.dumps(spec['defaultValue'])} is no {kind}"
-            for name, spec in _definitions(component, side, "artifacts").items():
-                if not artifact_title(spec):
-                    yield f"{where}.{side}Definitions.artifacts.{name}: has no type with a title"
-
-    def _executor(self, component: Mapping[str, Any], where: str) -> Iterator[str]:
-        label = component["executorLabel"]
-        if label not in self.executors:
-            yield f"{where}.executorLabel: {label!r} is no executor; {_have(self.executors)}"
+    def _task(self, name: str, task: Mapping[str, Any], at: str) -> Iterator[str]:
+        if not _ARGO_NAME.fullmatch(name):
+            yield f"{at}: Argo refuses this name; expected letters, digits and '-' only"
+        shown = (task.get("taskInfo") or {}).get("name")
+        if shown != name:
+            yield f"{at}.taskInfo.name: is {shown!r}; outputs are looked up by it, so it must be {name!r}"
+        for before in task.get("dependentTasks") or ():
+            if before == name:
+                yield f"{at}.dependentTasks: the task waits for itself"
+            elif before not in self.tasks:
+                yield f"{at}.dependentTasks: waits for {before}, which is no task; {_have(self.tasks)}"
+        reference = _reference(task)
+        if reference not in self.components:
+            yield f"{at}.componentRef: {reference!r} is no component; {_have(self.components)}"
             return
-        self.labels.add(label)
-        executor, at = self.executors[label], f"deploymentSpec.executors.{label}"
-        if "resolver" in executor:
-            yield f"{at}.resolver: open-source Kubeflow answers «resolver executors not implemented»"
-        elif "customJob" in executor:
-            yield f"{at}.customJob: is Vertex AI's; open-source Kubeflow refuses it"
-        elif "container" in executor:
-            yield from self._container(executor["container"], component, at)
-        elif "importer" not in executor:
-            yield f"{at}: is empty; expected a container"
+        for kind in ("artifacts", "parameters"):
+            yield from self._inputs(task, self.components[reference], kind, f"{at}.inputs.{kind}")
 
-    def _container(
-        self, container: Mapping[str, Any], component: Mapping[str, Any], at: str
+    def _inputs(
+        self, task: Mapping[str, Any], component: Mapping[str, Any], kind: str, at: str
     ) -> Iterator[str]:
-        if not container.get("image"):
-            yield f"{at}.container.image: is missing"
-        if not container.get("command"):
-            yield f"{at}.container.command: is missing; Kubeflow's launcher has nothing to start without it"
-        if "preCacheCheck" in (container.get("lifecycle") or {}):
-            yield (
-                f"{at}.container.lifecycle.preCacheCheck: open-source Kubeflow ignores it, so this driver "
-                "would never run; hash the data in a step of its own"
-            )
-        for text in [*(container.get("command") or ()), *(container.get("args") or ())]:
-            for match in _PLACEHOLDER.finditer(text):
-                side = match["side"].removesuffix("s")
-                known = _definitions(component, side, match["kind"])
-                if match["name"] not in known:
-                    yield f"{at}.container: {match[0]} names no {side} of the component; {_have(known)}"
+        """What a task is given, of one kind, beside what its component reads."""
+        given = (task.get("inputs") or {}).get(kind) or {}
+        wanted = _definitions(component, "input", kind)
+        for name, definition in wanted.items():
+            if name not in given and not definition.get("isOptional") and "defaultValue" not in definition:
+                yield f"{at}: {name} is missing, which the component reads"
+        for name, source in given.items():
+            here = f"{at}.{name}"
+            if name not in wanted:
+                yield f"{here}: the component reads no {kind[:-1]} of that name; {_have(wanted)}"
+            elif "runtimeValue" in source:
+                yield from _constant(source["runtimeValue"], _type(wanted[name]), here)
+            elif "taskOutputArtifact" in source or "taskOutputParameter" in source:
+                wire = source.get("taskOutputArtifact") or source["taskOutputParameter"]
+                key = wire.get("outputArtifactKey") or wire.get("outputParameterKey")
+                yield from self._from_task(task, wire.get("producerTask"), key, wanted[name], kind, here)
+            elif "componentInputParameter" in source:
+                outer, key = _definitions(self.root, "input", kind), source["componentInputParameter"]
+                if key not in outer:
+                    yield f"{here}: the graph has no input {key!r}; {_have(outer)}"
+                else:
+                    yield from _same_type(outer[key], wanted[name], here)
+            else:
+                yield f"{here}: comes from nowhere; expected an output of a task, or a parameter's value"
+
+    def _from_task(
+        self, task: Mapping[str, Any], producer: Any, key: Any, wanted: Mapping[str, Any], kind: str, at: str
+    ) -> Iterator[str]:
+        if producer not in self.tasks:
+            yield f"{at}: producerTask {producer!r} is no task; {_have(self.tasks)}"
+            return
+        if producer not in (task.get("dependentTasks") or ()):
+            yield f"{at}: reads from {producer} without waiting for it; add it to dependentTasks"
+        component = self.components.get(_reference(self.tasks[producer]))
+        if component is None:
+            return  # said where the producer is looked at
+        made = _definitions(component, "output", kind)
+        if key not in made:
+            yield f"{at}: {producer} makes no {kind[:-1]} {key!r}; {_have(made)}"
+        else:
+            yield from _same_type(made[key], wanted, at)
+
+
+def _reference(task: Mapping[str, Any]) -> str:
+    return str((task.get("componentRef") or {}).get("name", ""))
+
+
+def _typed(component: Mapping[str, Any], where: str) -> Iterator[str]:
+    for side in ("input", "output"):
+        for name, definition in _definitions(component, side, "parameters").items():
+            at, kind = f"{where}.{side}Definitions.parameters.{name}", definition.get("parameterType")
+            if kind is None:
+                yield f"{at}: has no parameterType; `type` is of schema 2.0"
+            elif "defaultValue" in definition and not _is_a(definition["defaultValue"], kind):
+                yield f"{at}.defaultValue: {json.dumps(definition['defaultValue'])} is no {kind}"
+        for name, definition in _definitions(component, side, "artifacts").items():
+            if not artifact_title(definition):
+                yield f"{where}.{side}Definitions.artifacts.{name}: has no type with a title"
+
+
+def _executor(executor: Mapping[str, Any], component: Mapping[str, Any], at: str) -> Iterator[str]:
+    if "resolver" in executor:  # TFX's Resolver becomes one
+        yield f"{at}.resolver: open-source Kubeflow answers «resolver executors not implemented»"
+        return
+    container = executor.get("container") or {}
+    if not container.get("image"):
+        yield f"{at}.container.image: is missing"
+    if not container.get("command"):
+        yield f"{at}.container.command: is missing; Kubeflow's launcher has nothing to start without it"
+    if "preCacheCheck" in (container.get("lifecycle") or {}):
+        yield (
+            f"{at}.container.lifecycle.preCacheCheck: open-source Kubeflow ignores it, so this driver "
+            "would never run; hash the data in a step of its own"
+        )
+    for text in [*(container.get("command") or ()), *(container.get("args") or ())]:
+        for match in _PLACEHOLDER.finditer(text):
+            side = match["side"].removesuffix("s")
+            known = _definitions(component, side, match["kind"])
+            if match["name"] not in known:
+                yield f"{at}.container: {match[0]} names no {side} of the component; {_have(known)}"
 
 
 def _definitions(component: Mapping[str, Any], side: str, kind: str) -> Mapping[str, Any]:
     return (component.get(f"{side}Definitions") or {}).get(kind) or {}
 
 
-def artifact_title(spec: Mapping[str, Any]) -> str:
+def _same_type(found: Mapping[str, Any], wanted: Mapping[str, Any], at: str) -> Iterator[str]:
+    if _type(found) != _type(wanted):
+        yield f"{at}: gets a {_type(found)}, reads a {_type(wanted)}"
+
+
+def _type(definition: Mapping[str, Any]) -> str:
+    """Of a parameter or an artifact."""
+    return str(definition.get("parameterType") or artifact_title(definition))
+
+
+def artifact_title(definition: Mapping[str, Any]) -> str:
     """Name of an artifact's type, "" if it has none."""
-    kind = spec.get("artifactType") or {}
+    kind = definition.get("artifactType") or {}
     if "instanceSchema" in kind:
         match = re.search(r"^title:\s*(\S+)", kind["instanceSchema"], re.MULTILINE)
         return match[1] if match else ""
     return str(kind.get("schemaTitle", ""))
 
 
-def _constant(value: Mapping[str, Any], kind: str | None, at: str) -> Iterator[str]:
-    if "constantValue" in value:
-        yield f"{at}.runtimeValue.constantValue: is of schema 2.0; Kubeflow's driver reads `constant`"
-    elif "constant" not in value:
-        yield f"{at}.runtimeValue: open-source Kubeflow's driver reads `constant` alone, found {_have(value)}"
-    elif kind and not _is_a(value["constant"], kind):
+def _constant(value: Mapping[str, Any], kind: str, at: str) -> Iterator[str]:
+    if "constant" not in value:
+        yield (
+            f"{at}.runtimeValue: open-source Kubeflow's driver reads `constant` alone, not schema 2.0's "
+            f"`constantValue` or `runtimeParameter`; {_have(value)}"
+        )
+    elif not _is_a(value["constant"], kind):
         yield f"{at}.runtimeValue.constant: {json.dumps(value['constant'])[:60]} is no {kind}"
 
 
@@ -388,15 +335,8 @@ def _is_a(value: Any, kind: str) -> bool:
     return isinstance(value, allowed)
 
 
-def _cycles(tasks: Mapping[str, Any], where: str) -> Iterator[str]:
-    try:
-        order(tasks)
-    except CycleError as error:
-        yield f"{where}.dag: the tasks wait for each other in a circle: {error}"
-
-
 class CycleError(ValueError):
-    """The text names the tasks: a -> b -> a."""
+    """The text names the tasks: a -> b -> a, each waiting for the next."""
 
 
 def order(tasks: Mapping[str, Any]) -> list[str]:
@@ -405,27 +345,28 @@ def order(tasks: Mapping[str, Any]) -> list[str]:
     Raises:
       CycleError: there is no such order.
     """
-    waiting = {
-        name: {before for before in task.get("dependentTasks") or () if before in tasks and before != name}
-        for name, task in tasks.items()
-    }
+    sorter = graphlib.TopologicalSorter(
+        {
+            name: {
+                before for before in task.get("dependentTasks") or () if before in tasks and before != name
+            }
+            for name, task in tasks.items()
+        }
+    )
+    try:
+        sorter.prepare()
+    except graphlib.CycleError as error:
+        circle = error.args[1][:0:-1]
+        first = circle.index(min(circle))
+        circle = [*circle[first:], *circle[: first + 1]]
+        raise CycleError(" -> ".join(circle)) from None
+    ready: list[str] = []
     done: list[str] = []
-    while waiting:
-        ready = sorted(name for name, before in waiting.items() if before <= set(done))
-        if not ready:
-            raise CycleError(_circle(waiting, set(done)))
-        done.append(ready[0])
-        del waiting[ready[0]]
+    while sorter.is_active():
+        ready = sorted([*ready, *sorter.get_ready()])
+        done.append(ready.pop(0))
+        sorter.done(done[-1])
     return done
-
-
-def _circle(waiting: Mapping[str, set[str]], done: set[str]) -> str:
-    path = [min(waiting)]
-    while True:
-        before = min(waiting[path[-1]] - done)
-        if before in path:
-            return " -> ".join([*path[path.index(before) :], before])
-        path.append(before)
 
 
 def _have(names: Any) -> str:

@@ -1,62 +1,56 @@
-"""The page of the `marquee` command: every subcommand with its arguments."""
+"""The page of the `marquee` command: what --help says of every command and action."""
 
 from __future__ import annotations
 
 import argparse
-import functools
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from pipeline.cli import build_parser
-from pipeline.reference.markdown import WIDTH, code, escape, heading, page, paragraph, table
+from pipeline.reference.markdown import WIDTH, heading, page, paragraph
 
 _INTRODUCTION = (
-    "Every command has `--help`; all that print results have `--json`. Exit codes: 0 done, 1 failed, 2 a "
-    "wrong command line, config or data, 3 a gate refused the model, 130 interrupted."
+    "What `--help` says. Exit codes: 0 done, 1 failed, 2 a wrong command line, config or data, 3 a gate "
+    "refused the model, 130 interrupted."
 )
 
 
+class _Parser(argparse.ArgumentParser):
+    """Remembers every parser that is made, the command's and those of its commands and actions."""
+
+    made: list[_Parser]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.made.append(self)
+
+
 def command_line_page() -> str:
-    """Markdown: a heading per command and action."""
+    """Markdown: a heading and the help per command and action."""
+    _Parser.made = []
+    with _lines_of(WIDTH):
+        build_parser(_Parser)
+        parts = [part for parser in _Parser.made for part in (f"## {parser.prog}", _help(parser))]
     return page(
-        heading("Command line", "the parsers of `pipeline/commands`"),
-        paragraph(_INTRODUCTION),
-        *(part for parser in _leaves(build_parser()) for part in _command(parser)),
+        heading("Command line", "the parsers of `pipeline/commands`"), paragraph(_INTRODUCTION), *parts
     )
 
 
-def _leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """Parsers of commands that do something, in the order of `marquee --help`."""
-    actions = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    if not actions:
-        yield parser
-    for action in actions:
-        for inner in action.choices.values():
-            yield from _leaves(inner)
+def _help(parser: argparse.ArgumentParser) -> str:
+    return f"```text\n{parser.format_help().strip()}\n```"
 
 
-def _command(parser: argparse.ArgumentParser) -> Iterator[str]:
-    yield f"## {parser.prog}"
-    yield paragraph(parser.description or "")
-    parser.formatter_class = functools.partial(argparse.RawDescriptionHelpFormatter, width=WIDTH)
-    yield f"```text\n{parser.format_usage().strip()}\n```"
-    rows = [
-        (code(_invocation(action)), escape(_meaning(action)))
-        for action in parser._actions
-        if not isinstance(action, argparse._HelpAction)
-    ]
-    yield table(("argument", "meaning"), rows)
-    if parser.epilog:
-        example = parser.epilog.partition("\n")[2].strip()
-        yield f"```sh\n{example}\n```"
-
-
-def _invocation(action: argparse.Action) -> str:
-    """`--k N`, or the name of a positional argument."""
-    value = action.metavar or (action.dest.upper() if action.option_strings else action.dest)
-    if action.choices and not action.metavar:
-        value = f"{{{','.join(map(str, action.choices))}}}"
-    return " ".join(filter(None, [", ".join(action.option_strings), "" if action.nargs == 0 else str(value)]))
-
-
-def _meaning(action: argparse.Action) -> str:
-    return (action.help or "") % {**vars(action), "prog": "marquee"}
+@contextmanager
+def _lines_of(width: int) -> Iterator[None]:
+    """argparse takes the width of a terminal from the environment, and leaves two columns free."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(width + 2)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before

@@ -7,12 +7,14 @@ from typing import Final
 
 from pipeline.reference.command_line import command_line_page
 from pipeline.reference.config_keys import config_page
+from pipeline.reference.metrics import metrics_page
 from pipeline.reference.server_flags import server_flags_page
 from pipeline.reference.signatures import signatures_page
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "command-line.md": command_line_page,
     "config.md": config_page,
+    "metrics.md": metrics_page,
     "model-server-flags.md": server_flags_page,
     "signatures.md": signatures_page,
 }

@@ -1,4 +1,4 @@
-"""Which data a run reads when nobody says: a local copy, GroupLens, or the sample."""
+"""Which data a run reads when none is named: a local copy, GroupLens, or the sample."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from components.example_gen.errors import DataError
-from components.example_gen.reading.layouts import Layout, detect
+from components.example_gen.reading.layouts import detect
 from components.example_gen.reading.places import Place, absolute
+from components.example_gen.reading.source import Dataset
 from datasets.generated import movielens_sample, shop_sample
 from datasets.movielens import fetch
 from pipeline.config.sections import Config
@@ -55,7 +56,7 @@ def resolve(config: Config, environment: Mapping[str, str] = os.environ) -> Data
     return Data(Path(fetched), f"downloaded from GroupLens; {fetch.LICENCE_NOTE}")
 
 
-def layout_of(path: Place, config: Config) -> Layout:
+def layout_of(path: Place, config: Config) -> Dataset:
     """What is read of a path.
 
     Raises:

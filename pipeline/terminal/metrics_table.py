@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from components.evaluator.metrics import names
+from components.common.metrics import names, registry
 from components.evaluator.report import ModelMetrics, Report
 from pipeline.terminal.table import table
 
@@ -51,11 +51,12 @@ def _table(columns: Sequence[_Column]) -> str:
 
 
 def _place(name: str) -> tuple[int, str]:
-    """Sorts into the order of `names`, but popularity's recall under the model's."""
-    if name not in names.METRICS:
-        return len(names.METRICS), name
+    """Sorts into the order of the registry, but popularity's recall under the model's."""
+    known = list(registry.evaluated())
+    if name not in known:
+        return len(known), name
     beside = _BESIDE.get(name, "")
-    return names.METRICS.index(beside or name), beside
+    return known.index(beside or name), beside
 
 
 def _cell(name: str, metrics: Mapping[str, float]) -> str:

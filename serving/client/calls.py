@@ -18,6 +18,7 @@ from serving.client import results
 from serving.client.errors import Asked
 from serving.client.queries import History, Query, movie_id, movie_ids
 from serving.client.results import Explanations, Prediction, Ranking, Ratings, VersionStatus
+from serving.protocol.arrays import as_array
 
 T = TypeVar("T")
 
@@ -102,7 +103,7 @@ def predict(
     """
     known = contract.SIGNATURES.get(signature)
     dtypes = {item.name: item.dtype for item in known.inputs} if known else {}
-    arrays = {name: _array(value, dtypes.get(name)) for name, value in inputs.items()}
+    arrays = {name: as_array(value, dtypes.get(name)) for name, value in inputs.items()}
     return _call(signature, arrays, lambda prediction: prediction, outputs, options)
 
 
@@ -242,7 +243,7 @@ def _rows(
         raise ValueError(f"{name}: an empty batch asks for nothing")
     signature = contract.SIGNATURES[name]
     dtypes = {item.name: item.dtype for item in signature.inputs}
-    arrays = {key: _array(value, dtypes[key]) for key, value in signature.filled(rows).items()}
+    arrays = {key: as_array(value, dtypes[key]) for key, value in signature.filled(rows).items()}
     return _call(name, arrays, parse, (), options)
 
 
@@ -267,19 +268,3 @@ def _only(batch: Call[list[T]]) -> Call[T]:
         return result
 
     return Call(batch.signature, send, batch.options)
-
-
-def _array(value: Any, dtype: contract.DType | None) -> np.ndarray:
-    """An array as the transports take it: strings are bytes in an object array."""
-    if dtype != "string":
-        array = np.asarray(value, dtype)
-        if array.dtype == np.float64 and not isinstance(value, np.ndarray):
-            array = array.astype(np.float32)
-        if array.dtype.kind not in "OUS":
-            return array
-    # From the value itself: NumPy's fixed-width bytes lose trailing zeros.
-    array = np.asarray(value, object)
-    flat = [item.encode() if isinstance(item, str) else item for item in array.reshape(-1)]
-    encoded = np.empty(len(flat), object)
-    encoded[:] = flat
-    return encoded.reshape(array.shape)

@@ -1,3 +1,3 @@
-from support.interactions import read
+from support.interactions import folder, read
 
-__all__ = ["read"]
+__all__ = ["folder", "read"]

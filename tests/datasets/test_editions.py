@@ -102,7 +102,7 @@ def test_the_folder_holds_what_is_wanted_and_nothing_else_is_left(server: Server
     assert list(tmp_path.iterdir()) == [tmp_path / "ml"]
     assert reports[0] == (0, len(CONTENT))
     assert reports[-1] == (len(CONTENT), len(CONTENT))
-    assert layouts.detect(tmp_path / "ml", ExampleGenParams()).name == layouts.MOVIELENS_DAT
+    assert layouts.detect(tmp_path / "ml", ExampleGenParams()).layout == "movielens-dat"
     get(server, tmp_path / "ml")
     assert server.asked == [None]
 

@@ -17,7 +17,7 @@ from pipeline.config.reader import key_paths, load
 from pipeline.config.sections import Config
 
 FOLDERS = ("contract", "datasets", "components", "leaderboard", "pipeline", "serving", "kubernetes",
-           "benchmarks", "docs", "requirements", "tests")  # fmt: skip
+           "benchmarks", "docs", "requirements", "tests", "tools")  # fmt: skip
 PATH = re.compile(rf"(?<![\w/.$-])(?:{'|'.join(FOLDERS)})/[\w./-]*[\w/]")
 SECTIONS = {path.split(".")[0] for path, _ in key_paths() if "." in path}
 MADE = ("benchmarks/out", "leaderboard/PROTOCOL")  # by commands, not by the repository
@@ -40,8 +40,14 @@ def test_every_config_key_named_is_one(page: Page) -> None:
 
 
 def commands(page: Page) -> Iterator[list[str]]:
-    """Words of each command line in the page's shell blocks, without assignments and what follows it."""
+    """Words of each command line in the page's shell blocks, without assignments and what follows it.
+
+    Of what --help says, the examples.
+    """
     for block in page.blocks:
+        if block.language == "text" and "\nexample" in block.text:
+            examples = block.text[block.text.index("\nexample") :]
+            yield from (shlex.split(line) for line in re.findall(r"^  (marquee .*)$", examples, re.MULTILINE))
         if block.language != "sh":
             continue
         text = re.sub(r"<<'?(\w+)'?.*?^\1$", "", block.text, flags=re.DOTALL | re.MULTILINE)

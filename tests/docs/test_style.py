@@ -12,7 +12,6 @@ LONGEST_LINE = 112
 LONGEST_README = 95
 LONGEST_EXPLANATION = 900  # words
 LARGEST_FOLDER = 12  # files
-GENERATED = {"command-line.md", "config.md", "model-server-flags.md", "signatures.md"}
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)

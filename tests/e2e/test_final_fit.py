@@ -12,8 +12,8 @@ import pytest
 from support.workspace import components_by_state, new_workspace
 
 import contract
+from components.common.metrics import names
 from components.evaluator import report
-from components.evaluator.metrics import names
 
 pytestmark = pytest.mark.long
 

@@ -11,9 +11,9 @@ import tensorflow as tf
 from support.workspace import marquee, new_workspace
 
 import contract
+from components.common.metrics import names
 from components.common.tensors import neutral
 from components.evaluator import report
-from components.evaluator.metrics import names
 
 pytestmark = pytest.mark.long
 

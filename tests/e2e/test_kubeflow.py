@@ -9,11 +9,11 @@ import pytest
 from support.workspace import Workspace, marquee, settings
 
 import contract
-from components.evaluator.metrics import names
+from components.common.metrics import names, registry
 from pipeline.kubeflow.documents import read_all
 
 NOT_FROM_LISTS = {
-    *names.RATING, names.USERS, names.COLD_USERS,
+    names.RMSE, names.MAE, names.USERS, names.COLD_USERS,
     names.POPULARITY_RECALL_10, names.POPULARITY_RECALL_20, names.POPULARITY_RECALL_100,
 }  # fmt: skip
 
@@ -22,7 +22,7 @@ def one_place(name: str, metrics: dict[str, float]) -> float:
     """How far one place of one user's list can move a metric."""
     if name in NOT_FROM_LISTS:
         return 0.0
-    if name in names.COLD:
+    if registry.reads(name) == registry.COLD:
         return 1 / metrics[names.COLD_USERS]
     one_user = 1 / metrics[names.USERS]
     over = name == names.RECALL_OVER_POPULARITY_10

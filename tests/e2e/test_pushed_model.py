@@ -16,8 +16,8 @@ import tensorflow as tf
 from tensorflow.python.saved_model import loader_impl
 
 import contract
+from components.common.metrics import names
 from components.common.tensors import neutral
-from components.evaluator.metrics import names
 from components.serving_check.answers import read_requests
 
 NODES = [

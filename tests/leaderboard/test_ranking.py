@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support import plain_metrics
 from support.models.fixed_recommender import Fixed
 
 import contract
-from components.evaluator.metrics import definitions
+from components.common.metrics import names
+from components.common.metrics.hits import NEVER, Hits
+from components.common.metrics.recall import recall
 from leaderboard import protocols, ranking
 
 
@@ -36,10 +39,10 @@ def naive(split, part, scores: dict[str, np.ndarray]) -> dict[int, dict[str, flo
         order = sorted(range(split.catalogue.size), key=lambda row: (-scores[id_][row], row))
         ranked = [str(row) for row in order if row not in history and scores[id_][row] > -np.inf]
         found[user] = {
-            ranking.RECALL_10: definitions.recall_at_k(ranked, relevant, 10),
-            ranking.RECALL_20: definitions.recall_at_k(ranked, relevant, 20),
-            ranking.RECALL_100: definitions.recall_at_k(ranked, relevant, 100),
-            ranking.NDCG_10: definitions.ndcg_at_k(ranked, relevant, 10),
+            names.RECALL_10: plain_metrics.recall_at_k(ranked, relevant, 10),
+            names.RECALL_20: plain_metrics.recall_at_k(ranked, relevant, 20),
+            names.RECALL_100: plain_metrics.recall_at_k(ranked, relevant, 100),
+            names.NDCG_10: plain_metrics.ndcg_at_k(ranked, relevant, 10),
         }
     return found
 
@@ -55,10 +58,10 @@ def test_equals_sorting_everything(protocol, monkeypatch, name, decimals, block)
         expected = naive(split, part, scores)
         found = ranking.evaluate(Fixed(scores=scores), split, part)
         assert found.users.tolist() == list(expected)
-        for metric in ranking.METRICS:
+        for metric in ranking.metrics():
             np.testing.assert_allclose(found.values[metric], [row[metric] for row in expected.values()])
-        assert found.mean(ranking.NDCG_10) == pytest.approx(
-            np.mean([row[ranking.NDCG_10] for row in expected.values()])
+        assert found.mean(names.NDCG_10) == pytest.approx(
+            np.mean([row[names.NDCG_10] for row in expected.values()])
         )
 
 
@@ -72,33 +75,33 @@ def test_a_movie_of_the_history_is_never_shown(protocol) -> None:
         low, high = split.test.targets.offsets[user : user + 2]
         scores[id_][split.test.targets.rows[low:high]] = 5.0
     found = ranking.evaluate(Fixed(scores=scores), split, split.test)
-    np.testing.assert_array_equal(found.values[ranking.RECALL_100], 1.0)
+    np.testing.assert_array_equal(found.values[names.RECALL_100], 1.0)
 
 
 def test_a_movie_that_scores_minus_infinity_is_never_shown() -> None:
     scores = np.full((1, 5), -np.inf)
     scores[0, 4] = 1.0
     ranks = ranking.target_ranks(scores, np.array([0, 0]), np.array([0, 4]))
-    assert ranks.tolist() == [ranking.NEVER, 0]
-    assert ranking.of_ranks(ranks, np.array([0, 1]), 2)[ranking.RECALL_100].tolist() == [0.0, 1.0]
+    assert ranks.tolist() == [NEVER, 0]
+    assert recall(Hits.of_ranks(ranks, np.array([0, 1]), 2, 100), 100).tolist() == [0.0, 1.0]
 
 
 def test_means_are_of_some_users(protocol) -> None:
     split = protocol(protocols.USER_TIME).final
     found = ranking.evaluate(Fixed(scores=drawn(split, 9)), split, split.test)
     among = split.confirmatory[found.users]
-    values = found.values[ranking.RECALL_100]
-    assert found.mean(ranking.RECALL_100, split.confirmatory) == pytest.approx(values[among].mean())
-    assert found.mean(ranking.RECALL_100) != pytest.approx(values[among].mean())
-    assert np.isnan(found.mean(ranking.RECALL_100, np.zeros(len(split.user_ids), bool)))
+    values = found.values[names.RECALL_100]
+    assert found.mean(names.RECALL_100, split.confirmatory) == pytest.approx(values[among].mean())
+    assert found.mean(names.RECALL_100) != pytest.approx(values[among].mean())
+    assert np.isnan(found.mean(names.RECALL_100, np.zeros(len(split.user_ids), bool)))
 
 
 def test_scores_that_are_none_are_refused(protocol) -> None:
     split = protocol(protocols.USER_TIME).final
     bad = drawn(split, 9)
     bad[split.user_ids[0]][3] = np.nan
-    with pytest.raises(ValueError, match="fixed scored 1 movies as NaN"):
+    with pytest.raises(ValueError, match="fixed scored 1 items as NaN"):
         ranking.evaluate(Fixed(scores=bad), split, split.test)
     short = {id_: row[:-1] for id_, row in bad.items()}
-    with pytest.raises(ValueError, match=r"expected \[queries, movies"):
+    with pytest.raises(ValueError, match=r"expected \[queries, items"):
         ranking.evaluate(Fixed(scores=short), split, split.test)

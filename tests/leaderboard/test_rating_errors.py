@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support import plain_metrics
 from support.models.fixed_recommender import Fixed
 
 import contract
-from components.evaluator.metrics import definitions
+from components.common.metrics import names
+from components.common.metrics.ranking import precision
+from components.common.metrics.recall import recall
 from leaderboard import protocols, rating_errors
 
 
@@ -35,14 +38,14 @@ def test_equals_the_definitions(protocol, name) -> None:
         order = [str(rows[i]) for i in sorted(range(len(rows)), key=lambda i: (-said[i], rows[i]))]
         relevant = {str(r) for r, g in zip(rows, given, strict=True) if g >= contract.RELEVANT_RATING}
         if relevant:
-            recalls.append(definitions.recall_at_k(order, relevant, 10))
-            precisions.append(definitions.precision_at_k(order, relevant, 10))
+            recalls.append(plain_metrics.recall_at_k(order, relevant, 10))
+            precisions.append(plain_metrics.precision_at_k(order, relevant, 10))
     found = rating_errors.evaluate(Fixed(scores=predictions), split, part)
-    assert found.count.sum() == len(actual)
-    assert found.mean(rating_errors.RMSE) == pytest.approx(definitions.rmse(predicted, actual))
-    assert found.mean(rating_errors.MAE) == pytest.approx(definitions.mae(predicted, actual))
-    assert found.mean(rating_errors.OWN_RECALL_10) == pytest.approx(np.mean(recalls))
-    assert found.mean(rating_errors.OWN_PRECISION_10) == pytest.approx(np.mean(precisions))
+    assert found.weights[names.RMSE].sum() == len(actual)
+    assert found.mean(names.RMSE) == pytest.approx(plain_metrics.rmse(predicted, actual))
+    assert found.mean(names.MAE) == pytest.approx(plain_metrics.mae(predicted, actual))
+    assert found.mean(names.OWN_RECALL_10) == pytest.approx(np.mean(recalls))
+    assert found.mean(names.OWN_PRECISION_10) == pytest.approx(np.mean(precisions))
 
 
 def test_time_ratings_leaves_out_what_train_does_not_know(protocol) -> None:
@@ -60,14 +63,12 @@ def test_random_and_perfect_order_are_the_bounds(protocol) -> None:
     for user, row, given in zip(part.targets.owner, part.targets.rows, part.targets.ratings, strict=True):
         truth[split.user_ids[user]][row] = given
     perfect = rating_errors.evaluate(Fixed(scores=truth), split, part)
-    assert perfect.mean(rating_errors.RMSE) == 0
+    assert perfect.mean(names.RMSE) == 0
     rng = np.random.default_rng(0)
-    shuffled = [
-        rating_errors.own_ranking(rng.random(len(part.targets.rows)), part.targets) for _ in range(300)
-    ]
-    for i, metric in enumerate((rating_errors.OWN_RECALL_10, rating_errors.OWN_PRECISION_10)):
+    shuffled = [rating_errors.own_hits(rng.random(len(part.targets.rows)), part.targets) for _ in range(300)]
+    for metric, of in ((names.OWN_RECALL_10, recall), (names.OWN_PRECISION_10, precision)):
         assert bounds["perfect order"][metric] == pytest.approx(perfect.mean(metric))
-        drawn = np.nanmean([pair[i] for pair in shuffled])
+        drawn = np.nanmean([of(hits, 10) for hits in shuffled])
         assert bounds["random order"][metric] == pytest.approx(drawn, abs=0.004)
 
 

@@ -6,11 +6,13 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
+from support import toy_metric
 from support.models.fixed_recommender import Fixed
 
+from components.common.metrics import names
 from components.model.params import ModelParams
 from components.trainer.params import TrainerParams
-from leaderboard import comparison, protocols, ranking, rating_errors, registry, report, run, tuning
+from leaderboard import comparison, protocols, ranking, registry, report, run, tuning
 from leaderboard.fits import Fits
 from leaderboard.ranking import UserMetrics
 from leaderboard.tuning import Trial
@@ -77,23 +79,23 @@ def test_tuning_takes_the_best_and_passes_over_what_is_no_number() -> None:
 
 
 def measured(values: np.ndarray) -> UserMetrics:
-    return UserMetrics(np.arange(len(values)), {ranking.NDCG_10: values}, 0.0)
+    return UserMetrics(np.arange(len(values)), {names.NDCG_10: values}, 0.0)
 
 
 def test_the_interval_is_that_of_a_paired_mean() -> None:
     rng = np.random.default_rng(0)
     base = rng.random(400)
     gain = rng.normal(0.05, 0.1, 400)
-    found = comparison.compare(ranking.NDCG_10, [measured(base + gain)], [measured(base)], "base", None)
+    found = comparison.compare(names.NDCG_10, [measured(base + gain)], [measured(base)], "base", None)
     assert found.difference == pytest.approx(gain.mean())
     error = 1.96 * gain.std(ddof=1) / 20
     assert found.low == pytest.approx(gain.mean() - error, abs=0.15 * error)
     assert found.high == pytest.approx(gain.mean() + error, abs=0.15 * error)
     assert (found.verdict, found.users, found.other) == ("higher", 400, "base")
-    back = comparison.compare(ranking.NDCG_10, [measured(base)], [measured(base + gain)], "other", None)
+    back = comparison.compare(names.NDCG_10, [measured(base)], [measured(base + gain)], "other", None)
     assert back.verdict == "lower"
     same = comparison.compare(
-        ranking.NDCG_10, [measured(base + gain - gain.mean())], [measured(base)], "base", None
+        names.NDCG_10, [measured(base + gain - gain.mean())], [measured(base)], "base", None
     )
     assert same.verdict == "tied"
 
@@ -103,13 +105,13 @@ def test_the_interval_is_of_some_users_and_all_seeds() -> None:
     base, better = rng.random(100), rng.random(100)
     among = np.arange(100) >= 70
     seeds = [measured(better), measured(better + 0.2)]
-    found = comparison.compare(ranking.NDCG_10, seeds, [measured(base)], "base", among)
+    found = comparison.compare(names.NDCG_10, seeds, [measured(base)], "base", among)
     assert found.users == 30
     assert found.difference == pytest.approx((better + 0.1 - base)[70:].mean())
     with pytest.raises(ValueError, match="different users"):
-        comparison.compare(ranking.NDCG_10, seeds, [measured(base[:50])], "base", None)
+        comparison.compare(names.NDCG_10, seeds, [measured(base[:50])], "base", None)
     with pytest.raises(ValueError, match="no user"):
-        comparison.compare(ranking.NDCG_10, seeds, [measured(base)], "base", np.zeros(100, bool))
+        comparison.compare(names.NDCG_10, seeds, [measured(base)], "base", np.zeros(100, bool))
 
 
 MODELS = ("popularity", "ease", "bpr")
@@ -147,9 +149,9 @@ def test_a_board_is_the_models_own_figures(protocol, tmp_path) -> None:
     expected = ranking.evaluate(model, cut.final, cut.final.test)
     document = report.as_dict(board)
     ease = document["models"]["ease"]
-    assert ease["all"]["recall@100"]["mean"] == pytest.approx(expected.mean(ranking.RECALL_100))
+    assert ease["all"]["recall@100"]["mean"] == pytest.approx(expected.mean(names.RECALL_100))
     assert ease["confirmatory"]["ndcg@10"]["mean"] == pytest.approx(
-        expected.mean(ranking.NDCG_10, cut.final.confirmatory)
+        expected.mean(names.NDCG_10, cut.final.confirmatory)
     )
     best = max(t["score"] for t in ease["trials"])
     assert next(t["hyperparameters"] for t in ease["trials"] if t["score"] == best) == ease["hyperparameters"]
@@ -157,7 +159,7 @@ def test_a_board_is_the_models_own_figures(protocol, tmp_path) -> None:
     assert bpr["mean"] == pytest.approx(np.mean(bpr["seeds"]))
     assert bpr["deviation"] == pytest.approx(np.std(bpr["seeds"], ddof=1))
     assert document["focus"] == board.focus
-    assert {found["metric"] for found in document["comparisons"]["confirmatory"]} == set(ranking.METRICS)
+    assert {found["metric"] for found in document["comparisons"]["confirmatory"]} == set(ranking.metrics())
     strongest = max(
         (name for name in MODELS if name != board.focus),
         key=lambda name: document["models"][name]["all"]["recall@20"]["mean"],
@@ -165,13 +167,13 @@ def test_a_board_is_the_models_own_figures(protocol, tmp_path) -> None:
     assert [c["other"] for c in document["comparisons"]["all"] if c["metric"] == "recall@20"] == [strongest]
     # The table has every value once: what pandas groups is what the models were measured at.
     figures = report.figures(board)
-    assert len(figures) == (1 + 1 + 2) * len(ranking.METRICS) * 2
+    assert len(figures) == (1 + 1 + 2) * len(ranking.metrics()) * 2
     assert sorted(figures.loc[figures.model == "bpr", "seed"].unique()) == [1, 2]
     row = figures.query("users == 'confirmatory' and model == 'ease' and metric == 'ndcg@10'")
-    assert row["value"].tolist() == pytest.approx([expected.mean(ranking.NDCG_10, cut.final.confirmatory)])
+    assert row["value"].tolist() == pytest.approx([expected.mean(names.NDCG_10, cut.final.confirmatory)])
     drawing = ElementTree.fromstring(report.svg(board))
     bars = [node for node in drawing.iter() if node.tag.endswith("rect")]
-    assert len(bars) == len(MODELS) * len(ranking.METRICS) * 2
+    assert len(bars) == len(MODELS) * len(ranking.metrics()) * 2
 
     again, _, fits = board_of(cut, tmp_path, seeds=(1, 2), trials=2, hyperparameters=hyperparameters)
     assert fits.remembered == 8
@@ -181,6 +183,19 @@ def test_a_board_is_the_models_own_figures(protocol, tmp_path) -> None:
         cut, tmp_path, depends_on={"data": "other"}, models=("popularity",), seeds=(1,), trials=1
     )
     assert fits.remembered == 0
+
+
+def test_an_entry_of_the_metrics_registry_is_a_column(protocol, tmp_path, monkeypatch) -> None:
+    toy_metric.add(monkeypatch)
+    board, _, _ = board_of(
+        protocol(protocols.USER_TIME), tmp_path, models=("popularity",), seeds=(1,), trials=1,
+        tune_on=toy_metric.NAME,
+    )  # fmt: skip
+    header, rows = report.rows(board, "all")
+    found = board.entries[0].fits[0].metrics.values
+    value = found[toy_metric.NAME].mean()
+    assert 0 < value <= (found[names.RECALL_10] > 0).mean()  # whoever has a hit in 5 has one in 10
+    assert rows[0][header.index(toy_metric.NAME)] == f"{value:.4f}"
 
 
 def test_a_changed_model_is_fitted_anew_and_no_other(protocol, tmp_path) -> None:
@@ -197,7 +212,7 @@ def test_a_changed_model_is_fitted_anew_and_no_other(protocol, tmp_path) -> None
 
 @pytest.mark.usefixtures("few_resamples")
 def test_a_board_of_rating_errors(protocol, tmp_path) -> None:
-    settings = {"seeds": (1,), "trials": 3, "tune_on": rating_errors.RMSE}
+    settings = {"seeds": (1,), "trials": 3, "tune_on": names.RMSE}
     board, _, _ = board_of(protocol(protocols.RANDOM), tmp_path, models=("bias", "svd"), **settings)
     assert board.focus == min(board.entries, key=lambda entry: entry.values("rmse")[0]).model
     best = board.entries[0].trials
@@ -230,7 +245,7 @@ def test_a_trial_that_diverges_is_passed_over(protocol, tmp_path, monkeypatch) -
         return fit(self, name, hyperparameters, *rest)
 
     monkeypatch.setattr(Fits, "fit", diverging)
-    settings = {"seeds": (1,), "trials": 4, "tune_on": rating_errors.RMSE}
+    settings = {"seeds": (1,), "trials": 4, "tune_on": names.RMSE}
     board, lines, _ = board_of(protocol(protocols.RANDOM), tmp_path, models=("svd",), **settings)
     assert [np.isnan(trial.score) for trial in board.entries[0].trials].count(True) == 1
     assert board.entries[0].hyperparameters != {"factors": 20}

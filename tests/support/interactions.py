@@ -134,7 +134,7 @@ def read(tmp_path_factory) -> Callable[..., Read]:
         rows = accounts.account(data, known, bad).tables["ratings"]
         assert rows.rows_in == rows.used + sum(rows.bad.values()) + sum(rows.left_out.values())
         return Read(
-            str(data.layout),
+            str(data.dataset),
             ratings,
             data.items.to_pylist(),
             data.tags.to_pylist(),

@@ -19,7 +19,7 @@ class PairedInterval:
     for every model), so a much smaller change is seen than by comparing means.
 
     Attributes:
-      metric: what was compared, a name of `names.METRICS`.
+      metric: what was compared, a name of `registry.evaluated()`.
       users: number of pairs.
       difference: mean difference.
       standard_error: of that mean, sqrt(sample variance / users); NaN below two users.

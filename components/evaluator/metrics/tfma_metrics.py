@@ -32,7 +32,7 @@ PAIRED_BASELINE = "paired_baseline"
 
 
 class RetrievalMetrics(metric_types.Metric):
-    """All of `names.METRICS` for each model, and the paired interval if there is a baseline."""
+    """All of `registry.evaluated()` for each model, and the paired interval if there is a baseline."""
 
     def __init__(self, name: str = "retrieval_metrics") -> None:
         super().__init__(_computations, name=name)

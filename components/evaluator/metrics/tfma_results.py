@@ -6,7 +6,8 @@ from typing import Any
 
 import tensorflow_model_analysis as tfma
 
-from components.evaluator.metrics import names, tfma_metrics
+from components.common.metrics import registry
+from components.evaluator.metrics import tfma_metrics
 from components.evaluator.metrics.paired import PairedInterval
 from components.evaluator.metrics.totals import PAIRED_METRIC
 from components.evaluator.report import ModelMetrics, Report, Slices
@@ -73,7 +74,7 @@ def _model(parts: _Parts) -> ModelMetrics:
 
 def _ours(values: dict[str, float]) -> dict[str, float]:
     """Our metrics in our order, without TFMA's own counts."""
-    return {name: values[name] for name in names.METRICS if name in values}
+    return {name: values[name] for name in registry.evaluated() if name in values}
 
 
 def _interval(overall: dict[str, float]) -> PairedInterval:

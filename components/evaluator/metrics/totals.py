@@ -6,69 +6,66 @@ however many users there are.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import math
 from collections.abc import Mapping
 
-import numpy as np
-from numpy.typing import NDArray
-
-from components.evaluator.metrics import names
+from components.common.metrics import names, registry
 from components.evaluator.metrics.paired import PairedInterval
-from components.evaluator.metrics.user_scores import (
-    ABSOLUTE_ERROR,
-    INDEX,
-    QUANTITIES,
-    SQUARED_ERROR,
-    UserScores,
-)
+from components.evaluator.metrics.user_scores import UserScores
 
 # The metric that the candidate and the baseline are compared by.
 PAIRED_METRIC = names.RECALL_10
 
 
-def _zeros() -> NDArray[np.float64]:
-    return np.zeros(len(QUANTITIES))
+def _sums() -> collections.defaultdict[str, float]:
+    return collections.defaultdict(float)
 
 
 @dataclasses.dataclass
 class Totals:
-    """Sums of one model's `UserScores`."""
+    """Sums of one model's `UserScores`: registry.Summary.
 
-    sums: NDArray[np.float64] = dataclasses.field(default_factory=_zeros)
-    weights: NDArray[np.float64] = dataclasses.field(default_factory=_zeros)
+    Attributes:
+      sums: metric -> weight times value, added up.
+      weights: metric -> weights, added up.
+    """
+
+    sums: dict[str, float] = dataclasses.field(default_factory=_sums)
+    weights: dict[str, float] = dataclasses.field(default_factory=_sums)
     shown: set[bytes] = dataclasses.field(default_factory=set)
     catalogue_size: int = 0
 
     def add(self, user: UserScores) -> None:
-        self.sums += user.sums
-        self.weights += user.weights
+        for name, weight in user.weights.items():
+            self.sums[name] += weight * user.values[name]
+            self.weights[name] += weight
         self.shown.update(user.shown)
         self.catalogue_size = max(self.catalogue_size, user.catalogue_size)
 
     def merge(self, other: Totals) -> None:
-        self.sums += other.sums
-        self.weights += other.weights
+        for name, weight in other.weights.items():
+            self.sums[name] += other.sums[name]
+            self.weights[name] += weight
         self.shown |= other.shown
         self.catalogue_size = max(self.catalogue_size, other.catalogue_size)
 
     def metrics(self) -> dict[str, float]:
-        """Every metric of `names.METRICS`; NaN where nobody counts."""
-        means = {name: self._mean(name) for name in QUANTITIES}
-        popularity = means[names.POPULARITY_RECALL_10]
-        means[names.RMSE] = math.sqrt(means[SQUARED_ERROR])
-        means[names.MAE] = means[ABSOLUTE_ERROR]
-        means[names.COVERAGE_10] = len(self.shown) / self.catalogue_size if self.catalogue_size else math.nan
-        means[names.RECALL_OVER_POPULARITY_10] = (
-            means[names.RECALL_10] / popularity if popularity else math.nan
-        )
-        means[names.USERS] = float(self.weights[INDEX[names.RECALL_10]])
-        means[names.COLD_USERS] = float(self.weights[INDEX[names.COLD_RECALL_10]])
-        return {name: means[name] for name in names.METRICS}
+        """Every metric of `registry.evaluated()`; NaN where nobody counts."""
+        return {
+            name: metric.of_summary(self) if isinstance(metric, registry.Derived) else self.mean(name)
+            for name, metric in registry.evaluated().items()
+        }
 
-    def _mean(self, quantity: str) -> float:
-        i = INDEX[quantity]
-        return float(self.sums[i] / self.weights[i]) if self.weights[i] else math.nan
+    def mean(self, name: str) -> float:
+        metric = registry.evaluated()[name]
+        if not self.weight(name) or isinstance(metric, registry.Derived):
+            return math.nan
+        return float(metric.finish(self.sums[name] / self.weights[name]))
+
+    def weight(self, name: str) -> float:
+        return self.weights.get(name, 0.0)
 
 
 @dataclasses.dataclass

@@ -1,10 +1,8 @@
 """One user's share of every metric, from one row of the `evaluate` signature.
 
-A metric over users is a weighted mean, so a user is two vectors over
-QUANTITIES: what the user adds to the sum, and with what weight. A user to whom
-a quantity does not apply (no relevant target, no cold one) has weight 0 there,
-which is not the same as a NaN that the model produced: that one survives into
-the mean, where a gate refuses it.
+A metric is a weighted mean over users, so a user adds a value and its weight. A user to whom a
+metric does not apply (no relevant target, no cold one) has weight 0 there, which is not the same as
+a NaN that the model produced: that one survives into the mean, where a gate refuses it.
 """
 
 from __future__ import annotations
@@ -14,33 +12,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 import contract
-from components.evaluator.metrics import definitions, names
-
-SQUARED_ERROR: Final = "squared_error"
-ABSOLUTE_ERROR: Final = "absolute_error"
-
-# Everything that is a mean: over users, or over ratings for the two errors.
-QUANTITIES: Final = (
-    names.RECALL_10,
-    names.RECALL_20,
-    names.RECALL_100,
-    names.PRECISION_10,
-    names.NDCG_10,
-    names.MRR,
-    names.POPULARITY_RECALL_10,
-    names.POPULARITY_RECALL_20,
-    names.POPULARITY_RECALL_100,
-    names.COLD_RECALL_10,
-    names.COLD_RECALL_100,
-    names.NOVELTY_10,
-    names.ANN_RECALL_10,
-    SQUARED_ERROR,
-    ABSOLUTE_ERROR,
-)
-INDEX: Final = {name: i for i, name in enumerate(QUANTITIES)}
+from components.common.metrics import registry
+from components.common.metrics.agreement import Agreement
+from components.common.metrics.errors import Errors
+from components.common.metrics.hits import Hits
+from components.common.metrics.novelty import SelfInformation
 
 # The outputs of `evaluate` that this module reads.
 OUTPUTS: Final = (
@@ -61,21 +39,20 @@ class UserScores:
     """What one user adds to the totals.
 
     Attributes:
-      sums: float64[Q], weight times value per quantity, 0 where the weight is 0.
-      weights: float64[Q].
+      values: metric -> the user's own mean, where it applies to the user.
+      weights: metric -> its weight in the mean over users, of the same metrics.
       shown: ids of the first 10 results, for coverage.
-      catalogue_size: movies that could have been shown.
+      catalogue_size: items that could have been shown.
     """
 
-    sums: NDArray[np.float64]
-    weights: NDArray[np.float64]
+    values: dict[str, float]
+    weights: dict[str, float]
     shown: tuple[bytes, ...]
     catalogue_size: int
 
-    def get(self, quantity: str) -> float | None:
-        """The user's own mean of one quantity, None where it does not apply."""
-        i = INDEX[quantity]
-        return float(self.sums[i] / self.weights[i]) if self.weights[i] else None
+    def get(self, metric: str) -> float | None:
+        """The user's own mean of one metric, None where it does not apply."""
+        return self.values.get(metric)
 
 
 def score_user(outputs: Mapping[str, Any]) -> UserScores:
@@ -92,13 +69,28 @@ def score_user(outputs: Mapping[str, Any]) -> UserScores:
     if missing:
         raise ValueError(
             f"The `{contract.EVALUATE}` signature returned {sorted(outputs)}, which lacks {missing}; "
-            "the model was exported for another version of contract/__init__.py: build it again."
+            "the model was exported for another version of the package `contract`: build it again."
         )
-    movie_ids = np.asarray(outputs[contract.MOVIE_IDS])
-    is_result = movie_ids != contract.PAD_ID
-    ranked = movie_ids[is_result].tolist()
-    exact = _ids(outputs[contract.EXACT_MOVIE_IDS])
-    popular = _ids(outputs[contract.POPULAR_MOVIE_IDS])
+    results = _results(outputs)
+    part_weights = {name: float(part.weights[0]) for name, part in results.items()}
+    values, weights = {}, {}
+    for name, metric in registry.evaluated().items():
+        if isinstance(metric, registry.Metric) and part_weights[metric.reads]:
+            values[name] = float(metric.of_users(results[metric.reads])[0])
+            weights[name] = part_weights[metric.reads]
+    return UserScores(
+        values=values,
+        weights=weights,
+        shown=tuple(_ids(outputs[contract.MOVIE_IDS])[:10]),
+        catalogue_size=int(np.asarray(outputs[contract.CATALOGUE_SIZE]).reshape(-1)[0]),
+    )
+
+
+def _results(outputs: Mapping[str, Any]) -> dict[str, registry.Part]:
+    """registry.EVALUATED of one user."""
+    item_ids = np.asarray(outputs[contract.MOVIE_IDS])
+    ranked = _ids(item_ids)
+    bits = np.asarray(outputs[contract.MOVIE_NOVELTY], np.float64)[item_ids != contract.PAD_ID]
 
     target_ids = np.asarray(outputs[contract.TARGET_MOVIE_IDS])
     is_target = target_ids != contract.PAD_ID
@@ -107,47 +99,17 @@ def score_user(outputs: Mapping[str, Any]) -> UserScores:
     predicted = np.asarray(outputs[contract.PREDICTED_RATINGS], np.float64)[is_target]
     is_cold = np.asarray(outputs[contract.TARGET_COLD], np.float64)[is_target] == 1.0
     is_relevant = ratings >= contract.RELEVANT_RATING
-    relevant = set(targets[is_relevant].tolist())
-    relevant_cold = set(targets[is_relevant & is_cold].tolist())
-
-    sums = np.zeros(len(QUANTITIES))
-    weights = np.zeros(len(QUANTITIES))
-
-    def put(quantity: str, value: float, weight: float = 1.0) -> None:
-        sums[INDEX[quantity]] = value
-        weights[INDEX[quantity]] = weight
-
-    if relevant:
-        put(names.RECALL_10, definitions.recall_at_k(ranked, relevant, 10))
-        put(names.RECALL_20, definitions.recall_at_k(ranked, relevant, 20))
-        put(names.RECALL_100, definitions.recall_at_k(ranked, relevant, 100))
-        put(names.PRECISION_10, definitions.precision_at_k(ranked, relevant, 10))
-        put(names.NDCG_10, definitions.ndcg_at_k(ranked, relevant, 10))
-        put(names.MRR, definitions.mrr(ranked, relevant))
-        put(names.POPULARITY_RECALL_10, definitions.recall_at_k(popular, relevant, 10))
-        put(names.POPULARITY_RECALL_20, definitions.recall_at_k(popular, relevant, 20))
-        put(names.POPULARITY_RECALL_100, definitions.recall_at_k(popular, relevant, 100))
-    if relevant_cold:
-        put(names.COLD_RECALL_10, definitions.recall_at_k(ranked, relevant_cold, 10))
-        put(names.COLD_RECALL_100, definitions.recall_at_k(ranked, relevant_cold, 100))
-    if ranked:
-        bits = np.asarray(outputs[contract.MOVIE_NOVELTY], np.float64)[is_result]
-        put(names.NOVELTY_10, definitions.novelty(bits, 10))
-    if exact:
-        put(names.ANN_RECALL_10, definitions.ann_recall(ranked, exact, 10))
-    # 0 stars is the contract's answer for a movie that the model does not know.
-    is_rated = predicted != contract.PAD_SCORE
-    error = predicted[is_rated] - ratings[is_rated]
-    if error.size:
-        put(SQUARED_ERROR, float(np.sum(error**2)), error.size)
-        put(ABSOLUTE_ERROR, float(np.sum(np.abs(error))), error.size)
-
-    return UserScores(
-        sums=sums,
-        weights=weights,
-        shown=tuple(ranked[:10]),
-        catalogue_size=int(np.asarray(outputs[contract.CATALOGUE_SIZE]).reshape(-1)[0]),
-    )
+    relevant = targets[is_relevant].tolist()
+    # 0 stars is the contract's answer for an item that the model does not know.
+    difference = (predicted - ratings)[predicted != contract.PAD_SCORE]
+    return {
+        registry.HITS: Hits.of_list(ranked, relevant),
+        registry.POPULAR: Hits.of_list(_ids(outputs[contract.POPULAR_MOVIE_IDS]), relevant),
+        registry.COLD: Hits.of_list(ranked, targets[is_relevant & is_cold].tolist()),
+        registry.INDEX: Agreement([ranked], [_ids(outputs[contract.EXACT_MOVIE_IDS])]),
+        registry.SURPRISE: SelfInformation([bits]),
+        registry.ERRORS: Errors(difference, np.zeros(difference.size, np.int64), 1),
+    }
 
 
 def _ids(padded: Any) -> list[bytes]:

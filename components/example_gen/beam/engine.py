@@ -20,8 +20,8 @@ from components.example_gen.beam import partitions, reading, spans, writing
 from components.example_gen.beam.job import Job
 from components.example_gen.beam.partitions import SORTED, STAY, Partition
 from components.example_gen.params import ExampleGenParams
-from components.example_gen.reading.layouts import Layout
 from components.example_gen.reading.quarantine import Quarantine
+from components.example_gen.reading.source import Dataset
 from components.example_gen.records.read import split_uri
 from components.example_gen.records.write import shard_path
 from components.example_gen.sorting.codes import id_order
@@ -71,14 +71,14 @@ class Workers:
         self._make_pipeline = make_pipeline
         self._work = work
 
-    def gather(self, layout: Layout, params: ExampleGenParams, bad: Quarantine) -> Gathered[PartitionedLog]:
+    def gather(self, dataset: Dataset, params: ExampleGenParams, bad: Quarantine) -> Gathered[PartitionedLog]:
         """As `gather.gather`. The tables of items, tags and users are read in this process.
 
         Raises:
           DataError: as `gather.gather`, or workers do not see the data or the work folder. Where too many
             rows repeat others, the message may show other ones of them.
         """
-        return gather_with(self._read_events, layout, params, bad)
+        return gather_with(self._read_events, dataset, params, bad)
 
     def totals(self, log: PartitionedLog, params: ExampleGenParams) -> Totals:
         """As `totals.totals`; the workers have found them in sorting."""
@@ -116,21 +116,21 @@ class Workers:
 
     def _read_events(
         self,
-        layout: Layout,
+        dataset: Dataset,
         params: ExampleGenParams,
         known: pa.StringArray | None,
         bad: Quarantine,
         left_out: collections.Counter[str],
     ) -> tuple[PartitionedLog, np.ndarray]:
         """`gather.ReadEvents` on workers."""
-        job = Job(layout, params, self._work)
+        job = Job(dataset, params, self._work)
         job.save(known, reading.CATALOGUE)
         with self._make_pipeline() as pipeline:
             _build(pipeline, job, add_items=known is None)
         if not storage.exists(job.path(_SPANS)):
             raise reading.unseen(job.work)
         reading.replay(job.load(_SPANS), job, bad, left_out)
-        require_rows(layout, bad)
+        require_rows(dataset, bad)
         keys, counts = storage.list_names(job.path(SORTED)), job.load(_COUNTS, SORTED)
         ids = counts["item"].combine_chunks()
         item_ids = ids.take(id_order(ids)) if known is None else known
@@ -177,11 +177,11 @@ def _build(pipeline: beam.Pipeline, job: Job, add_items: bool) -> None:
     Args:
       add_items: whether items are those that come.
     """
-    whole, pieces = spans.plan(job.layout.ratings, SPAN_BYTES)
+    whole, pieces = spans.plan(job.dataset.ratings, SPAN_BYTES)
     counted = (
         pipeline
         | "Pieces" >> beam.Create(pieces)
-        | "Count lines" >> beam.Map(spans.count, job.layout.ratings)
+        | "Count lines" >> beam.Map(spans.count, job.dataset.ratings)
         | "By file" >> beam.GroupByKey()
         | "Cut" >> beam.FlatMap(spans.cut)
     )

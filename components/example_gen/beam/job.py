@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from components.common import storage
 from components.example_gen.params import ExampleGenParams
-from components.example_gen.reading.layouts import Layout
+from components.example_gen.reading.source import Dataset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,11 +18,11 @@ class Job:
     """A data set on its way.
 
     Attributes:
-      layout, params: what is read, and how.
+      dataset, params: what is read, and how.
       work: folder that all workers see, a path or URL.
     """
 
-    layout: Layout
+    dataset: Dataset
     params: ExampleGenParams
     work: str
 

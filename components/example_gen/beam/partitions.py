@@ -62,7 +62,7 @@ def sort(group: tuple[int, Iterable[pa.Table]], job: Job) -> pa.Table:
         rows[name] = ids[name].indices if name in ids else table[name]
     users, items = ids["user"].dictionary, ids["item"].dictionary
     bad, left_out = Quarantine(keep=True), collections.Counter[str]()
-    tell = functools.partial(repeated, job.layout, job.params, bad, left_out, items)
+    tell = functools.partial(repeated, job.dataset, job.params, bad, left_out, items)
     ordered = log_store.in_order(rows, keep_of(job.params), tell)
     log = log_store.write([ordered], _new_folder(job), users, items)
     return _keep(log, bad.rows, left_out, job, SORTED, f"{number:06d}")

@@ -17,9 +17,9 @@ from components.example_gen.beam.job import Job
 from components.example_gen.beam.spans import Where
 from components.example_gen.errors import DataError
 from components.example_gen.reading import tables
-from components.example_gen.reading.layouts import TIME
 from components.example_gen.reading.places import Place
 from components.example_gen.reading.quarantine import Quarantine
+from components.example_gen.reading.source import TIME
 from components.example_gen.sorting import log_store
 from components.example_gen.sorting.codes import Codes
 from components.example_gen.sorting.gather import RATINGS, add
@@ -63,7 +63,7 @@ def unseen(path: Place | str) -> DataError:
 def read(where: Where, job: Job) -> SpanRead:
     """Reads and checks a span into a folder of its own."""
     number, span = where
-    path = job.layout.ratings.files[number]
+    path = job.dataset.ratings.files[number]
     bad, left_out, good, error = Quarantine(keep=True), collections.Counter[str](), 0, None
     folder = storage.join("rows", f"{number:06d}-{span.start:016d}-{uuid.uuid4().hex}")
     try:
@@ -72,8 +72,8 @@ def read(where: Where, job: Job) -> SpanRead:
                 raise unseen(needed)
         with job.new_file(folder, "rows") as file:
             rows = log_store.Rows(file, Codes(job.shared(CATALOGUE)))
-            for chunk in tables.read_span(job.layout.ratings, number, span, bad, job.params.max_line_bytes):
-                add(job.layout, chunk, job.params, rows, bad, left_out)
+            for chunk in tables.read_span(job.dataset.ratings, number, span, bad, job.params.max_line_bytes):
+                add(job.dataset, chunk, job.params, rows, bad, left_out)
         good = int(rows.counts.sum())
         job.save((rows.users.ids(), rows.items.ids()), folder, _IDS)
     except DataError as wrong:
@@ -117,7 +117,7 @@ def deal(span: SpanRead, job: Job, spans: Sequence[SpanRead]) -> Iterator[tuple[
     # Python's own hash differs from process to process.
     partition_of = np.array([zlib.crc32(id_.encode()) % partitions for id_ in users.to_pylist()], np.int64)
     # Without times the order of the rows counts, so a span's begin after those before it.
-    timed = TIME in job.layout.ratings.columns
+    timed = TIME in job.dataset.ratings.columns
     earlier = 0 if timed else sum(each.rows_in for each in spans if each < span)
     for block in log_store.blocks(job.path(span.folder, "rows")):
         block["time"] += earlier

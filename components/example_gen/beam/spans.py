@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from components.example_gen.reading import text_blocks
 from components.example_gen.reading.places import Place, for_arrow
-from components.example_gen.reading.tables import TableFiles
+from components.example_gen.reading.source import Delimited, Parquet, Source
 from components.example_gen.reading.text_blocks import WHOLE, Span
 
 _SEARCH_BYTES: Final = 1 << 16
@@ -29,7 +29,7 @@ Where = tuple[int, Span]
 Counted = tuple[int, int, int, bool]
 
 
-def plan(source: TableFiles, span_bytes: int) -> tuple[list[Where], list[tuple[int, int, int]]]:
+def plan(source: Source, span_bytes: int) -> tuple[list[Where], list[tuple[int, int, int]]]:
     """Spans that are known at once, and (file, start, end) in bytes of what is to be counted first.
 
     Args:
@@ -39,7 +39,7 @@ def plan(source: TableFiles, span_bytes: int) -> tuple[list[Where], list[tuple[i
     pieces = []
     for number, path in enumerate(source.files):
         size = path.stat().st_size if path.is_file() else 0  # the reader says what is missing
-        if source.format is None and size > span_bytes:
+        if isinstance(source.format, Parquet) and size > span_bytes:
             spans += [(number, span) for span in _row_groups(path, span_bytes)]
         elif size <= span_bytes or text_blocks.is_gzip(path):
             spans.append((number, WHOLE))
@@ -48,18 +48,19 @@ def plan(source: TableFiles, span_bytes: int) -> tuple[list[Where], list[tuple[i
     return spans, pieces
 
 
-def count(piece: tuple[int, int, int], source: TableFiles) -> tuple[int, Counted]:
+def count(piece: tuple[int, int, int], source: Source) -> tuple[int, Counted]:
     """(file, what is in the lines that begin in these bytes of it)."""
     number, start, end = piece
     path, format_ = source.files[number], source.format
-    assert format_ is not None
+    assert isinstance(format_, Delimited)
     if not path.is_file():
         return number, (start, end, 0, True)  # one span, whose reader says so
     with path.open("rb") as file:
         start, end = _line_start(file, start), _line_start(file, end)
-    data = b"".join(text_blocks.chunks(path, end - start, Span(start, end))) if start < end else b""
-    lines = data.count(b"\n")
-    return number, (start, end, lines, len(text_blocks.record_ends(data, format_.quoted)) < lines)
+    if start == end:
+        return number, (start, end, 0, False)
+    delimiter = format_.delimiter if format_.quoted else None
+    return number, (start, end, *text_blocks.count_lines(path, Span(start, end), delimiter))
 
 
 def cut(counted: tuple[int, Iterable[Counted]]) -> Iterator[Where]:
@@ -92,7 +93,7 @@ def _row_groups(path: Place, span_bytes: int) -> list[Span]:
         with pq.ParquetFile(for_arrow(path)) as file:
             groups = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
     except (pa.ArrowException, OSError):
-        return [WHOLE]  # whoever reads it says what is wrong
+        return [WHOLE]  # the reader says what is wrong
     ends = np.cumsum([group.total_byte_size for group in groups])
     first = np.unique(ends // span_bytes, return_index=True)[1].tolist()
     rows = np.cumsum([0, *(group.num_rows for group in groups)])

@@ -9,13 +9,12 @@ import pyarrow.compute as pc
 import contract
 from components.common import ragged
 from components.common.features import own
-from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
-from components.example_gen.reading import layouts, own_columns, quarantine, tables
-from components.example_gen.reading.own_columns import add_bad
-from components.example_gen.reading.quarantine import Quarantine
+from components.example_gen.reading import own_columns, quarantine, tables
+from components.example_gen.reading.cells import ID
+from components.example_gen.reading.quarantine import BadRow, Quarantine
 from components.example_gen.reading.rules import time_problem
-from components.example_gen.reading.tables import TableFiles
+from components.example_gen.reading.source import GENRES, ITEM, TAG, TIME, TITLE, USER, YEAR, Source
 from components.example_gen.sorting.codes import id_order, positions
 
 ITEMS_SCHEMA = pa.schema(
@@ -27,11 +26,10 @@ ITEMS_SCHEMA = pa.schema(
     ]
 )
 TIMESTAMP = "timestamp"
-TAG = "tag"
 TAGS_SCHEMA = pa.schema(
     [
-        (contract.USER_ID, tables.ID),
-        (contract.MOVIE_ID, tables.ID),
+        (contract.USER_ID, ID),
+        (contract.MOVIE_ID, ID),
         (TAG, pa.string()),
         (TIMESTAMP, pa.int64()),
     ]
@@ -42,35 +40,15 @@ _NO_GENRES = "(no genres listed)"
 _TITLE_AND_YEAR = r"^(?P<title>.*\S)\s*\((?P<year>\d{4})(?:\s*[-–—]\s*(?:\d{4})?)?\s*\)$"
 
 
-def read_items(source: TableFiles, params: ExampleGenParams, bad: Quarantine) -> pa.Table:
+def read_items(source: Source, params: ExampleGenParams, bad: Quarantine) -> pa.Table:
     """ITEMS_SCHEMA and the own features' columns in `id_order`.
 
-    Rows without an id, or with a number that is none, are set aside.
-
     Raises:
-      DataError: an id comes twice, or there is no item.
+      DataError: as `tables.read_by_id`.
     """
-    parts, where = [], []
-    for chunk in tables.read(source, bad, params.max_line_bytes):
-        empty = pc.equal(chunk.table[layouts.ITEM].cast(pa.string()), "").to_numpy(zero_copy_only=False)
-        for row in np.flatnonzero(empty).tolist():
-            name = source.columns[layouts.ITEM]
-            add_bad(source, chunk, row, quarantine.MISSING, f"{name} is '', expected a non-empty id", bad)
-        good = own_columns.good(source, chunk, own(params.item_features), ~empty, bad)
-        parts.append(_items(source, chunk.table.filter(pa.array(good)), params))
-        where += [(source.files[chunk.file].name, line) for line in chunk.lines[good].tolist()]
-    table = pa.concat_tables(parts).combine_chunks() if parts else ITEMS_SCHEMA.empty_table()
-    ids = table[contract.MOVIE_ID].combine_chunks()
-    codes = ids.dictionary_encode().indices.to_numpy()
-    if codes.size and len(np.unique(codes)) < len(codes):
-        first = np.zeros(len(codes), bool)
-        first[np.unique(codes, return_index=True)[1]] = True
-        row = int(np.flatnonzero(~first)[0])
-        (file, line), name, came = where[row], source.columns[layouts.ITEM], ids[row].as_py()
-        raise DataError(file, f"{name} is {came!r}, expected an id that no earlier line has", line)
-    if not len(table) and not bad.bad(source.table):
-        raise DataError(source.files[0].name, "has no rows; expected at least one item")
-    return table.take(id_order(ids))
+    cells = tables.read_by_id(source, ITEM, bad, params.max_line_bytes)
+    table = _items(source, cells, params)
+    return table.take(id_order(table[contract.MOVIE_ID].combine_chunks()))
 
 
 def items_of(ids: pa.StringArray) -> pa.Table:
@@ -83,7 +61,7 @@ def items_of(ids: pa.StringArray) -> pa.Table:
 
 
 def read_tags(
-    source: TableFiles | None, items: pa.StringArray, params: ExampleGenParams, bad: Quarantine
+    source: Source | None, items: pa.StringArray, params: ExampleGenParams, bad: Quarantine
 ) -> pa.Table:
     """TAGS_SCHEMA, in the file's order; tags of unknown items and such are set aside."""
     if source is None:
@@ -91,27 +69,24 @@ def read_tags(
     parts = []
     for chunk in tables.read(source, bad, params.max_line_bytes):
         table, names = chunk.table, source.columns
-        times = table[layouts.TIME].to_numpy()
-        no_user = pc.equal(table[layouts.USER].cast(pa.string()), "").to_numpy(zero_copy_only=False)
-        no_item = positions(table[layouts.ITEM], items) < 0
+        times = table[TIME].to_numpy()
+        no_user = pc.equal(table[USER].cast(pa.string()), "").to_numpy(zero_copy_only=False)
+        no_item = positions(table[ITEM], items) < 0
         broken = no_user | no_item | (time_problem(times) > 0)
         for row in np.flatnonzero(broken).tolist():
             if no_user[row]:
-                kind, reason = quarantine.MISSING, f"{names[layouts.USER]} is '', expected a non-empty id"
+                kind, reason = quarantine.MISSING, f"{names[USER]} is '', expected a non-empty id"
             elif no_item[row]:
-                came = table[layouts.ITEM][row].as_py()
-                kind, reason = (
-                    quarantine.UNKNOWN_ITEM,
-                    f"{names[layouts.ITEM]} is {came!r}, expected an id of the items",
-                )
+                came = table[ITEM][row].as_py()
+                kind = quarantine.UNKNOWN_ITEM
+                reason = f"{names[ITEM]} is {came!r}, expected an id of the items"
             else:
-                kind, reason = (
-                    quarantine.BAD_TIME,
-                    f"{names[layouts.TIME]} is {times[row]}, expected Unix seconds, 0 or later",
-                )
-            add_bad(source, chunk, row, kind, reason, bad)
+                kind = quarantine.BAD_TIME
+                reason = f"{names[TIME]} is {times[row]}, expected Unix seconds, 0 or later"
+            file = source.files[chunk.file].name
+            bad.add(BadRow(source.table, file, int(chunk.lines[row]), kind, reason))
         table = table.filter(pa.array(~broken))
-        columns = [table[role] for role in (layouts.USER, layouts.ITEM, layouts.TAG, layouts.TIME)]
+        columns = [table[role] for role in (USER, ITEM, TAG, TIME)]
         parts.append(pa.Table.from_arrays(columns, schema=TAGS_SCHEMA))
     return pa.concat_tables(parts).unify_dictionaries() if parts else TAGS_SCHEMA.empty_table()
 
@@ -136,22 +111,20 @@ def split_genres(genres: pa.StringArray, separator: str = "|") -> pa.LargeListAr
     return ragged.from_rows(rows[kept.to_numpy(zero_copy_only=False)], values.filter(kept), len(genres))
 
 
-def _items(source: TableFiles, table: pa.Table, params: ExampleGenParams) -> pa.Table:
-    ids = table[layouts.ITEM].cast(pa.string()).combine_chunks()
-    titles = table[layouts.TITLE].combine_chunks() if layouts.TITLE in source.columns else ids
-    if layouts.YEAR in source.columns:
-        years = _years(table[layouts.YEAR].combine_chunks())
+def _items(source: Source, table: pa.Table, params: ExampleGenParams) -> pa.Table:
+    ids = table[ITEM].combine_chunks()
+    titles = table[TITLE].combine_chunks() if TITLE in source.columns else ids
+    if YEAR in source.columns:
+        years = _years(table[YEAR].combine_chunks())
     else:
         titles, years = split_titles(titles)
-    if layouts.GENRES_100K[1] in source.columns:
-        genres = _flags(table)
-    elif layouts.GENRES in source.columns:
-        cells = table[layouts.GENRES].combine_chunks()
+    if GENRES in table.column_names:
+        cells = table[GENRES].combine_chunks()
         genres = split_genres(cells, params.list_separator) if pa.types.is_string(cells.type) else cells
     else:
         genres = ragged.from_lengths(np.zeros(len(ids), np.int64), pa.array([], pa.string()))
-    table_ = pa.Table.from_arrays([ids, titles, years, genres], schema=ITEMS_SCHEMA)
-    return own_columns.append(table_, table, own(params.item_features), params.list_separator)
+    items = pa.Table.from_arrays([ids, titles, years, genres], schema=ITEMS_SCHEMA)
+    return own_columns.append(items, table, own(params.item_features), params.list_separator)
 
 
 def _years(column: pa.Array) -> pa.Int64Array:
@@ -160,11 +133,3 @@ def _years(column: pa.Array) -> pa.Int64Array:
         return column.cast(pa.int64())
     digits = pc.struct_field(pc.extract_regex(column, r"^\s*(?P<year>\d{4})(?:\.0)?\s*$"), "year")
     return pc.fill_null(digits.cast(pa.int64()), 0)
-
-
-def _flags(table: pa.Table) -> pa.LargeListArray:
-    """100k's columns of 0 and 1 as lists of genres; "unknown" is none."""
-    names = layouts.GENRES_100K[1:]
-    has = np.stack([table[name].to_numpy() == 1 for name in names], axis=1)
-    rows, columns = np.nonzero(has)
-    return ragged.from_rows(rows, pa.array(names, pa.string()).take(pa.array(columns)), len(table))

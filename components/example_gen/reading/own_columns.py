@@ -10,36 +10,13 @@ import pyarrow.compute as pc
 
 from components.common import ragged
 from components.common.features import FeatureSpec
-from components.example_gen.reading import quarantine
-from components.example_gen.reading.quarantine import BadRow, Quarantine
-from components.example_gen.reading.tables import Chunk, TableFiles
-
-_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?$"
-_MAX = float(np.finfo(np.float32).max)
+from components.example_gen.reading.source import Kind
 
 
-def add_bad(source: TableFiles, chunk: Chunk, row: int, kind: str, reason: str, bad: Quarantine) -> None:
-    """Sets one row of a chunk aside."""
-    bad.add(BadRow(source.table, source.files[chunk.file].name, int(chunk.lines[row]), kind, reason))
-
-
-def good(
-    source: TableFiles, chunk: Chunk, specs: Iterable[FeatureSpec], asked: np.ndarray, bad: Quarantine
-) -> np.ndarray:
-    """bool[rows]: which of the `asked` rows have numbers where there must be; the others go to `bad`."""
-    result = asked.copy()
-    for spec in specs:
-        if spec.kind != "number":
-            continue
-        cells = _trimmed(chunk.table[spec.name])
-        number = pc.match_substring_regex(cells, _NUMBER).to_numpy(zero_copy_only=False)
-        broken = ~(number | pc.equal(cells, "").to_numpy(zero_copy_only=False))
-        broken[number] = np.abs(cells.filter(pa.array(number)).cast(pa.float64()).to_numpy()) >= _MAX
-        for row in np.flatnonzero(broken & result).tolist():
-            reason = f"{source.columns[spec.name]} is {cells[row].as_py()!r}, expected a number or nothing"
-            add_bad(source, chunk, row, quarantine.NOT_A_NUMBER, reason, bad)
-        result &= ~broken
-    return result
+def kinds(specs: Iterable[FeatureSpec]) -> dict[str, Kind]:
+    """What the cells of each feature must be, by its name."""
+    of: dict[str, Kind] = {"multi": "texts", "number": "finite"}
+    return {spec.name: of.get(spec.kind, "text") for spec in specs}
 
 
 def append(table: pa.Table, cells: pa.Table, specs: Iterable[FeatureSpec], separator: str) -> pa.Table:
@@ -47,7 +24,7 @@ def append(table: pa.Table, cells: pa.Table, specs: Iterable[FeatureSpec], separ
 
     Args:
       table: any, of the same rows.
-      cells: by name of the feature, text (a multi's may be lists); numbers are `good`.
+      cells: by name of the feature, read as `kinds` says.
     """
     for spec in specs:
         column = cells[spec.name].combine_chunks()
@@ -63,19 +40,15 @@ def _column(spec: FeatureSpec, column: pa.Array, separator: str) -> pa.Array:
     if spec.kind == "multi":
         parts = pc.split_pattern(column, separator)
         return _lists(pc.list_flatten(parts), pc.list_parent_indices(parts).to_numpy(), column)
-    lists = _lists(column, np.arange(len(column)), column)
-    return lists.cast(pa.large_list(pa.float32())) if spec.kind == "number" else lists
+    if spec.kind == "number":
+        return ragged.from_rows(np.flatnonzero(column.is_valid()), column.drop_null(), len(column))
+    return _lists(column, np.arange(len(column)), column)
 
 
 def _lists(values: pa.Array, rows: np.ndarray, of: pa.Array) -> pa.LargeListArray:
     """The values of each row, trimmed, without empty and repeated ones."""
-    values = _trimmed(values)
+    values = pc.utf8_trim_whitespace(values)
     seen = pa.table({"row": rows, "value": values, "at": np.arange(len(rows))})
     first = seen.filter(pc.not_equal(seen["value"], "")).group_by(["row", "value"]).aggregate([("at", "min")])
     kept = np.sort(first["at_min"].to_numpy())
     return ragged.from_rows(rows[kept], values.take(pa.array(kept)).cast(pa.large_string()), len(of))
-
-
-def _trimmed(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    return pc.utf8_trim_whitespace(whole)

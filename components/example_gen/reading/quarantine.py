@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -46,6 +46,10 @@ class BadRow:
 
     def __str__(self) -> str:
         return f"{self.file}, line {self.line}: {self.reason}"
+
+
+# Takes (line, kind, reason) of a row of the file that is being read.
+SetAside = Callable[[int, str, str], None]
 
 
 class Quarantine:

@@ -1,4 +1,4 @@
-"""Text file, gzipped or not -> blocks of whole lines, each with the number of its first line.
+"""Text file, gzipped or not -> blocks of whole records, each with the numbers of its lines.
 
 A block is what is parsed at once, so memory does not grow with the file, and a
 bad row's line number needs no second walk through the file.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gzip
+import re
 import zlib
 from collections.abc import Iterator
 from typing import IO, Final
@@ -16,9 +17,12 @@ from typing import IO, Final
 import numpy as np
 
 from components.example_gen.errors import DataError
+from components.example_gen.reading.formats import quoting
 from components.example_gen.reading.places import Place
 
 BLOCK_BYTES: Final = 16 << 20
+# Stands for a delimiter of several characters: Arrow takes one byte.
+UNIT_SEPARATOR: Final = "\x1f"
 
 _GZIP = b"\x1f\x8b"
 # Files that are no text, by their first bytes.
@@ -39,11 +43,17 @@ class Block:
 
     Attributes:
       line: number of the first line in the file, 1 and up.
-      data: the bytes.
+      data: the bytes, with one byte between columns.
+      starts: int64[records], where in `data` each record begins. A blank line is none.
+      lines: int64[records], the number of the line on which it begins.
+      joined: whether a record goes over several lines.
     """
 
     line: int
     data: bytes
+    starts: np.ndarray
+    lines: np.ndarray
+    joined: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,58 +93,49 @@ def blocks(
     latin1: bool,
     quoted: bool,
     max_line_bytes: int,
+    delimiter: str = ",",
     block_bytes: int = BLOCK_BYTES,
     span: Span = WHOLE,
 ) -> Iterator[Block | BadLine]:
     """Cuts a file at ends of records; nothing of it is lost.
 
     A byte order mark goes; CRLF and lone CR become LF; a last line without an end
-    gets one.
+    gets one. The line of a quote that is not closed in time is bad, and the next one
+    is read as if that quote had not been there.
 
     Args:
       path: local file; gzip is known by its first bytes, whatever the name.
       latin1: whether the file is in Latin-1 rather than UTF-8.
       quoted: whether line ends inside double quotes belong to a value.
-      max_line_bytes: a longer line is a BadLine.
+      max_line_bytes: a longer line is a BadLine, and so is the first line of a longer record.
+      delimiter: between the columns. One of several characters becomes UNIT_SEPARATOR; of " "
+        (any blanks) one is left, and none at the ends of a line.
       block_bytes: what is read at once.
       span: what of it; of a gzip file WHOLE.
 
     Raises:
       DataError: no text file, or a gzip file that is cut off or damaged.
     """
-    line, carry, skipping = span.line, b"", False
+    line, rest, skipping = span.line, b"", False
     for chunk in chunks(path, block_bytes, span):
-        data = carry + chunk
+        data = rest + (chunk.decode("latin-1").encode() if latin1 else chunk)
         if skipping:
-            end = data.find(b"\n")
-            if end < 0:
-                carry = b""
-                continue
-            data, line, skipping = data[end + 1 :], line + 1, False
-        carry = b""
-        while data:
-            records, bad, rest = _next(data, quoted, max_line_bytes)
-            if records:
-                yield Block(line, records.decode("latin-1").encode() if latin1 else records)
-                line += records.count(b"\n")
-            if bad is None:
-                carry = rest
-                break
-            yield BadLine(line, *bad)
-            if b"\n" in rest:
-                data, line = rest[rest.index(b"\n") + 1 :], line + 1
-            else:
-                skipping = True
-                break
-    # Every line has its end by now, so what is left is inside a quote.
-    while carry:
-        yield BadLine(line, OPEN_QUOTE, "a double quote that is not closed before the end of the file")
-        carry, line = carry[carry.index(b"\n") + 1 :], line + 1
-        records, _, rest = _next(carry, quoted, max_line_bytes)
-        if records:
-            yield Block(line, records.decode("latin-1").encode() if latin1 else records)
-            line += records.count(b"\n")
-        carry = rest
+            end = data.find(b"\n") + 1
+            data, line, skipping = data[end:], line + bool(end), not end
+        rest = b""
+        if skipping:
+            continue
+        whole = data.rfind(b"\n") + 1
+        data = _one_byte_between(data[:whole], delimiter) + data[whole:]
+        cut = _Cut(data, delimiter if quoted else None, max_line_bytes)
+        yield from cut.parts(line)
+        line, rest = line + cut.taken, data[cut.end :]
+        if len(rest) > max_line_bytes and cut.at_last_line:
+            yield BadLine(line, LONG_LINE, f"a line longer than {max_line_bytes:,} bytes")
+            rest, skipping = b"", True
+    # Every line has its end by now, so what is left begins with a quote that is not closed.
+    cut = _Cut(rest, delimiter if quoted else None, max_line_bytes, at_end=True)
+    yield from cut.parts(line)
 
 
 def head(path: Place, size: int = 1 << 16) -> bytes:
@@ -157,33 +158,6 @@ def is_gzip(path: Place) -> bool:
             return file.read(len(_GZIP)) == _GZIP
     except OSError as error:
         raise DataError(path.name, f"cannot be opened: {error.strerror or error}") from error
-
-
-def record_ends(data: bytes, quoted: bool) -> np.ndarray:
-    """int64[...]: positions after each line end that is not inside quotes."""
-    array = np.frombuffer(data, np.uint8)
-    ends = np.flatnonzero(array == 10)
-    if quoted and b'"' in data:
-        before = np.searchsorted(np.flatnonzero(array == 34), ends)
-        ends = ends[before % 2 == 0]
-    return ends + 1
-
-
-def _next(data: bytes, quoted: bool, max_line_bytes: int) -> tuple[bytes, tuple[str, str] | None, bytes]:
-    """(whole records from the start, what is wrong with the line after them if anything, the rest)."""
-    starts = np.concatenate([[0], np.flatnonzero(np.frombuffer(data, np.uint8) == 10) + 1])
-    lengths = np.diff(np.append(starts, len(data)))
-    long = np.flatnonzero(lengths > max_line_bytes + 1)  # the line end does not count
-    until = int(starts[long[0]]) if long.size else len(data)
-    ends = record_ends(data[:until], quoted)
-    cut = int(ends[-1]) if ends.size else 0
-    rest = data[cut:]
-    if cut < until and (long.size or until - cut > max_line_bytes) and b"\n" in data[cut:until]:
-        reason = f"a double quote that is not closed within {max_line_bytes:,} bytes"
-        return data[:cut], (OPEN_QUOTE, reason), rest
-    if long.size:
-        return data[:cut], (LONG_LINE, f"a line longer than {max_line_bytes:,} bytes"), rest
-    return data[:cut], None, rest
 
 
 def chunks(path: Place, size: int, span: Span = WHOLE) -> Iterator[bytes]:
@@ -216,6 +190,120 @@ def chunks(path: Place, size: int, span: Span = WHOLE) -> Iterator[bytes]:
                 break
     if last != b"\n":
         yield b"\n"
+
+
+def line_starts(data: bytes) -> np.ndarray:
+    """int64[lines]: where each line of `data` begins that has an end."""
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1
+    return np.append(0, ends)[: len(ends)]
+
+
+def count_lines(path: Place, span: Span, delimiter: str | None) -> tuple[int, bool]:
+    """The lines of a span, and whether one of them, read by itself, ends inside quotes.
+
+    Args:
+      delimiter: of quoted values; None: quotes are characters like any others.
+    """
+    lines, joined, rest = 0, False, b""
+    for chunk in chunks(path, BLOCK_BYTES, span):
+        data = rest + chunk
+        whole = data.rfind(b"\n") + 1
+        data, rest = data[:whole], data[whole:]
+        lines += data.count(b"\n")
+        if delimiter is not None and not joined:
+            joined = bool(quoting.open_lines(data, line_starts(data), delimiter).size)
+    return lines, joined
+
+
+class _Cut:
+    """Text -> blocks of records and bad lines, as far as it can be told.
+
+    Args:
+      data: lines, the last one perhaps without its end.
+      delimiter: of quoted values; None: a quote is a character like any other.
+      max_line_bytes: see `blocks`.
+      at_end: whether no more is to come.
+
+    Attributes:
+      taken: number of lines of which all is known.
+      end: where they end.
+    """
+
+    def __init__(self, data: bytes, delimiter: str | None, max_line_bytes: int, at_end: bool = False) -> None:
+        self._data = data
+        self._starts = line_starts(data)
+        self._bounds = np.append(self._starts, data.rfind(b"\n") + 1)
+        lengths = np.diff(self._bounds) - 1
+        self._first = lengths > 0  # whether a record begins on the line
+        self._joined = np.zeros(len(lengths), bool)
+        self._bad = dict.fromkeys(
+            np.flatnonzero(lengths > max_line_bytes).tolist(),
+            (LONG_LINE, f"a line longer than {max_line_bytes:,} bytes"),
+        )
+        self.taken = len(lengths)
+        if delimiter is not None:
+            self._join(delimiter, max_line_bytes, at_end)
+        self.end = int(self._bounds[self.taken])
+
+    @property
+    def at_last_line(self) -> bool:
+        """Whether all whole lines are taken."""
+        return self.taken == len(self._starts)
+
+    def parts(self, line: int) -> Iterator[Block | BadLine]:
+        """Everything, in order; `line` is the number of the first line."""
+        before = 0
+        for bad in [*sorted(self._bad), self.taken]:
+            if bad > self.taken:
+                break
+            if bad > before:
+                yield self._block(before, bad, line)
+            if bad < self.taken:
+                yield BadLine(line + bad, *self._bad[bad])
+            before = bad + 1
+
+    def _join(self, delimiter: str, max_line_bytes: int, at_end: bool) -> None:
+        """Finds the records that go over several lines, and the quotes that are not closed."""
+        after = 0
+        whole = self._data[: self._bounds[-1]]
+        for line in quoting.open_lines(whole, self._starts, delimiter).tolist():
+            if line < after or line in self._bad:
+                continue
+            start = int(self._starts[line])
+            limit = start + max_line_bytes + 1
+            end = quoting.record_end(self._data, start, limit, delimiter)
+            if end is not None:
+                after = int(np.searchsorted(self._starts, end))
+                self._first[line + 1 : after] = False
+                self._joined[line] = True
+            elif at_end or len(self._data) >= limit:
+                until = "before the end of the file" if at_end else f"within {max_line_bytes:,} bytes"
+                self._bad[line] = (OPEN_QUOTE, f"a double quote that is not closed {until}")
+            else:
+                self.taken = line
+                return
+
+    def _block(self, first: int, last: int, line: int) -> Block:
+        """The lines first ... last - 1."""
+        start, end = int(self._bounds[first]), int(self._bounds[last])
+        begins = np.flatnonzero(self._first[first:last])
+        return Block(
+            line + first,
+            self._data[start:end],
+            self._starts[first:last][begins] - start,
+            line + first + begins,
+            bool(self._joined[first:last].any()),
+        )
+
+
+def _one_byte_between(data: bytes, delimiter: str) -> bytes:
+    """Whole lines with a delimiter that Arrow can take; once more changes nothing."""
+    if len(delimiter) > 1:
+        return data.replace(delimiter.encode(), UNIT_SEPARATOR.encode())
+    if delimiter == " " and re.search(rb"\t|  | \n|^ |\n ", data):
+        data = re.sub(rb"[ \t]+", b" ", data)
+        return re.sub(rb"^ | $", b"", data, flags=re.MULTILINE)
+    return data
 
 
 @contextlib.contextmanager

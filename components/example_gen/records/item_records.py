@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 import contract
 from components.common import ragged
 from components.common.features import FeatureSpec
-from components.example_gen.reading.catalogue import TAG, TIMESTAMP
+from components.example_gen.reading.catalogue import TIMESTAMP
+from components.example_gen.reading.source import TAG
 from components.example_gen.records import schemas
 from components.example_gen.sorting.codes import positions
 from components.example_gen.sorting.totals import Totals

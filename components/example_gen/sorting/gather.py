@@ -17,9 +17,9 @@ import pyarrow as pa
 import contract
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams, seconds_of
-from components.example_gen.reading import catalogue, layouts, quarantine, rules, tables
-from components.example_gen.reading.layouts import Layout
+from components.example_gen.reading import catalogue, quarantine, rules, tables
 from components.example_gen.reading.quarantine import BadRow, Quarantine
+from components.example_gen.reading.source import EVENT, ITEM, RATING, TIME, USER, Dataset
 from components.example_gen.reading.tables import Chunk
 from components.example_gen.reading.users import read_users
 from components.example_gen.sorting import log_store
@@ -35,7 +35,7 @@ class Gathered(Generic[SomeLog]):
     """What is there to be cut into records.
 
     Attributes:
-      layout: where it was read.
+      dataset: where it was read.
       log: the events.
       items: catalogue.ITEMS_SCHEMA, in the order of log.item_ids.
       tags: catalogue.TAGS_SCHEMA; may name users and items that are not in the log.
@@ -43,7 +43,7 @@ class Gathered(Generic[SomeLog]):
       left_out: rows of ratings that the config leaves out, by why.
     """
 
-    layout: Layout
+    dataset: Dataset
     log: SomeLog
     items: pa.Table
     tags: pa.Table
@@ -75,7 +75,7 @@ class ReadEvents(Protocol[SomeLog]):
 
     def __call__(
         self,
-        layout: Layout,
+        dataset: Dataset,
         params: ExampleGenParams,
         known: pa.StringArray | None,
         bad: Quarantine,
@@ -88,7 +88,7 @@ class ReadEvents(Protocol[SomeLog]):
         """
 
 
-def gather(layout: Layout, params: ExampleGenParams, bad: Quarantine, scratch: Path) -> Gathered[Log]:
+def gather(dataset: Dataset, params: ExampleGenParams, bad: Quarantine, scratch: Path) -> Gathered[Log]:
     """Reads all tables in this process.
 
     Args:
@@ -98,11 +98,11 @@ def gather(layout: Layout, params: ExampleGenParams, bad: Quarantine, scratch: P
     Raises:
       DataError: a file cannot be used, too many rows are bad, or nothing is left.
     """
-    return gather_with(functools.partial(_read_events, scratch), layout, params, bad)
+    return gather_with(functools.partial(_read_events, scratch), dataset, params, bad)
 
 
 def gather_with(
-    read_events: ReadEvents[SomeLog], layout: Layout, params: ExampleGenParams, bad: Quarantine
+    read_events: ReadEvents[SomeLog], dataset: Dataset, params: ExampleGenParams, bad: Quarantine
 ) -> Gathered[SomeLog]:
     """Reads all tables, the events by `read_events`.
 
@@ -110,28 +110,28 @@ def gather_with(
       DataError: as `gather`.
     """
     items = None
-    if layout.items is not None:
-        items = catalogue.read_items(layout.items, params, bad)
-        bad.require_share(layout.items.table, params.max_bad_share)
+    if dataset.items is not None:
+        items = catalogue.read_items(dataset.items, params, bad)
+        bad.require_share(dataset.items.table, params.max_bad_share)
     known = None if items is None else items[contract.MOVIE_ID].combine_chunks()
     left_out: collections.Counter[str] = collections.Counter()
-    log, kept = read_events(layout, params, known, bad, left_out)
+    log, kept = read_events(dataset, params, known, bad, left_out)
     items = (
         catalogue.items_of(log.item_ids) if items is None else items.filter(pa.array(kept))
     ).combine_chunks()
-    _require_events(log, layout, bad, left_out)
-    tags = catalogue.read_tags(layout.tags, known, params, bad)
-    if layout.tags is not None:
-        bad.require_share(layout.tags.table, params.max_bad_share)
-    users = read_users(layout.users, log.user_ids, params, bad)
-    if layout.users is not None:
-        bad.require_share(layout.users.table, params.max_bad_share)
-    return Gathered(layout, log, items, tags, users, dict(left_out))
+    _require_events(log, dataset, bad, left_out)
+    tags = catalogue.read_tags(dataset.tags, known, params, bad)
+    if dataset.tags is not None:
+        bad.require_share(dataset.tags.table, params.max_bad_share)
+    users = read_users(dataset.users, log.user_ids, params, bad)
+    if dataset.users is not None:
+        bad.require_share(dataset.users.table, params.max_bad_share)
+    return Gathered(dataset, log, items, tags, users, dict(left_out))
 
 
 def _read_events(
     scratch: Path,
-    layout: Layout,
+    dataset: Dataset,
     params: ExampleGenParams,
     known: pa.StringArray | None,
     bad: Quarantine,
@@ -141,24 +141,26 @@ def _read_events(
     folder = scratch / "sorted"
     folder.mkdir()
     writer = log_store.Writer(folder, Codes(known), params.buffer_rows)
-    for chunk in tables.read(layout.ratings, bad, params.max_line_bytes):
-        add(layout, chunk, params, writer, bad, left_out)
+    for chunk in tables.read(dataset.ratings, bad, params.max_line_bytes):
+        add(dataset, chunk, params, writer, bad, left_out)
         bad.require_hope(RATINGS, params.max_bad_share)
-    require_rows(layout, bad)
+    require_rows(dataset, bad)
     item_ids = _item_names(writer)
-    log = writer.finish(keep_of(params), functools.partial(repeated, layout, params, bad, left_out, item_ids))
+    log = writer.finish(
+        keep_of(params), functools.partial(repeated, dataset, params, bad, left_out, item_ids)
+    )
     bad.require_share(RATINGS, params.max_bad_share)
     return _core(log, params, scratch, left_out)
 
 
-def require_rows(layout: Layout, bad: Quarantine) -> None:
+def require_rows(dataset: Dataset, bad: Quarantine) -> None:
     """Stops where the log's files have no row.
 
     Raises:
       DataError: so it is.
     """
     if not bad.rows_in[RATINGS]:
-        raise DataError(layout.ratings.files[0].name, "has no rows; expected at least one")
+        raise DataError(dataset.ratings.files[0].name, "has no rows; expected at least one")
 
 
 def keep_of(params: ExampleGenParams) -> Keep:
@@ -167,7 +169,7 @@ def keep_of(params: ExampleGenParams) -> Keep:
 
 
 def add(
-    layout: Layout,
+    dataset: Dataset,
     chunk: Chunk,
     params: ExampleGenParams,
     rows: Rows,
@@ -175,18 +177,18 @@ def add(
     left_out: collections.Counter[str],
 ) -> None:
     """Checks a chunk and appends what is good to `rows`."""
-    table, names = chunk.table, layout.ratings.columns
-    users, items = rows.users.encode(table[layouts.USER]), rows.items.encode(table[layouts.ITEM])
+    table, names = chunk.table, dataset.ratings.columns
+    users, items = rows.users.encode(table[USER]), rows.items.encode(table[ITEM])
     places = log_store.place(chunk.file, chunk.lines)
-    if layouts.TIME in names:
-        times = table[layouts.TIME].to_numpy()
+    if TIME in names:
+        times = table[TIME].to_numpy()
     else:
         # The order stands for the time: rows of one file, files one after the other.
         start = bad.rows_in[RATINGS] - len(table)
         times = np.arange(start + 1, start + 1 + len(table), dtype=np.int64)
     off_event = off_scale = np.zeros(len(table), bool)
-    if layouts.RATING in names:
-        ratings = table[layouts.RATING].to_numpy()
+    if RATING in names:
+        ratings = table[RATING].to_numpy()
         off_scale = rules.scale_problem(ratings, params.rating_scale)
         stars = _stars(ratings, params)
     else:
@@ -198,15 +200,15 @@ def add(
     broken = (users < 0) | (items < 0) | off_time | off_event | off_scale
     for row in np.flatnonzero(broken).tolist():
         role = (
-            layouts.USER if users[row] < 0
-            else layouts.ITEM if items[row] < 0
-            else layouts.TIME if off_time[row]
-            else layouts.EVENT if off_event[row]
-            else layouts.RATING
+            USER if users[row] < 0
+            else ITEM if items[row] < 0
+            else TIME if off_time[row]
+            else EVENT if off_event[row]
+            else RATING
         )  # fmt: skip
-        kind, expected = _expected(role, table[role][row].as_py(), layout, params)
+        kind, expected = _expected(role, table[role][row].as_py(), dataset, params)
         reason = f"{names[role]} is {table[role][row].as_py()!r}, expected {expected}"
-        bad.add(BadRow(RATINGS, layout.ratings.files[chunk.file].name, int(chunk.lines[row]), kind, reason))
+        bad.add(BadRow(RATINGS, dataset.ratings.files[chunk.file].name, int(chunk.lines[row]), kind, reason))
 
     outside = np.zeros(len(table), bool)
     if params.start is not None:
@@ -219,21 +221,21 @@ def add(
     rows.add(users[kept], items[kept], stars[kept], times[kept], places[kept])
 
 
-def _expected(role: str, came: object, layout: Layout, params: ExampleGenParams) -> tuple[str, str]:
+def _expected(role: str, came: object, dataset: Dataset, params: ExampleGenParams) -> tuple[str, str]:
     """(kind, what was expected) of a cell that breaks a rule."""
-    if role == layouts.USER:
+    if role == USER:
         return quarantine.MISSING, "a non-empty id"
-    if role == layouts.ITEM:
-        if layout.items is None:
+    if role == ITEM:
+        if dataset.items is None:
             return quarantine.MISSING, "a non-empty id"
         kind = quarantine.UNKNOWN_ITEM if came else quarantine.MISSING
-        return kind, f"a {layout.items.columns[layouts.ITEM]} of {layout.items.files[0].name}"
-    if role == layouts.TIME:
+        return kind, f"a {dataset.items.columns[ITEM]} of {dataset.items.files[0].name}"
+    if role == TIME:
         assert isinstance(came, int)
         if came < 0:
             return quarantine.BAD_TIME, "Unix seconds, 0 or later"
         return quarantine.BAD_TIME, "Unix seconds before the year 2100 (for others see example_gen.time_unit)"
-    if role == layouts.EVENT:
+    if role == EVENT:
         kind = quarantine.UNKNOWN_EVENT if came else quarantine.MISSING
         return kind, f"one of {', '.join(params.event_weights)} (example_gen.event_weights)"
     low, high = params.rating_scale
@@ -251,11 +253,11 @@ def _stars(ratings: np.ndarray, params: ExampleGenParams) -> np.ndarray:
 
 def _weights(table: pa.Table, params: ExampleGenParams) -> np.ndarray:
     """float64[rows]: each event's weight as a share of the strongest kind's; 0 for an unknown kind."""
-    if layouts.EVENT not in table.column_names:
+    if EVENT not in table.column_names:
         return np.ones(len(table))
     names = list(params.event_weights)
     shares = np.array([*params.event_weights.values(), 0.0]) / max(params.event_weights.values())
-    return shares[positions(table[layouts.EVENT], pa.array(names, pa.string()))]
+    return shares[positions(table[EVENT], pa.array(names, pa.string()))]
 
 
 def _item_names(writer: log_store.Writer) -> pa.StringArray:
@@ -264,7 +266,7 @@ def _item_names(writer: log_store.Writer) -> pa.StringArray:
 
 
 def repeated(
-    layout: Layout,
+    dataset: Dataset,
     params: ExampleGenParams,
     bad: Quarantine,
     left_out: collections.Counter[str],
@@ -279,7 +281,7 @@ def repeated(
     if not repeats.exact and params.repeated != "bad":
         left_out[f"rated again ({params.repeated} kept)"] += len(repeats.place)
         return
-    name, files = layout.ratings.columns[layouts.ITEM], layout.ratings.files
+    name, files = dataset.ratings.columns[ITEM], dataset.ratings.files
     rows = zip(repeats.item.tolist(), repeats.place.tolist(), repeats.stays.tolist(), strict=True)
     for item, place, stays in rows:
         file, line = log_store.file_and_line(place)
@@ -330,11 +332,13 @@ def count_core(gone: int, left_out: collections.Counter[str]) -> None:
         left_out["below min_ratings_per_user or min_ratings_per_item"] += gone
 
 
-def _require_events(log: Index, layout: Layout, bad: Quarantine, left_out: collections.Counter[str]) -> None:
+def _require_events(
+    log: Index, dataset: Dataset, bad: Quarantine, left_out: collections.Counter[str]
+) -> None:
     if not len(log.user_ids):
         counts = ", ".join(
             [f"{bad.bad(RATINGS):,} bad", *(f"{count:,} {why}" for why, count in left_out.items())]
         )
         raise DataError(
-            layout.ratings.files[0].name, f"nothing is left of {bad.rows_in[RATINGS]:,} rows: {counts}"
+            dataset.ratings.files[0].name, f"nothing is left of {bad.rows_in[RATINGS]:,} rows: {counts}"
         )

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 import contract
 from components.example_gen.params import ExampleGenParams
-from components.example_gen.reading.layouts import Layout
 from components.example_gen.reading.quarantine import Quarantine
+from components.example_gen.reading.source import Dataset
 from components.example_gen.records import splits, timelines
 from components.example_gen.records.artifact import write_split
 from components.example_gen.records.read import split_uri
@@ -29,9 +29,9 @@ class InProcess:
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
 
-    def gather(self, layout: Layout, params: ExampleGenParams, bad: Quarantine) -> Gathered[Log]:
+    def gather(self, dataset: Dataset, params: ExampleGenParams, bad: Quarantine) -> Gathered[Log]:
         """`gather.gather`."""
-        return gather(layout, params, bad, self._scratch)
+        return gather(dataset, params, bad, self._scratch)
 
     def totals(self, log: Log, params: ExampleGenParams) -> Totals:
         """`totals.totals`."""

@@ -6,6 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 import contract
+from components.common.metrics.hits import Hits
+from components.common.metrics.recall import recall
 from components.model.batches import Pairs
 from components.model.protocols import Model
 from components.trainer.inputs.events import Events, Windows
@@ -20,8 +22,7 @@ _EVENTS_PER_BLOCK = 12_800
 class EvalRecall:
     """Recall@k, mean over the records that have a relevant target.
 
-    Recall@k = |relevant in the top k| / |relevant|, relevant = rated at least
-    contract.RELEVANT_RATING; every movie competes but those of the history.
+    Relevant = rated at least contract.RELEVANT_RATING; every item competes but those of the history.
 
     Args:
       model: what is measured.
@@ -75,7 +76,9 @@ class EvalRecall:
             for i, (first, last) in enumerate(zip(low, high, strict=True)):
                 scores[i, self._histories.rows[first:last]] = -np.inf
             top = tf.math.top_k(scores, depth).indices.numpy()
-            for relevant, ranked in zip(self._relevant[start:], top, strict=False):
-                hits = np.isin(ranked, relevant)
-                recalls.append([hits[:k].sum() / len(relevant) for k in self._ks])
-        return dict(zip(self._ks, np.mean(recalls, axis=0).tolist(), strict=True))
+            relevant = self._relevant[start : start + block]
+            at = np.array([np.isin(ranked, rows) for ranked, rows in zip(top, relevant, strict=True)])
+            hits = Hits(at, np.array([len(rows) for rows in relevant]))
+            recalls.append([recall(hits, k) for k in self._ks])
+        means = np.concatenate(recalls, axis=1).mean(axis=1)
+        return dict(zip(self._ks, means.tolist(), strict=True))

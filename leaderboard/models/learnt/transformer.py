@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from components.common.metrics import names
 from components.model.towers.retrieval_loss import shared_negatives_loss
 from components.trainer.inputs.events import window_ends
 from leaderboard import ranking
@@ -78,7 +79,7 @@ class Transformer(Model):
             return float(tf.reduce_mean(tf.stack([step(tf.constant(batch)) for batch in batches])))
 
         def score() -> float:
-            return ranking.evaluate(self, split, split.eval).mean(ranking.RECALL_20)
+            return ranking.evaluate(self, split, split.eval).mean(names.RECALL_20)
 
         held_out = len(split.eval.targets.rows) > 0
         self._kept = neural.fit_epochs(

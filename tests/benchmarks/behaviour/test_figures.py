@@ -10,11 +10,11 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import plain_metrics
 
 import contract
 from benchmarks.behaviour import cold_start, diversity, measured, new_movies, similar
-from components.evaluator.metrics import definitions
-from leaderboard import ranking
+from components.common.metrics.hits import NEVER
 from leaderboard.split import Catalogue, Histories
 
 MOVIES = 30
@@ -47,9 +47,9 @@ def test_lists_are_judged_by_the_evaluators_definitions(seed):
     for user in range(40):
         ranked, wanted = [str(r) for r in rows[user] if r >= 0], {str(r) for r in of(relevant, user)}
         for name, value in (
-            (measured.RECALL_10, definitions.recall_at_k(ranked, wanted, 10)),
-            (measured.RECALL_20, definitions.recall_at_k(ranked, wanted, 20)),
-            (measured.NDCG_10, definitions.ndcg_at_k(ranked, wanted, 10)),
+            (measured.RECALL_10, plain_metrics.recall_at_k(ranked, wanted, 10)),
+            (measured.RECALL_20, plain_metrics.recall_at_k(ranked, wanted, 20)),
+            (measured.NDCG_10, plain_metrics.ndcg_at_k(ranked, wanted, 10)),
         ):
             assert found.values[name][user] == pytest.approx(value)
     # Ten results say nothing of the first twenty.
@@ -68,12 +68,12 @@ def test_popularity_is_the_catalogues_order_without_the_history(seed):
         ranked = [str(r) for r in range(MOVIES) if r not in of(history, user)]
         wanted = {str(r) for r in of(relevant, user)}
         for name, k in ((measured.RECALL_10, 10), (measured.RECALL_20, 20)):
-            assert found.values[name][user] == pytest.approx(definitions.recall_at_k(ranked, wanted, k))
+            assert found.values[name][user] == pytest.approx(plain_metrics.recall_at_k(ranked, wanted, k))
 
 
 def test_what_is_not_listed_has_no_place():
     ranks = measured.list_ranks(np.array([[4, 2, -1], [7, -1, -1]]), np.array([0, 0, 1]), np.array([2, 7, 7]))
-    assert ranks.tolist() == [1, ranking.NEVER, 0]
+    assert ranks.tolist() == [1, NEVER, 0]
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 8))

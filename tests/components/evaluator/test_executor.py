@@ -13,17 +13,18 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from support import toy_metric
 from tfx.components.util import model_utils
 from tfx.types import standard_artifacts
 from tfx.types.channel import Channel
 
 import contract
+from components.common.metrics import names, registry
 from components.evaluator import report
 from components.evaluator.comparable import what_is_missing
 from components.evaluator.component import Evaluator
 from components.evaluator.eval_config import eval_config
 from components.evaluator.executor import Executor, comparable_baseline
-from components.evaluator.metrics import names
 from components.evaluator.metrics.totals import ModelTotals
 from components.evaluator.metrics.user_scores import score_user
 from components.evaluator.params import EvaluatorParams
@@ -88,7 +89,7 @@ def test_first_model(fake_model: ModuleType, tmp_path: Path) -> None:
 
     rows = fake_model.rows(users, CATALOGUE)
     assert found.candidate.overall == pytest.approx(metrics_of(rows), rel=1e-6, nan_ok=True)
-    assert list(found.candidate.overall) == list(names.METRICS)
+    assert list(found.candidate.overall) == list(registry.evaluated())
     for feature, values in found.candidate.slices.items():
         for value, metrics in values.items():
             of_slice = [
@@ -142,6 +143,29 @@ def test_worse_than_the_pushed_model(fake_model: ModuleType, tmp_path: Path) -> 
     assert not model_utils.is_model_blessed(blessing)
     assert (Path(blessing.uri) / "NOT_BLESSED").exists()
     assert blessing.get_string_custom_property("baseline_model") == inputs.baseline.uri
+
+
+def test_an_entry_of_the_registry_is_measured_and_gated(
+    fake_model: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy_metric.add(monkeypatch)
+    users = fake_model.random_users(np.random.default_rng(3), 40, CATALOGUE)
+    inputs = Inputs.create(tmp_path, fake_model, users)
+    fake_model.save_model(tmp_path / "model" / "Format-Serving", users, CATALOGUE)
+    found, blessing = inputs.run(EASY.model_copy(update={"floors": {toy_metric.NAME: 1.0}}))
+
+    liked = [
+        (user, {t for t, r in zip(user.targets, user.ratings, strict=True) if r >= contract.RELEVANT_RATING})
+        for user in users
+    ]
+    expected = np.mean([bool(wanted & set(user.ranked[:5])) for user, wanted in liked if wanted])
+    assert 0 < expected < 1
+    written = json.loads((tmp_path / "evaluation" / contract.METRICS).read_text())
+    assert written["candidate"]["overall"][toy_metric.NAME] == pytest.approx(expected)
+    assert found.candidate.slices[contract.SLICE_COLD][contract.WARM][toy_metric.NAME] > 0
+    (refused,) = [gate for gate in report.read_gates(blessing.uri) if not gate.ok]
+    assert (refused.name, refused.bound) == (f"{toy_metric.NAME} floor", 1.0)
+    assert EvaluatorParams(floors={toy_metric.NAME: 0.5}).floors == {toy_metric.NAME: 0.5}
 
 
 def save_without_evaluate(path: Path) -> None:

@@ -7,13 +7,13 @@ import math
 import pytest
 from pydantic import ValidationError
 
+from components.common.metrics import names, registry
 from components.evaluator import report
 from components.evaluator.gates import Gate, judge
-from components.evaluator.metrics import names
 from components.evaluator.metrics.paired import PairedInterval
 from components.evaluator.params import EvaluatorParams
 
-GOOD = dict.fromkeys(names.METRICS, 0.5) | {
+GOOD = dict.fromkeys(registry.evaluated(), 0.5) | {
     names.RECALL_10: 0.10,
     names.RECALL_100: 0.40,
     names.POPULARITY_RECALL_10: 0.05,

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import contract
+from components.common.metrics import registry
 from components.evaluator import gates, report
 from components.evaluator.gates import Gate
-from components.evaluator.metrics import names
 from components.evaluator.metrics.paired import PairedInterval
 from components.evaluator.params import EvaluatorParams
 from components.evaluator.report import ModelMetrics, Report
@@ -50,7 +50,7 @@ def test_gates_round_trip(tmp_path: Path) -> None:
 
 
 def test_a_refusal_because_nobody_was_measured_can_be_printed(tmp_path: Path) -> None:
-    metrics = dict.fromkeys(names.METRICS, math.nan)
+    metrics = dict.fromkeys(registry.evaluated(), math.nan)
     report.write_gates(str(tmp_path), gates.judge(metrics, None, EvaluatorParams.model_validate({})))
     table = {row[0]: row[1:4] for row in report.rows(report.read_gates(str(tmp_path)))}
     assert table["popularity"] == ("-", "-", "refused")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import contract
+from components.common.metrics import names
 from leaderboard import protocols, ranking, rating_errors, registry
 from leaderboard.models.learnt.transformer import _batches, _sequences
 from leaderboard.split import Histories
@@ -57,7 +58,7 @@ def test_a_seed_is_a_model_and_a_new_person_can_ask(split, name) -> None:
 def test_factors_beat_a_random_order(split, name) -> None:
     model = registry.make(name, 1, SMALL[name])
     model.fit(split.without_test())
-    found = ranking.evaluate(model, split, split.test).mean(ranking.RECALL_100)
+    found = ranking.evaluate(model, split, split.test).mean(names.RECALL_100)
     assert found > 1.5 * 100 / split.catalogue.size
 
 
@@ -73,7 +74,7 @@ def test_rating_models_beat_what_they_start_from(protocol, name) -> None:
         for row in np.unique(train.rows):
             start[row] = train.ratings[train.rows == row].mean()
     without = np.sqrt(np.mean((test.ratings - start[test.rows]) ** 2))
-    assert errors.mean(rating_errors.RMSE) < 0.97 * without
+    assert errors.mean(names.RMSE) < 0.97 * without
     kept = model.chosen()["epochs"]
     assert 1 <= kept <= 120
     # Without eval ratings nothing stops it: all epochs are run.

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from components.common.metrics import names
 from components.trainer.loop import checkpoints
 from leaderboard import fits, protocols, ranking, rating_errors, registry
 from leaderboard.split import Histories
@@ -33,8 +34,8 @@ def test_eval_recall_is_what_the_trainer_measured(split, model) -> None:
     """Two ways to the same figure: the training graph's windows, and the exported functions."""
     found = ranking.evaluate(model, split, split.eval)
     assert model._result.recall[10] > 0
-    assert found.mean(ranking.RECALL_10) == pytest.approx(model._result.recall[10], abs=1e-6)
-    assert found.mean(ranking.RECALL_100) == pytest.approx(model._result.recall[100], abs=1e-6)
+    assert found.mean(names.RECALL_10) == pytest.approx(model._result.recall[10], abs=1e-6)
+    assert found.mean(names.RECALL_100) == pytest.approx(model._result.recall[100], abs=1e-6)
     assert model.parameters > split.catalogue.size * 16 / 2
 
 
@@ -50,7 +51,7 @@ def test_scores_are_products_of_served_vectors_one_by_one(split, model) -> None:
 
 def test_stars_are_in_the_order_asked(split, model) -> None:
     errors = rating_errors.evaluate(model, split, split.test)
-    assert errors.mean(rating_errors.RMSE) < 1.6
+    assert errors.mean(names.RMSE) < 1.6
     queries = split.queries(split.test, np.flatnonzero(split.test.targets.lengths > 0)[:3])
     lists = Histories(np.array([5, 6, 7, 6, 5], np.int32), np.zeros(5), np.zeros(5), np.array([0, 2, 2, 5]))
     stars = model.predict_ratings(queries, lists)
@@ -81,7 +82,7 @@ def test_the_pipelines_ease_ranks_as_the_leaderboards(split) -> None:
         np.testing.assert_allclose(b[np.argsort(-a)[:20]], best, atol=0.05 * best[0])
         assert np.corrcoef(a[top], b[top])[0, 1] > 0.99
     errors = rating_errors.evaluate(served, split, split.test)
-    assert errors.mean(rating_errors.RMSE) < 1.6
+    assert errors.mean(names.RMSE) < 1.6
     assert served.parameters > 400 * np.count_nonzero(np.bincount(split.train.rows))
 
 
@@ -125,7 +126,7 @@ def test_columns_of_ones_own_and_weights_of_events_are_fitted_too(shop) -> None:
     found.fit(split.without_test())
     # By windows with each user's profile, and by the exported functions with each user's id.
     measured = ranking.evaluate(found, split, split.eval)
-    assert measured.mean(ranking.RECALL_100) == pytest.approx(found._result.recall[100], abs=1e-6)
+    assert measured.mean(names.RECALL_100) == pytest.approx(found._result.recall[100], abs=1e-6)
     users = np.flatnonzero(split.test.targets.lengths > 0)
     queries = split.queries(split.test, users)
     strangers = dataclasses.replace(queries, user_ids=("a stranger",) * len(users))

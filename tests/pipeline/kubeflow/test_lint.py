@@ -136,14 +136,16 @@ PLANTED = {
         put(f"{EXECUTORS}/exec-read", {"resolver": {}}),
         "deploymentSpec.executors.exec-read.resolver: open-source Kubeflow answers «resolver executors not",
     ),
-    "a custom job": (put(f"{EXECUTORS}/exec-read", {"customJob": {}}), "customJob: is Vertex AI's"),
+    "a custom job of Vertex AI": (
+        put(f"{EXECUTORS}/exec-read", {"customJob": {}}), "exec-read.container.image: is missing"
+    ),
     "a driver before the cache": (
         put(f"{EXECUTORS}/exec-read/container/lifecycle", {"preCacheCheck": {"command": ["x"]}}),
         "exec-read.container.lifecycle.preCacheCheck: open-source Kubeflow ignores it",
     ),
     "constantValue": (
         put(f"{TRAIN}/inputs/parameters/steps", {"runtimeValue": {"constantValue": {"intValue": "5"}}}),
-        "tasks.train.inputs.parameters.steps.runtimeValue.constantValue: is of schema 2.0",
+        "steps.runtimeValue: open-source Kubeflow's driver reads `constant` alone, not schema 2.0's",
     ),
     "runtimeParameter": (
         put(f"{TRAIN}/inputs/parameters/steps", {"runtimeValue": {"runtimeParameter": "x"}}),
@@ -152,9 +154,6 @@ PLANTED = {
     "a type of schema 2.0": (
         put("components/comp-find/inputDefinitions/parameters/data", {"type": "STRING"}),
         "comp-find.inputDefinitions.parameters.data: has no parameterType; `type` is of schema 2.0",
-    ),
-    "an artifact iterator": (
-        put(f"{TRAIN}/artifactIterator", {"itemInput": "x"}), "artifactIterator: open-source Kubeflow has not"
     ),
     "a task name with an underscore": (
         lambda d: d["root"]["dag"]["tasks"].update(
@@ -203,7 +202,7 @@ PLANTED = {
         put(f"{EXECUTORS}/exec-x", {"container": {"image": "i:1", "command": ["x"]}}),
         "deploymentSpec.executors.exec-x: no component uses it",
     ),
-    "nothing to run": (drop("components/comp-read/executorLabel"), "has neither an executorLabel nor a dag"),
+    "nothing to run": (drop("components/comp-read/executorLabel"), "comp-read: has no executorLabel"),
     "an artifact of no task": (
         put(f"{TRAIN}/inputs/artifacts/examples/taskOutputArtifact/producerTask", "raed"),
         "tasks.train.inputs.artifacts.examples: producerTask 'raed' is no task; there are find, read, train",
@@ -264,26 +263,16 @@ PLANTED = {
     ),
     "an artifact from nowhere": (
         put(f"{TRAIN}/inputs/artifacts/examples", {}),
-        "examples: comes from nowhere; expected taskOutputArtifact",
+        "examples: comes from nowhere; expected an output of a task",
     ),
-    "no such artifact of the run": (
+    "an artifact of the run, which the graph has none of": (
         put(f"{TRAIN}/inputs/artifacts/examples", {"componentInputArtifact": "log"}),
-        "examples: the graph has no input 'log'; there is none",
+        "examples: comes from nowhere; expected an output of a task",
     ),
-    "an empty executor": (put(f"{EXECUTORS}/exec-read", {}), "exec-read: is empty; expected a container"),
-    "an inner graph without tasks": (
+    "an empty executor": (put(f"{EXECUTORS}/exec-read", {}), "exec-read.container.image: is missing"),
+    "a graph inside a component": (
         put("components/comp-find", {"dag": {}, "inputDefinitions": {"parameters": {"data": TEXT}}}),
-        "components.comp-find: has a dag without tasks",
-    ),
-    "an error in an inner graph": (
-        put(
-            "components/comp-find",
-            {
-                "dag": {"tasks": {"x": {"taskInfo": {"name": "x"}, "componentRef": {"name": "comp-y"}}}},
-                "inputDefinitions": {"parameters": {"data": TEXT}},
-            },
-        ),
-        "components.comp-find.dag.tasks.x.componentRef: 'comp-y' is no component",
+        "components.comp-find: has no executorLabel: nothing would run",
     ),
     "a placeholder for nothing": (
         put(f"{EXECUTORS}/exec-train/container/args", ["{{$.inputs.parameters['stesp']}}"]),

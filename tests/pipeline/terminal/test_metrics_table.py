@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from components.evaluator.metrics import names
+from components.common.metrics import names
 from components.evaluator.report import ModelMetrics, Report
 from pipeline.terminal.metrics_table import metrics_tables
 

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import plain_metrics
 
 import contract
-from components.evaluator.metrics import definitions, names
+from components.common.metrics import names, registry
 from components.evaluator.metrics.tfma_metrics import TotalsFn
 from components.evaluator.metrics.totals import ModelTotals
 from components.evaluator.metrics.user_scores import score_user
@@ -23,8 +24,8 @@ CATALOGUE = 120
 
 
 def by_definition(users: list[Any]) -> dict[str, float]:
-    """Every metric by plain loops over users, from `metrics` alone."""
-    found: dict[str, list[float]] = {name: [] for name in names.METRICS}
+    """Every metric by plain loops over users, from `plain_metrics` alone."""
+    found: dict[str, list[float]] = {name: [] for name in registry.evaluated()}
     for user in users:
         liked = {t for t, r in zip(user.targets, user.ratings, strict=True) if r >= 4.0}
         cold = {t for t, c in zip(user.targets, user.cold, strict=True) if t in liked and c}
@@ -34,23 +35,23 @@ def by_definition(users: list[Any]) -> dict[str, float]:
                 (20, names.RECALL_20, names.POPULARITY_RECALL_20),
                 (100, names.RECALL_100, names.POPULARITY_RECALL_100),
             ):
-                found[ours].append(definitions.recall_at_k(user.ranked, liked, k))
-                found[theirs].append(definitions.recall_at_k(user.popular, liked, k))
-            found[names.PRECISION_10].append(definitions.precision_at_k(user.ranked, liked, 10))
-            found[names.NDCG_10].append(definitions.ndcg_at_k(user.ranked, liked, 10))
-            found[names.MRR].append(definitions.mrr(user.ranked, liked))
+                found[ours].append(plain_metrics.recall_at_k(user.ranked, liked, k))
+                found[theirs].append(plain_metrics.recall_at_k(user.popular, liked, k))
+            found[names.PRECISION_10].append(plain_metrics.precision_at_k(user.ranked, liked, 10))
+            found[names.NDCG_10].append(plain_metrics.ndcg_at_k(user.ranked, liked, 10))
+            found[names.MRR].append(plain_metrics.mrr(user.ranked, liked))
         if cold:
-            found[names.COLD_RECALL_10].append(definitions.recall_at_k(user.ranked, cold, 10))
-            found[names.COLD_RECALL_100].append(definitions.recall_at_k(user.ranked, cold, 100))
+            found[names.COLD_RECALL_10].append(plain_metrics.recall_at_k(user.ranked, cold, 10))
+            found[names.COLD_RECALL_100].append(plain_metrics.recall_at_k(user.ranked, cold, 100))
         if user.ranked:
-            found[names.NOVELTY_10].append(definitions.novelty(np.float32(user.novelty), 10))
-            found[names.ANN_RECALL_10].append(definitions.ann_recall(user.ranked, user.exact, 10))
+            found[names.NOVELTY_10].append(plain_metrics.novelty(np.float32(user.novelty), 10))
+            found[names.ANN_RECALL_10].append(plain_metrics.ann_recall(user.ranked, user.exact, 10))
     expected = {name: float(np.mean(values)) if values else math.nan for name, values in found.items()}
     pairs = [(p, r) for u in users for p, r in zip(np.float32(u.predicted), u.ratings, strict=True) if p != 0]
     predicted, actual = zip(*pairs, strict=True)
-    expected[names.RMSE] = definitions.rmse(predicted, actual)
-    expected[names.MAE] = definitions.mae(predicted, actual)
-    expected[names.COVERAGE_10] = definitions.coverage([u.ranked for u in users], CATALOGUE, 10)
+    expected[names.RMSE] = plain_metrics.rmse(predicted, actual)
+    expected[names.MAE] = plain_metrics.mae(predicted, actual)
+    expected[names.COVERAGE_10] = plain_metrics.coverage([u.ranked for u in users], CATALOGUE, 10)
     popularity = expected[names.POPULARITY_RECALL_10]
     expected[names.RECALL_OVER_POPULARITY_10] = (
         expected[names.RECALL_10] / popularity if popularity else math.nan

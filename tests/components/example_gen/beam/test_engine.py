@@ -42,7 +42,7 @@ def run(data: Path | str, target: Path | str, beam_args=IN_PROCESS, **params) ->
         kind = simple_artifacts.File if name == executor.QUARANTINE else standard_artifacts.Examples
         artifacts[name] = [kind()]
         artifacts[name][0].uri = f"{target}/{name}"
-    step = ExampleGen(str(data), fingerprint(data, knobs), knobs.to_json())
+    step = ExampleGen(str(data), fingerprint(data, knobs), knobs)
     context = base_beam_executor.BaseBeamExecutor.Context(
         beam_pipeline_args=[*beam_args, "--sdk_container_image=not-read-here"], tmp_dir=f"{target}/tmp"
     )
@@ -242,7 +242,7 @@ def test_pairs_have_the_order_of_the_rows_for_a_time(both, tmp_path):
         (lambda text: text.splitlines()[0] + "\n", "has a header but no rows"),
         (lambda text: "", "is empty"),
         (lambda text: text[:40].splitlines()[0] + "\n7,3,9,1\n", "1 of 1 rows of ratings are bad"),
-        (lambda text: text.replace("\n", ' "x\n', 700).replace(' "x', "", 699), "a double quote that is not"),
+        (lambda text: text.replace("\n", '\n"', 700).replace('\n"', "\n", 699), "a double quote that is not"),
         (lambda text: gzip.compress(text.encode())[:-99], "the gzip file is cut off or damaged"),
     ],
 )
@@ -329,9 +329,9 @@ class Blind(type(Path())):
 @pytest.mark.parametrize("span_bytes", [1_000, 1_000_000])
 def test_data_that_workers_do_not_see_is_an_error(tmp_path, monkeypatch, span_bytes):
     monkeypatch.setattr(engine, "SPAN_BYTES", span_bytes)
-    layout = layouts.detect(movielens(tmp_path), ExampleGenParams())
-    blind = dataclasses.replace(layout.ratings, files=(Blind(layout.ratings.files[0]),))
-    monkeypatch.setattr(executor, "detect", lambda *_: dataclasses.replace(layout, ratings=blind))
+    dataset = layouts.detect(movielens(tmp_path), ExampleGenParams())
+    blind = dataclasses.replace(dataset.ratings, files=(Blind(dataset.ratings.files[0]),))
+    monkeypatch.setattr(executor, "detect", lambda *_: dataclasses.replace(dataset, ratings=blind))
     with pytest.raises(DataError, match=r"^example_gen\.engine: .*/ratings\.csv-elsewhere is not "):
         run(tmp_path, tmp_path / "out", engine="beam")
 
@@ -344,7 +344,7 @@ class Elsewhere(str):
 
 
 def test_workers_that_write_elsewhere_are_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(engine, "Job", lambda layout, params, work: Job(layout, params, Elsewhere(work)))
+    monkeypatch.setattr(engine, "Job", lambda dataset, params, work: Job(dataset, params, Elsewhere(work)))
     with pytest.raises(DataError, match=r"^example_gen\.engine: .*/work/.* is not the same for"):
         run(movielens(tmp_path), tmp_path / "out", engine="beam")
     assert not (tmp_path / "out" / executor.QUARANTINE / "work").exists()

@@ -9,6 +9,7 @@ import pytest
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import catalogue, layouts
+from components.example_gen.reading.layouts import movielens_100k
 
 EXPECTED = [("1", "10", 4.0, 100), ("1", "20", 3.5, 200), ("1", "30", 5.0, 300), ("2", "10", 0.5, 100)]
 ITEMS = [
@@ -70,7 +71,7 @@ def test_movielens_100k(tmp_path, read):
     (tmp_path / "u.data").write_text("1\t10\t4\t100\n2\t10\t1\t100\n1\t30\t5\t300\n1\t20\t3\t200\n")
 
     def item(id_: str, title: str, date: str, *genres: str) -> str:
-        flags = ["1" if name in genres else "0" for name in layouts.GENRES_100K]
+        flags = ["1" if name in genres else "0" for name in movielens_100k.GENRE_COLUMNS]
         return "|".join([id_, title, date, "", "http://us.imdb.com/M/title-exact?x", *flags]) + "\n"
 
     rows = [

@@ -71,7 +71,7 @@ def test_movielens_at_a_url(read, store, folder):
     local = folder()
     for file in local.iterdir():
         put(store, file.name, file.read_bytes())
-    assert layouts.detect(str(store), ExampleGenParams()).name == layouts.MOVIELENS_CSV
+    assert layouts.detect(str(store), ExampleGenParams()).layout == "movielens-csv"
     found, expected = read(store), read(local)
     assert (found.ratings, found.items, found.tags) == (expected.ratings, expected.items, expected.tags)
 

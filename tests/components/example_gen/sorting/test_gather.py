@@ -9,7 +9,7 @@ import pytest
 
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
-from components.example_gen.reading import layouts, quarantine, tables
+from components.example_gen.reading import layouts, quarantine, text_blocks
 from components.example_gen.reading.quarantine import Quarantine
 from components.example_gen.sorting import gather
 
@@ -208,7 +208,7 @@ def test_one_bad_row_in_many_is_found_with_its_line(folder, read, at):
 
 
 def test_a_large_file_is_read_in_blocks_and_sorted_in_buckets(folder, read, monkeypatch):
-    monkeypatch.setattr(tables.text_blocks.blocks, "__kwdefaults__", {"block_bytes": 5_000})
+    monkeypatch.setattr(text_blocks.blocks, "__kwdefaults__", {"block_bytes": 5_000})
     rows = [(i * 7919 % 1000, 10 * (1 + i % 3), (1 + i % 10) / 2, i * 31 % 977) for i in range(2000)]
     rows = list({row[:2]: row for row in rows}.values())
     found = read(
@@ -288,7 +288,7 @@ def test_unrated_items_stay_unless_items_need_ratings(folder, read):
 
 @pytest.mark.parametrize(("good", "rows"), [(0, range(100, 400)), (600, range(1000, 1001))])
 def test_a_hopeless_file_is_not_read_to_its_end(folder, read, monkeypatch, good, rows):
-    monkeypatch.setitem(tables.text_blocks.blocks.__kwdefaults__, "block_bytes", 1_000)
+    monkeypatch.setitem(text_blocks.blocks.__kwdefaults__, "block_bytes", 1_000)
     monkeypatch.setattr(quarantine, "_HOPELESS_ROWS", 100)
     lines = [f"{user},10,4,1500000000\n" for user in range(good)]
     lines += [f"{user},10,4,1500000000000\n" for user in range(good, 1000)]

@@ -1,11 +1,8 @@
-"""Ranking and rating metrics as plain functions: the definitions.
+"""Ranking and rating metrics as plain loops over ids, to test the vectorised ones against.
 
-A ranking is a sequence of ids, best first, without repeats and without pads;
-`relevant` is the set of ids that the user turned out to like. Every function
-that divides by a count returns NaN where that count is zero: a user without a
-relevant movie has no recall, and must be left out of the mean rather than
-count as 0. What runs at scale (`user_scores`, `totals`) is tested against the
-loops that these functions make.
+A ranking is a sequence of ids, best first, without repeats and without pads; `relevant` is the set
+of ids that the user turned out to like. Every function that divides by a count returns NaN where
+that count is zero.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Metrics: one definition each, used by the evaluator, the trainer, the leaderboard and the benchmarks."""

@@ -1,0 +1,227 @@
+"""Cells of one kind -> values of one type, and which cells are none.
+
+This is the one grammar of ids, numbers and times, whatever the format of the file. Arrow's kernels
+decide for whole columns; one by one come only cells that are rare in any file: whole numbers with a
+sign, blanks or more digits than always fit, and times in a spelling that Arrow lacks.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.example_gen.reading import quarantine
+from components.example_gen.reading.source import Kind
+
+# Ids repeat a lot: a dictionary column stores each once and an int32 per row.
+ID: Final = pa.dictionary(pa.int32(), pa.string())
+
+# What is wrong with a cell; 0 is nothing.
+MISSING: Final = 1
+NOT_OF_KIND: Final = 2
+TOO_LARGE: Final = 3
+NOT_UTF8: Final = 4
+
+_EXPECTED: Final = {
+    "number": "a number",
+    "finite": "a number or nothing",
+    "time:iso": "a time in ISO 8601",
+}
+_NUMBER: Final = r"^(?i:[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity))$"
+_INTEGER: Final = r"^-?[0-9]+$"
+_ZONE: Final = r"[T ].*(Z|[+-]\d\d(:?\d\d)?)$"
+_PER_SECOND: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_SAFE_DIGITS: Final = 18  # of any whole number in int64
+_INT64: Final = np.iinfo(np.int64)
+
+
+def typed(column: pa.Array, kind: Kind) -> tuple[pa.Array, np.ndarray]:
+    """The values of a column, and int8[rows]: what is wrong with each cell.
+
+    Args:
+      column: text, plain or as a dictionary, whose bytes may be no UTF-8; or what else Parquet
+        has for this kind. A null is MISSING, and so are blanks in place of a number or a time.
+
+    Returns:
+      `ID` for an id, text, lists of text, float32 or int64 (of a time Unix seconds, rounded
+      down); null where a cell is missing, anything where it is wrong.
+    """
+    if pa.types.is_dictionary(column.type):
+        values, wrong = typed(column.dictionary, kind)
+        indices = column.indices.cast(pa.int32())
+        wrong = np.append(wrong, np.int8(MISSING))[indices.fill_null(len(wrong)).to_numpy()]
+        if kind != "id":
+            return values.take(indices), wrong
+        values = values.dictionary_decode()
+        return pa.DictionaryArray.from_arrays(indices, values), wrong
+    missing = column.is_null().to_numpy(zero_copy_only=False)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        values, wrong = _of_text(column.cast(pa.string()), kind)
+    else:
+        values, wrong = _of_values(column, kind)
+    wrong[missing] = MISSING
+    return values.dictionary_encode() if kind == "id" else values, wrong
+
+
+def without_nulls(values: pa.Array, kind: Kind) -> pa.Array:
+    """The values with "", 0 or no texts in place of nulls; finite numbers keep theirs."""
+    if kind == "finite" or not values.null_count:
+        return values
+    if pa.types.is_large_list(values.type):
+        return pc.fill_null(values, [])
+    return pc.fill_null(values, 0 if kind not in ("id", "text", "texts") else "")
+
+
+def problem(name: str, cell: pa.Scalar, kind: Kind, wrong: int) -> tuple[str, str]:
+    """(kind of bad row, reason) for a cell of the column `name` in which something is wrong."""
+    if isinstance(cell, pa.DictionaryScalar):
+        cell = cell.value
+    if not cell.is_valid:
+        return quarantine.MISSING, f"{name} is null, expected a value"
+    if not isinstance(cell, pa.StringScalar):
+        return quarantine.NOT_A_NUMBER, f"{name} is {cell}, expected {_EXPECTED[kind]}"
+    text = cell.as_buffer().to_pybytes().decode("utf-8", "surrogateescape")
+    if wrong == NOT_UTF8:
+        return quarantine.ENCODING, f"{name} is {ascii(text)[:80]}, expected UTF-8 text"
+    short = repr(text if len(text) <= 60 else text[:57] + "...")
+    if wrong == TOO_LARGE:
+        return quarantine.BAD_TIME, f"{name} is {short}, which is beyond any time"
+    found = quarantine.MISSING if wrong == MISSING else quarantine.NOT_A_NUMBER
+    return found, f"{name} is {short}, expected {_EXPECTED.get(kind, 'a whole number')}"
+
+
+def _of_text(column: pa.Array, kind: Kind) -> tuple[pa.Array, np.ndarray]:
+    column, broken = _decoded(column)
+    if kind in ("id", "text", "texts"):
+        return column, np.where(broken, np.int8(NOT_UTF8), np.int8(0))
+    convert = {"number": _numbers, "finite": _numbers, "time:iso": _times}.get(kind, _integers)
+    values, wrong = convert(column)
+    if kind == "finite":
+        wrong[_infinite(values)] = NOT_OF_KIND
+    if wrong.any():
+        blank = pc.equal(pc.utf8_trim_whitespace(column), "")
+        wrong[pc.fill_null(blank, False).to_numpy(zero_copy_only=False)] = MISSING
+        values = pc.if_else(pa.array(wrong == MISSING), pa.scalar(None, values.type), values)
+    wrong[broken] = NOT_UTF8
+    return _seconds(values, kind), wrong
+
+
+def _of_values(column: pa.Array, kind: Kind) -> tuple[pa.Array, np.ndarray]:
+    """The same of a column that has another type than text."""
+    wrong = np.zeros(len(column), np.int8)
+    type_ = column.type
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
+        return column.cast(pa.large_list(pa.string())), wrong
+    if kind in ("id", "text", "texts"):
+        return column.cast(pa.string()), wrong
+    if pa.types.is_timestamp(type_):
+        return _floor(column.cast(pa.int64()), _PER_SECOND[type_.unit]), wrong
+    if kind in ("number", "finite"):
+        values = column.cast(pa.float64(), safe=False).cast(pa.float32(), safe=False)
+        if kind == "finite":
+            wrong[_infinite(values)] = NOT_OF_KIND
+        return values, wrong
+    return _seconds(column.cast(pa.int64()), kind), wrong
+
+
+def _decoded(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    """The column with "" in place of what is no UTF-8, and bool[rows]: where that is."""
+    broken = np.zeros(len(column), bool)
+    data = column.cast(pa.binary())
+    try:
+        data.cast(pa.string())
+    except pa.ArrowInvalid:
+        broken[:] = [not _is_utf8(cell) for cell in data.to_pylist()]
+        data = pc.if_else(pa.array(broken), pa.scalar(b"", pa.binary()), data)
+        column = data.cast(pa.string())
+    return column, broken
+
+
+def _is_utf8(cell: bytes | None) -> bool:
+    try:
+        (cell or b"").decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _numbers(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    trimmed = pc.utf8_trim_whitespace(column)
+    fits = pc.fill_null(pc.match_substring_regex(trimmed, _NUMBER), False)
+    values = pc.if_else(fits, trimmed, "0").cast(pa.float64()).cast(pa.float32(), safe=False)
+    return values, _where(fits)
+
+
+def _infinite(values: pa.Array) -> np.ndarray:
+    return pc.invert(pc.fill_null(pc.is_finite(values), True)).to_numpy(zero_copy_only=False)
+
+
+def _integers(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    # Arrow's own parser takes hexadecimal too, so digits are looked for first.
+    plain = pc.and_(pc.ascii_is_decimal(column), pc.less_equal(pc.binary_length(column), _SAFE_DIGITS))
+    plain = pc.fill_null(plain, False)
+    values = pc.if_else(plain, column, "0").cast(pa.int64())
+    wrong = np.zeros(len(column), np.int8)
+    rest = np.flatnonzero(_where(plain))
+    if not rest.size:
+        return values, wrong
+    trimmed = pc.fill_null(pc.utf8_trim_whitespace(column.take(pa.array(rest))), "")
+    wrong[rest] = _where(pc.match_substring_regex(trimmed, _INTEGER))
+    numbers = values.to_numpy().copy()
+    for row, cell in zip(rest.tolist(), trimmed.to_pylist(), strict=True):
+        if not wrong[row]:
+            # Python refuses to convert thousands of digits, which are beyond any time anyway.
+            number = int(cell) if len(cell) < 1_000 else _INT64.max + 1
+            if _INT64.min <= number <= _INT64.max:
+                numbers[row] = number
+            else:
+                wrong[row] = TOO_LARGE
+    return pa.array(numbers), wrong
+
+
+def _times(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    """ISO 8601 -> Unix microseconds; UTC where no zone is named."""
+    cells = pc.utf8_trim_whitespace(column)
+    zoned = pc.fill_null(pc.match_substring_regex(cells, _ZONE), False)
+    try:
+        naive = pc.if_else(zoned, "1970-01-01", cells).cast(pa.timestamp("us"))
+        aware = pc.if_else(zoned, cells, "1970-01-01T00:00Z").cast(pa.timestamp("us", "UTC"))
+        values = pc.if_else(zoned, aware.cast(pa.int64()), naive.cast(pa.int64()))
+        return values, np.zeros(len(column), np.int8)
+    except pa.ArrowInvalid:
+        found = [_microseconds(cell) for cell in cells.to_pylist()]
+        values = pa.array([time or 0 for time in found], pa.int64())
+        return values, np.array([NOT_OF_KIND if time is None else 0 for time in found], np.int8)
+
+
+def _microseconds(cell: str | None) -> int | None:
+    try:
+        time = datetime.datetime.fromisoformat(cell or "")
+    except ValueError:
+        return None
+    since = (time if time.tzinfo else time.replace(tzinfo=datetime.UTC)) - _EPOCH
+    return since // datetime.timedelta(microseconds=1)
+
+
+_EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+def _where(fits: pa.Array) -> np.ndarray:
+    """int8[rows]: NOT_OF_KIND where `fits` is false."""
+    return np.where(fits.to_numpy(zero_copy_only=False), np.int8(0), np.int8(NOT_OF_KIND))
+
+
+def _seconds(values: pa.Array, kind: Kind) -> pa.Array:
+    """Times in the unit of a kind as seconds; whatever else as it is."""
+    unit = "us" if kind == "time:iso" else kind.removeprefix("time:")
+    return _floor(values, _PER_SECOND[unit]) if unit in ("ms", "us") else values
+
+
+def _floor(values: pa.Array, divisor: int) -> pa.Array:
+    # Downwards also below 0, so that nothing before 1970 becomes 1970.
+    whole = values.fill_null(0).to_numpy() // divisor
+    return pa.array(whole, mask=values.is_null().to_numpy(zero_copy_only=False))

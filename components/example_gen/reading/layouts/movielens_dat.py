@@ -1,0 +1,55 @@
+"""MovieLens 1m and 10m: .dat with "::" between the columns and no header; 1m is Latin-1, 10m UTF-8."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from components.example_gen.params import ExampleGenParams
+from components.example_gen.reading import text_blocks
+from components.example_gen.reading.layouts.layout import Layout, folder_of, has, present, table
+from components.example_gen.reading.layouts.movielens_csv import ITEMS_KINDS, RATINGS_KINDS, TAGS_KINDS
+from components.example_gen.reading.places import Place
+from components.example_gen.reading.source import Dataset, Delimited, Kind, Source
+
+
+def _detect(path: Place, params: ExampleGenParams) -> bool:
+    return not params.columns and has(path, "ratings.dat")
+
+
+def _describe(path: Place, params: ExampleGenParams) -> Dataset:
+    def of(name: str, file: Place, kinds: Mapping[str, Kind], *names: str) -> Source:
+        encoding = params.encoding or ("utf-8" if _is_utf8(file) else "latin-1")
+        return table(name, file, Delimited("::", names, quoted=False, encoding=encoding), kinds, names)
+
+    folder = folder_of(path)
+    ratings, items, tags = (present(folder, f"{name}.dat") for name in ("ratings", "movies", "tags"))
+    return Dataset(
+        LAYOUT.name,
+        of("ratings", ratings, RATINGS_KINDS, "UserID", "MovieID", "Rating", "Timestamp"),
+        of("items", items, ITEMS_KINDS, "MovieID", "Title", "Genres"),
+        of("tags", tags, TAGS_KINDS, "UserID", "MovieID", "Tag", "Timestamp") if tags.exists() else None,
+    )
+
+
+def _is_utf8(path: Place) -> bool:
+    if not path.is_file():
+        return True
+    # One line that is no UTF-8 is a bad line; a whole catalogue of them is another encoding.
+    good = bad = 0
+    for data in text_blocks.chunks(path, text_blocks.BLOCK_BYTES):
+        if data.isascii():
+            continue
+        for line in data.split(b"\n"):
+            if not line.isascii():
+                try:
+                    line.decode()
+                    good += 1
+                except UnicodeDecodeError:
+                    bad += 1
+    return good >= bad
+
+
+LAYOUT: Final = Layout(
+    "movielens-dat", "a folder with ratings.dat and movies.dat (MovieLens 1m, 10m)", _detect, _describe
+)

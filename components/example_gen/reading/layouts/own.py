@@ -1,0 +1,120 @@
+"""The user's own log, CSV or Parquet, with a map of its columns, and tables of items and users beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from components.common.features import own
+from components.example_gen.errors import DataError
+from components.example_gen.params import ExampleGenParams
+from components.example_gen.reading import own_columns
+from components.example_gen.reading.layouts.layout import Layout, files_of, folder_of
+from components.example_gen.reading.places import Place
+from components.example_gen.reading.source import (
+    EVENT,
+    GENRES,
+    ITEM,
+    RATING,
+    TIME,
+    TITLE,
+    USER,
+    YEAR,
+    Dataset,
+    Delimited,
+    Format,
+    Kind,
+    Parquet,
+    Source,
+)
+
+_CSV_NAMES: Final = re.compile(r".*\.(csv|tsv)(\.gz)?", re.IGNORECASE)
+_PARQUET_NAMES: Final = re.compile(r".*\.(parquet|pq)", re.IGNORECASE)
+
+
+def example(path: Place) -> Place | None:
+    """A file that may be of such a log, None if there is none."""
+    return next(iter(files_of(path, _PARQUET_NAMES) or files_of(path, _CSV_NAMES)), None)
+
+
+def _detect_parquet(path: Place, params: ExampleGenParams) -> bool:
+    return bool(params.columns) and bool(files_of(path, _PARQUET_NAMES)) and not files_of(path, _CSV_NAMES)
+
+
+def _detect_csv(path: Place, params: ExampleGenParams) -> bool:
+    return bool(params.columns)
+
+
+def _describe_parquet(path: Place, params: ExampleGenParams) -> Dataset:
+    return _describe(PARQUET.name, path, params, _PARQUET_NAMES, "*.parquet")
+
+
+def _describe_csv(path: Place, params: ExampleGenParams) -> Dataset:
+    return _describe(CSV.name, path, params, _CSV_NAMES, "*.csv, *.tsv or *.csv.gz")
+
+
+def _describe(
+    layout: str, path: Place, params: ExampleGenParams, names: re.Pattern[str], wanted: str
+) -> Dataset:
+    if not params.columns:
+        raise DataError(
+            path.name,
+            f"layout {layout} needs example_gen.columns: which columns mean user, item, rating and time",
+        )
+    folder = folder_of(path)
+    items_file = folder / params.items if params.items else None
+    users_file = folder / params.users if params.users else None
+    others = {file.resolve() for file in (items_file, users_file) if file}
+    files = tuple(file for file in files_of(path, names) if file.resolve() not in others)
+    if not files:
+        raise DataError(path.name, f"{path} has no file {wanted}")
+    time: Kind = f"time:{params.time_unit}"  # type: ignore[assignment]
+    kinds: dict[str, Kind] = {USER: "id", ITEM: "id", RATING: "number", EVENT: "id", TIME: time}
+    columns = dict(params.columns)
+    return Dataset(
+        layout,
+        Source("ratings", files, _format(files[0], params), columns, _of(columns, kinds)),
+        None if items_file is None else _items(items_file, params),
+        users=None if users_file is None else _users(users_file, params),
+    )
+
+
+def _items(file: Place, params: ExampleGenParams) -> Source:
+    specs, format_ = own(params.item_features), _format(file, params)
+    kinds: dict[str, Kind] = {ITEM: "text", TITLE: "text", YEAR: "text", GENRES: "texts"}
+    if isinstance(format_, Parquet):
+        kinds |= {ITEM: "id", YEAR: "integer"}
+    kinds |= own_columns.kinds(specs)
+    columns = {**params.item_columns, **{spec.name: spec.source for spec in specs}}
+    return Source("items", (file,), format_, columns, _of(columns, kinds), frozenset(columns) - {ITEM})
+
+
+def _users(file: Place, params: ExampleGenParams) -> Source:
+    specs = params.user_features
+    columns = {**params.user_columns, **{spec.name: spec.source for spec in specs}}
+    kinds: dict[str, Kind] = {USER: "id", **own_columns.kinds(specs)}
+    optional = frozenset(columns) - {USER}
+    return Source("users", (file,), _format(file, params), columns, _of(columns, kinds), optional)
+
+
+def _format(file: Place, params: ExampleGenParams) -> Format:
+    if _PARQUET_NAMES.fullmatch(file.name):
+        return Parquet()
+    tabs = params.delimiter == "," and ".tsv" in file.suffixes
+    return Delimited("\t" if tabs else params.delimiter, encoding=params.encoding or "utf-8")
+
+
+def _of(columns: Mapping[str, str], kinds: Mapping[str, Kind]) -> dict[str, Kind]:
+    return {role: kinds[role] for role in columns}
+
+
+PARQUET: Final = Layout(
+    "parquet",
+    "with example_gen.columns, your own Parquet file or a folder of them",
+    _detect_parquet,
+    _describe_parquet,
+)
+CSV: Final = Layout(
+    "csv", "with example_gen.columns, your own CSV file or a folder of them", _detect_csv, _describe_csv
+)

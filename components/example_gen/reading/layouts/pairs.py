@@ -1,0 +1,35 @@
+"""Lines of `user item` in time order, as papers on sequential recommendation publish their data."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from components.example_gen.errors import DataError
+from components.example_gen.params import ExampleGenParams
+from components.example_gen.reading import text_blocks
+from components.example_gen.reading.layouts.layout import Layout, files_of
+from components.example_gen.reading.places import Place
+from components.example_gen.reading.source import ITEM, USER, Dataset, Delimited, Source
+
+_NAMES: Final = re.compile(r".*\.(txt|inter)(\.gz)?")
+_LOOKED_AT: Final = 20  # lines
+
+
+def _detect(path: Place, params: ExampleGenParams) -> bool:
+    if params.columns or not path.is_file() or ".parquet" in path.suffixes or ".pq" in path.suffixes:
+        return False
+    lines = [line.split() for line in text_blocks.head(path).split(b"\n")[:_LOOKED_AT] if line.strip()]
+    return bool(lines) and all(len(words) == 2 for words in lines)
+
+
+def _describe(path: Place, params: ExampleGenParams) -> Dataset:
+    files = (path,) if path.is_file() else files_of(path, _NAMES)
+    if not files:
+        raise DataError(path.name, f"{path} has no .txt file; expected lines of `user item` in time order")
+    format_ = Delimited(" ", (USER, ITEM), quoted=False, encoding=params.encoding or "utf-8")
+    columns = {USER: USER, ITEM: ITEM}
+    return Dataset(LAYOUT.name, Source("ratings", files, format_, columns, {USER: "id", ITEM: "id"}))
+
+
+LAYOUT: Final = Layout("pairs", "a text file of `user item` lines", _detect, _describe)

@@ -1,0 +1,130 @@
+"""What a data set is before it is read: its tables, their files, format and the meaning of their columns.
+
+A layout describes a data set so; the readers obey the description and know of no layout.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Final, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from components.example_gen.reading.places import Place
+
+# What a column means.
+USER: Final = "user"
+ITEM: Final = "item"
+RATING: Final = "rating"
+EVENT: Final = "event"
+TIME: Final = "time"
+TITLE: Final = "title"
+YEAR: Final = "year"
+GENRES: Final = "genres"
+TAG: Final = "tag"
+
+# What the cells of a column must be; `cells.TYPES` has the type that each is read as.
+Kind = Literal[
+    "id", "text", "texts", "number", "finite", "integer", "time:s", "time:ms", "time:us", "time:iso"
+]
+Encoding = Literal["utf-8", "latin-1"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Delimited:
+    """Text files with a record per line.
+
+    Attributes:
+      delimiter: between the columns: one character, or "::"; " " is any blanks.
+      names: of the columns, in order; None: the first line has them.
+      quoted: whether double quotes enclose values.
+      encoding: of the bytes.
+    """
+
+    delimiter: str = ","
+    names: tuple[str, ...] | None = None
+    quoted: bool = True
+    encoding: Encoding = "utf-8"
+
+
+@dataclasses.dataclass(frozen=True)
+class Parquet:
+    """Parquet files, which say of themselves all that `Delimited` says of text."""
+
+
+Format = Delimited | Parquet
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One table of a data set: all that a reader is told of it.
+
+    Attributes:
+      table: its name in messages: ratings, items, tags or users.
+      files: at least one; a row's place is its file's and its own.
+      format: of all files.
+      columns: what a column means -> its name in the files.
+      kinds: what a column means -> what its cells must be.
+      optional: meanings whose cells may be missing, which reads as "", 0, no texts or (of a
+        finite number) null.
+      rows: what becomes of a table of good rows: the table, by meaning, that the data set has,
+        and int64[rows of it], the row of the file's that each came from. None: it stays.
+    """
+
+    table: str
+    files: tuple[Place, ...]
+    format: Format
+    columns: Mapping[str, str]
+    kinds: Mapping[str, Kind]
+    optional: frozenset[str] = frozenset()
+    rows: Callable[[pa.Table], tuple[pa.Table, np.ndarray]] | None = None
+
+    def __str__(self) -> str:
+        """For instance "movies.dat (Latin-1)"."""
+        latin1 = isinstance(self.format, Delimited) and self.format.encoding == "latin-1"
+        more = f" and {len(self.files) - 1} more" if len(self.files) > 1 else ""
+        return f"{self.files[0].name}{more}{' (Latin-1)' if latin1 else ''}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """The tables of a data set.
+
+    Attributes:
+      layout: name of the layout that describes it.
+      ratings, items, tags, users: its tables; without items they are those of the ratings,
+        without tags there are none, and without users their events are all that is known.
+    """
+
+    layout: str
+    ratings: Source
+    items: Source | None = None
+    tags: Source | None = None
+    users: Source | None = None
+
+    @property
+    def implicit(self) -> bool:
+        """Whether the events have no ratings."""
+        return RATING not in self.ratings.columns
+
+    @property
+    def tables(self) -> tuple[Source, ...]:
+        """Those that there are."""
+        return tuple(table for table in (self.ratings, self.items, self.tags, self.users) if table)
+
+    @property
+    def files(self) -> tuple[Place, ...]:
+        """Every file that is read."""
+        return tuple(path for table in self.tables for path in table.files)
+
+    def __str__(self) -> str:
+        """For instance "movielens-dat: ratings.dat, movies.dat (Latin-1)"."""
+        notes = [f"{self.layout}: {', '.join(map(str, self.tables))}"]
+        if self.implicit:
+            weights = f"by {self.ratings.columns[EVENT]}" if EVENT in self.ratings.columns else "alike"
+            notes.append(f"no ratings: events count {weights}")
+        if TIME not in self.ratings.columns:
+            notes.append("in the order of the rows")
+        return "; ".join(notes)
