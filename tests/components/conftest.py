@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support import toy_artifacts
+from support.toys import toy_artifacts
 
 
 @pytest.fixture(scope="session")
