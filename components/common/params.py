@@ -29,7 +29,7 @@ class Section(pydantic.BaseModel):
         sections = any(
             isinstance(part, type) and issubclass(part, Section) for part in (kind, *typing.get_args(kind))
         )
-        if kind is not bool and not sections and _holds_boolean(value):
+        if bool not in (kind, *typing.get_args(kind)) and not sections and _holds_boolean(value):
             raise PydanticCustomError("boolean", "must not be true or false")
         return value
 

@@ -46,8 +46,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from serving.model_server import __main__ as process
-    from serving.model_server.process import server
+    from serving.model_server.process import launch, server
 
     config = load_config(args)
     options = _options(args, config.serving_dir)
@@ -61,8 +60,8 @@ def run(args: argparse.Namespace) -> int:
         if ready.rest:
             print(f"try    {_curl(ready, likes)}", flush=True)
 
-    process.prepare_process()
-    process.leave(server.run(options, on_ready))
+    launch.prepare_process()
+    launch.leave(launch.run(options, on_ready))
 
 
 def _options(args: argparse.Namespace, serving_dir: str) -> ServerOptions:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
-from support.workspace import marquee, new_workspace
+from support.workspace import marquee
 
 import contract
 from components.common.metrics import names
@@ -21,8 +22,10 @@ KNOBS = ("--set", "index.exact_below=300")
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
-    return new_workspace(tmp_path_factory.mktemp("kinds"))
+def workspace(workspace_to_run_in):
+    """Nothing was pushed; what does not hang on the kind of model is in the cache."""
+    shutil.rmtree(workspace_to_run_in.artifacts / "serving_model")
+    return workspace_to_run_in
 
 
 def run(workspace, kind, *overrides):
@@ -35,7 +38,7 @@ def run(workspace, kind, *overrides):
 
 @pytest.fixture(scope="module")
 def pushed(workspace):
-    """The run that has pushed EASE; the tests are spread over processes, so each may need its own."""
+    """The run that has pushed EASE."""
     finished = run(workspace, "ease", "model.item_item_dim=64", "final_fit=all")
     assert finished.code == 0, finished.out + finished.err
     return finished

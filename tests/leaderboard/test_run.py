@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
-from support import toy_metric
+from support.extensions import toy_metric
 from support.models.fixed_recommender import Fixed
 
 from components.common.metrics import names

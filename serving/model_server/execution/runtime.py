@@ -22,7 +22,7 @@ from serving.model_server.execution.pruning import keep_signatures
 from serving.protocol.errors import Code, StatusError
 
 # Callables kept per model beyond those that compute all outputs of a signature: which
-# outputs are asked for is the client's choice, and each choice has a graph of its own.
+# outputs a request names is the client's choice, and each choice has a graph of its own.
 _MAX_CALLABLES = 64
 
 _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.toys import toy_kind
+from support.extensions import toy_kind
 
 import contract
 from components.common.tensors import neutral

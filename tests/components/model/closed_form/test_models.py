@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import sparse
-from support import toy_training
+from support.training import toy_training
 
 from components.common.event_lists import Events
 from components.model.closed_form import als

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
-from support import toy_training
-from support.toy_training import GENRES, TAGS
+from support.training import toy_training
+from support.training.toy_training import GENRES, TAGS
 
 import contract
 from components.common.features import MOVIELENS

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.toy_timelines import IDS, event, timelines
+from support.training.toy_timelines import IDS, event, timelines
 
 from components.model.closed_form import user_items
 from components.trainer.inputs import events
