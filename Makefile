@@ -71,8 +71,8 @@ bench-behaviour: setup-dev ## the newest pushed model with new people and movies
 bench-scale: setup-dev ## the whole pipeline on a million generated ratings, one epoch (ARGS="--ratings 10000000 32000000", hours)
 	@$(bin)/python benchmarks/pipeline_scale.py $(ARGS)
 
-docs: setup-dev ## the docs site in build/site, its generated pages from the code first
-	@$(bin)/python -m pipeline.reference docs/reference
+docs: setup-dev ## the docs site in build/site; first the reference pages and reference.yaml from the code
+	@$(bin)/python -m pipeline.reference docs/reference pipeline/configs/reference.yaml
 	@NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict $(ARGS)
 	@echo build/site/index.html
 
