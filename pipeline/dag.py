@@ -102,7 +102,7 @@ def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:
     """
     launch = launch or Launch.local(config)
     example_gen = ExampleGen(
-        data_path=launch.data, fingerprint=launch.fingerprint, params=config.example_gen.to_json()
+        data_path=launch.data, fingerprint=launch.fingerprint, params=config.example_gen
     ).with_id("example_gen")
     timelines, movies = example_gen.outputs["timelines"], example_gen.outputs["movies"]
 
