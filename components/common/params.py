@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 
 class Section(pydantic.BaseModel):
-    """A frozen, checked group of knobs. An unknown key is an error, not ignored.
+    """A frozen, checked group of options. An unknown key is an error, not ignored.
 
     A section travels to its component as JSON (`to_json`, `from_json`): a
     Kubeflow spec can hold nothing richer.

@@ -42,7 +42,7 @@ def run(data: Path | str, target: Path | str, beam_args=IN_PROCESS, **params) ->
         kind = simple_artifacts.File if name == executor.QUARANTINE else standard_artifacts.Examples
         artifacts[name] = [kind()]
         artifacts[name][0].uri = f"{target}/{name}"
-    step = ExampleGen(str(data), fingerprint(data, knobs), knobs.to_json())
+    step = ExampleGen(str(data), fingerprint(data, knobs), knobs)
     context = base_beam_executor.BaseBeamExecutor.Context(
         beam_pipeline_args=[*beam_args, "--sdk_container_image=not-read-here"], tmp_dir=f"{target}/tmp"
     )

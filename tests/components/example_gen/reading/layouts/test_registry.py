@@ -1,7 +1,7 @@
 """A layout is one file and its line in the registry."""
 
 import pytest
-from support.layouts import toy_layout
+from support.extensions import toy_layout
 
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams

@@ -22,10 +22,10 @@ import tf_keras as keras
 
 import contract
 from components.common.features import MOVIELENS
-from components.model.features import MovieFeatures, Popularity
+from components.model.features import Catalogue, MovieFeatures, Popularity
 from components.model.params import ModelParams
 from components.model.towers.encoders import Sizes
-from components.model.towers.two_tower import Catalogue, TwoTower
+from components.model.towers.two_tower import TwoTower
 from components.trainer.inputs import events
 
 GENRES, TAGS = 5, 9
@@ -65,13 +65,13 @@ def catalogue(train: events.Events, movies: int = 80) -> Catalogue:
     )
 
 
-def model(train: events.Events, params: ModelParams, seed: int = 0, **knobs: Any) -> TwoTower:
+def model(train: events.Events, params: ModelParams, seed: int = 0, **hyperparameters: Any) -> TwoTower:
     """With every weight created; under a strategy's scope or not."""
     keras.utils.set_random_seed(seed)
     movies = catalogue(train)
     words = {contract.GENRES: GENRES, contract.TAGS: TAGS}
     sizes = Sizes(movies.size, GENRES, MOVIELENS, words)
-    made = TwoTower(params, sizes, movies, 3.0, (10**9, 10**9 + 10**7), **knobs)
+    made = TwoTower(params, sizes, movies, 3.0, (10**9, 10**9 + 10**7), **hyperparameters)
     windows = events.Windows(train, params.history_window)
     made.standardise.adapt(np.random.default_rng(0).normal(size=(50, made_width(made, windows))))
     made.losses_of(windows.pairs(tf.constant([1, 2], tf.int64)), training=False)
@@ -96,7 +96,7 @@ def differences(encoder: str, strategy: tf.distribute.Strategy) -> dict[str, flo
         dropout=0, id_dropout=0, history_dropout=0, attention_layers=1,
     )  # fmt: skip
     by_sequence = encoder == "transformer"
-    knobs = {"uniform_negatives": 80 if by_sequence else 0, "low_rating_weight": 0.3}
+    hyperparameters = {"uniform_negatives": 80 if by_sequence else 0, "low_rating_weight": 0.3}
     windows = events.Windows(train, params.history_window)
     positions = np.arange(1, 1200, 37)  # 33: no even number
     ends = events.window_ends(train, params.history_window)[:7]
@@ -116,12 +116,12 @@ def differences(encoder: str, strategy: tf.distribute.Strategy) -> dict[str, flo
         ]
         return [loss, *dense]
 
-    one = model(train, params, **knobs)
+    one = model(train, params, **hyperparameters)
     expected = tf.function(lambda: gradients(one, *batch(slice(None))), autograph=False)()
     expected = [x.numpy() for x in expected]
 
     with strategy.scope():
-        two = model(train, params, **knobs)
+        two = model(train, params, **hyperparameters)
     two.set_weights(one.get_weights())
 
     def on_replica() -> list[tf.Tensor]:

@@ -1,4 +1,4 @@
-"""Batch after batch through the step, so that an interrupted fit can go on as if it had not been."""
+"""The training loop: batches through the step; an interrupted fit goes on as if it had not been one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from components.trainer.loop import workers
 Step = Callable[..., dict[str, tf.Tensor]]
 
 
-class Course:
+class TrainingLoop:
     """The steps of a fit, epoch by epoch.
 
     The order of an epoch's batches follows from the seed and the epoch: it is the same wherever it is
