@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run serve test test-nightly test-owed lint house format bench bench-serving bench-ann bench-quality bench-behaviour bench-scale docs images lock clean
+.PHONY: help setup setup-dev run serve test test-nightly test-owed lint house format bench bench-serving bench-command-line bench-ann bench-quality bench-behaviour bench-scale docs images lock clean
 
 bin := .venv/bin
 ARGS ?=
@@ -60,6 +60,9 @@ bench: setup-dev ## seconds and peak memory of each component (DATA as for run)
 bench-serving: setup-dev ## the model server against in-process, naive and empty servers (ARGS=--sample without a pushed model)
 	@$(bin)/python benchmarks/serving.py $(ARGS)
 
+bench-command-line: setup-dev ## seconds of the commands, with the newest pushed model loaded or served (ARGS="--server URL")
+	@$(bin)/python benchmarks/command_line.py $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
+
 bench-ann: setup-dev ## ScaNN as exported against exact search, faiss and hnswlib on a million movies (FOLDER keeps what is made)
 	@$(bin)/python benchmarks/ann.py --folder "$(or $(FOLDER),artifacts/bench-ann)" $(ARGS)
 
@@ -72,8 +75,8 @@ bench-behaviour: setup-dev ## the newest pushed model with new people and movies
 bench-scale: setup-dev ## the whole pipeline on a million generated ratings, one epoch (ARGS="--ratings 10000000 32000000", hours)
 	@$(bin)/python benchmarks/pipeline_scale.py $(ARGS)
 
-docs: setup-dev ## the docs site in build/site, its generated pages from the code first
-	@$(bin)/python -m pipeline.reference docs/reference
+docs: setup-dev ## the docs site in build/site; first the reference pages and reference.yaml from the code
+	@$(bin)/python -m pipeline.reference docs/reference pipeline/configs/reference.yaml
 	@NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict $(ARGS)
 	@echo build/site/index.html
 

@@ -69,7 +69,7 @@ def ours(data: Path, target: Path, flags: tuple[str, ...] = ()) -> Any:
 
     def call() -> None:
         # Both fingerprints count: a run takes them as well.
-        step = component.ExampleGen(str(data), fingerprint(data, params), params.to_json())
+        step = component.ExampleGen(str(data), fingerprint(data, params), params)
         executor.Executor(context).Do({}, artifacts, step.spec.exec_properties)
 
     return call

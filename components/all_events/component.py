@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from tfx.types import BaseChannel
+from tfx.types.standard_artifacts import Examples
 
-from tfx import types
-from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import standard_artifacts
-from tfx.types.component_spec import ChannelParameter, ExecutionParameter
-
-import contract
 from components.all_events import executor
+from components.common.step import Step
 from components.example_gen.params import ExampleGenParams
 
 
-class AllEventsSpec(types.ComponentSpec):
-    PARAMETERS: ClassVar[dict[str, Any]] = {contract.PARAMS: ExecutionParameter(type=str)}
-    INPUTS: ClassVar[dict[str, Any]] = {
-        executor.TIMELINES: ChannelParameter(type=standard_artifacts.Examples),
-        executor.MOVIES: ChannelParameter(type=standard_artifacts.Examples),
-    }
-    OUTPUTS: ClassVar[dict[str, Any]] = {
-        executor.ALL_TIMELINES: ChannelParameter(type=standard_artifacts.Examples),
-        executor.ALL_MOVIES: ChannelParameter(type=standard_artifacts.Examples),
-    }
-
-
-class AllEvents(base_component.BaseComponent):
+class AllEvents(
+    Step,
+    executor=executor.Executor,
+    inputs={executor.TIMELINES: Examples, executor.MOVIES: Examples},
+    outputs={executor.ALL_TIMELINES: Examples, executor.ALL_MOVIES: Examples},
+):
     """The data set with nothing held out, in the form in which ExampleGen holds out.
 
     So the trainer and the index of a final fit are those of the tested one,
@@ -39,18 +28,5 @@ class AllEvents(base_component.BaseComponent):
       params: how large the shards are.
     """
 
-    SPEC_CLASS = AllEventsSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
-
-    def __init__(self, timelines: types.BaseChannel, movies: types.BaseChannel, params: ExampleGenParams):
-        super().__init__(
-            spec=AllEventsSpec(
-                **{
-                    executor.TIMELINES: timelines,
-                    executor.MOVIES: movies,
-                    contract.PARAMS: params.to_json(),
-                    executor.ALL_TIMELINES: types.Channel(type=standard_artifacts.Examples),
-                    executor.ALL_MOVIES: types.Channel(type=standard_artifacts.Examples),
-                }
-            )
-        )
+    def __init__(self, timelines: BaseChannel, movies: BaseChannel, params: ExampleGenParams) -> None:
+        super().__init__(timelines=timelines, movies=movies, params=params)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 from absl import logging
 from tfx import types
-from tfx.dsl.components.base import base_executor
-from tfx.types import artifact_utils
 
 import contract
 from components.all_events import merge
 from components.common import feature_file
+from components.common.step import StepExecutor
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.records import schemas
 from components.example_gen.records.artifact import describe, write_split
@@ -25,25 +25,25 @@ ALL_TIMELINES = "all_timelines"
 ALL_MOVIES = "all_movies"
 
 
-class Executor(base_executor.BaseExecutor):
+class Executor(StepExecutor):
     """Thin: what it does is in `merge`."""
 
-    def Do(  # noqa: N802 (TFX's name)
+    def run(
         self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
+        inputs: Mapping[str, types.Artifact],
+        outputs: Mapping[str, types.Artifact],
+        properties: Mapping[str, Any],
     ) -> None:
-        params = ExampleGenParams.from_json(exec_properties[contract.PARAMS])
-        uri = artifact_utils.get_single_uri(input_dict[TIMELINES])
+        params = ExampleGenParams.from_json(properties[contract.PARAMS])
+        uri = inputs[TIMELINES].uri
         timelines = merge.timelines({split: read_timelines(uri, split) for split in contract.SPLITS})
-        movies = merge.movies(read_movies(artifact_utils.get_single_uri(input_dict[MOVIES])), timelines)
+        movies = merge.movies(read_movies(inputs[MOVIES].uri), timelines)
         events = pc.list_value_length(timelines[contract.HISTORY_MOVIE_IDS]).to_numpy()
         for key, split, table, sizes in (
             (ALL_TIMELINES, contract.TRAIN, timelines, events),
             (ALL_MOVIES, schemas.MOVIES_SPLIT, movies, np.ones(len(movies), np.int64)),
         ):
-            artifact = artifact_utils.get_single_instance(output_dict[key])
+            artifact = outputs[key]
             describe(artifact, [split])
             feature_file.write(artifact.uri, feature_file.read(uri))
             write_split(split_uri(artifact.uri, split), sizes, table.__getitem__, params.events_per_shard)

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tfx import types
-from tfx.dsl.components.base import base_executor
-from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 import contract
 from components.common import storage
+from components.common.step import StepExecutor
 from components.pusher import versions
 
 _log = logging.getLogger(__name__)
 
 
-class Executor(base_executor.BaseExecutor):
+class Executor(StepExecutor):
     """Emits one Model artifact, whatever was pushed.
 
     Always one, because an output list that is empty works on a laptop and fails
     on Kubeflow. An empty folder stands for "nothing pushed yet".
     """
 
-    def Do(  # noqa: N802 (TFX's name)
+    def run(
         self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
+        inputs: Mapping[str, types.Artifact],
+        outputs: Mapping[str, types.Artifact],
+        properties: Mapping[str, Any],
     ) -> None:
         """Finds the newest complete version below `push_destination`.
 
@@ -37,13 +37,13 @@ class Executor(base_executor.BaseExecutor):
         tested stands in for it: the other one has seen the test split.
         """
         # The candidate is an input so that a new one is compared afresh.
-        candidate = artifact_utils.get_single_uri(input_dict["model"])
-        baseline = artifact_utils.get_single_instance(output_dict["baseline"])
+        candidate = inputs["model"].uri
+        baseline = outputs["baseline"]
         baseline.set_string_custom_property(versions.CANDIDATE_PROPERTY, candidate)
-        version = versions.latest(exec_properties["push_destination"])
+        version = versions.latest(properties["push_destination"])
         if version is None:
             _make_folder(baseline.uri)
-            _log.info("Nothing was pushed to %s yet: no baseline.", exec_properties["push_destination"])
+            _log.info("Nothing was pushed to %s yet: no baseline.", properties["push_destination"])
             return
         source = version.unseen
         if source is None:
@@ -53,7 +53,7 @@ class Executor(base_executor.BaseExecutor):
                 "Version %d was fitted on all events and the model that was tested is gone from %s: no "
                 "baseline, because it has seen the answers of the test split.",
                 version.number,
-                versions.folder(exec_properties["push_destination"], contract.MODEL_TESTED, version.number),
+                versions.folder(properties["push_destination"], contract.MODEL_TESTED, version.number),
             )
             return
         # Retention may delete the version; a link keeps the content, and nobody

@@ -1,29 +1,25 @@
-"""The TFX component."""
+"""The data check in the pipeline's graph."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from tfx.types import BaseChannel
+from tfx.types.experimental.simple_artifacts import File
+from tfx.types.standard_artifacts import ExampleAnomalies
 
-from tfx import types
-from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import standard_artifacts
-from tfx.types.component_spec import ChannelParameter
-from tfx.types.experimental import simple_artifacts
-
+from components.common.step import Step
 from components.data_check import executor
 
 
-class DataCheckSpec(types.ComponentSpec):
-    PARAMETERS: ClassVar[dict[str, Any]] = {}
-    INPUTS: ClassVar[dict[str, Any]] = {
-        executor.TIMELINES_ANOMALIES: ChannelParameter(type=standard_artifacts.ExampleAnomalies),
-        executor.MOVIES_ANOMALIES: ChannelParameter(type=standard_artifacts.ExampleAnomalies),
-    }
-    # A type of TFX's own: one of the project's cannot travel through Kubeflow.
-    OUTPUTS: ClassVar[dict[str, Any]] = {executor.REPORT: ChannelParameter(type=simple_artifacts.File)}
-
-
-class DataCheck(base_component.BaseComponent):
+class DataCheck(
+    Step,
+    executor=executor.Executor,
+    inputs={
+        executor.TIMELINES_ANOMALIES: ExampleAnomalies,
+        executor.MOVIES_ANOMALIES: ExampleAnomalies,
+    },
+    outputs={executor.REPORT: File},
+    properties=(),
+):
     """Stops the run on any anomaly: ExampleValidator itself only marks its output.
 
     What must not run on bad data comes after it:
@@ -37,16 +33,5 @@ class DataCheck(base_component.BaseComponent):
     empty when all is well.
     """
 
-    SPEC_CLASS = DataCheckSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
-
-    def __init__(self, timelines_anomalies: types.BaseChannel, movies_anomalies: types.BaseChannel):
-        super().__init__(
-            spec=DataCheckSpec(
-                **{
-                    executor.TIMELINES_ANOMALIES: timelines_anomalies,
-                    executor.MOVIES_ANOMALIES: movies_anomalies,
-                    executor.REPORT: types.Channel(type=simple_artifacts.File),
-                }
-            )
-        )
+    def __init__(self, timelines_anomalies: BaseChannel, movies_anomalies: BaseChannel) -> None:
+        super().__init__(timelines_anomalies=timelines_anomalies, movies_anomalies=movies_anomalies)

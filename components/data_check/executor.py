@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 from absl import logging
 from tfx import types
-from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
+from components.common.step import StepExecutor
 from components.data_check.anomalies import DataCheckError, read
 
 TIMELINES_ANOMALIES = "timelines_anomalies"
@@ -23,26 +24,26 @@ REPORT_FILE = "anomalies.json"
 _DATASETS = {TIMELINES_ANOMALIES: "timelines", MOVIES_ANOMALIES: "movies"}
 
 
-class Executor(base_executor.BaseExecutor):
+class Executor(StepExecutor):
     """Writes all anomalies to the report and raises if there is any.
 
     Raises:
       DataCheckError: naming data set, split, feature and reason of each.
     """
 
-    def Do(  # noqa: N802 (TFX's name)
+    def run(
         self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
+        inputs: Mapping[str, types.Artifact],
+        outputs: Mapping[str, types.Artifact],
+        properties: Mapping[str, Any],
     ) -> None:
         anomalies = []
         for key, dataset in _DATASETS.items():
-            artifact = artifact_utils.get_single_instance(input_dict[key])
+            artifact = inputs[key]
             splits = artifact_utils.decode_split_names(artifact.split_names)
             anomalies += read(dataset, artifact.uri, splits)
 
-        report = artifact_utils.get_single_instance(output_dict[REPORT])
+        report = outputs[REPORT]
         tf.io.gfile.makedirs(report.uri)
         with tf.io.gfile.GFile(os.path.join(report.uri, REPORT_FILE), "w") as file:  # noqa: PTH118 (may be a URL)
             json.dump([dataclasses.asdict(anomaly) for anomaly in anomalies], file, indent=2)

@@ -1,59 +1,37 @@
-"""The TFX component."""
+"""ExampleGen in the pipeline's graph."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
-from tfx import types
-from tfx.dsl.components.base import base_beam_component, executor_spec
-from tfx.types import standard_artifacts
-from tfx.types.component_spec import ChannelParameter, ExecutionParameter
-from tfx.types.experimental import simple_artifacts
+from tfx.dsl.components.base import base_beam_component
+from tfx.types.experimental.simple_artifacts import File
+from tfx.types.standard_artifacts import Examples
 
 import contract
+from components.common.step import Step
 from components.example_gen import executor
+from components.example_gen.params import ExampleGenParams
 
 
-class ExampleGenSpec(types.ComponentSpec):
-    PARAMETERS: ClassVar[dict[str, Any]] = {
-        executor.DATA_PATH: ExecutionParameter(type=str),
-        contract.DATA_FINGERPRINT: ExecutionParameter(type=str),
-        contract.PARAMS: ExecutionParameter(type=str),
-    }
-    INPUTS: ClassVar[dict[str, Any]] = {}
-    OUTPUTS: ClassVar[dict[str, Any]] = {
-        executor.TIMELINES: ChannelParameter(type=standard_artifacts.Examples),
-        executor.MOVIES: ChannelParameter(type=standard_artifacts.Examples),
-        executor.QUARANTINE: ChannelParameter(type=simple_artifacts.File),
-    }
-
-
-class ExampleGen(base_beam_component.BaseBeamComponent):
+class ExampleGen(
+    Step,
+    base_beam_component.BaseBeamComponent,
+    executor=executor.Executor,
+    outputs={executor.TIMELINES: Examples, executor.MOVIES: Examples, executor.QUARANTINE: File},
+    properties=(executor.DATA_PATH, contract.DATA_FINGERPRINT, contract.PARAMS),
+):
     """Reads a log; emits `timelines` (train, eval, test), `movies` and `quarantine`.
 
     `quarantine` holds contract.BAD_ROWS, the rows that were set aside, and contract.ROWS,
-    where all rows went. Its type is TFX's: one of the project's cannot travel through Kubeflow.
+    where all rows went.
 
     Args:
-      data_path: file or folder, local or a URL, in one of the layouts of `layouts`.
-      fingerprint: `fingerprint.fingerprint` of it. Not read: it makes the cache
+      data_path: file or folder, local or a URL, in one of the layouts of `layouts`; or a RuntimeParameter.
+      fingerprint: `fingerprint.fingerprint` of it, or a RuntimeParameter. Not read: it makes the cache
         miss when the files change under the same path.
-      params: ExampleGenParams as JSON.
+      params: what is read, how it is split and written.
     """
 
-    SPEC_CLASS = ExampleGenSpec
-    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
-
-    def __init__(self, data_path: str, fingerprint: str, params: str):
-        super().__init__(
-            spec=ExampleGenSpec(
-                **{
-                    executor.DATA_PATH: data_path,
-                    contract.DATA_FINGERPRINT: fingerprint,
-                    contract.PARAMS: params,
-                    executor.TIMELINES: types.Channel(type=standard_artifacts.Examples),
-                    executor.MOVIES: types.Channel(type=standard_artifacts.Examples),
-                    executor.QUARANTINE: types.Channel(type=simple_artifacts.File),
-                }
-            )
-        )
+    def __init__(self, data_path: Any, fingerprint: Any, params: ExampleGenParams) -> None:
+        super().__init__(data_path=data_path, data_fingerprint=fingerprint, params=params)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ import numpy as np
 from absl import logging
 from tfx import types
 from tfx.dsl.components.base import base_beam_executor
-from tfx.types import artifact_utils
 
 import contract
 from components.common import feature_file, storage
 from components.common.features import Features
+from components.common.step import StepExecutor
 from components.example_gen import accounts
 from components.example_gen.beam.engine import Workers
 from components.example_gen.beam.runner import choose
@@ -40,7 +40,7 @@ MOVIES = "movies"
 QUARANTINE = "quarantine"
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(StepExecutor, base_beam_executor.BaseBeamExecutor):
     """Reads interactions and writes `timelines`, `movies` and what was set aside.
 
     The log is read, sorted and cut here or on the workers of the Beam runner, as
@@ -50,23 +50,23 @@ class Executor(base_beam_executor.BaseBeamExecutor):
       DataError: the data cannot be used.
     """
 
-    def Do(  # noqa: N802 (TFX's name)
+    def run(
         self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
+        inputs: Mapping[str, types.Artifact],
+        outputs: Mapping[str, types.Artifact],
+        properties: Mapping[str, Any],
     ) -> None:
-        params = ExampleGenParams.from_json(exec_properties[contract.PARAMS])
-        path = exec_properties[DATA_PATH]
+        params = ExampleGenParams.from_json(properties[contract.PARAMS])
+        path = properties[DATA_PATH]
         dataset = detect(path, params)
         logging.info("layout %s", dataset)
-        folder = artifact_utils.get_single_uri(output_dict[QUARANTINE])
+        folder = outputs[QUARANTINE].uri
         with scratch_folder(params) as scratch, self._engine(params, scratch, folder) as engine:
             bad_rows = scratch / contract.BAD_ROWS
             with Quarantine(bad_rows) as bad:
                 data = engine.gather(dataset, params, bad)
             # The outputs are cached under the fingerprint, so they must be of these very bytes.
-            expected, found = exec_properties[contract.DATA_FINGERPRINT], fingerprint(path, params)
+            expected, found = properties[contract.DATA_FINGERPRINT], fingerprint(path, params)
             if found != expected:
                 raise DataError(
                     dataset.ratings.files[0].name,
@@ -75,20 +75,20 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 )
             known = engine.totals(data.log, params)
             require_splits(data.log, known, params, dataset.ratings.files[0].name)
-            artifact = artifact_utils.get_single_instance(output_dict[TIMELINES])
+            artifact = outputs[TIMELINES]
             describe(artifact, contract.SPLITS)
             engine.write(artifact.uri, data, known, params)
             for split in contract.SPLITS:
                 sizes = known.sizes(split)
                 logging.info("timelines, %s: %d records, %d ratings", split, len(sizes), sizes.sum())
-            _write_movies(output_dict[MOVIES], data, known, params)
+            _write_movies(outputs[MOVIES], data, known, params)
             meaning = Features(
                 feedback="implicit" if dataset.implicit else "explicit",
                 item=params.item_features,
                 user=params.user_features,
             )
             for key in (TIMELINES, MOVIES):
-                feature_file.write(artifact_utils.get_single_uri(output_dict[key]), meaning)
+                feature_file.write(outputs[key].uri, meaning)
             account = accounts.account(data, known, bad)
             storage.copy_file(str(bad_rows), storage.join(folder, contract.BAD_ROWS))
             storage.write_text(
@@ -119,9 +119,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
 
 def _write_movies(
-    artifacts: list[types.Artifact], data: Gathered[Index], known: Totals, params: ExampleGenParams
+    artifact: types.Artifact, data: Gathered[Index], known: Totals, params: ExampleGenParams
 ) -> None:
-    artifact = artifact_utils.get_single_instance(artifacts)
     describe(artifact, (schemas.MOVIES_SPLIT,))
     table = item_records.records(data.items, data.tags, data.log.user_ids, known, params.item_features)
     folder, sizes = split_uri(artifact.uri, schemas.MOVIES_SPLIT), np.ones(len(table), np.int64)

@@ -1,33 +1,21 @@
-"""The index as a TFX component."""
+"""The index in the pipeline's graph."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from tfx.types import BaseChannel
+from tfx.types.standard_artifacts import Examples, Model
 
-from tfx import types
-from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import standard_artifacts
-from tfx.types.component_spec import ChannelParameter, ExecutionParameter
-
-import contract
+from components.common.step import Step
 from components.index import executor
 from components.index.params import IndexParams
 
 
-class IndexSpec(types.ComponentSpec):
-    PARAMETERS: ClassVar[dict[str, Any]] = {contract.PARAMS: ExecutionParameter(type=str)}
-    INPUTS: ClassVar[dict[str, Any]] = {
-        executor.TOWERS: ChannelParameter(type=standard_artifacts.Model),
-        executor.MOVIES: ChannelParameter(type=standard_artifacts.Examples),
-        executor.TIMELINES: ChannelParameter(type=standard_artifacts.Examples),
-    }
-    OUTPUTS: ClassVar[dict[str, Any]] = {
-        executor.MODEL: ChannelParameter(type=standard_artifacts.Model),
-        executor.MODEL_EXACT: ChannelParameter(type=standard_artifacts.Model),
-    }
-
-
-class Index(base_component.BaseComponent):
+class Index(
+    Step,
+    executor=executor.Executor,
+    inputs={executor.TOWERS: Model, executor.MOVIES: Examples, executor.TIMELINES: Examples},
+    outputs={executor.MODEL: Model, executor.MODEL_EXACT: Model},
+):
     """Two retrieval SavedModels out of the trained towers.
 
     Outputs: `model` (contract.MODEL: ScaNN and exact search) and `model_exact`
@@ -40,25 +28,7 @@ class Index(base_component.BaseComponent):
       params: limits and search.
     """
 
-    SPEC_CLASS = IndexSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
-
     def __init__(
-        self,
-        towers: types.BaseChannel,
-        movies: types.BaseChannel,
-        timelines: types.BaseChannel,
-        params: IndexParams,
+        self, towers: BaseChannel, movies: BaseChannel, timelines: BaseChannel, params: IndexParams
     ) -> None:
-        super().__init__(
-            spec=IndexSpec(
-                **{
-                    executor.TOWERS: towers,
-                    executor.MOVIES: movies,
-                    executor.TIMELINES: timelines,
-                    contract.PARAMS: params.to_json(),
-                    executor.MODEL: types.Channel(type=standard_artifacts.Model),
-                    executor.MODEL_EXACT: types.Channel(type=standard_artifacts.Model),
-                }
-            )
-        )
+        super().__init__(towers=towers, movies=movies, timelines=timelines, params=params)

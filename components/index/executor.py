@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 from tfx import types
-from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 import contract
 from components.common import feature_file, storage
+from components.common.step import StepExecutor
 from components.example_gen.records.read import read_movies
 from components.index.build import build_models
 from components.index.params import IndexParams
@@ -24,21 +25,18 @@ MODEL = "model"
 MODEL_EXACT = "model_exact"
 
 
-class Executor(base_executor.BaseExecutor):
+class Executor(StepExecutor):
     """Thin: everything that can be tested without TFX is in `build`."""
 
-    def Do(  # noqa: N802 (TFX's name)
+    def run(
         self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
+        inputs: Mapping[str, types.Artifact],
+        outputs: Mapping[str, types.Artifact],
+        properties: Mapping[str, Any],
     ) -> None:
-        self._log_startup(input_dict, output_dict, exec_properties)
-        towers = artifact_utils.get_single_instance(input_dict[TOWERS])
-        timelines = artifact_utils.get_single_instance(input_dict[TIMELINES])
-        towers_dir = path_utils.serving_model_path(towers.uri)
-        movies_uri = artifact_utils.get_single_uri(input_dict[MOVIES])
-        params = IndexParams.from_json(exec_properties[contract.PARAMS])
+        timelines, movies_uri = inputs[TIMELINES], inputs[MOVIES].uri
+        towers_dir = path_utils.serving_model_path(inputs[TOWERS].uri)
+        params = IndexParams.from_json(properties[contract.PARAMS])
         splits = artifact_utils.decode_split_names(timelines.split_names)
         users = read(timelines.uri, splits, params)
         build_models(
@@ -47,13 +45,13 @@ class Executor(base_executor.BaseExecutor):
             users.tables,
             params,
             {
-                contract.MODEL: _model_dir(output_dict[MODEL]),
-                contract.MODEL_EXACT: _model_dir(output_dict[MODEL_EXACT]),
+                contract.MODEL: _model_dir(outputs[MODEL]),
+                contract.MODEL_EXACT: _model_dir(outputs[MODEL_EXACT]),
             },
             feature_file.read(movies_uri),
             keep_users=users.everybody,
         )
-        _carry_weights(towers_dir, _model_dir(output_dict[MODEL]))
+        _carry_weights(towers_dir, _model_dir(outputs[MODEL]))
 
 
 def _carry_weights(towers_dir: str, model_dir: str) -> None:
@@ -66,6 +64,6 @@ def _carry_weights(towers_dir: str, model_dir: str) -> None:
         storage.copy_file(source, storage.join(model_dir, contract.ASSETS_EXTRA, contract.WARM_START))
 
 
-def _model_dir(artifacts: list[types.Artifact]) -> str:
-    path: str = path_utils.serving_model_dir(artifact_utils.get_single_uri(artifacts))
+def _model_dir(artifact: types.Artifact) -> str:
+    path: str = path_utils.serving_model_dir(artifact.uri)
     return path

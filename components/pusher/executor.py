@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from tfx import types
 from tfx.components.util import model_utils
-from tfx.dsl.components.base import base_executor
-from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 import contract
 from components.common import storage
+from components.common.step import StepExecutor
 from components.pusher import retention
 from components.pusher.params import PusherParams
 from components.pusher.publish import publish
@@ -33,7 +33,7 @@ _INPUTS = {
 }
 
 
-class Executor(base_executor.BaseExecutor):
+class Executor(StepExecutor):
     """Publishes both models if both blessings are good; see `publish`.
 
     The output says what happened: custom properties `pushed` (1 or 0),
@@ -41,23 +41,20 @@ class Executor(base_executor.BaseExecutor):
     PUSHED.json. A refused model is a result, not an error.
     """
 
-    def Do(  # noqa: N802 (TFX's name)
+    def run(
         self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
+        inputs: Mapping[str, types.Artifact],
+        outputs: Mapping[str, types.Artifact],
+        properties: Mapping[str, Any],
     ) -> None:
         """Pushes `model`, `model_exact` and, if given, `tested_model`.
 
         Raises:
           ValueError: an accepted model artifact holds no SavedModel.
         """
-        params = PusherParams.from_json(exec_properties[contract.PARAMS])
-        destination = exec_properties["destination"]
-        inputs = {
-            name: artifact_utils.get_single_instance(items) for name, items in input_dict.items() if items
-        }
-        pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
+        params = PusherParams.from_json(properties[contract.PARAMS])
+        destination = properties["destination"]
+        pushed = outputs["pushed_model"]
 
         refused_by = [
             name
@@ -91,7 +88,7 @@ class Executor(base_executor.BaseExecutor):
         storage.write_text(storage.join(pushed.uri, contract.PUSHED), json.dumps(version.record, indent=1))
         _log.info("Pushed %s", version.path)
 
-    def _record(self, inputs: dict[str, types.Artifact]) -> dict[str, Any]:
+    def _record(self, inputs: Mapping[str, types.Artifact]) -> dict[str, Any]:
         """Where the model comes from and why it was accepted."""
         metrics = json.loads(storage.read_text(storage.join(inputs["evaluation"].uri, contract.METRICS)))
         run = self._context.pipeline_run_id if self._context else None

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from tfx import types
 from tfx.components.util import model_utils
-from tfx.dsl.components.base import base_executor
-from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 import contract
+from components.common.step import StepExecutor
 from components.serving_check import report
 from components.serving_check.check import check
 from components.serving_check.params import ServingCheckParams
@@ -27,25 +27,25 @@ INFRA_BLESSING = "infra_blessing"
 BLESSED_PROPERTY = "blessed"
 
 
-class Executor(base_executor.BaseExecutor):
+class Executor(StepExecutor):
     """A model that fails is a result, not an error: nothing raises, the pusher pushes nothing."""
 
-    def Do(  # noqa: N802 (TFX's name)
+    def run(
         self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
+        inputs: Mapping[str, types.Artifact],
+        outputs: Mapping[str, types.Artifact],
+        properties: Mapping[str, Any],
     ) -> None:
-        self._log_startup(input_dict, output_dict, exec_properties)
-        params = ServingCheckParams.from_json(exec_properties[contract.PARAMS])
-        infra_blessing = artifact_utils.get_single_instance(output_dict[INFRA_BLESSING])
+        params = ServingCheckParams.from_json(properties[contract.PARAMS])
+        infra_blessing = outputs[INFRA_BLESSING]
         verdicts: list[Verdict] = []
         skipped = ""
-        if _refused(input_dict.get(BLESSING)):
+        blessing = inputs.get(BLESSING)
+        if blessing and not model_utils.is_model_blessed(blessing):
             skipped = report.REFUSED_BY_GATES
         else:
             model_dirs = {
-                name: path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict[key]))
+                name: path_utils.serving_model_path(inputs[key].uri)
                 for name, key in ((contract.MODEL, MODEL), (contract.MODEL_EXACT, MODEL_EXACT))
             }
             verdicts = check(model_dirs, params.timeout_s)
@@ -53,7 +53,3 @@ class Executor(base_executor.BaseExecutor):
                 _log.info("serving check: %s", verdict)
         ok = report.write_report(infra_blessing.uri, verdicts, skipped)
         infra_blessing.set_int_custom_property(BLESSED_PROPERTY, int(ok))
-
-
-def _refused(blessings: list[types.Artifact] | None) -> bool:
-    return bool(blessings) and not model_utils.is_model_blessed(artifact_utils.get_single_instance(blessings))

@@ -10,9 +10,7 @@ WIDTH = 100
 
 def heading(title: str, written_from: str) -> str:
     """The page's title, and which source to change instead of the page."""
-    return (
-        f"# {title}\n\n<!-- Written from {written_from} by `python -m pipeline.reference docs/reference`. -->"
-    )
+    return f"# {title}\n\n<!-- Written from {written_from} by `make docs`. -->"
 
 
 def paragraph(text: str) -> str:

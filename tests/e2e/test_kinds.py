@@ -76,6 +76,19 @@ def test_a_two_tower_cannot_start_from_it(workspace, pushed):
     assert "trainer.warm_start: there are no weights at" in finished.err
 
 
+def test_ials_is_pushed_and_recommends(workspace):
+    """A kind that is an entry and the leaderboard's maths: trained, gated, published, asked."""
+    before = len(workspace.pushed)
+    finished = run(workspace, "ials", "model.item_item_dim=64")
+    assert finished.code == 0, finished.out + finished.err
+    metrics = finished.json()["metrics"]
+    assert metrics[names.RECALL_10] > 1.2 * metrics[names.POPULARITY_RECALL_10]
+    assert len(workspace.pushed) == before + 1
+    answer = workspace.command("recommend", "--user", "1", "--json")
+    assert answer.code == 0, answer.err
+    assert len({movie["movie_id"] for movie in answer.json()["results"]}) == 10
+
+
 def test_popularity_is_refused_by_the_gate_that_compares_with_it(workspace):
     before = len(workspace.pushed)
     finished = run(workspace, "popularity")

@@ -6,13 +6,13 @@ import functools
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.cluster.manifests import (
     FOLDER,
     REPOSITORY,
     Object,
+    found,
     overlays,
     render,
     render_with,
@@ -31,11 +31,6 @@ COMPONENTS = sorted(path.name for path in (FOLDER / "components").iterdir())
 @functools.cache
 def rendered(overlay: str) -> tuple[Object, ...]:
     return tuple(render(FOLDER / overlay))
-
-
-def found(objects: Any, kind: str, name: str = "marquee-model-server") -> Any:
-    [one] = [one for one in objects if one["kind"] == kind and re.fullmatch(name, one["metadata"]["name"])]
-    return one
 
 
 def test_releases_from_1_30_on_are_checked() -> None:

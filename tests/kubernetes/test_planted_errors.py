@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import copy
 import functools
-import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.cluster.manifests import FOLDER, Object, render, schema_problems
+from support.cluster.manifests import FOLDER, Object, found, render, schema_problems
 from support.cluster.policies import broken_policies
 from support.references import broken_references
 
@@ -17,11 +16,6 @@ from support.references import broken_references
 @functools.cache
 def base() -> tuple[Object, ...]:
     return tuple(render(FOLDER / "base"))
-
-
-def found(objects: Any, kind: str, name: str = "marquee-model-server") -> Any:
-    [one] = [one for one in objects if one["kind"] == kind and re.fullmatch(name, one["metadata"]["name"])]
-    return one
 
 
 def container(objects: Any) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tools.house import __main__ as house
-from tools.house import duplicates, imports, private, words
+from tools.house import duplicates, imports, places, private, words
 from tools.house.figures import Figure, files_per_folder
 from tools.house.sources import ROOT, Source, python_sources, tracked_files
 
@@ -39,6 +39,9 @@ def test_the_same_lines_are_found_however_they_are_laid_out(tmp_path: Path) -> N
     assert duplicates.same_lines([one, two]) == [f"one.py:2 = two.py:2, {duplicates.LINES} lines"]
     shorter = source(tmp_path, "three.py", BLOCK[: BLOCK.rindex("\n")])
     assert duplicates.same_lines([one, shorter]) == []
+    parameters = "".join(f"    value_{n}: int = {n},\n" for n in range(20))
+    signatures = [source(tmp_path, name, f"def f(\n{parameters}):\n    pass\n") for name in ("c.py", "d.py")]
+    assert duplicates.same_lines(signatures) == []
     imports_alone = "\n".join(f"import module_{n}" for n in range(20))
     pair = [source(tmp_path, name, imports_alone) for name in ("a.py", "b.py")]
     assert duplicates.same_lines(pair) == []
@@ -70,16 +73,31 @@ def test_private_interfaces_of_others_are_found(tmp_path: Path, text: str, found
     assert [name for _, name in private.uses(source(tmp_path, "x.py", text))] == found
 
 
-def test_a_guard_that_no_test_holds_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert private._has_test("tests/tools/test_house.py::test_circles_of_any_length_are_found")
-    assert not private._has_test("tests/tools/test_house.py::test_that_is_not_there")
-    assert all(private._has_test(test) for test in private.GUARDED.values())
+def test_a_guard_that_no_test_holds_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    test = source(tmp_path, "test_x.py", "def test_falls_back():\n    pass\n")
+    (tmp_path / "tools").mkdir()
+    user = source(tmp_path, "tools/x.py", "from grpc._cython import cygrpc\n")
+    monkeypatch.setattr(private, "python_sources", lambda: (test, user))
+    for name, found in (("test_falls_back", 0), ("test_not_there", 1)):
+        monkeypatch.setattr(private, "GUARDED", {"tools/x.py": f"test_x.py::{name}"})
+        assert len(private.unguarded()) == found
 
 
 def test_the_contract_is_held_to_the_standard_library() -> None:
     assert imports.outside_standard_library() == []
     found = [name for _, name in imports._absolute_imports(Source("pipeline/dag.py"))]
     assert {"contract", "tfx.types", "dataclasses"} <= set(found)
+
+
+def test_the_files_of_a_change_are_those_that_the_docs_name() -> None:
+    page = (
+        "# I want to\n\n## A gate\n\n| file | what |\n|---|---|\n| `a.py`, `b.py` | x |\n| `tests/c.py` | |\n"
+    )
+    assert places.files_to_touch("A gate", page) == ["a.py", "b.py"]
+    with pytest.raises(ValueError, match="no section '## A probe'"):
+        places.files_to_touch("A probe", page)
+    assert places.files_to_touch("A metric") == ["components/common/metrics/registry.py"]
+    assert all(places.files_to_touch(section) for section in places.SECTIONS)
 
 
 def test_no_folder_is_full() -> None:

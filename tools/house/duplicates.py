@@ -1,7 +1,8 @@
 """Blocks of code that stand in two places.
 
 Two ways to find them: the same lines, whatever their layout, and functions that differ in the names
-of their variables alone. Imports, docstrings and comments do not count: they repeat by their nature.
+of their variables alone. Imports, signatures, docstrings and comments do not count: they repeat by
+their nature.
 """
 
 from __future__ import annotations
@@ -78,14 +79,16 @@ def _code(source: Source) -> Iterator[tuple[int, str]]:
         ):
             first = node.body[0]
             skipped.update(range(first.lineno, (first.end_lineno or first.lineno) + 1))
+        if isinstance(node, _FUNCTIONS) and node.body[0].lineno > node.lineno:
+            skipped.update(range(node.lineno, node.body[0].lineno))
     tokens = collections.defaultdict(list)
     for token in tokenize.generate_tokens(io.StringIO(source.text).readline):
         if token.type not in _LAYOUT and token.start[0] not in skipped:
             tokens[token.start[0]].append(token.string)
     for number, strings in sorted(tokens.items()):
-        text = " ".join(strings)
-        if any(character.isalnum() for character in text):
-            yield number, text
+        # A line of one word, such as a parameter of a signature, is layout.
+        if sum(string[0].isalnum() or string[0] in "_\"'" for string in strings) > 1:
+            yield number, " ".join(strings)
 
 
 def _shape(function: ast.FunctionDef | ast.AsyncFunctionDef, body: Sequence[ast.stmt]) -> str:

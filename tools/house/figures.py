@@ -7,12 +7,11 @@ import dataclasses
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from tools.house import duplicates, imports, private, words
+from tools.house import duplicates, imports, places, private, words
 from tools.house.sources import python_sources, tracked_files
 
 FILES_PER_FOLDER: Final = 12
-LINES_OF_A_FILE: Final = 400
-LINES_OF_A_TEST: Final = 500
+LINES_OF_A_FILE: Final = 500
 PRODUCTION_LINES: Final = 40_000
 
 
@@ -59,6 +58,7 @@ def figures(quick: bool = False) -> list[Figure]:
         _none("duplicated blocks, tests", duplicates.blocks(production=False)),
         *longest_files(),
         production_lines(),
+        *files_to_touch(),
         movies(),
     ]
 
@@ -72,13 +72,13 @@ def files_per_folder() -> Figure:
 
 def longest_files() -> list[Figure]:
     found = []
-    for name, production, bound in (("production", True, LINES_OF_A_FILE), ("test", False, LINES_OF_A_TEST)):
+    for name, production in (("production", True), ("test", False)):
         sizes = sorted(
             ((len(source.text.splitlines()), source.path) for source in python_sources()
              if source.is_production == production), reverse=True,
         )  # fmt: skip
-        places = [f"{path}: {lines}" for lines, path in sizes if lines > bound]
-        found.append(Figure(f"lines of the longest {name} file", sizes[0][0], bound, places))
+        places = [f"{path}: {lines}" for lines, path in sizes if lines > LINES_OF_A_FILE]
+        found.append(Figure(f"lines of the longest {name} file", sizes[0][0], LINES_OF_A_FILE, places))
     return found
 
 
@@ -89,6 +89,11 @@ def production_lines() -> Figure:
             lines[source.path.split("/")[0]] += len(source.text.splitlines())
     places = [f"{package}: {count:,}" for package, count in lines.most_common()]
     return Figure("lines of Python but tests", lines.total(), PRODUCTION_LINES, places, listed=True)
+
+
+def files_to_touch() -> list[Figure]:
+    found = [(name, bound, places.files_to_touch(name)) for name, bound in places.SECTIONS.items()]
+    return [Figure(f"files to touch: {name}", len(files), bound, files) for name, bound, files in found]
 
 
 def movies() -> Figure:

@@ -93,7 +93,7 @@ def _row_groups(path: Place, span_bytes: int) -> list[Span]:
         with pq.ParquetFile(for_arrow(path)) as file:
             groups = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
     except (pa.ArrowException, OSError):
-        return [WHOLE]  # whoever reads it says what is wrong
+        return [WHOLE]  # the reader says what is wrong
     ends = np.cumsum([group.total_byte_size for group in groups])
     first = np.unique(ends // span_bytes, return_index=True)[1].tolist()
     rows = np.cumsum([0, *(group.num_rows for group in groups)])

@@ -25,7 +25,7 @@ def run(data, target, mark=None, **params):
         kind = simple_artifacts.File if name == executor.QUARANTINE else standard_artifacts.Examples
         artifacts[name] = kind()
         artifacts[name].uri = str(target / name)
-    step = ExampleGen(str(data), mark or fingerprint(data, knobs), knobs.to_json())
+    step = ExampleGen(str(data), mark or fingerprint(data, knobs), knobs)
     properties = {**step.spec.exec_properties, contract.CODE_HASH: "unknown properties are ignored"}
     executor.Executor().Do({}, {name: [artifact] for name, artifact in artifacts.items()}, properties)
     return artifacts

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.artifacts import artifact
 from tfx.dsl.components.base import base_executor
 from tfx.types import standard_artifacts
 from tfx.types.channel import Channel
@@ -23,14 +24,6 @@ from components.pusher.params import PusherParams
 
 Sources = Callable[..., dict[str, str]]
 GATES = [Gate("recall@10 floor", 0.1, 0.02, True, "at least the floor")]
-
-
-def artifact(kind: type, uri: Path, **properties: int) -> Any:
-    made = kind()
-    made.uri = str(uri)
-    for name, value in properties.items():
-        made.set_int_custom_property(name, value)
-    return made
 
 
 def run(

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from support.artifacts import artifact
 from tfx.components.trainer import executor as tfx_executor
 from tfx.types import channel_utils, standard_artifacts
 
@@ -14,14 +15,6 @@ from components.model.params import ModelParams
 from components.trainer import executor, run
 from components.trainer.component import FitToRepeat, Trainer
 from components.trainer.params import TrainerParams
-
-
-def artifact(kind, uri, **properties):
-    made = kind()
-    made.uri = str(uri)
-    for name, value in properties.items():
-        made.set_int_custom_property(name, value)
-    return made
 
 
 def component(inputs, *, final, max_steps=None):

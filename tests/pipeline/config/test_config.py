@@ -28,9 +28,7 @@ def message(*overrides: str, text: str | None = None, folder: Path | None = None
 
 
 def test_the_default_file_documents_every_key_with_its_default() -> None:
-    assert DEFAULT_FILE.read_text() == documented_defaults(), (
-        "a default changed: marquee config --defaults > pipeline/configs/reference.yaml"
-    )
+    assert DEFAULT_FILE.read_text() == documented_defaults(), "a default changed: make docs"
     values = yaml.safe_load(DEFAULT_FILE.read_text())
     lines = DEFAULT_FILE.read_text().splitlines()
     for path, field in key_paths():
@@ -169,7 +167,7 @@ def test_a_wrong_override_is_explained(override: str, parts: list[str]) -> None:
         (
             "ease",
             ["kubeflow.trainer_workers=2", "kubeflow.volumes={a: /a}", "kubeflow.trainer_dir=/a/t"],
-            "kubeflow.trainer_workers = 2: a model of kind ease is solved by one process; expected 1",
+            "kubeflow.trainer_workers = 2: a model of kind ease is fitted by one process; expected 1",
         ),
         (
             "lightfm",

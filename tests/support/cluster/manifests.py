@@ -131,3 +131,9 @@ def schema_problems(objects: Sequence[Object]) -> Iterator[str]:
             for error in validator.iter_errors(found):
                 path = ".".join(map(str, error.absolute_path))
                 yield f"{name_of(found)}: Kubernetes {version}: {path}: {error.message[:300]}"
+
+
+def found(objects: Any, kind: str, name: str = "marquee-model-server") -> Any:
+    """The one object of a kind whose name matches."""
+    [one] = [one for one in objects if one["kind"] == kind and re.fullmatch(name, one["metadata"]["name"])]
+    return one
