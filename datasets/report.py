@@ -28,6 +28,7 @@ _LARGE_SHARE: Final = 0.05
 _SORTED_SHARE: Final = 0.2  # of the users
 # So many events are in order by chance with one user in twelve; so many ratings, with ties, with fewer.
 _FEW, _SOME = 4, 6
+_TIMES_BESIDE: Final = 5
 _YEAR_1971: Final = 31_536_000
 _A_DAY: Final = 86_400
 
@@ -229,6 +230,22 @@ def odd_ids(whose: str, ids: pa.StringArray) -> list[str]:
     return found
 
 
+def _likely_none(ratings: dict[str, int]) -> str | None:
+    """That the lowest or highest rating is far more frequent than the one beside it, if it is."""
+    counts = list(ratings.values())
+    if len(counts) < 3:
+        return None
+    for edge, beside, which in ((0, 1, "lowest"), (-1, -2, "highest")):
+        if counts[edge] > _TIMES_BESIDE * counts[beside] and counts[edge] > sum(counts) / 2:
+            share = percent(counts[edge] / sum(counts))
+            return (
+                f"{counts[edge]:,} ({share}) of the ratings are the {which} one, "
+                f"{_TIMES_BESIDE} times as many as the next or more: if it means no rating, say so in "
+                "example_gen.unrated"
+            )
+    return None
+
+
 def _odd_times(first: int, last: int) -> list[str]:
     """Times that are no seconds since 1970, or cannot be, by their values, in words."""
     if first >= 19_000_101 and last <= 21_001_231:
@@ -268,6 +285,8 @@ def _anomalies(
         found.append(f"one user has {share(most, events)} of all events; a shared account or a robot?")
     if (most := int(figures.per_item.max())) > _LARGE_SHARE * events and len(figures.per_item) > 20:
         found.append(f"one item has {share(most, events)} of all events")
+    if "rating" in columns and (odd := _likely_none(figures.ratings)):
+        found.append(odd)
     if "rating" in columns and len(figures.ratings) == 1:
         found.append("every rating is the same; without a rating column they would count alike")
     if "time" not in columns:

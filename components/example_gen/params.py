@@ -60,6 +60,11 @@ class ExampleGenParams(Section):
         "there is no rating head, and events count alike, or by `event_weights` of a column `event`; without "
         "a time the order of the rows counts",
     )
+    names: tuple[str, ...] = Field(
+        (),
+        description="names of all columns of your own CSV, in order, where its files have no header; empty: "
+        "their first line has them",
+    )
     event_weights: dict[str, Annotated[float, Field(gt=0)]] = Field(
         {},
         description="of a log without ratings: how much each value of the column `event` says, such as "
@@ -114,6 +119,11 @@ class ExampleGenParams(Section):
         (contract.MIN_RATING, contract.MAX_RATING),
         description="lowest and highest rating in the files. Another scale is mapped evenly onto "
         f"{contract.MIN_RATING:g} to {contract.MAX_RATING:g} stars",
+    )
+    unrated: tuple[float, ...] = Field(
+        (),
+        description="ratings that mean none, such as [0, -1, 99], in or out of the scale: their events are "
+        "left out and counted",
     )
     max_line_bytes: int = Field(
         65_536, ge=256, le=8_000_000, description="a longer line is a bad row, whatever is in it"
@@ -212,6 +222,8 @@ class ExampleGenParams(Section):
             if twice := {name for name in given.values() if list(given.values()).count(name) > 1}:
                 roles = ", ".join(role for role, name in given.items() if name in twice)
                 raise ValueError(f"{key} gives one column, {min(twice)!r}, several meanings: {roles}")
+        if len(set(self.names)) < len(self.names):
+            raise ValueError(f"names has a name twice: {', '.join(self.names)}")
         if "event" in self.columns and "rating" in self.columns:
             raise ValueError("columns names both rating and event; events without ratings have weights")
         if ("event" in self.columns) != bool(self.event_weights):

@@ -99,6 +99,16 @@ def test_two_meanings_of_one_column_are_refused():
         report_on("12")
 
 
+def test_a_rating_that_may_mean_none_is_noticed_and_can_be_left_out():
+    assert anomaly(
+        report_on("07"), "16 (67 %) of the ratings are the lowest one, 5 times as many as the next"
+    )
+    report = report_on("07", unrated=[0])
+    assert (report.events, report.account.tables["ratings"].left_out) == (8, {"unrated": 16})
+    # Out of the scale they are no bad rows either.
+    assert report_on("07", unrated=[0], rating_scale=[1, 10]).account.tables["ratings"].bad == {}
+
+
 def test_an_item_of_bad_rows_alone_is_no_item():
     assert report_on("13").items == 9
 
@@ -126,3 +136,38 @@ def test_a_table_of_some_of_the_items():
 def test_dates_need_a_time():
     with pytest.raises(ValueError, match="start needs a column time"):
         report_on("30")
+
+
+def test_a_file_that_is_named_is_read_whatever_its_ending():
+    assert report_on("14").events == 24
+
+
+def test_another_delimiter_is_recognised():
+    with pytest.raises(
+        DataError, match=r"found user;item;rating;time.*';' were between the columns: set exam"
+    ):
+        report_on("15")
+    assert report_on("15", delimiter=";").events == 24
+
+
+def test_a_file_without_a_header_has_names_by_the_config():
+    columns = {"user": "who", "item": "what", "rating": "stars", "time": "at"}
+    report = report_on("11", names=list(columns.values()), columns=columns)
+    assert (report.events, report.users, report.stops) == (24, 6, [])
+    with pytest.raises(
+        DataError, match=r"columns\.time is 'when', expected one of example_gen\.names: who, what"
+    ):
+        report_on("11", names=list(columns.values()), columns={**columns, "time": "when"})
+
+
+def test_a_header_of_numbers_is_recognised(tmp_path):
+    (tmp_path / "log.csv").write_text("1,2,3\n4,5,6\n")
+    options = ExampleGenParams(columns={"user": "user", "item": "item"})
+    with pytest.raises(DataError, match=r"the first line looks like data: example_gen\.names"):
+        check(layouts.detect(tmp_path / "log.csv", options), options)
+
+
+def test_seconds_with_a_fraction_are_rounded_down():
+    report = report_on("29")
+    assert (report.events, report.stops) == (24, [])
+    assert report.first_second == 1_500_086_400

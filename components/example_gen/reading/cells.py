@@ -33,6 +33,7 @@ _EXPECTED: Final = {
     "time:iso": "a time in ISO 8601",
 }
 _NUMBER: Final = r"^(?i:[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity))$"
+_FRACTION: Final = r"^(-?[0-9]+)\.[0-9]*$"
 _INTEGER: Final = r"^-?[0-9]+$"
 _ZONE: Final = r"[T ].*(Z|[+-]\d\d(:?\d\d)?)$"
 _PER_SECOND: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
@@ -117,7 +118,9 @@ def _of_text(column: pa.Array, kind: Kind, missing: tuple[str, ...]) -> tuple[pa
         if kind == "id":
             wrong[_mask(pc.match_substring(values, "\n"))] = NOT_OF_KIND
     else:
-        convert = {"number": _numbers, "finite": _numbers, "time:iso": _times}.get(kind, _integers)
+        convert = {"number": _numbers, "finite": _numbers, "integer": _integers, "time:iso": _times}.get(
+            kind, _unix_times
+        )
         values, wrong = convert(column)
         if kind == "finite":
             wrong[_infinite(values)] = NOT_OF_KIND
@@ -188,6 +191,16 @@ def _numbers(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
 
 def _infinite(values: pa.Array) -> np.ndarray:
     return pc.invert(pc.fill_null(pc.is_finite(values), True)).to_numpy(zero_copy_only=False)
+
+
+def _unix_times(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    """Whole numbers, and numbers with a fraction (as pandas writes times with gaps) rounded down."""
+    if pc.any(pc.match_substring(column, ".")).as_py():
+        whole = pc.replace_substring_regex(pc.utf8_trim_whitespace(column), _FRACTION, r"\1")
+        values, wrong = _integers(whole)
+        below = pc.match_substring_regex(column, r"^\s*-[0-9]+\.[0-9]*[1-9]")
+        return pc.subtract(values, pc.cast(pc.fill_null(below, False), pa.int64())), wrong
+    return _integers(column)
 
 
 def _integers(column: pa.Array) -> tuple[pa.Array, np.ndarray]:

@@ -188,10 +188,11 @@ def add(
         # The order stands for the time: rows of one file, files one after the other.
         start = bad.rows_in[RATINGS] - len(table)
         times = np.arange(start + 1, start + 1 + len(table), dtype=np.int64)
-    off_event = off_scale = np.zeros(len(table), bool)
+    off_event = off_scale = unrated = np.zeros(len(table), bool)
     if RATING in names:
         ratings = table[RATING].to_numpy()
-        off_scale = rules.scale_problem(ratings, params.rating_scale)
+        unrated = np.isin(ratings, np.array(params.unrated, np.float32))
+        off_scale = rules.scale_problem(ratings, params.rating_scale) & ~unrated
         stars = _stars(ratings, params)
     else:
         weights = _weights(table, params)
@@ -224,10 +225,12 @@ def add(
         outside |= times < seconds_of(params.start)
     if params.end is not None:
         outside |= times >= seconds_of(params.end)
-    outside &= ~(broken | unknown)
+    if count := int((unrated & ~(broken | unknown)).sum()):
+        left_out["unrated"] += count
+    outside &= ~(broken | unknown | unrated)
     if count := int(outside.sum()):
         left_out["outside start and end"] += count
-    kept = ~(broken | unknown | outside)
+    kept = ~(broken | unknown | unrated | outside)
     # Only what has a good row is a user or an item.
     users, items = (_of_rows(table[role], kept) for role in (USER, ITEM))
     places = log_store.place(chunk.file, chunk.lines)[kept]

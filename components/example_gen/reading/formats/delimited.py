@@ -18,6 +18,7 @@ from components.example_gen.reading.quarantine import SetAside
 from components.example_gen.reading.source import Delimited, Source
 from components.example_gen.reading.text_blocks import WHOLE, BadLine, Block, Span
 
+_DELIMITERS = (";", "\t", "|", ",", ":")
 _LEAST_BLOCK_BYTES = 1 << 22  # what Arrow gives to a thread
 
 
@@ -105,9 +106,28 @@ def _behind_header(source: Source, path: Place, block: Block) -> tuple[Block, tu
         if names.count(name) != 1:
             problem = "is missing" if name not in names else "appears more than once"
             found, wanted = ", ".join(names), ", ".join(source.columns.values())
+            if len(names) == 1 and (other := _likely_delimiter(text)):
+                wanted += f"; it looks as if {other!r} were between the columns: set example_gen.delimiter"
+            elif all(_is_number(name) for name in names):
+                wanted += (
+                    "; the first line looks like data: example_gen.names names the columns of such files"
+                )
             raise DataError(path.name, f"column {name!r} {problem}; found {found}, expected {wanted}", line)
     first = block.line + block.data[:end].count(b"\n")
     return Block(first, block.data[end:], block.starts[1:] - end, block.lines[1:], block.joined), names
+
+
+def _likely_delimiter(header: str) -> str | None:
+    most = max(_DELIMITERS, key=header.count)
+    return most if most in header else None
+
+
+def _is_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _parsed(

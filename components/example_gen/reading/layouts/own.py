@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -67,7 +68,9 @@ def _describe(
     items_file = folder / params.items if params.items else None
     users_file = folder / params.users if params.users else None
     others = {file.resolve() for file in (items_file, users_file) if file}
-    files = tuple(file for file in files_of(path, names) if file.resolve() not in others)
+    # A file that is named is read whatever its name is.
+    found = (path,) if path.is_file() else files_of(path, names)
+    files = tuple(file for file in found if file.resolve() not in others)
     if not files:
         raise DataError(path.name, f"{path} has no file {wanted}")
     time: Kind = f"time:{params.time_unit}"  # type: ignore[assignment]
@@ -78,7 +81,7 @@ def _describe(
         Source(
             "ratings",
             files,
-            _format(files[0], params),
+            _named(_format(files[0], params), path, params),
             columns,
             _of(columns, kinds),
             optional=frozenset({EVENT}) & columns.keys(),
@@ -116,6 +119,23 @@ def _format(file: Place, params: ExampleGenParams) -> Format:
     delimiter = "\t" if tabs else params.delimiter
     quoted = delimiter != "\t" if params.quoted is None else params.quoted
     return Delimited(delimiter, quoted=quoted, encoding=params.encoding or "utf-8")
+
+
+def _named(format_: Format, path: Place, params: ExampleGenParams) -> Format:
+    """The format of files without a header, where the config names their columns.
+
+    Raises:
+      DataError: a column that is asked for is not among them.
+    """
+    if not params.names or isinstance(format_, Parquet):
+        return format_
+    for role, name in params.columns.items():
+        if name not in params.names:
+            found = ", ".join(params.names)
+            raise DataError(
+                path.name, f"columns.{role} is {name!r}, expected one of example_gen.names: {found}"
+            )
+    return dataclasses.replace(format_, names=params.names)
 
 
 def _of(columns: Mapping[str, str], kinds: Mapping[str, Kind]) -> dict[str, Kind]:

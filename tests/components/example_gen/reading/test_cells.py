@@ -1,6 +1,7 @@
 """The one grammar of cells, beside Python's own conversions."""
 
 import datetime
+import decimal
 import math
 import re
 
@@ -17,7 +18,24 @@ text = st.lists(
         st.text(alphabet="0123456789.+-eE xnaif", max_size=8),
         st.integers(-(10**25), 10**25).map(str),
         st.floats(allow_nan=True).map(str),
-        st.sampled_from(["", " ", " 7 ", "0x10", "1_0", "nan", "+inf", "Infinity", "nan(1)", "1e999", "007"]),
+        st.sampled_from(
+            [
+                "",
+                " ",
+                " 7 ",
+                "0x10",
+                "1_0",
+                "nan",
+                "+inf",
+                "Infinity",
+                "nan(1)",
+                "1e999",
+                "007",
+                "-1.5",
+                "2.0",
+                "-2.0",
+            ]
+        ),
     ),
     max_size=6,
 )
@@ -58,12 +76,15 @@ def test_numbers(dictionary, some):
 def test_whole_numbers(kind, unit, some):
     values, wrong = cells.typed(pa.array(some, pa.string()), kind)
     for cell, value, what in zip(some, values.to_pylist(), wrong.tolist(), strict=True):
-        if not re.fullmatch(r"-?[0-9]+", cell.strip(" ")):
+        fraction = r"(\.[0-9]*)?" if kind != "integer" else ""
+        if not re.fullmatch(rf"-?[0-9]+{fraction}", cell.strip(" ")):
             assert what == (cells.MISSING if is_missing(cell) else cells.NOT_OF_KIND)
-        elif abs(int(cell)) > 2**63 - 1:
+            continue
+        number = math.floor(decimal.Decimal(cell.strip(" ")))
+        if abs(int(cell.split(".")[0])) > 2**63 - 1:
             assert what == cells.TOO_LARGE
         else:
-            assert (value, what) == (int(cell) // unit, 0)
+            assert (value, what) == (number // unit, 0)
 
 
 TIMES = [
