@@ -9,10 +9,12 @@ from contract import Output, Signature
 from pipeline.reference.markdown import code, escape, heading, page, paragraph, table
 
 _INTRODUCTION = (
-    "Both pushed models have all of these. The first dimension of every tensor is the batch. A neutral value "
-    "changes nothing: it pads short rows, and stands for an input that a request has no use for. An empty id "
-    "pads results too; past the last one the score is 0. Unknown ids in a history are ignored, an item that "
-    "stands twice counts once."
+    "Both pushed models have all of these. The first dimension of every tensor is the batch. A request gives "
+    "the required inputs and what else it means: any other input may be left out, and its neutral value then "
+    "stands for it, in the exported signature as in the server. A neutral value changes nothing; it also "
+    "pads short rows. A result has as many columns as the largest `k` of the rows; an empty id pads "
+    "shorter ones, with a score of 0. Unknown ids in a history are ignored, an item that stands twice counts "
+    "once."
 )
 # Second dimensions.
 _COLUMNS: Final = {
@@ -35,7 +37,6 @@ _ANSWERS: Final = {
     "have a third dimension for them.",
     contract.EMBED_QUERY: "The query's vector. Its dot product with an item's is the score.",
     contract.EMBED_ITEM: "An item's unit vector from its content; an id that the model knows adds its own.",
-    contract.EMBED_ITEM: "The same for items of any data set.",
     contract.EVALUATE: "What the Evaluator reads.",
 }
 _MEANINGS: Final = {
@@ -91,7 +92,10 @@ def signatures_page() -> str:
 
 def _signature(signature: Signature) -> tuple[str, ...]:
     rows = [
-        *(("in", *_tensor(item), code(_neutral(item.neutral))) for item in signature.inputs),
+        *(
+            ("in", *_tensor(item), "required" if item.required else code(_neutral(item.neutral)))
+            for item in signature.inputs
+        ),
         *(("out", *_tensor(output), "") for output in signature.outputs),
     ]
     return (

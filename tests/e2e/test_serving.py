@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shlex
 import sys
 import time
 import urllib.request
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from support.servers.model_servers import Server, start
+from support.workspace import REPOSITORY
 
 import contract
 from serving.client import AsyncClient, Client
@@ -105,6 +107,32 @@ def ask(address: str, model: str, requests: list[dict[str, Any]], at_once: int) 
             return list(await asyncio.gather(*map(one, requests)))
 
     return asyncio.run(run())
+
+
+def test_the_first_request_of_the_readme_is_answered_as_printed(batched, pushed_workspace):
+    (line,) = [
+        line for line in (REPOSITORY / "README.md").read_text().splitlines() if line.startswith("curl")
+    ]
+    curl, _, url, _, body = shlex.split(line)
+    assert (curl, url.partition("/")[0]) == ("curl", "localhost:8501")
+    answer = batched.http("POST", "/" + url.partition("/")[2], body)
+    assert answer.status == 200, answer.body
+    (found,) = answer.json["predictions"]
+    assert len(found["item_ids"]) == len(set(found["item_ids"])) == 10
+    assert not {"1", "6"} & set(found["item_ids"])
+    spelled = {"history_item_ids": ["1", "6"], "history_ratings": [0, 0], "history_timestamps": [0, 0]}
+    same = batched.http("POST", "/" + url.partition("/")[2], {"instances": [spelled]})
+    assert same.json["predictions"][0]["item_ids"] == found["item_ids"]
+
+
+def test_rows_over_rest_may_leave_out_different_inputs(batched):
+    rows = [{"history_item_ids": ["1", "6"], "k": 3}, {"history_item_ids": ["2", "3"], "year_min": 1990}]
+    body = {"signature_name": contract.RECOMMEND, "instances": rows}
+    answer = batched.http("POST", f"/v1/models/{contract.MODEL}:predict", body)
+    assert answer.status == 200, answer.body
+    short, long = answer.json["predictions"]
+    assert len(short["item_ids"]) == len(long["item_ids"]) == 10
+    assert short["item_ids"][3:] == [""] * 7 and "" not in short["item_ids"][:3] + long["item_ids"]
 
 
 def test_without_batching_the_answers_are_the_models_bit_for_bit(unbatched, expected, requests):

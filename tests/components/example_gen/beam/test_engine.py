@@ -136,10 +136,10 @@ def movielens(folder: Path, separator: str = ",", end: str = "\n") -> Path:
     kind = "csv" if separator == "," else "dat"
     headers = {
         "ratings": "userId,movieId,rating,timestamp",
-        "items": "movieId,title,genres",
+        "movies": "movieId,title,genres",
         "tags": "userId,movieId,tag,timestamp",
     }
-    for name, lines in (("ratings", log), ("items", items), ("tags", tags)):
+    for name, lines in (("ratings", log), ("movies", items), ("tags", tags)):
         text = end.join([*([headers[name]] if kind == "csv" else []), *lines, ""])
         (folder / f"{name}.{kind}").write_bytes(text.encode())
     return folder
