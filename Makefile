@@ -2,11 +2,11 @@
 #   make run                      data -> trained, gated, pushed model (DATA=path CONFIG=file ARGS="--set ...")
 #   make serve                    the pushed models over gRPC and REST
 #   make images                   container images of the pipeline and the model server (BASE=image with Python 3.11)
-#   make test                     lint and the tests, under 20 minutes on 2 cores
+#   make test                     lint and the tests, under 12 minutes on 2 cores
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run serve test test-long lint house format bench bench-serving bench-ann bench-quality bench-behaviour bench-scale docs images lock clean
+.PHONY: help setup setup-dev run serve test test-nightly test-owed lint house format bench bench-serving bench-command-line bench-ann bench-quality bench-behaviour bench-scale docs images lock clean
 
 bin := .venv/bin
 ARGS ?=
@@ -26,11 +26,19 @@ run: setup ## run the pipeline: DATA=folder, else a local copy, a download or th
 serve: setup ## serve the newest pushed models over gRPC and REST (ARGS="--workers 2"); Ctrl-C stops it
 	@$(bin)/marquee serve $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
 
-test: setup-dev lint ## lint, then the tests that take minutes at most
-	@$(bin)/python -m pytest -m "not long" -n 2 --dist loadfile $(ARGS)
+# One call of pytest for whatever is tested. A file's tests run in one process, so that no fixture is made
+# twice; the longest files first (tests/slowest.tsv).
+pytest = $(bin)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --timeout 1800 --durations 25
+TESTS ?= not long and not nightly
 
-test-long: setup-dev ## the tests that take longer
-	@$(bin)/python -m pytest -m long -n 2 --dist load --timeout 3600 $(ARGS)
+test: setup-dev lint ## lint, then the quick tests (TESTS="not nightly" for all that CI runs)
+	@$(pytest) -m "$(TESTS)" $(ARGS)
+
+test-nightly: setup-dev ## the tests of what rarely changes, hours; with BASE=revision only those owed since then
+	@$(pytest) -m nightly --timeout 3600 $(if $(BASE),--owed-since "$(BASE)") $(ARGS)
+
+test-owed: setup-dev ## which nightly tests a change owes (BASE=revision, default main)
+	@$(bin)/python -m pytest -m nightly --owed-since "$(or $(BASE),main)" --collect-only -q || [ $$? -eq 5 ]
 
 lint: setup-dev ## ruff, mypy, import-linter, the quick part of house
 	@$(bin)/ruff check .
@@ -51,6 +59,9 @@ bench: setup-dev ## seconds and peak memory of each component (DATA as for run)
 
 bench-serving: setup-dev ## the model server against in-process, naive and empty servers (ARGS=--sample without a pushed model)
 	@$(bin)/python benchmarks/serving.py $(ARGS)
+
+bench-command-line: setup-dev ## seconds of the commands, with the newest pushed model loaded or served (ARGS="--server URL")
+	@$(bin)/python benchmarks/command_line.py $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
 
 bench-ann: setup-dev ## ScaNN as exported against exact search, faiss and hnswlib on a million movies (FOLDER keeps what is made)
 	@$(bin)/python benchmarks/ann.py --folder "$(or $(FOLDER),artifacts/bench-ann)" $(ARGS)

@@ -277,6 +277,9 @@ SIGNATURES: Final[dict[str, Signature]] = {
     signature.name: signature
     for signature in (
         Signature(SERVING_DEFAULT, _HISTORY, _RESULT),
+        # A request that says nothing (no known history, no taste, no `now` and, where the data has
+        # columns of users, no user id) gets the popular list that meets its filters; a score is then
+        # the item's share of the train ratings.
         Signature(RECOMMEND, _RECOMMEND, _RESULT),
         Signature(RECOMMEND_EXACT, _RECOMMEND, _RESULT),
         # The same with conditions on any column that the data set has; on one column of

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 import contract
 from components.example_gen import accounts
@@ -14,13 +17,19 @@ from components.example_gen.accounts import Account
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading.quarantine import Quarantine, percent
-from components.example_gen.reading.source import Dataset
+from components.example_gen.reading.source import TIME, Dataset
+from components.example_gen.records.timelines import Events
 from components.example_gen.sorting.gather import Gathered, gather, scratch_folder
 from components.example_gen.sorting.log_store import Log
 from components.example_gen.sorting.totals import Totals, require_splits, totals
 
 QUANTILES: Final = {"min": 0.0, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "99 %": 0.99, "max": 1.0}
 _LARGE_SHARE: Final = 0.05
+_SORTED_SHARE: Final = 0.2  # of the users
+# So many events are in order by chance with one user in twelve; so many ratings, with ties, with fewer.
+_FEW, _SOME = 4, 6
+_YEAR_1971: Final = 31_536_000
+_A_DAY: Final = 86_400
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,10 +53,10 @@ class Report:
       stops: why a run would stop, empty if it would not.
       users, items, rated_items, events: counts; items are the catalogue's.
       density: share of (user, rated item) pairs that have an event.
-      first_second, last_second: Unix time of the first and last event.
+      first_second, last_second: Unix time of the first and last event; None without times.
       implicit: whether the events have no ratings.
       ratings: events by stars; implicit ones by weight.
-      years: events by year (UTC).
+      years: events by year (UTC); none without times.
       per_user, per_item: quantiles of the events of each, unrated items apart.
       anomalies: what is legal, and worth a look.
       splits: by name; empty if a run would stop before.
@@ -63,8 +72,8 @@ class Report:
     rated_items: int
     events: int
     density: float
-    first_second: int
-    last_second: int
+    first_second: int | None
+    last_second: int | None
     implicit: bool
     ratings: dict[str, int]
     years: dict[str, int]
@@ -88,6 +97,8 @@ class _Figures:
     last_second: int
     same_second: int  # events at the same second as the user's event before
     at_once: int  # users with several events, all at one second
+    by_item: np.ndarray  # users with several events in the order of their items, and all with so many
+    by_rating: np.ndarray  # the same of their ratings
 
 
 def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = None) -> Report:
@@ -100,14 +111,15 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
       DataError: a file cannot be used at all, or no event is left.
     """
     # A report is wanted of bad data above all; the share is judged afterwards.
-    lenient = params.model_copy(update={"max_bad_share": 1.0})
+    shares = ("max_bad_share", "max_missing_share", "max_unknown_share")
+    lenient = params.model_copy(update=dict.fromkeys(shares, 1.0))
     with scratch_folder(params) as scratch, Quarantine(bad_rows) as bad:
         data = gather(dataset, lenient, bad, scratch)
         known = totals(data.log, params)
         stops = []
         for table in bad.tables():
             try:
-                bad.require_share(table, params.max_bad_share)
+                bad.require_share(table, params)
             except DataError as error:
                 stops.append(error.reason.splitlines()[1])
         try:
@@ -118,6 +130,7 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
         per_user = np.diff(data.log.offsets)
         rated = figures.per_item[figures.per_item > 0]
         events = int(data.log.offsets[-1])
+        timed = TIME in dataset.ratings.columns
         return Report(
             layout=str(dataset),
             bytes=sum(file.stat().st_size for file in dataset.files),
@@ -131,14 +144,19 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
             rated_items=len(rated),
             events=events,
             density=events / (len(per_user) * len(rated)),
-            first_second=figures.first_second,
-            last_second=figures.last_second,
+            first_second=figures.first_second if timed else None,
+            last_second=figures.last_second if timed else None,
             implicit=dataset.implicit,
             ratings=figures.ratings,
-            years=figures.years,
+            years=figures.years if timed else {},
             per_user=_quantiles(per_user),
             per_item=_quantiles(rated),
-            anomalies=_anomalies(data, known, figures, per_user, [x.name for x in params.item_features]),
+            anomalies=[
+                *_anomalies(data, known, figures, per_user, [x.name for x in params.item_features]),
+                *odd_ids("users", data.log.user_ids),
+                *odd_ids("items", data.log.item_ids),
+                *bad.unread_cells(),
+            ],
             splits={} if stops else {split: _size(known, split) for split in contract.SPLITS},
         )
 
@@ -148,6 +166,7 @@ def _figures(log: Log, rows: int, implicit: bool) -> _Figures:
     years: dict[int, int] = {}
     per_item = np.zeros(len(log.item_ids), np.int64)
     first, last, same, at_once = np.iinfo(np.int64).max, 0, 0, 0
+    by_item = by_rating = np.zeros(2, np.int64)
     for start, end in log.spans(rows):
         events = log.events(start, end)
         per_item += np.bincount(events.movies, minlength=len(per_item))
@@ -169,11 +188,57 @@ def _figures(log: Log, rows: int, implicit: bool) -> _Figures:
         same += int(again.sum())
         counts = np.diff(events.offsets)
         at_once += int(((events.per_user(again) == counts - 1) & (counts > 2)).sum())
+        by_item += _in_order(events.movies, events, _FEW)
+        by_rating += _in_order(events.ratings, events, _SOME)
     return _Figures(
         {f"{value:g}": stars[value] for value in sorted(stars)},
         {str(value): years[value] for value in sorted(years)},
-        per_item, first, last, same, at_once,
+        per_item, first, last, same, at_once, by_item, by_rating,
     )  # fmt: skip
+
+
+def _in_order(values: np.ndarray, events: Events, least: int) -> np.ndarray:
+    """int64[2]: users of `least` events or more whose values only rise or only fall, and all such users."""
+    steps = np.diff(values.astype(np.float64), prepend=values[:1])
+    steps[events.offsets[:-1]] = 0
+    falls, rises = events.per_user(steps < 0), events.per_user(steps > 0)
+    enough = np.diff(events.offsets) >= least
+    return np.array([(enough & ((falls == 0) ^ (rises == 0))).sum(), enough.sum()])
+
+
+def odd_ids(whose: str, ids: pa.StringArray) -> list[str]:
+    """Ids that a spreadsheet may have changed, in words.
+
+    Args:
+      ids: string[ids], each once.
+    """
+    found = []
+    decimal = ids.filter(pc.match_substring_regex(ids, r"^\d+\.0+$"))
+    both = decimal.filter(pc.is_in(pc.replace_substring_regex(decimal, r"\.0+$", ""), ids))
+    if len(both):
+        found.append(
+            f"{len(both):,} ids of {whose} come as whole numbers and as decimals, such as {both[0]}, which "
+            f"are two {whose} here; write them one way"
+        )
+    scientific = ids.filter(pc.match_substring_regex(ids, r"^\d(\.\d+)?[eE]\+?\d+$"))
+    if len(scientific):
+        found.append(
+            f"{len(scientific):,} ids of {whose} are in scientific notation, such as {scientific[0]}: a "
+            "spreadsheet may have cut off their last digits"
+        )
+    return found
+
+
+def _odd_times(first: int, last: int) -> list[str]:
+    """Times that are no seconds since 1970, or cannot be, by their values, in words."""
+    if first >= 19_000_101 and last <= 21_001_231:
+        return [f"every time is a number such as {first}: are these dates (YYYYMMDD) rather than seconds?"]
+    if last < _YEAR_1971:
+        return ["every event is in 1970: are the times of another unit than seconds (example_gen.time_unit)?"]
+    if last > time.time() + _A_DAY:
+        day = np.datetime64(last, "s").astype("datetime64[D]")
+        return [f"the last event is in the future ({day}): is example_gen.time_unit right?"]
+    return []
 
 
 def _quantiles(counts: np.ndarray) -> dict[str, int]:
@@ -205,7 +270,16 @@ def _anomalies(
         found.append(f"one item has {share(most, events)} of all events")
     if "rating" in columns and len(figures.ratings) == 1:
         found.append("every rating is the same; without a rating column they would count alike")
+    if "time" not in columns:
+        for what, (count, several) in (("item", figures.by_item), ("rating", figures.by_rating)):
+            if count > _SORTED_SHARE * several:
+                found.append(
+                    f"there is no time, and the rows of {share(count, several)} users are sorted by {what}: "
+                    "their order is no time; give a column time, or split: random"
+                )
+                break
     if "time" in columns:
+        found += _odd_times(figures.first_second, figures.last_second)
         if figures.first_second == figures.last_second:
             found.append("every event is at the same second: the order within a user is that of the file")
         elif figures.same_second > _LARGE_SHARE * events:

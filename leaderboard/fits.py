@@ -30,7 +30,7 @@ class Fit:
     """What a fit came to.
 
     Attributes:
-      metrics: on the part it was asked about.
+      metrics: on the part that was measured.
       seconds: of the fit.
       parameters: `Model.parameters`.
       chosen: `Model.chosen()`.
@@ -47,7 +47,7 @@ class Fits:
 
     Args:
       folder: of what is remembered.
-      depends_on: whatever a result depends on beside model, knobs, seed and part: data, protocol.
+      depends_on: whatever a result depends on beside model, hyperparameters, seed and part, such as data.
       code: model -> hash of the sources that its fit runs.
     """
 
@@ -60,13 +60,13 @@ class Fits:
         self.remembered = 0
         folder.mkdir(parents=True, exist_ok=True)
 
-    def fit(self, name: str, knobs: Mapping[str, Any], seed: int, split: Split, part: str) -> Fit:
+    def fit(self, name: str, hyperparameters: Mapping[str, Any], seed: int, split: Split, part: str) -> Fit:
         """Fits on `split` and measures on its part "eval" or "test"."""
-        path = self._path(name, knobs, seed, part)
+        path = self._path(name, hyperparameters, seed, part)
         if path.exists():
             self.remembered += 1
             return _read(path)
-        model = registry.make(name, seed, knobs)
+        model = registry.make(name, seed, hyperparameters)
         model.fit_name = path.stem
         began = time.perf_counter()
         model.fit(split.without_test())
@@ -80,8 +80,14 @@ class Fits:
         gc.collect()
         return found
 
-    def _path(self, name: str, knobs: Mapping[str, Any], seed: int, part: str) -> Path:
-        own = {"model": name, "code": self._code.get(name), "knobs": knobs, "seed": seed, "part": part}
+    def _path(self, name: str, hyperparameters: Mapping[str, Any], seed: int, part: str) -> Path:
+        own = {
+            "model": name,
+            "code": self._code.get(name),
+            "hyperparameters": hyperparameters,
+            "seed": seed,
+            "part": part,
+        }
         key = {**self._depends_on, **own}
         digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
         return self._folder / f"{name}-{part}-{digest[:20]}.npz"

@@ -18,7 +18,7 @@ class Model(abc.ABC):
 
     Attributes:
       seed: of whatever is drawn.
-      NAME: by which it is asked for.
+      NAME: in the registry.
       SPACE: what tuning may choose: hyperparameter -> its values, all of which are in
         force somewhere in the literature or in the model's own documentation.
       RATES: whether it predicts stars (`predict_ratings`).

@@ -5,7 +5,7 @@ rules, and what is measured.
 
   user-time       P1, the pipeline's own: each user's last tenth is test, the tenth before
                   eval. The whole catalogue is ranked, relevant = 4 stars or more.
-  global-time     the same, cut at two dates for everybody: what retraining in production
+  global-time     the same, cut at two dates for all users: what retraining in production
                   sees (Ji et al. 2023, "A Critical Study on Data Leakage in Recommender
                   System Offline Evaluation"). By default the last tenth of all events is
                   test and the tenth before eval.
@@ -97,8 +97,8 @@ def load(path: Place | str, name: str, params: ExampleGenParams | None = None) -
 
     Raises:
       DataError: the data cannot be used.
-      ValueError: no such protocol, the cut leaves nobody to test, or a protocol by ratings is
-        asked of a log without any.
+      ValueError: no such protocol, the cut leaves no user to test, or a protocol by ratings is
+        chosen for a log without any.
     """
     if name not in NAMES:
         raise ValueError(f"protocol is {name!r}, expected one of {', '.join(NAMES)}")

@@ -92,7 +92,7 @@ def evaluate(model: Model, split: Split, part: Part) -> UserMetrics:
 
 
 def judged(part: Part) -> tuple[Histories, np.ndarray]:
-    """Relevant targets of every user, and int64[R], the users with a history and at least one of them."""
+    """Relevant targets, and int64[R]: the users with a history and at least one of them."""
     relevant = part.targets.where(part.targets.ratings >= contract.RELEVANT_RATING)
     return relevant, np.flatnonzero((relevant.lengths > 0) & (part.history.lengths > 0))
 

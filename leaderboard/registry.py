@@ -1,4 +1,4 @@
-"""The models by name. Nothing is imported before it is asked for."""
+"""The models by name. A model's module is imported when it is made."""
 
 from __future__ import annotations
 
@@ -56,15 +56,15 @@ def model_class(name: str) -> type[Model]:
     return found
 
 
-def make(name: str, seed: int, knobs: Mapping[str, Any]) -> Model:
+def make(name: str, seed: int, hyperparameters: Mapping[str, Any]) -> Model:
     """A model with some of its hyperparameters set.
 
     Args:
-      knobs: hyperparameter -> value. "section.key" sets one key of a mapping; a value of
+      hyperparameters: hyperparameter -> value. "section.key" sets one key of a mapping; a value of
         None leaves the default in force.
     """
     arguments: dict[str, Any] = {}
-    for key, value in knobs.items():
+    for key, value in hyperparameters.items():
         section, _, inner = key.partition(".")
         if value is None:
             continue

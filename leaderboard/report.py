@@ -70,7 +70,9 @@ def as_dict(board: Board) -> dict[str, Any]:
         "trials": board.settings.trials,
         "tuned_on": board.settings.tune_on,
         "seeds": list(board.settings.seeds),
-        "given": {model: dict(knobs) for model, knobs in board.settings.knobs.items()},
+        "given": {
+            model: dict(hyperparameters) for model, hyperparameters in board.settings.hyperparameters.items()
+        },
         "models": {
             entry.model: {
                 "all": values("all", entry.model),
@@ -79,7 +81,7 @@ def as_dict(board: Board) -> dict[str, Any]:
                 "fit_seconds": [fit.seconds for fit in entry.fits],
                 "query_milliseconds": [1e3 * fit.metrics.seconds_per_query for fit in entry.fits],
                 "parameters": entry.fits[0].parameters,
-                "knobs": entry.knobs,
+                "hyperparameters": entry.hyperparameters,
                 "trials": [dataclasses.asdict(trial) for trial in entry.trials],
             }
             for entry in board.entries
@@ -135,9 +137,11 @@ def sentences(board: Board) -> list[str]:
             )
     lines.append(f"tuned on eval {board.settings.tune_on}, {board.settings.trials} trials each:")
     for entry in board.entries:
-        knobs = ", ".join(f"{key}={value}" for key, value in entry.knobs.items() if value is not None)
+        hyperparameters = ", ".join(
+            f"{key}={value}" for key, value in entry.hyperparameters.items() if value is not None
+        )
         tried = f"of {len(entry.trials)} tried" if entry.trials else "nothing to choose"
-        lines.append(f"  {entry.model}: {knobs or 'defaults'} ({tried})")
+        lines.append(f"  {entry.model}: {hyperparameters or 'defaults'} ({tried})")
     return lines
 
 

@@ -31,14 +31,14 @@ class Settings:
       seeds: of a model that draws; another is fitted once.
       trials: hyperparameter combinations tried for each model.
       tune_on: metric of the eval part that tuning looks at.
-      knobs: model -> what is set for it before tuning.
+      hyperparameters: model -> what is set for it before tuning.
     """
 
     models: tuple[str, ...]
     seeds: tuple[int, ...] = (1, 2, 3)
     trials: int = 8
     tune_on: str = names.RECALL_20
-    knobs: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    hyperparameters: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,13 +46,13 @@ class Entry:
     """One model's line.
 
     Attributes:
-      knobs: what tuning chose, beside the defaults.
+      hyperparameters: what tuning chose, beside the defaults.
       trials: all of them; none where there was nothing to choose.
       fits: one per seed, measured on test.
     """
 
     model: str
-    knobs: dict[str, Any]
+    hyperparameters: dict[str, Any]
     trials: list[Trial]
     fits: list[Fit]
 
@@ -129,21 +129,23 @@ def run(protocol: Protocol, settings: Settings, fits: Fits, say: Say) -> Board:
 
 
 def _entry(protocol: Protocol, settings: Settings, fits: Fits, name: str, title: str, say: Say) -> Entry:
-    kind, given = registry.model_class(name), dict(settings.knobs.get(name, {}))
+    kind, given = registry.model_class(name), dict(settings.hyperparameters.get(name, {}))
     sign = -1.0 if lower_is_better(settings.tune_on) else 1.0
 
-    def attempt(knobs: dict[str, Any]) -> Trial:
+    def attempt(hyperparameters: dict[str, Any]) -> Trial:
         try:
-            found = fits.fit(name, {**given, **knobs}, settings.seeds[0], protocol.tuning, "eval")
+            found = fits.fit(name, {**given, **hyperparameters}, settings.seeds[0], protocol.tuning, "eval")
         except FloatingPointError as error:  # it diverged; others of its trials need not
             say(f"{title}  {error}")
-            return Trial(knobs, math.nan, math.nan, {})
-        return Trial(knobs, sign * found.metrics.mean(settings.tune_on), found.seconds, found.chosen)
+            return Trial(hyperparameters, math.nan, math.nan, {})
+        return Trial(
+            hyperparameters, sign * found.metrics.mean(settings.tune_on), found.seconds, found.chosen
+        )
 
     def tell(number: int, of: int, trial: Trial) -> None:
         say(
             f"{title}  trial {number}/{of}  eval {settings.tune_on} {sign * trial.score:.4f}  "
-            f"{trial.seconds:.1f} s  {_words(trial.knobs)}"
+            f"{trial.seconds:.1f} s  {_words(trial.hyperparameters)}"
         )
 
     best = Trial({}, math.nan, 0.0, {})
@@ -156,10 +158,10 @@ def _entry(protocol: Protocol, settings: Settings, fits: Fits, name: str, title:
     refit = {} if eval_in_final else best.chosen
     found = []
     for seed in settings.seeds if kind.RANDOM else settings.seeds[:1]:
-        found.append(fits.fit(name, {**given, **best.knobs, **refit}, seed, protocol.final, "test"))
+        found.append(fits.fit(name, {**given, **best.hyperparameters, **refit}, seed, protocol.final, "test"))
         values = "  ".join(f"{m} {found[-1].metrics.mean(m):.4f}" for m in metrics_of(protocol))
         say(f"{title}  seed {seed}  test {values}  {found[-1].seconds:.1f} s")
-    return Entry(name, best.knobs, tried, found)
+    return Entry(name, best.hyperparameters, tried, found)
 
 
 def _deciding(split: Split) -> int:
@@ -198,5 +200,8 @@ def _best(entries: Sequence[Entry], metric: str, among: np.ndarray | None) -> En
     return max(entries, key=lambda entry: sign * float(entry.values(metric, among).mean()))
 
 
-def _words(knobs: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in knobs.items() if value is not None) or "defaults"
+def _words(hyperparameters: Mapping[str, Any]) -> str:
+    return (
+        ", ".join(f"{key}={value}" for key, value in hyperparameters.items() if value is not None)
+        or "defaults"
+    )

@@ -1,4 +1,4 @@
-"""What a model is fitted on and asked with: one split as flat arrays.
+"""What a model is fitted and measured on: one split as flat arrays.
 
 U users, N movies in catalogue order ("rows"), E events.
 """
@@ -26,7 +26,7 @@ _CONFIRMATORY_ONE_IN: Final = 5
 class Histories(Events):
     """B lists, which may be empty here, with what a model may ask of them.
 
-    Each list is in time order, oldest first. All models share them, so nobody may write into them.
+    Each list is in time order, oldest first. All models share them: they are read-only.
     """
 
     def __post_init__(self) -> None:

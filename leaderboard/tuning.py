@@ -22,7 +22,7 @@ class Trial:
       chosen: hyperparameters the fit found out itself (`Model.chosen`).
     """
 
-    knobs: dict[str, Any]
+    hyperparameters: dict[str, Any]
     score: float
     seconds: float
     chosen: dict[str, Any]
@@ -55,8 +55,8 @@ def tune(
     """
     tried = []
     asked = combinations(space, trials)
-    for number, knobs in enumerate(asked, 1):
-        trial = attempt(knobs)
+    for number, hyperparameters in enumerate(asked, 1):
+        trial = attempt(hyperparameters)
         tried.append(trial)
         say(number, len(asked), trial)
     finite = [trial for trial in tried if math.isfinite(trial.score)]

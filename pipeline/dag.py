@@ -169,7 +169,7 @@ def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:
         blessing=final_evaluator.outputs["blessing"],
         params=config.serving_check,
     ).with_id("serving_check")
-    # The record holds the tested model's metrics: nobody can measure the final one honestly.
+    # The record holds the tested model's metrics: no held-out events are left to measure the final one.
     pusher = Pusher(
         model=final_index.outputs["model"],
         model_exact=final_index.outputs["model_exact"],
@@ -231,7 +231,7 @@ def _final_fit(
     all_events = AllEvents(timelines=timelines, movies=movies, params=config.example_gen).with_id(
         "all_events"
     )
-    all_events.add_upstream_node(evaluator)  # nobody needs it sooner
+    all_events.add_upstream_node(evaluator)  # no step needs it sooner
     all_timelines, all_movies = all_events.outputs["all_timelines"], all_events.outputs["all_movies"]
     final_trainer = Trainer(
         timelines=all_timelines,

@@ -1,29 +1,30 @@
-"""One small real run that many tests look at."""
+"""One small real run that many tests look at or go on from."""
 
 from __future__ import annotations
 
-import fcntl
-import os
+from collections.abc import Iterator
 
 import pytest
-from support.workspace import Workspace, new_workspace
+from support.runs.shared_run import SharedRun, session_folder
+from support.workspace import Workspace
+
+pytest_plugins = ("support.session.nightly", "support.session.slowest")
 
 
 @pytest.fixture(scope="session")
-def pushed_workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A workspace whose first run pushed a model. Tests must not run in it again.
+def shared_run(tmp_path_factory: pytest.TempPathFactory) -> SharedRun:
+    """With several test processes the first that asks makes it for all of them."""
+    return SharedRun(session_folder(tmp_path_factory.getbasetemp()) / "shared-run")
 
-    With several test processes the first that asks makes it for all of them.
-    """
-    base = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent
-    workspace = Workspace(base / "pushed")
-    with (base / "pushed.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (workspace.folder / "run.json").exists():
-            workspace = new_workspace(workspace.folder)
-            finished = workspace.run()
-            assert finished.code == 0, finished.out + finished.err
-            (workspace.folder / "run.json").write_text(finished.out)
-    return workspace
+
+@pytest.fixture(scope="session")
+def pushed_workspace(shared_run: SharedRun) -> Workspace:
+    """A workspace whose first run pushed a model. Tests must not run in it again."""
+    return shared_run.to_read
+
+
+@pytest.fixture(scope="module")
+def workspace_to_run_in(shared_run: SharedRun) -> Iterator[Workspace]:
+    """The same, at the module's disposal: runs find the first one's steps in the cache."""
+    with shared_run.to_run_in() as workspace:
+        yield workspace

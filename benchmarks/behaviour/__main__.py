@@ -32,7 +32,7 @@ def main() -> None:
 
     import contract
     from benchmarks.behaviour import report, run
-    from pipeline.ask.servable import choose
+    from pipeline.ask.pushed_files import choose
     from pipeline.ask.user_timeline import timelines_uri
     from pipeline.errors import MarqueeError
     from pipeline.runs import run_records

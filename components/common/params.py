@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 
 class Section(pydantic.BaseModel):
-    """A frozen, checked group of knobs. An unknown key is an error, not ignored.
+    """A frozen, checked group of options. An unknown key is an error, not ignored.
 
     A section travels to its component as JSON (`to_json`, `from_json`): a
     Kubeflow spec can hold nothing richer.
@@ -29,7 +29,7 @@ class Section(pydantic.BaseModel):
         sections = any(
             isinstance(part, type) and issubclass(part, Section) for part in (kind, *typing.get_args(kind))
         )
-        if kind is not bool and not sections and _holds_boolean(value):
+        if bool not in (kind, *typing.get_args(kind)) and not sections and _holds_boolean(value):
             raise PydanticCustomError("boolean", "must not be true or false")
         return value
 

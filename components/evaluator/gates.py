@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 
-from components.common.metrics import names, registry
+from components.common.metrics import names
 from components.evaluator.metrics.paired import PairedInterval
 from components.evaluator.params import EvaluatorParams
 
@@ -54,6 +54,8 @@ def judge(
     Raises:
       ValueError: a metric that a gate needs is missing.
     """
+    # Here, as it brings NumPy: reading verdicts, as `marquee status` does, needs none.
+    from components.common.metrics import registry
 
     def bounded(kind: str, bounds: Mapping[str, float], check: Callable[..., Gate]) -> list[Gate]:
         return [

@@ -68,8 +68,8 @@ def account(data: Gathered[Index], known: Totals, bad: Quarantine) -> Account:
     # Ratings first: they are what people look for.
     for name in sorted(bad.tables(), key=lambda name: name != RATINGS):
         kinds = {kind: count for (table, kind), count in sorted(bad.kinds.items()) if table == name}
-        rows_in, out = bad.rows_in[name], left_out.get(name, {})
-        good = used.get(name, rows_in - sum(kinds.values()))
+        rows_in, out = bad.rows_in[name], left_out.get(name) or dict(bad.left_out.get(name, {}))
+        good = used.get(name, rows_in - sum(kinds.values()) - sum(out.values()))
         if rows_in != good + sum(kinds.values()) + sum(out.values()):
             raise AssertionError(f"{name}: {rows_in} rows in, {good} used, {kinds} set aside, {out} left out")
         result[name] = TableRows(rows_in, good, kinds, out)

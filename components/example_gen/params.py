@@ -95,6 +95,16 @@ class ExampleGenParams(Section):
     encoding: Literal["utf-8", "latin-1"] | None = Field(
         None, description="of the text files; null: as the layout has it"
     )
+    quoted: bool | None = Field(
+        None,
+        description="whether double quotes enclose values of your own CSV; null: they do, except in a file "
+        "with tabs between the columns",
+    )
+    missing: tuple[str, ...] = Field(
+        (),
+        description="further cells that mean nothing, such as [Unknown, '-1'], in ids, numbers, times and "
+        "features alike, beside empty ones, NA, NULL, null, None, nan and \\N",
+    )
     time_unit: Literal["s", "ms", "us", "iso"] = Field(
         "s",
         description="of your own time column: seconds, milliseconds or microseconds since 1970, or ISO 8601 "
@@ -114,6 +124,23 @@ class ExampleGenParams(Section):
         le=1,
         description="share of the rows of a table (ratings, items, tags, users) that may be bad and are "
         "set aside; with more the run stops and shows the first",
+    )
+    max_missing_share: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="the same for rows without a user or an item alone; null: they count as all bad rows do",
+    )
+    unknown_items: Literal["bad", "drop", "keep"] = Field(
+        "bad",
+        description="what an event is whose item is not in the table of items. bad: a bad row; drop: left "
+        "out and counted; keep: an event like any other, of an item whose title is its id",
+    )
+    max_unknown_share: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="the limit for such rows where they are bad; null: they count as all bad rows do",
     )
     repeated: Literal["bad", "first", "last", "strongest"] = Field(
         "bad",
@@ -182,6 +209,9 @@ class ExampleGenParams(Section):
                 missing := [role for role in known[:2] if role in ("user", "item") and role not in given]
             ):
                 raise ValueError(f"{key} must name a column for {' and '.join(missing)}")
+            if twice := {name for name in given.values() if list(given.values()).count(name) > 1}:
+                roles = ", ".join(role for role, name in given.items() if name in twice)
+                raise ValueError(f"{key} gives one column, {min(twice)!r}, several meanings: {roles}")
         if "event" in self.columns and "rating" in self.columns:
             raise ValueError("columns names both rating and event; events without ratings have weights")
         if ("event" in self.columns) != bool(self.event_weights):
@@ -191,6 +221,12 @@ class ExampleGenParams(Section):
         self._check_features()
         if self.rating_scale[0] >= self.rating_scale[1]:
             raise ValueError(f"rating_scale is {list(self.rating_scale)}; expected the lower number first")
+        if self.columns and "time" not in self.columns:
+            for key in ("start", "end"):
+                if getattr(self, key):
+                    raise ValueError(f"{key} needs a column time (columns names none)")
+            if self.split == "global_time":
+                raise ValueError("split is global_time, which needs a column time (columns names none)")
         if self.start and self.end and seconds_of(self.start) >= seconds_of(self.end):
             raise ValueError(f"start ({self.start}) must be before end ({self.end})")
         if self.split == "global_time":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -20,6 +20,7 @@ from components.index.explain import leave_one_out
 from components.index.params import IndexParams
 from components.index.search.candidates import NOTHING, Candidates, Seen
 from components.index.search.diversity import diversify
+from components.index.search.popular import PopularList
 from components.index.users import timelines
 from components.index.users.known_users import KnownUsers
 
@@ -28,7 +29,23 @@ Tensors = Mapping[str, tf.Tensor]
 Search = Callable[[tf.Tensor, Wanted, Seen, tf.Tensor, tf.Tensor, int], Candidates]
 
 _MOVIELENS = Features()
+_HISTORY = contract.SIGNATURES[contract.SERVING_DEFAULT].inputs
 _QUERY_INPUTS = tuple(item.name for item in contract.SIGNATURES[contract.EMBED_QUERY].inputs)
+
+
+class Queries(NamedTuple):
+    """What a batch is searched with.
+
+    Attributes:
+      vectors: float32[B, D].
+      seen: what must not come back: the history and the exclusions.
+      empty: bool[B], rows that say nothing to search by: no known history, no taste, no date
+        and, where the data has columns of users, no user id.
+    """
+
+    vectors: tf.Tensor
+    seen: Seen
+    empty: tf.Tensor
 
 
 class Retrieval(tf.Module):
@@ -64,6 +81,7 @@ class Retrieval(tf.Module):
     ) -> None:
         super().__init__(name="retrieval")
         self._own_inputs = own_inputs(features.item)
+        self._has_user_columns = bool(features.user)
         self._towers = towers
         self._embeddings = embeddings
         self._filters = filters
@@ -73,6 +91,7 @@ class Retrieval(tf.Module):
         self._params = params
         self._ids = tf.Variable(tf.constant(catalogue.ids, tf.string), trainable=False, name="movie_ids")
         self._shares = tf.Variable(catalogue.shares.astype(np.float32), trainable=False, name="shares")
+        self._popular = PopularList(self._shares, filters, params.block_scores)
         self._cold = tf.Variable(catalogue.rating_counts == 0, trainable=False, name="cold")
         self._rows = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(
@@ -96,17 +115,18 @@ class Retrieval(tf.Module):
 
     def recommend_user(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         """As `recommend` with the history known at training; the popular list for anyone else."""
-        users, width = inputs[contract.USER_ID], self._params.max_k
-        k = self._k(inputs[contract.K])
-        popular = self._result(self._popular(_none_seen(tf.shape(users)[0]), tf.constant(width)), k, width)
+        users = inputs[contract.USER_ID]
         if self._users is None:
-            return popular
-        known, history = self._users.lookup(users, self._ids.read_value())
-        personal = self._recommend({**history, **inputs}, self._search, width)
-        return {
-            name: tf.where(known[:, tf.newaxis], personal[name], popular[name])
-            for name in (contract.MOVIE_IDS, contract.SCORES)
+            batch = tf.shape(users)[0]
+            known, history = tf.fill([batch], False), {item.name: neutral(item, batch) for item in _HISTORY}
+        else:
+            known, history = self._users.lookup(users, self._ids.read_value())
+        request = {
+            **history,
+            contract.USER_ID: tf.where(known, users, contract.PAD_ID),
+            contract.K: inputs[contract.K],
         }
+        return self._recommend(request, self._search, self._params.max_k)
 
     def similar(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         row = self._rows.lookup(inputs[contract.MOVIE_ID])
@@ -184,15 +204,13 @@ class Retrieval(tf.Module):
         parsed = timelines.parse(inputs[contract.EXAMPLES])
         batch = tf.shape(parsed[contract.USER_ID])[0]
         request = _completed(parsed, contract.RECOMMEND)
-        seen = self._seen(request)
         queries = self._queries(request)
         width = contract.EVALUATE_K
         k = tf.fill([batch], width)
         wanted = MovieFilters.everything(batch, self._filters.words)
-        found = self._search(queries, wanted, seen, k, self._width(k), width)
-        result = self._result(found, k, width)
-        best = self._result(self._exact(queries, wanted, seen, k, self._width(k), width), k, width)
-        popular = self._result(self._popular(seen, tf.constant(width)), k, width)
+        result = self._result(self._found(queries, self._search, wanted, k, width), k, width)
+        best = self._result(self._found(queries, self._exact, wanted, k, width), k, width)
+        popular = self._result(self._popular(wanted, queries.seen, k, self._width(k)), k, width)
         targets = parsed[contract.TARGET_MOVIE_IDS]
         asked = {name: request[name] for name in _QUERY_INPUTS}
         return {
@@ -241,15 +259,19 @@ class Retrieval(tf.Module):
             inputs.get(contract.WHERE),
         )
         most = max(columns, self._params.diversity_pool) if contract.DIVERSITY in inputs else columns
-        queries, seen = self._queries(request), self._seen(request)
-        pool = search(queries, wanted, seen, needed, self._width(needed), most)
+        queries = self._queries(request)
+        pool = self._found(queries, search, wanted, needed, most)
         width = self._width(k)
 
         def mix() -> Candidates:
             # A row's own pool ends where its need does: its answer must not
             # depend on what else is in the batch.
             inside = tf.range(tf.shape(pool.rows)[1]) < needed[:, tf.newaxis]
-            return diversify(pool.keep(inside), self._alike(pool.rows), diversity, width)
+            # Shares of the ratings are small beside cosines: what counts is the part of the largest.
+            scale = tf.where(queries.empty, self._shares.read_value()[0], 1.0)[:, tf.newaxis]
+            relative = Candidates(pool.rows, pool.scores / scale).keep(inside)
+            chosen = diversify(relative, self._alike(pool.rows), diversity, width)
+            return Candidates(chosen.rows, chosen.scores * scale)
 
         found = Candidates(*tf.cond(tf.reduce_any(mixed), mix, lambda: pool.best(width)))
         return self._result(found, k, columns)
@@ -262,14 +284,36 @@ class Retrieval(tf.Module):
         found = similar_query(tf.reshape(self._names(rows), [-1]))
         return tf.reshape(found, tf.concat([tf.shape(rows), [self._embeddings.shape[1]]], axis=0))
 
-    def _queries(self, request: Tensors) -> tf.Tensor:
-        """float32[B, D]."""
-        queries = self._towers.embed_query(**{name: request[name] for name in _QUERY_INPUTS})
-        return tf.debugging.assert_all_finite(queries, "the query tower's vector is not finite")
+    def _queries(self, request: Tensors) -> Queries:
+        """What to search with, for every row."""
+        vectors = self._towers.embed_query(**{name: request[name] for name in _QUERY_INPUTS})
+        vectors = tf.debugging.assert_all_finite(vectors, "the query tower's vector is not finite")
+        history = self._rows.lookup(request[contract.HISTORY_MOVIE_IDS])
+        seen = Seen.of(tf.concat([history, self._rows.lookup(request[contract.EXCLUDE])], axis=1))
+        # A date alone is a query: what was liked at that time.
+        empty = (tf.reduce_max(history, axis=1) < 0) & (request[contract.NOW] == 0)
+        empty &= tf.reduce_max(request[contract.TASTE_WEIGHTS], axis=1) <= 0
+        if self._has_user_columns:
+            empty &= request[contract.USER_ID] == contract.PAD_ID
+        return Queries(vectors, seen, empty)
 
-    def _seen(self, request: Tensors) -> Seen:
-        ids = [request[contract.HISTORY_MOVIE_IDS], request[contract.EXCLUDE]]
-        return Seen.of(self._rows.lookup(tf.concat(ids, axis=1)))
+    def _found(
+        self, queries: Queries, search: Search, wanted: Wanted, needed: tf.Tensor, most: int
+    ) -> Candidates:
+        """[B, width of `needed`]: the best by the query, or the popular list for a row that has none."""
+        width = self._width(needed)
+        found = search(queries.vectors, wanted, queries.seen, tf.where(queries.empty, 0, needed), width, most)
+
+        def with_popular() -> Candidates:
+            popular = self._popular(wanted, queries.seen, tf.where(queries.empty, needed, 0), width)
+            empty = queries.empty[:, tf.newaxis]
+            return Candidates(
+                tf.where(empty, popular.rows, found.rows), tf.where(empty, popular.scores, found.scores)
+            )
+
+        # Not inlined: where no row is empty its operations are one that is skipped, not a hundred.
+        call = tf.function(with_popular, autograph=False, experimental_attributes={"_noinline": True})
+        return Candidates(*tf.cond(tf.reduce_any(queries.empty), call, lambda: found))
 
     def _k(self, k: tf.Tensor) -> tf.Tensor:
         return tf.where(k == 0, self._params.default_k, k)
@@ -277,18 +321,6 @@ class Retrieval(tf.Module):
     def _width(self, needed: tf.Tensor) -> tf.Tensor:
         """int32[]: the most that any row needs, at least 1 and at most the catalogue."""
         return tf.clip_by_value(tf.reduce_max(needed), 1, self._ids.shape[0])
-
-    def _popular(self, seen: Seen, width: tf.Tensor) -> Candidates:
-        """The most rated movies, scored by their share of the train ratings.
-
-        Rows are in that order already, so it takes only as many as may be seen
-        on top of those wanted.
-        """
-        reach = tf.minimum(width + tf.maximum(tf.reduce_max(seen.distinct()), 0), self._ids.shape[0])
-        batch = tf.shape(seen.rows)[0]
-        rows = tf.broadcast_to(tf.range(reach)[tf.newaxis], [batch, reach])
-        ranked = Candidates(rows, take(self._shares, rows))
-        return ranked.keep(~seen.holds(rows)).best(width)
 
     def _result(self, found: Candidates, k: tf.Tensor, columns: int) -> dict[str, tf.Tensor]:
         """The first k of each row, padded to `columns`."""
@@ -323,10 +355,6 @@ def _completed(inputs: Tensors, signature: str) -> dict[str, tf.Tensor]:
     return {
         item.name: inputs[item.name] if item.name in inputs else neutral(item, batch) for item in expected
     }
-
-
-def _none_seen(batch: tf.Tensor) -> Seen:
-    return Seen(tf.fill([batch, 1], -1))
 
 
 def _nan_past_end(ids: tf.Tensor, values: tf.Tensor) -> tf.Tensor:

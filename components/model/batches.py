@@ -7,7 +7,7 @@ import tensorflow as tf
 from components.model.history import History
 
 
-class _Asked(tf.experimental.ExtensionType):
+class _Windows(tf.experimental.ExtensionType):
     """Windows of events, and what came next after them (`History` is no tensor type, so no field)."""
 
     rows: tf.Tensor
@@ -24,7 +24,7 @@ class _Asked(tf.experimental.ExtensionType):
         return History(self.rows, self.ratings, self.timestamps, self.mask)
 
 
-class Pairs(_Asked):
+class Pairs(_Windows):
     """A batch of (prefix, next) pairs.
 
     Attributes:
@@ -32,11 +32,11 @@ class Pairs(_Asked):
       target: int32[B], catalogue row of the next movie.
       target_rating: float32[B], stars.
       now: int64[B], time of the next event.
-      profile: int32[B], the user's row in the table of profiles; 0 for nobody's.
+      profile: int32[B], the user's row in the table of profiles; 0 where there is none.
     """
 
 
-class Sequences(_Asked):
+class Sequences(_Windows):
     """A batch of windows of which every event has a next one.
 
     Attributes:

@@ -6,6 +6,7 @@ index) and single movies from a request (`embed_movie`).
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -66,3 +67,27 @@ class Popularity(NamedTuple):
             return cls(float(logs[low]), 1.0)
         std = (logs[high] - logs[low]) / (float(scaled[high]) - float(scaled[low]))
         return cls(float(logs[low] - std * float(scaled[low])), float(std))
+
+
+@dataclasses.dataclass(frozen=True)
+class Catalogue:
+    """All N movies, as arrays in one order ("rows").
+
+    Attributes:
+      features: transformed features, N rows each.
+      genres: float32[N, G + 1], multi-hot, of whatever feature tastes are in (the last
+        column: an unknown value).
+      rating_count: float32[N], train ratings.
+      rating_sum: float32[N], stars.
+      popularity: how popularity_scaled follows from a count.
+    """
+
+    features: MovieFeatures
+    genres: np.ndarray
+    rating_count: np.ndarray
+    rating_sum: np.ndarray
+    popularity: Popularity
+
+    @property
+    def size(self) -> int:
+        return len(self.rating_count)

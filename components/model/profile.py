@@ -10,8 +10,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from components.common.features import FeatureSpec
-from components.model.content import Content
-from components.model.params import ModelParams
+from components.model.hyperparameters import Hyperparameters
+from components.model.towers.content import Content
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ class ProfileTower(keras.layers.Layer):
     an MLP makes of both, are added to the query, which becomes a unit vector again.
     """
 
-    def __init__(self, profiles: Profiles, params: ModelParams) -> None:
+    def __init__(self, profiles: Profiles, params: Hyperparameters) -> None:
         super().__init__(name="profile_tower")
         dim = params.embedding_dim
         sizes = {name: len(words) for name, words in profiles.words.items()}

@@ -10,10 +10,9 @@ import tensorflow as tf
 
 import contract
 from components.common.tensors import function_of, input_specs
-from components.model.features import MovieFeatures
+from components.model.features import Catalogue, MovieFeatures
 from components.model.history import History, window
 from components.model.towers.rating_head import clip_stars
-from components.model.towers.two_tower import Catalogue
 
 # Raw inputs of movies by name -> features, as Transform makes them.
 TransformMovies = Callable[[Mapping[str, tf.Tensor]], MovieFeatures]

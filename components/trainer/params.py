@@ -1,18 +1,11 @@
-"""Knobs of the fit; the model's own are in components/model/params.py."""
+"""Options of the fit; the model's hyperparameters are in components/model/params.py."""
 
 from __future__ import annotations
-
-from typing import Final
 
 from pydantic import Field
 
 from components.common.params import Section
 from components.model.params import ModelParams, refuse_unread
-
-# The keys that closed forms read.
-_CLOSED_FORM_READ: Final = frozenset({"seed", "monitor_k", "monitor_users", "scratch"})
-# Of a loss over candidates that are not the next event.
-_RETRIEVAL: Final = frozenset({"uniform_negatives", "sequence_batch", "rating_weight", "low_rating_weight"})
 
 
 class TrainerParams(Section):
@@ -62,7 +55,7 @@ class TrainerParams(Section):
     monitor_users: int = Field(
         20_000,
         ge=1,
-        description="eval users that early stopping asks after each epoch, at most: of more, so many drawn",
+        description="eval users whose Recall@k is measured after each epoch, at most: of more, so many drawn",
     )
     patience: int = Field(3, ge=1, description="epochs without a better eval Recall@k before training stops")
     warm_start: str = Field(
@@ -91,9 +84,6 @@ class TrainerParams(Section):
         Raises:
           ValueError: a key is set that a model of this kind does not read.
         """
-        read = frozenset(TrainerParams.model_fields)
-        if model.closed_form:
-            read = _CLOSED_FORM_READ
-        elif model.kind == "content_two_tower":
-            read -= _RETRIEVAL
-        refuse_unread(self.changed(read), model.kind)
+        read = model.entry.trainer_reads
+        if read is not None:
+            refuse_unread(self.changed(read), model.kind)

@@ -6,12 +6,11 @@ import dataclasses
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 import tf_keras as keras
 from tfx.components.trainer.fn_args_utils import FnArgs
 
@@ -19,28 +18,14 @@ import contract
 from components.common import feature_file, storage
 from components.common.features import Features
 from components.example_gen.records import read
-from components.model import user_features
-from components.model.closed_form import item_item, user_items
-from components.model.closed_form.models import ClosedForm, SolvedVectors
 from components.model.params import ModelParams
 from components.model.profile import Profiles
-from components.model.servable import Towers
-from components.model.signatures import Signatures
-from components.model.towers.content_two_tower import ContentSignatures, ContentTwoTower
-from components.model.towers.two_tower import TwoTower
-from components.trainer import closed_form, warm_start
+from components.trainer import fitting, warm_start
 from components.trainer.inputs import catalogue, event_files, events, profiles
 from components.trainer.loop import checkpoints, fit
-from components.trainer.loop.eval_recall import EvalRecall
 from components.trainer.params import TrainerParams
 
 _log = logging.getLogger(__name__)
-
-# What is fitted, by `model.kind`.
-AnyModel = TwoTower | ContentTwoTower | ClosedForm
-
-# Prefixes on which the user features are standardised.
-_ADAPT_SAMPLE = 65_536
 
 MODEL_PARAMS = "model"
 TRAINER_PARAMS = "trainer"
@@ -110,7 +95,7 @@ def _run(fn_args: FnArgs, params: TrainerParams, scratch: Path) -> None:
     if params.checkpoint_dir:
         name = _fit_name(config, params, meaning, vocabularies, movies, known, train, held_out, last_epoch)
         kept = checkpoints.Checkpoints(storage.join(params.checkpoint_dir, name), params.checkpoint_steps)
-    model, result = fit_model(
+    model, result = fitting.fit_model(
         model_params, params, transform, movies, train, held_out, fn_args.model_run_dir, last_epoch,
         implicit=meaning.implicit, known=known, kept=kept,
     )  # fmt: skip
@@ -119,75 +104,11 @@ def _run(fn_args: FnArgs, params: TrainerParams, scratch: Path) -> None:
     )
     result.write(fn_args.model_run_dir)
 
-    servable(model, movies, transform).save(fn_args.serving_model_dir)
-    if not isinstance(model, ClosedForm):
-        warm_start.save(model, vocabularies, _weights_file(fn_args.serving_model_dir))
+    fitting.servable(model, movies, transform).save(fn_args.serving_model_dir)
+    if model_params.entry.warm_start:
+        warm_start.save(model, vocabularies, warm_start.weights_file(fn_args.serving_model_dir))
     if kept:
         kept.remove()
-
-
-def servable(model: AnyModel, movies: catalogue.Movies, transform: catalogue.MovieTransform) -> Signatures:
-    """A fitted model as it is exported."""
-    named = movies.named(transform)
-    if isinstance(model, ClosedForm):
-        return SolvedVectors(model, named)
-    return ContentSignatures(model, named) if isinstance(model, ContentTwoTower) else Towers(model, named)
-
-
-def fit_model(
-    model_params: ModelParams,
-    params: TrainerParams,
-    transform: catalogue.MovieTransform,
-    movies: catalogue.Movies,
-    train: events.Events,
-    held_out: tuple[events.Events, events.Events] | None,
-    log_dir: str,
-    last_epoch: int | None = None,
-    *,
-    implicit: bool = False,
-    known: Profiles | None = None,
-    kept: checkpoints.Checkpoints | None = None,
-) -> tuple[AnyModel, fit.FitResult]:
-    """Builds the model of the kind that `model_params` says and fits it.
-
-    Args:
-      train: timelines; catalogue rows as in `movies`, profiles as in `known`.
-      held_out: histories and targets of the eval split, on whose Recall@k the fit stops; None
-        if there is none.
-      log_dir: for TensorBoard.
-      last_epoch, kept: see `fit.fit`; a closed form has no epochs.
-      implicit, known: see `TwoTower`.
-
-    Raises:
-      ValueError: nothing to train on.
-    """
-    positions = events.PairPositions(train)
-    if len(positions) < 2:
-        raise ValueError(
-            f"train has {len(positions)} (prefix, next) pairs from {len(train.rows)} ratings; "
-            "training needs users with at least two train ratings (four in all)"
-        )
-    _log.info(
-        "training on %d pairs of %d users, %d movies", len(positions), len(train.offsets) - 1, len(movies.ids)
-    )
-    ks = tuple(sorted({10, 100, params.monitor_k}))
-    if model_params.closed_form:
-        solved = closed_form.build(model_params, params.seed, transform, movies, train, implicit)
-        return solved, closed_form.measured(
-            solved, held_out and EvalRecall(solved, *held_out, ks=ks, at_most=params.monitor_users), log_dir
-        )
-    if implicit and model_params.kind == "content_two_tower":
-        raise ValueError(
-            "model.kind = content_two_tower: learns from ratings, and this log has none; choose another kind"
-        )
-    windows = events.Windows(train, model_params.history_window)
-    model = build(model_params, params, transform, movies, train, windows, positions, implicit, known)
-    if params.warm_start:
-        warm_start.load(model, warm_start.vocabularies(transform, known), _weights_file(params.warm_start))
-    eval_recall: Callable[[], dict[int, float]] = dict
-    if held_out is not None:
-        eval_recall = EvalRecall(model, *held_out, ks=ks, at_most=params.monitor_users)
-    return model, fit.fit(model, windows, positions, eval_recall, params, log_dir, last_epoch, kept)
 
 
 def _fit_name(
@@ -237,64 +158,3 @@ def _events(
         return found
     rows = profiles.rows_of(known, read.read_timelines(uri, split, [contract.USER_ID]))
     return [dataclasses.replace(flat, profiles=rows) for flat in found]
-
-
-def _weights_file(model_dir: str) -> str:
-    return storage.join(model_dir, contract.ASSETS_EXTRA, contract.WARM_START)
-
-
-def build(
-    model_params: ModelParams,
-    params: TrainerParams,
-    transform: catalogue.MovieTransform,
-    movies: catalogue.Movies,
-    train: events.Events,
-    windows: events.Windows,
-    positions: events.PairPositions,
-    implicit: bool = False,
-    known: Profiles | None = None,
-) -> TwoTower | ContentTwoTower:
-    """A fresh model with every weight created and the user features standardised."""
-    rng = np.random.default_rng(params.seed)
-    sample = rng.choice(len(positions), min(_ADAPT_SAMPLE, len(positions)), replace=False)
-    pairs = windows.pairs(tf.constant(positions[np.sort(sample)]))
-    # One step's forward pass creates the weights, for a warm start and for saving.
-    first = windows.pairs(tf.constant(positions[:2]))
-    mean = float(train.ratings.mean())
-    if model_params.kind == "content_two_tower":
-        content = ContentTwoTower(model_params, transform.sizes, movies.catalogue, mean)
-        content.adapt(pairs)
-        content.losses_of(first, training=False)
-        return content
-    model = TwoTower(
-        model_params,
-        transform.sizes,
-        movies.catalogue,
-        global_mean=mean,
-        dates=_dates(train.timestamps),
-        uniform_negatives=params.uniform_negatives,
-        rating_weight=params.rating_weight,
-        low_rating_weight=params.low_rating_weight,
-        implicit=implicit,
-        profiles=known,
-    )
-    model.standardise.adapt(user_features.summary(pairs.history, pairs.now))
-    model.losses_of(first, training=False)
-    some, index = closed_form.sample(model_params, params.seed, movies, train)
-    if model.rating_factors is not None:
-        closed_form.fit_rating_factors(
-            model.rating_factors, model_params, params.seed, index, some, transform.sizes.movies
-        )
-    if model.item_item is not None:
-        started = time.monotonic()
-        watched = user_items.watched(index, some.offsets, transform.sizes.movies)
-        dim = model_params.item_item_dim - 1
-        model.item_item.assign(item_item.fit_factors(watched, dim, model_params.item_item_l2))
-        _log.info("item-item part of %d events: %.1f s", len(index), time.monotonic() - started)
-    return model
-
-
-def _dates(timestamps: np.ndarray) -> tuple[int, int]:
-    """First and last known time; (0, 0) if none is."""
-    known = timestamps[timestamps > 0]
-    return (int(known.min()), int(known.max())) if len(known) else (0, 0)

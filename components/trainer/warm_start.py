@@ -9,20 +9,23 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
+import tf_keras as keras
 
 import contract
+from components.common import storage
 from components.model.profile import Profiles
-from components.model.towers.content_two_tower import ContentTwoTower
-from components.model.towers.two_tower import TwoTower
 from components.trainer.inputs.catalogue import MovieTransform
 
 _log = logging.getLogger(__name__)
 
-AnyTowers = TwoTower | ContentTwoTower
-
 # Weights with a row a word of a vocabulary. Most have one more, out of vocabulary;
 # weighted features have none (an unknown tag is dropped).
 _TABLE = re.compile(r"(movie_encoder|profile_tower)/(?:content/)?(\w+)/embeddings")
+
+
+def weights_file(model_dir: str) -> str:
+    """Where a model's export has them."""
+    return storage.join(model_dir, contract.ASSETS_EXTRA, contract.WARM_START)
 
 
 def vocabularies(transform: MovieTransform, known: Profiles | None) -> dict[str, Sequence[bytes]]:
@@ -48,7 +51,7 @@ def _vocabulary_of(weight: str) -> str | None:
     return contract.MOVIE_VOCABULARY if name == "movie_ids" else name
 
 
-def _by_name(model: AnyTowers) -> dict[str, tf.Variable]:
+def _by_name(model: keras.Model) -> dict[str, tf.Variable]:
     # Trainable ones: the statistics of the user features are this training's own.
     names = [variable.name.split(":")[0] for variable in model.trainable_variables]
     short = [name.removeprefix(f"{model.name}/") for name in names]
@@ -57,7 +60,7 @@ def _by_name(model: AnyTowers) -> dict[str, tf.Variable]:
     return dict(zip(short, model.trainable_variables, strict=True))
 
 
-def save(model: AnyTowers, vocabularies: Mapping[str, Sequence[bytes]], path: str) -> None:
+def save(model: keras.Model, vocabularies: Mapping[str, Sequence[bytes]], path: str) -> None:
     """Write the trainable weights and the vocabularies that their rows follow as .npz."""
     arrays = {f"weight:{name}": variable.numpy() for name, variable in _by_name(model).items()}
     arrays |= {f"vocabulary:{name}": np.array(list(words), np.bytes_) for name, words in vocabularies.items()}
@@ -68,7 +71,7 @@ def save(model: AnyTowers, vocabularies: Mapping[str, Sequence[bytes]], path: st
         file.write(buffer.getvalue())
 
 
-def load(model: AnyTowers, vocabularies: Mapping[str, Sequence[bytes]], path: str) -> int:
+def load(model: keras.Model, vocabularies: Mapping[str, Sequence[bytes]], path: str) -> int:
     """Start `model` from the weights at `path`; rows are matched by vocabulary string.
 
     New words keep their fresh rows. Returns how many movies were recognised.

@@ -104,8 +104,8 @@ def _check(config: dict[str, Any], count: int) -> None:
 
     params = TrainerParams.from_json(config[trainer.TRAINER_PARAMS])
     model = ModelParams.from_json(config[trainer.MODEL_PARAMS])
-    if count > 1 and model.closed_form:
-        raise ValueError(f"model.kind = {model.kind}: is solved by one process, not by {count} workers")
+    if count > 1 and not model.entry.distributed:
+        raise ValueError(f"model.kind = {model.kind}: is fitted by one process, not by {count} workers")
     by_sequence = model.query_encoder == "transformer"
     if params.batch_size < count or (by_sequence and params.sequence_batch < count):
         raise ValueError(

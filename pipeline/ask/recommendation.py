@@ -1,4 +1,4 @@
-"""From what a person says to recommendations with their reasons."""
+"""A request for recommendations, and the answer with its reasons. The model does the rest."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import contract
 from pipeline.ask.titles import Movie
-from pipeline.ask.user_timeline import Events, NoTimelinesError, Timeline
-from pipeline.ask.where import Condition, meets
+from pipeline.ask.user_timeline import NoTimelinesError, Timeline, UserEvents
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,17 +20,17 @@ LIKE = contract.MAX_RATING
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What is asked for; everything left out is neutral.
+    """A history, tastes and filters; everything left out is neutral.
 
     Attributes:
-      user_id: of the log, None if nobody is named.
-      likes: movies and their stars.
+      user_id: a user of the log; None without one.
+      likes: items and their stars.
       tastes: weight by genre.
       k: number of results, 1 or more.
-      exclude: movies not to show.
+      exclude: items not to show.
       genres: any of these; none for all.
       year_min, year_max: inclusive, 0 for no bound.
-      where: conditions on columns of the catalogue.
+      where: conditions on columns of the catalogue, as the model reads them: "brand=acme", "price<=20".
       diversity: 0 (relevance only) to 1 (diversity only).
       exact: exact search, whatever the model's own is.
     """
@@ -44,7 +43,7 @@ class Request:
     genres: tuple[str, ...] = ()
     year_min: int = 0
     year_max: int = 0
-    where: tuple[Condition, ...] = ()
+    where: tuple[str, ...] = ()
     diversity: float = 0.0
     exact: bool = False
 
@@ -57,12 +56,12 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """One recommended movie.
+    """One recommended item.
 
     Attributes:
-      score: cosine of query and movie; for a popular one its share of the ratings.
-      because_of: movies of the history and how much of the score each carries, heaviest first.
-      in_taste: its genres that were asked for as tastes.
+      score: cosine of query and item; in the popular list its share of the ratings.
+      because_of: items of the history and how much of the score each carries, heaviest first.
+      in_taste: its genres among the request's tastes.
     """
 
     movie: Movie
@@ -76,7 +75,7 @@ class Answer:
     """
     Attributes:
       results: best first; fewer than k where the filters leave no more.
-      known_user: whether the named user is in the log; None if nobody is named.
+      known_user: whether the request's user is in the log; None without a user.
       popular: whether this is the popular list, the same for everybody.
       history: number of events that the model was given; None if it used its own.
     """
@@ -87,18 +86,39 @@ class Answer:
     history: int | None
 
 
+def signature(*, where: bool, exact: bool, model: str) -> str:
+    """The signature of the contract that answers.
+
+    Args:
+      where: whether the request has conditions.
+      exact: as in `Request`.
+      model: contract.MODEL or contract.MODEL_EXACT.
+
+    Raises:
+      InputError: no signature does both.
+    """
+    if not where:
+        return contract.RECOMMEND_EXACT if exact else contract.RECOMMEND
+    if exact and model != contract.MODEL_EXACT:
+        raise InputError(
+            f"--exact together with --where is what {contract.MODEL_EXACT} does; add --model "
+            f"{contract.MODEL_EXACT}, or leave --exact out"
+        )
+    return contract.RECOMMEND_WHERE
+
+
 def recommend(servable: Servable, request: Request, find_user: Callable[[str], Timeline | None]) -> Answer:
     """Asks the model.
 
     Args:
       servable: the model.
-      request: what is asked for.
+      request: see there.
       find_user: looks a user up in the log; may raise NoTimelinesError.
 
     Raises:
       InputError: the model refused the request, or a history is needed that is not at hand.
     """
-    history, known_user = Events(), None
+    history, known_user = UserEvents(), None
     if request.user_id is not None:
         try:
             found = find_user(request.user_id)
@@ -108,49 +128,38 @@ def recommend(servable: Servable, request: Request, find_user: Callable[[str], T
                 raise
             return _by_user_id(servable, request)
         known_user = found is not None
-        # The test block too: nobody wants to be shown what they have rated since the cut.
+        # The test block too: what was rated since the cut must not be shown either.
         history = found.whole if found else history
     if request.likes:
         movies, stars = zip(*request.likes, strict=True)
         at_unknown_time = (0,) * len(movies)
-        history = history.then(Events(tuple(movie.movie_id for movie in movies), stars, at_unknown_time))
-    if not history and not request.tastes:
-        return Answer(_popular(servable, request), known_user, popular=True, history=0)
+        history = history.then(UserEvents(tuple(movie.movie_id for movie in movies), stars, at_unknown_time))
     history = history.newest(servable.limit("max_history") or len(history))
-    return Answer(_ask(servable, request, history), known_user, popular=False, history=len(history))
-
-
-def _ask(servable: Servable, request: Request, history: Events) -> tuple[Result, ...]:
+    popular = not history and not request.tastes
     query = {
         **history.as_inputs(),
-        contract.USER_ID: request.user_id,
+        # To an id alone a model that reads columns of users would answer by these.
+        contract.USER_ID: None if popular else request.user_id,
         contract.TASTE_GENRES: list(request.tastes),
         contract.TASTE_WEIGHTS: list(request.tastes.values()),
     }
-    signature = contract.RECOMMEND_EXACT if request.exact else contract.RECOMMEND
-    conditions = {}
+    return Answer(_results(servable, request, query), known_user, popular, len(history))
+
+
+def _results(servable: Servable, request: Request, query: dict[str, Any]) -> tuple[Result, ...]:
+    """What the model answers to `query`, the inputs of contract.EMBED_QUERY, with the request's filters."""
+    filters = {
+        contract.K: request.k,
+        contract.EXCLUDE: [movie.movie_id for movie in request.exclude],
+        contract.FILTER_GENRES: list(request.genres),
+        contract.YEAR_MIN: request.year_min,
+        contract.YEAR_MAX: request.year_max,
+        contract.DIVERSITY: request.diversity,
+    }
     if request.where:
-        if request.exact and servable.model != contract.MODEL_EXACT:
-            raise InputError(
-                f"--exact together with --where is what {contract.MODEL_EXACT} does; add --model "
-                f"{contract.MODEL_EXACT}, or leave --exact out"
-            )
-        signature = contract.RECOMMEND_WHERE
-        conditions = {contract.WHERE: [str(condition) for condition in request.where]}
-    answer = servable.ask(
-        signature,
-        **query,
-        **conditions,
-        **{
-            contract.K: request.k,
-            contract.EXCLUDE: [movie.movie_id for movie in request.exclude],
-            contract.FILTER_GENRES: list(request.genres),
-            contract.YEAR_MIN: request.year_min,
-            contract.YEAR_MAX: request.year_max,
-            contract.DIVERSITY: request.diversity,
-        },
-    )
-    found = scored(servable, answer)
+        filters[contract.WHERE] = list(request.where)
+    name = signature(where=bool(request.where), exact=request.exact, model=servable.model)
+    found = scored(servable, servable.ask(name, **query, **filters))
     if not found:
         return ()
     reasons = _reasons(servable, query, [movie for movie, _ in found])
@@ -163,7 +172,7 @@ def _ask(servable: Servable, request: Request, history: Events) -> tuple[Result,
 def _reasons(
     servable: Servable, query: dict[str, Any], movies: Sequence[Movie]
 ) -> list[tuple[tuple[Movie, float], ...]]:
-    """For each movie the history movies that speak for it; no history, no reasons."""
+    """For each item the items of the history that speak for it; no history, no reasons."""
     if not query[contract.HISTORY_MOVIE_IDS]:
         return [()] * len(movies)
     answer = servable.ask(
@@ -180,54 +189,20 @@ def _reasons(
 
 
 def _by_user_id(servable: Servable, request: Request) -> Answer:
-    answer = servable.ask(
-        contract.RECOMMEND_USER, **{contract.USER_ID: request.user_id, contract.K: request.k}
-    )
-    results = tuple(Result(movie, score) for movie, score in scored(servable, answer))
-    # The model answers for an unknown user with the popular list.
-    popular = [movie.movie_id for movie, _ in _most_popular(servable, len(results))]
-    is_popular = [result.movie.movie_id for result in results] == popular
+    """From the history that the model carries; the popular list for a user it does not know."""
+
+    def ask(user_id: str | None) -> list[tuple[Movie, float]]:
+        inputs = {contract.USER_ID: user_id, contract.K: request.k}
+        return scored(servable, servable.ask(contract.RECOMMEND_USER, **inputs))
+
+    found = ask(request.user_id)
+    is_popular = [movie for movie, _ in found] == [movie for movie, _ in ask(None)]
+    results = tuple(Result(movie, score) for movie, score in found)
     return Answer(results, known_user=not is_popular, popular=is_popular, history=None)
 
 
-def _popular(servable: Servable, request: Request) -> tuple[Result, ...]:
-    """The most popular movies that meet the filters."""
-    if request.diversity:
-        raise InputError("--diversity needs something to recommend by: a known user, --likes or --taste")
-    if servable.files is None:
-        if request.filtered:
-            raise InputError(
-                "filters on the popular list need the model's catalogue, which is not on this machine; "
-                "ask for a known user, --likes or --taste, which the server filters itself"
-            )
-        return tuple(Result(movie, score) for movie, score in _most_popular(servable, request.k))
-    excluded = {movie.movie_id for movie in request.exclude}
-    first, last = request.year_min or -1, request.year_max or float("inf")
-    has_bound = bool(request.year_min or request.year_max)
-    results = []
-    for movie_id, score in servable.files.popular:
-        movie = servable.movie(movie_id)
-        in_years = first <= movie.year <= last and not (has_bound and not movie.year)
-        in_genres = not request.genres or not set(request.genres).isdisjoint(movie.genres)
-        met = not request.where or meets(servable.files.items[movie_id], request.where)
-        if in_years and in_genres and met and movie_id not in excluded:
-            results.append(Result(movie, score))
-        if len(results) == request.k:
-            break
-    return tuple(results)
-
-
-def _most_popular(servable: Servable, count: int) -> list[tuple[Movie, float]]:
-    """The first movies of the popular list and their shares of the ratings."""
-    if servable.files is None:
-        # The model answers so for a user that it does not know.
-        nobody = {contract.USER_ID: "", contract.K: count}
-        return scored(servable, servable.ask(contract.RECOMMEND_USER, **nobody))
-    return [(servable.movie(movie_id), share) for movie_id, share in servable.files.popular[:count]]
-
-
 def scored(servable: Servable, answer: dict[str, Any]) -> list[tuple[Movie, float]]:
-    """The movies and scores of a result row, without its padding."""
+    """The items and scores of a result row, without its padding."""
     pairs = zip(answer[contract.MOVIE_IDS], answer[contract.SCORES], strict=True)
     return [
         (servable.movie(movie_id.decode()), float(score))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import contract
 from components.pusher import versions
-from pipeline.ask.servable import PushedFiles, Servable, pushed_files
+from pipeline.ask.pushed_files import PushedFiles, pushed_files
+from pipeline.ask.servable import Servable
 from pipeline.errors import InputError, ServerError
 from serving.client import Client, Code, ServingError, Tls
 
@@ -32,7 +33,7 @@ class RemoteServable(Servable):
         self._client = client
 
     @property
-    def where(self) -> str:
+    def server(self) -> str:
         return self._client.address.text
 
     def _ask(self, signature: str, inputs: dict[str, list[Any]]) -> dict[str, np.ndarray]:

@@ -1,116 +1,21 @@
-"""A model that can be asked one request at a time, and what its pushed files say of it."""
+"""A model that answers one request at a time, wherever it is."""
 
 from __future__ import annotations
 
 import abc
 import functools
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
 import contract
-from components.common import storage
-from components.common.features import Features, own
-from components.pusher import versions
-from pipeline.ask.titles import IdsOnly, Movie, Titles
+from components.common.features import Features
+from pipeline.ask.titles import IdsOnly, Movie, TitleIndex
 from pipeline.errors import InputError
-from pipeline.terminal.typed import typed
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from components.pusher.versions import Version
-
-
-def choose(destination: str, model: str, number: int | None) -> tuple[Version, str]:
-    """The version of that number, or the newest that has the model.
-
-    Returns:
-      The version, and why it is not the newest of all; "" where it is, or was named.
-
-    Raises:
-      InputError: there is none; says which there are.
-    """
-    complete = versions.list_versions(destination)
-    if not complete:
-        raise InputError(
-            f"no model has been pushed to {destination} yet; `{typed('run')}` trains and pushes one"
-        )
-    if number is not None:
-        complete = [version for version in complete if version.number == number] or _none_of(number, complete)
-    if model == contract.MODEL_EXACT:
-        with_exact = [version for version in complete if version.path_exact]
-        if not with_exact:
-            raise InputError(
-                f"version {complete[-1].number} in {destination} lacks {model}; try --model {contract.MODEL}"
-            )
-        chosen, newest = with_exact[-1], complete[-1]
-        note = f"version {newest.number} lacks {model}, so version {chosen.number} answers"
-        return chosen, "" if chosen is newest else note
-    return complete[-1], ""
-
-
-def _none_of(number: int, complete: list[Version]) -> list[Version]:
-    known = ", ".join(str(version.number) for version in complete)
-    raise InputError(f"no version {number} has been pushed; there are {known}")
-
-
-class PushedFiles:
-    """What lies beside a pushed model for people to read.
-
-    Args:
-      path: the SavedModel's folder.
-    """
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    @functools.cached_property
-    def titles(self) -> Titles:
-        """The movies that the model knows."""
-        shown = [spec.name for spec in own(self.features.item) if spec.filters]
-        return Titles(
-            Movie(
-                movie_id,
-                _text(row[contract.TITLE]),
-                row[contract.YEAR],
-                tuple(map(_text, row[contract.GENRES] or ())),
-                row[contract.RATING_COUNT],
-                tuple((name, tuple(row[name])) for name in shown),
-            )
-            for movie_id, row in self.items.items()
-        )
-
-    @functools.cached_property
-    def items(self) -> dict[str, dict[str, Any]]:
-        """The rows of the catalogue by id."""
-        return {_text(row[contract.MOVIE_ID]): row for row in self._parquet(contract.CATALOGUE).to_pylist()}
-
-    @property
-    def features(self) -> Features:
-        """What is known of items and users."""
-        return Features.model_validate(self.info.get("features", {}))
-
-    @functools.cached_property
-    def popular(self) -> list[tuple[str, float]]:
-        """Every movie's id and its share of the ratings, most popular first."""
-        ids, shares = (column.to_pylist() for column in self._parquet(contract.POPULARITY).columns)
-        return list(zip(map(_text, ids), shares, strict=True))
-
-    @functools.cached_property
-    def info(self) -> dict[str, Any]:
-        value = json.loads(storage.read_text(self._extra(contract.INDEX_INFO)))
-        assert isinstance(value, dict)
-        return value
-
-    def _parquet(self, name: str) -> Any:
-        import pyarrow.parquet as pq
-
-        with storage.open_binary(self._extra(name), "rb") as file:
-            return pq.read_table(file)
-
-    def _extra(self, name: str) -> str:
-        return storage.join(self.path, contract.ASSETS_EXTRA, name)
+    from pipeline.ask.pushed_files import PushedFiles
 
 
 class Servable(abc.ABC):
@@ -120,7 +25,7 @@ class Servable(abc.ABC):
       model: contract.MODEL or contract.MODEL_EXACT.
       version: its number.
       run_id: the run that pushed it, "" if unknown.
-      files: None where there are none on this machine; then ids stand for movies.
+      files: None where there are none on this machine; then ids stand for titles.
     """
 
     def __init__(self, model: str, version: int, run_id: str, files: PushedFiles | None) -> None:
@@ -130,8 +35,8 @@ class Servable(abc.ABC):
         self.files = files
 
     @functools.cached_property
-    def titles(self) -> Titles:
-        """The movies that this model knows."""
+    def titles(self) -> TitleIndex:
+        """The items that this model knows."""
         return self.files.titles if self.files else IdsOnly()
 
     def movie(self, movie_id: str) -> Movie:
@@ -152,14 +57,14 @@ class Servable(abc.ABC):
         return sorted({word for movie in self.titles.by_id.values() for word in self.tastes_of(movie)})
 
     def tastes_of(self, movie: Movie) -> tuple[str, ...]:
-        """The words in which somebody's taste for this movie would be said."""
+        """The words in which a taste for this item would be said."""
         taste = next((spec.name for spec in self.features.item if spec.taste), None)
         if taste == contract.GENRES:
             return movie.genres
         return tuple(map(str, dict(movie.own).get(taste or "", ())))
 
     def limit(self, name: str) -> int | None:
-        """How much a request may ask for: a knob of `components.index.params`; None if unknown."""
+        """A limit on requests, a key of `components.index.params`; None if unknown."""
         return int(self.files.info["params"][name]) if self.files else None
 
     @property
@@ -191,7 +96,7 @@ class Servable(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def where(self) -> str:
+    def server(self) -> str:
         """The server's address, "" for a model in this process."""
 
     @abc.abstractmethod
@@ -199,57 +104,8 @@ class Servable(abc.ABC):
         """The outputs for a batch of one."""
 
     def _refused(self, message: str) -> InputError:
-        who = f"{self.model} at {self.where}" if self.where else self.model
-        return InputError(f"{who} refused the request: {_rule(message)}")
-
-
-class LoadedServable(Servable):
-    """A pushed model in this process.
-
-    Args:
-      version: as `choose` gives it.
-      model: contract.MODEL or contract.MODEL_EXACT.
-    """
-
-    def __init__(self, version: Version, model: str) -> None:
-        super().__init__(
-            model, version.number, str(version.record.get("run", "")), pushed_files(version, model)
-        )
-
-    @property
-    def where(self) -> str:
-        return ""
-
-    def _ask(self, signature: str, inputs: dict[str, list[Any]]) -> dict[str, np.ndarray]:
-        import tensorflow as tf
-
-        dtypes = {item.name: item.dtype for item in contract.SIGNATURES[signature].inputs}
-        tensors = {name: tf.constant(value, dtypes[name]) for name, value in inputs.items()}
-        try:
-            outputs = self._loaded.signatures[signature](**tensors)
-        except tf.errors.InvalidArgumentError as error:
-            raise self._refused(error.message) from error
-        return {name: value.numpy() for name, value in outputs.items()}
-
-    @functools.cached_property
-    def _loaded(self) -> Any:
-        import tensorflow as tf
-
-        if self.model == contract.MODEL:
-            import scann  # noqa: F401  registers ScaNN's op
-        assert self.files is not None
-        return tf.saved_model.load(self.files.path)
-
-
-def pushed_files(version: Version, model: str) -> PushedFiles:
-    """Those of one of a version's two models."""
-    path = version.path if model == contract.MODEL else version.path_exact
-    assert path is not None, "choose() leaves out versions without the model"
-    return PushedFiles(path)
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+        name = f"{self.model} at {self.server}" if self.server else self.model
+        return InputError(f"{name} refused the request: {_rule(message)}")
 
 
 def _rule(message: str) -> str:

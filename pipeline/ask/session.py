@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import contract
+from pipeline.ask import running_server
 from pipeline.commands.common import add_config_arguments, load_config, open_store
 
 if TYPE_CHECKING:
@@ -31,11 +32,17 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--version", type=int, metavar="N", help="a version of `marquee status` (default: the newest)"
     )
-    server = parser.add_argument_group("asking a model server instead of loading the model here")
-    server.add_argument(
+    server = parser.add_argument_group(
+        "where the model answers",
+        f"By default a server that is up at {running_server.ADDRESS} (`marquee serve`) answers, "
+        "if it has the same version; else the model is loaded here.",
+    )
+    chosen = server.add_mutually_exclusive_group()
+    chosen.add_argument("--local", action="store_true", help="load the model here, whatever servers are up")
+    chosen.add_argument(
         "--server",
         metavar="ADDRESS",
-        help="http://host:8501 for REST, host:8500 or unix:PATH for gRPC (slower to start)",
+        help="ask this one: http://host:8501 for REST, host:8500 or unix:PATH for gRPC (slower to start)",
     )
     server.add_argument(
         "--timeout",
@@ -50,14 +57,19 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @contextlib.contextmanager
-def pushed_model(args: argparse.Namespace) -> Iterator[tuple[Config, Servable]]:
-    """The model that the arguments name, with whatever TensorFlow prints kept in a log file."""
+def pushed_model(args: argparse.Namespace, *signatures: str) -> Iterator[tuple[Config, Servable]]:
+    """The model that the arguments name, with whatever TensorFlow prints kept in a log file.
+
+    Args:
+      args: of the command.
+      signatures: those that are going to be asked.
+    """
     from pipeline.terminal.output import logs_to_file
 
     config = load_config(args)
     with contextlib.ExitStack() as stack:
         if args.server is None:
-            servable, note = _loaded(args, config)
+            servable, note = _here(args, config, signatures, stack)
         else:
             # Importing the client's gRPC part already prints.
             with logs_to_file(Path(config.logs_dir) / _LOG):
@@ -68,17 +80,31 @@ def pushed_model(args: argparse.Namespace) -> Iterator[tuple[Config, Servable]]:
         yield config, servable
 
 
-def _loaded(args: argparse.Namespace, config: Config) -> tuple[Servable, str]:
-    from pipeline.ask.servable import LoadedServable, choose
+def _here(
+    args: argparse.Namespace, config: Config, signatures: tuple[str, ...], stack: contextlib.ExitStack
+) -> tuple[Servable, str]:
+    """The newest pushed model: on the server that is up on this machine, else in this process."""
+    from pipeline.ask.loaded import LoadedServable
+    from pipeline.ask.pushed_files import choose
 
     model = args.model or contract.MODEL_EXACT
     version, note = choose(config.serving_dir, model, args.version)
-    return LoadedServable(version, model), note
+    if not args.local:
+        running, passed_over = running_server.find(version, model, args.timeout, stack)
+        if running is not None:
+            return running, note
+        if passed_over:
+            note = f"{note}; {passed_over}: loaded here" if note else f"{passed_over}: loaded here"
+    return LoadedServable(version, model, signatures), note
 
 
 def _served(args: argparse.Namespace, config: Config, stack: contextlib.ExitStack) -> tuple[Servable, str]:
     from pipeline.ask import remote
+    from pipeline.ask.loaded import use_lean_tensorflow
 
+    if not args.server.startswith("http"):
+        # gRPC's messages are TensorFlow's.
+        use_lean_tensorflow(config.artifacts_dir, config.serving_dir)
     client = stack.enter_context(
         remote.connect(
             args.server, args.model or contract.MODEL, args.timeout, args.tls_ca, args.tls_cert, args.tls_key
@@ -99,9 +125,10 @@ def timeline(config: Config, servable: Servable, user_id: str) -> Timeline | Non
 
 
 def model_line(servable: Servable) -> str:
-    where = f" at {servable.where}" if servable.where else ""
-    return f"{servable.model} version {servable.version}{where}"
+    where = f"at {servable.server}" if servable.server else "loaded here"
+    return f"{servable.model} version {servable.version}, {where}"
 
 
 def model_json(servable: Servable) -> dict[str, Any]:
-    return {"model": servable.model, "version": servable.version, "server": servable.where or None}
+    """`server` is the address of the one that answered, null where the model was loaded here."""
+    return {"model": servable.model, "version": servable.version, "server": servable.server or None}

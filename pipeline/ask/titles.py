@@ -1,4 +1,4 @@
-"""Movies by what people type: "the matrix", "Matrix, The (1999)", "amelie 2001", "id:318".
+"""Items by what people type: "the matrix", "Matrix, The (1999)", "amelie 2001", "id:318".
 
 Case, diacritics and punctuation do not count, nor where the article stands. A
 query that names several movies, or none, is an error that lists what to type.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import heapq
 import re
 import unicodedata
@@ -52,8 +53,8 @@ class Movie:
         return f"{self.title} ({self.year})" if self.year else self.title
 
 
-class Titles:
-    """The catalogue by title.
+class TitleIndex:
+    """The items of a catalogue, by title.
 
     A query is tried as (1) a whole title, (2) one without its leading article,
     (3) the part before a colon, or another title given in parentheses; the
@@ -62,11 +63,16 @@ class Titles:
 
     def __init__(self, movies: Iterable[Movie]) -> None:
         self.by_id = {movie.movie_id: movie for movie in movies}
-        self._tiers: tuple[dict[str, list[Movie]], ...] = tuple(defaultdict(list) for _ in range(3))
+
+    @functools.cached_property
+    def _tiers(self) -> tuple[dict[str, list[Movie]], ...]:
+        """Made with the first title: who gives ids alone need not wait for it."""
+        tiers: tuple[dict[str, list[Movie]], ...] = tuple(defaultdict(list) for _ in range(3))
         for movie in self.by_id.values():
-            for tier, keys in zip(self._tiers, _keys(movie.title), strict=True):
+            for tier, keys in zip(tiers, _keys(movie.title), strict=True):
                 for key in keys:
                     tier[key].append(movie)
+        return tiers
 
     def find(self, query: str) -> Movie:
         """The one movie that `query` names.
@@ -168,7 +174,7 @@ class Titles:
         return [movie for _, movie in ranked[:_SUGGESTIONS]]
 
 
-class IdsOnly(Titles):
+class IdsOnly(TitleIndex):
     """Stands for a catalogue that is not at hand: "id:318" is movie 318, titles name nothing."""
 
     def __init__(self) -> None:
@@ -195,7 +201,7 @@ def normalised(title: str) -> str:
 
 
 def _keys(title: str) -> tuple[set[str], set[str], set[str]]:
-    """What each tier of `Titles` knows a title by."""
+    """What each tier of `TitleIndex` knows a title by."""
     main = _ALTERNATIVE.sub("", title)
     whole = {normalised(title), normalised(main)}
     parts = [

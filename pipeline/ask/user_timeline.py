@@ -1,12 +1,16 @@
-"""What the log holds of one user: read from the timelines that a pushed model was tested on."""
+"""The events of one user of the log: read from the timelines that a pushed model was tested on."""
 
 from __future__ import annotations
 
 import dataclasses
+import gzip
+import struct
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import contract
 from components.common import storage
+from pipeline.ask.loaded import use_lean_tensorflow
 from pipeline.errors import InputError
 from pipeline.terminal.typed import typed
 
@@ -22,7 +26,7 @@ class NoTimelinesError(InputError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Events:
+class UserEvents:
     """Ratings, oldest first: one entry per event in each."""
 
     movie_ids: tuple[str, ...] = ()
@@ -37,7 +41,7 @@ class Events:
         columns = (self.movie_ids, self.ratings, self.timestamps)
         return dict(zip(contract.HISTORY_FEATURES, map(list, columns), strict=True))
 
-    def then(self, newer: Events) -> Events:
+    def then(self, newer: UserEvents) -> UserEvents:
         """These events, followed by newer ones.
 
         A movie that is rated again keeps the new rating only: a model counts
@@ -46,21 +50,21 @@ class Events:
         again = set(newer.movie_ids)
         kept = [event for event in zip(*dataclasses.astuple(self), strict=True) if event[0] not in again]
         columns = list(zip(*kept, *zip(*dataclasses.astuple(newer), strict=True), strict=True))
-        return Events(*columns or [(), (), ()])
+        return UserEvents(*columns or [(), (), ()])
 
-    def newest(self, count: int) -> Events:
-        return Events(*(column[-count:] for column in dataclasses.astuple(self)))
+    def newest(self, count: int) -> UserEvents:
+        return UserEvents(*(column[-count:] for column in dataclasses.astuple(self)))
 
 
 @dataclasses.dataclass(frozen=True)
 class Timeline:
     """A user's history as known at the test cut, and what came after it (the test block)."""
 
-    history: Events
-    targets: Events
+    history: UserEvents
+    targets: UserEvents
 
     @property
-    def whole(self) -> Events:
+    def whole(self) -> UserEvents:
         """All that the user has rated, the newest taste included."""
         return self.history.then(self.targets)
 
@@ -98,23 +102,50 @@ def timelines_uri(store: MetadataStore | None, pipeline: str, run_id: str) -> st
             if storage.exists(output.uri):
                 return output.uri
     raise NoTimelinesError(
-        f"no run of {pipeline} has timelines in the metadata store, so nobody's history is at hand; "
+        f"no run of {pipeline} has timelines in the metadata store, so no history can be read; "
         f"name the run's config with --config, or run `{typed('run')}`"
     )
 
 
 def _row(uri: str, split: str, user_id: str) -> dict[str, Any] | None:
-    import pyarrow as pa
-    import pyarrow.compute as pc
+    """The features of the user's record in a split, None if there is none.
 
-    from components.example_gen.records.read import read_timelines
+    One record of many is wanted, so they are looked through as bytes and that one is decoded:
+    the reader of whole splits would import TensorFlow and TFX first (seconds).
+    """
+    use_lean_tensorflow(uri)
+    from tensorflow.core.example import example_pb2, feature_pb2
 
-    table = read_timelines(uri, split)
-    users = table[contract.USER_ID].cast(pa.large_binary())
-    rows = table.filter(pc.equal(users, pa.scalar(user_id.encode(), pa.large_binary()))).to_pylist()
-    return rows[0] if rows else None
+    wanted = feature_pb2.Features()
+    wanted.feature[contract.USER_ID].bytes_list.value.append(user_id.encode())
+    entry = wanted.SerializeToString()  # as it stands in the record, whatever stands around it
+    for record in _records(storage.join(uri, f"Split-{split}")):
+        if entry not in record:
+            continue
+        features = example_pb2.Example.FromString(record).features.feature
+        if features[contract.USER_ID] == wanted.feature[contract.USER_ID]:
+            return {
+                name: list(getattr(value, value.WhichOneof("kind") or "bytes_list").value)
+                for name, value in features.items()
+            }
+    return None
 
 
-def _events(row: dict[str, Any], names: tuple[str, str, str]) -> Events:
-    ids, ratings, timestamps = (tuple(row[name]) for name in names)
-    return Events(tuple(i.decode() if isinstance(i, bytes) else i for i in ids), ratings, timestamps)
+def _records(folder: str) -> Iterator[bytes]:
+    """The records of a split's TFRecord shards.
+
+    A shard is a gzip stream of: length (uint64), checksum of it (4 bytes), the record, its
+    checksum (4 bytes); gzip has a checksum of its own.
+    """
+    for name in storage.list_names(folder):
+        if not name.endswith(".gz"):
+            continue
+        with storage.open_binary(storage.join(folder, name), "rb") as file, gzip.open(file) as stream:
+            while header := stream.read(12):
+                (length,) = struct.unpack_from("<Q", header)
+                yield stream.read(length + 4)[:-4]
+
+
+def _events(row: dict[str, Any], names: tuple[str, str, str]) -> UserEvents:
+    ids, ratings, timestamps = (tuple(row.get(name, ())) for name in names)
+    return UserEvents(tuple(movie_id.decode() for movie_id in ids), ratings, timestamps)

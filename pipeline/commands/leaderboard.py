@@ -161,7 +161,7 @@ def _board(
         seeds=tuple(range(1, args.seeds + 1)),
         trials=args.trials,
         tune_on=args.tune_on or (metrics.RMSE if by_ratings else metrics.RECALL_20),
-        knobs={registry.OURS: sections},
+        hyperparameters={registry.OURS: sections},
     )
     fits = Fits(
         folder / "fits",

@@ -62,7 +62,7 @@ def _run(config: Any, run_id: str, terminal: Any, config_name: str | None) -> tu
     from components.common import progress
     from pipeline.errors import OK, REFUSED, ComponentFailedError
     from pipeline.runs.metadata_store import connect
-    from pipeline.runs.pushed import forget_untrue
+    from pipeline.runs.pushed import invalidate_stale
     from pipeline.runs.verdict import as_json, gates_table, verdict
     from pipeline.terminal.display import Display
     from pipeline.terminal.typed import typed
@@ -74,7 +74,7 @@ def _run(config: Any, run_id: str, terminal: Any, config_name: str | None) -> tu
             from pipeline.dag import create_pipeline
             from pipeline.runs import local_runner
 
-            forget_untrue(connect(config.metadata_url), config.serving_dir)
+            invalidate_stale(connect(config.metadata_url), config.serving_dir)
             outcomes = local_runner.run(create_pipeline(config), run_id, display)
         except ComponentFailedError as error:
             display.line(f"\n{error}", "bold red")

@@ -46,8 +46,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from serving.model_server import __main__ as process
-    from serving.model_server.process import server
+    from serving.model_server.process import launch, server
 
     config = load_config(args)
     options = _options(args, config.serving_dir)
@@ -61,8 +60,8 @@ def run(args: argparse.Namespace) -> int:
         if ready.rest:
             print(f"try    {_curl(ready, likes)}", flush=True)
 
-    process.prepare_process()
-    process.leave(server.run(options, on_ready))
+    launch.prepare_process()
+    launch.leave(launch.run(options, on_ready))
 
 
 def _options(args: argparse.Namespace, serving_dir: str) -> ServerOptions:
@@ -108,10 +107,10 @@ def _pushed(serving_dir: str) -> dict[str, str]:
 def _some_movies(serving_dir: str) -> list[str]:
     """Ids of the most popular movies, for a request that can be tried."""
     from components.pusher import versions
-    from pipeline.ask.servable import PushedFiles
+    from pipeline.ask.pushed_files import PushedFiles
 
     newest = versions.latest(serving_dir)
-    return [movie_id for movie_id, _ in PushedFiles(newest.path).popular[:_TRIED]] if newest else []
+    return [movie_id for movie_id, _ in PushedFiles(newest.path).popular(_TRIED)] if newest else []
 
 
 def _curl(ready: Ready, likes: list[str]) -> str:

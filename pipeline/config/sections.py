@@ -1,4 +1,4 @@
-"""The typed config: every room's knobs and the pipeline's own.
+"""The typed config: every component's options and the pipeline's own.
 
 `pipeline/configs/reference.yaml` documents every key. Reading files and
 `--set` overrides is `pipeline.config.reader`'s business.
@@ -67,7 +67,7 @@ class Config(Section):
         None, description="folder of the framework logs; null: logs in the artifacts folder"
     )
     cache: bool = Field(
-        True, description="reuse the outputs of components whose inputs, knobs and code are unchanged"
+        True, description="reuse the outputs of components whose inputs, options and code are unchanged"
     )
     final_fit: contract.FinalFit = Field(
         "train",
@@ -121,10 +121,10 @@ class Config(Section):
             self.trainer.check_kind(self.model)
         except ValueError as error:
             raise ValueError(f"trainer: {error}") from error
-        if self.model.closed_form and self.kubeflow.trainer_workers > 1:
+        if not self.model.entry.distributed and self.kubeflow.trainer_workers > 1:
             raise ValueError(
                 f"kubeflow.trainer_workers = {self.kubeflow.trainer_workers}: a model of kind "
-                f"{self.model.kind} is solved by one process; expected 1"
+                f"{self.model.kind} is fitted by one process; expected 1"
             )
         return self
 

@@ -21,7 +21,9 @@ _COLUMNS: Final = {
 }  # fmt: skip
 _ANSWERS: Final = {
     contract.SERVING_DEFAULT: "Recommendations from a history, which they exclude.",
-    contract.RECOMMEND: "The same with k, exclusions, filters, tastes and diversity.",
+    contract.RECOMMEND: "The same with k, exclusions, filters, tastes and diversity. "
+    "A request that says nothing (no known history, no taste, no `now`, and no user id where users have "
+    "columns) gets the popular list that meets its filters.",
     contract.RECOMMEND_EXACT: "As `recommend`, by exact search.",
     contract.RECOMMEND_WHERE: "As `recommend`, with conditions on any column of the data.",
     contract.RECOMMEND_USER: "Recommendations for a user known at training, from the history known then; an "

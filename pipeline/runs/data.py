@@ -1,4 +1,4 @@
-"""Which data a run reads when nobody says: a local copy, GroupLens, or the sample."""
+"""Which data a run reads when none is named: a local copy, GroupLens, or the sample."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Runs the DAG in this process, one component after the other.
 
-TFX's LocalDagRunner with eyes: the same launcher, node by node, but whoever
-called hears when each starts and how it ended. Caching, metadata and failure
+TFX's LocalDagRunner with a listener: the same launcher, node by node, and the
+caller hears when each starts and how it ended. Caching, metadata and failure
 records are the launcher's.
 
 A run that is killed leaves an execution in state RUNNING. It does not stand

@@ -1,4 +1,4 @@
-"""Records in ML Metadata that what has been pushed since makes untrue.
+"""Records in ML Metadata made stale by what has been pushed since.
 
 TFX's cache looks at a component's inputs and whether its outputs are there,
 not at the folder that models are published in. A record marked as deleted is
@@ -17,17 +17,17 @@ _PUSHED_MODEL = "PushedModel"
 _MODEL = "Model"
 
 
-def forget_untrue(store: MetadataStore, destination: str) -> None:
-    """Mark as deleted the records of pushed versions that are gone and of baselines that were overtaken.
+def invalidate_stale(store: MetadataStore, destination: str) -> None:
+    """Mark as deleted the records of pushed versions that are gone and of baselines that were superseded.
 
-    A version is gone when it lacks one of its two models. A baseline is overtaken
+    A version is gone when it lacks one of its two models. A baseline is superseded
     when another version than the one it holds is the newest at `destination`,
     unless that version is the very candidate it was compared with: a model must
     never be pushed over one that it was not compared with.
     """
     latest = versions.latest(destination)
     stale = [artifact for artifact in _live(store, _PUSHED_MODEL) if _is_gone(artifact)] + [
-        artifact for artifact in _live(store, _MODEL) if _is_overtaken(artifact, latest)
+        artifact for artifact in _live(store, _MODEL) if _is_superseded(artifact, latest)
     ]
     for artifact in stale:
         artifact.state = mlmd.Artifact.DELETED
@@ -54,7 +54,7 @@ def _is_gone(artifact: mlmd.Artifact) -> bool:
     return bool(path) and not _is_whole(path)
 
 
-def _is_overtaken(artifact: mlmd.Artifact, latest: versions.Version | None) -> bool:
+def _is_superseded(artifact: mlmd.Artifact, latest: versions.Version | None) -> bool:
     candidate = _property(artifact, versions.CANDIDATE_PROPERTY)
     if not candidate:  # not a baseline
         return False

@@ -27,7 +27,7 @@ def text(report: Report) -> str:
         f"users      {report.users:,}",
         f"items      {report.items:,}, of which {report.rated_items:,} have an event",
         f"events     {report.events:,}, density {100 * report.density:.3g} %",
-        f"time       {_date(report.first_second)} to {_date(report.last_second)}",
+        f"time       {_span(report)}",
         "",
         table(
             ("events of one", *report.per_user),
@@ -39,10 +39,9 @@ def text(report: Report) -> str:
         "",
         "weight of an event, of the strongest kind's" if report.implicit else "stars",
         *_histogram(report.ratings),
-        "",
-        "year",
-        *_histogram(report.years),
     ]
+    if report.years:
+        lines += ["", "year", *_histogram(report.years)]
     if report.anomalies:
         lines += ["", "worth a look", *(f"  {anomaly}" for anomaly in report.anomalies)]
     lines.append("")
@@ -54,6 +53,12 @@ def text(report: Report) -> str:
     return "\n".join(
         [*lines, "a run would go on with", table(("split", "records", "history", "targets"), sizes)]
     )
+
+
+def _span(report: Report) -> str:
+    if report.first_second is None or report.last_second is None:
+        return "none: the rows are taken to be in the order of time"
+    return f"{_date(report.first_second)} to {_date(report.last_second)}"
 
 
 def _histogram(counts: Mapping[str, int]) -> list[str]:

@@ -42,7 +42,7 @@ class BackgroundLoop:
         with self._lock:
             if self._loop is None:
                 loop = asyncio.new_event_loop()
-                # A daemon, so that a client that nobody closed does not keep the process.
+                # A daemon, so that a client that was not closed does not keep the process.
                 thread = threading.Thread(target=_serve, args=(loop,), name="marquee-client", daemon=True)
                 thread.start()
                 self._loop = loop

@@ -15,9 +15,10 @@ import numpy as np
 
 import contract
 from serving.client import results
-from serving.client.errors import Asked
+from serving.client.errors import Target
 from serving.client.queries import History, Query, movie_id, movie_ids
 from serving.client.results import Explanations, Prediction, Ranking, Ratings, VersionStatus
+from serving.protocol.arrays import as_array
 
 T = TypeVar("T")
 
@@ -48,12 +49,12 @@ class Attempt:
     """One sending of a request.
 
     Attributes:
-      asked: of whom.
+      target: server, model and signature.
       timeout_s: seconds until an answer is of no use, None for no limit.
       metadata: names and values to send along.
     """
 
-    asked: Asked
+    target: Target
     timeout_s: float | None
     metadata: Mapping[str, str]
 
@@ -73,7 +74,7 @@ class Call(Generic[T]):
     """Something to ask.
 
     Attributes:
-      signature: which; "" if it is the model itself that is asked about.
+      signature: which; "" for questions about the model itself.
       send: asks once.
       options: what this call has of its own.
     """
@@ -102,7 +103,7 @@ def predict(
     """
     known = contract.SIGNATURES.get(signature)
     dtypes = {item.name: item.dtype for item in known.inputs} if known else {}
-    arrays = {name: _array(value, dtypes.get(name)) for name, value in inputs.items()}
+    arrays = {name: as_array(value, dtypes.get(name)) for name, value in inputs.items()}
     return _call(signature, arrays, lambda prediction: prediction, outputs, options)
 
 
@@ -188,11 +189,11 @@ def rate_batch(
     """The same for many people in one request.
 
     Args:
-      queries: who; wishes (`k`, filters) play no part.
+      queries: the users; `k` and filters play no part.
       movies: for each of them the ids to rate.
     """
-    rows, asked = _asking(queries, movies)
-    return _rows(contract.RATE, rows, lambda prediction: results.ratings(prediction, asked), options)
+    rows, counts = _rated_rows(queries, movies)
+    return _rows(contract.RATE, rows, lambda prediction: results.ratings(prediction, counts), options)
 
 
 def explain(
@@ -213,8 +214,8 @@ def explain_batch(
     queries: Sequence[Query], movies: Sequence[Sequence[str]], **options: Unpack[Options]
 ) -> Call[list[Explanations]]:
     """The same for many people in one request; the arguments are those of `rate_batch`."""
-    rows, asked = _asking(queries, movies)
-    return _rows(contract.EXPLAIN, rows, lambda prediction: results.explanations(prediction, asked), options)
+    rows, counts = _rated_rows(queries, movies)
+    return _rows(contract.EXPLAIN, rows, lambda prediction: results.explanations(prediction, counts), options)
 
 
 def status(**options: Unpack[Options]) -> Call[tuple[VersionStatus, ...]]:
@@ -222,17 +223,17 @@ def status(**options: Unpack[Options]) -> Call[tuple[VersionStatus, ...]]:
     return Call("", lambda transport, attempt: transport.status(attempt), options)
 
 
-def _asking(
+def _rated_rows(
     queries: Sequence[Query], movies: Sequence[Sequence[str]]
 ) -> tuple[list[dict[str, Any]], list[int]]:
     """Rows of `rate` and `explain`, and how many movies each asks about."""
     if len(queries) != len(movies):
         raise ValueError(f"{len(queries)} queries and {len(movies)} lists of movies; they go together")
-    asked = [movie_ids("movies", row) for row in movies]
+    listed = [movie_ids("movies", row) for row in movies]
     rows = [
-        {**query.person(), contract.MOVIE_IDS: row} for query, row in zip(queries, asked, strict=True)
+        {**query.person(), contract.MOVIE_IDS: row} for query, row in zip(queries, listed, strict=True)
     ]  # fmt: skip
-    return rows, [len(row) for row in asked]
+    return rows, [len(row) for row in listed]
 
 
 def _rows(
@@ -242,7 +243,7 @@ def _rows(
         raise ValueError(f"{name}: an empty batch asks for nothing")
     signature = contract.SIGNATURES[name]
     dtypes = {item.name: item.dtype for item in signature.inputs}
-    arrays = {key: _array(value, dtypes[key]) for key, value in signature.filled(rows).items()}
+    arrays = {key: as_array(value, dtypes[key]) for key, value in signature.filled(rows).items()}
     return _call(name, arrays, parse, (), options)
 
 
@@ -267,19 +268,3 @@ def _only(batch: Call[list[T]]) -> Call[T]:
         return result
 
     return Call(batch.signature, send, batch.options)
-
-
-def _array(value: Any, dtype: contract.DType | None) -> np.ndarray:
-    """An array as the transports take it: strings are bytes in an object array."""
-    if dtype != "string":
-        array = np.asarray(value, dtype)
-        if array.dtype == np.float64 and not isinstance(value, np.ndarray):
-            array = array.astype(np.float32)
-        if array.dtype.kind not in "OUS":
-            return array
-    # From the value itself: NumPy's fixed-width bytes lose trailing zeros.
-    array = np.asarray(value, object)
-    flat = [item.encode() if isinstance(item, str) else item for item in array.reshape(-1)]
-    encoded = np.empty(len(flat), object)
-    encoded[:] = flat
-    return encoded.reshape(array.shape)

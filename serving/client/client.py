@@ -17,7 +17,7 @@ from serving.client import address as addresses
 from serving.client import calls
 from serving.client.background import BackgroundLoop
 from serving.client.calls import Attempt, Call, Options, Transport
-from serving.client.errors import Asked, ServingError, TransportError
+from serving.client.errors import ServingError, Target, TransportError
 from serving.client.retry import Retry
 from serving.client.tls import Tls
 
@@ -39,11 +39,11 @@ class _Connection:
     Args:
       address: "host:port" or "unix:PATH" for gRPC, "http://host:port" or
         "https://host:port" for REST.
-      model: whom to ask.
+      model: name.
       version, label: one of them, to ask a version that is not the newest.
       timeout_s: seconds for a call, retries included; None for no limit.
       retry: when to ask again.
-      tls: for gRPC turns TLS on; for https says whom to trust.
+      tls: for gRPC turns TLS on; for https the certificates to trust.
       metadata: sent with every call, as gRPC metadata or HTTP headers.
 
     Raises:
@@ -83,7 +83,7 @@ class _Connection:
 
     async def _run(self, call: Call[T]) -> T:
         options: Options = {**self._defaults, **call.options}
-        asked = _target(self.address.text, call.signature, options)
+        target = _target(self.address.text, call.signature, options)
         deadline = _deadline(options["timeout_s"])
         request_id = options.get("request_id") or uuid.uuid4().hex
         given = {**self._defaults["metadata"], **options["metadata"]}
@@ -91,11 +91,11 @@ class _Connection:
         metadata = {**{name.lower(): value for name, value in given.items()}, REQUEST_ID: request_id}
         for number in itertools.count(1):
             try:
-                return await call.send(self._opened(), Attempt(asked, _remaining(deadline), metadata))
+                return await call.send(self._opened(), Attempt(target, _remaining(deadline), metadata))
             except TransportError as error:
                 delay = self._retry.delay(error, number, _remaining(deadline))
                 if delay is None:
-                    raise ServingError(asked, error.code, error.message, request_id, number) from error
+                    raise ServingError(target, error.code, error.message, request_id, number) from error
             await asyncio.sleep(delay)
         raise AssertionError("counting has no end")
 
@@ -218,11 +218,11 @@ class Client(_Connection):
         self.close()
 
 
-def _target(server: str, signature: str, options: Options) -> Asked:
+def _target(server: str, signature: str, options: Options) -> Target:
     version, label = options["version"], options["label"]
     if version is not None and label is not None:
         raise ValueError(f'give a version or a label, not both: version {version} and label "{label}"')
-    return Asked(server, options["model"], version, label, signature)
+    return Target(server, options["model"], version, label, signature)
 
 
 def _deadline(timeout_s: float | None) -> float | None:

@@ -24,14 +24,14 @@ class TransportError(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
-    """Of whom something was asked.
+class Target:
+    """What a request is addressed to.
 
     Attributes:
       server: its address.
       model: name.
       version, label: which version; None and None for the newest.
-      signature: "" where it is the model itself that was asked about.
+      signature: "" for questions about the model itself.
     """
 
     server: str
@@ -55,17 +55,17 @@ class ServingError(Exception):
     """A server did not answer, or refused.
 
     Attributes:
-      asked: server, model, version or label, and signature.
+      target: server, model, version or label, and signature.
       code: canonical status code, the same over gRPC and REST.
       message: the server's own text.
       request_id: as the server's access log has it.
       attempts: how often the request was sent.
     """
 
-    def __init__(self, asked: Asked, code: Code, message: str, request_id: str, attempts: int) -> None:
+    def __init__(self, target: Target, code: Code, message: str, request_id: str, attempts: int) -> None:
         tried = f", {attempts} attempts" if attempts > 1 else ""
-        super().__init__(f"{asked}: {code.name}: {message} (request {request_id}{tried})")
-        self.asked = asked
+        super().__init__(f"{target}: {code.name}: {message} (request {request_id}{tried})")
+        self.target = target
         self.code = code
         self.message = message
         self.request_id = request_id

@@ -2,7 +2,7 @@
 
 Importing this module imports the protocol's messages, and with them all of
 TensorFlow (seconds), unless `serving.model_server.process.lean_tensorflow` was
-installed before. Whoever speaks REST alone never imports it.
+installed before. A client of REST alone never imports it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tensorflow_serving.apis import (
 
 from serving.client.address import Address
 from serving.client.calls import Arrays, Attempt
-from serving.client.errors import Asked, TransportError
+from serving.client.errors import Target, TransportError
 from serving.client.results import Prediction, VersionStatus
 from serving.client.tls import Tls
 from serving.protocol import tensors
@@ -67,20 +67,20 @@ class GrpcTransport:
         self._models = model_service_pb2_grpc.ModelServiceStub(self._channel)
 
     async def predict(self, attempt: Attempt, inputs: Arrays, outputs: Sequence[str]) -> Prediction:
-        request = predict_pb2.PredictRequest(model_spec=_spec(attempt.asked), output_filter=outputs)
+        request = predict_pb2.PredictRequest(model_spec=_spec(attempt.target), output_filter=outputs)
         for name, array in inputs.items():
             tensors.encode(array, request.inputs[name])
         response = await _answer(self._predictions.Predict, request, attempt)
         spec = response.model_spec
         return Prediction(
             tensors.decode_all(response.outputs),
-            spec.name or attempt.asked.model,
-            spec.version.value if spec.HasField("version") else attempt.asked.version,
-            attempt.asked.signature,
+            spec.name or attempt.target.model,
+            spec.version.value if spec.HasField("version") else attempt.target.version,
+            attempt.target.signature,
         )
 
     async def status(self, attempt: Attempt) -> tuple[VersionStatus, ...]:
-        request = get_model_status_pb2.GetModelStatusRequest(model_spec=_spec(attempt.asked))
+        request = get_model_status_pb2.GetModelStatusRequest(model_spec=_spec(attempt.target))
         response = await _answer(self._models.GetModelStatus, request, attempt)
         return tuple(
             VersionStatus(
@@ -96,12 +96,12 @@ class GrpcTransport:
         await self._channel.close()
 
 
-def _spec(asked: Asked) -> model_pb2.ModelSpec:
-    spec = model_pb2.ModelSpec(name=asked.model, signature_name=asked.signature)
-    if asked.version is not None:
-        spec.version.value = asked.version
-    elif asked.label is not None:
-        spec.version_label = asked.label
+def _spec(target: Target) -> model_pb2.ModelSpec:
+    spec = model_pb2.ModelSpec(name=target.model, signature_name=target.signature)
+    if target.version is not None:
+        spec.version.value = target.version
+    elif target.label is not None:
+        spec.version_label = target.label
     return spec
 
 

@@ -1,4 +1,4 @@
-"""What is asked for: histories and wishes, as the inputs of a signature."""
+"""Histories, tastes and conditions, as the inputs of a signature."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Query:
     where: Sequence[str] = ()
 
     def person(self) -> dict[str, Any]:
-        """The inputs that say who asks.
+        """The inputs that describe the user.
 
         Raises:
           TypeError, ValueError: an id that is none.

@@ -15,30 +15,12 @@ import numpy as np
 import contract
 from serving.client.address import Address
 from serving.client.calls import Arrays, Attempt
-from serving.client.errors import Asked, TransportError
+from serving.client.errors import Target, TransportError
 from serving.client.results import Prediction, VersionStatus
 from serving.client.tls import Tls
-from serving.protocol.errors import Code
+from serving.protocol import error_body
+from serving.protocol.errors import CODE_OF_HTTP_STATUS, Code
 
-# The other way round of the table in errors.py, where several codes share a
-# status the first; and what proxies between here and a server answer.
-_CODES = {
-    400: Code.INVALID_ARGUMENT,
-    401: Code.UNAUTHENTICATED,
-    403: Code.PERMISSION_DENIED,
-    404: Code.NOT_FOUND,
-    405: Code.UNIMPLEMENTED,
-    408: Code.DEADLINE_EXCEEDED,
-    409: Code.ABORTED,
-    413: Code.INVALID_ARGUMENT,
-    429: Code.RESOURCE_EXHAUSTED,
-    499: Code.CANCELLED,
-    500: Code.INTERNAL,
-    501: Code.UNIMPLEMENTED,
-    502: Code.UNAVAILABLE,
-    503: Code.UNAVAILABLE,
-    504: Code.DEADLINE_EXCEEDED,
-}
 _SHOWN = 300  # characters of a body that is no error document
 
 
@@ -60,15 +42,15 @@ class RestTransport:
         )
 
     async def predict(self, attempt: Attempt, inputs: Arrays, outputs: Sequence[str]) -> Prediction:
-        asked = attempt.asked
+        target = attempt.target
         body = {
-            "signature_name": asked.signature,
+            "signature_name": target.signature,
             "inputs": {name: _to_json(array) for name, array in inputs.items()},
         }
-        answer = await self._ask("POST", f"{_path(asked)}:predict", attempt, body)
+        answer = await self._ask("POST", f"{_path(target)}:predict", attempt, body)
         if "outputs" not in answer:
             raise TransportError(Code.INTERNAL, f'answered without "outputs": {_short(json.dumps(answer))}')
-        arrays = _arrays(answer["outputs"], asked.signature)
+        arrays = _arrays(answer["outputs"], target.signature)
         # The server sends all outputs: this protocol has no filter.
         missing = sorted(set(outputs) - set(arrays))
         if missing:
@@ -76,10 +58,10 @@ class RestTransport:
                 Code.INVALID_ARGUMENT, f"no output {', '.join(missing)}; there are {', '.join(arrays)}"
             )
         chosen = {name: array for name, array in arrays.items() if not outputs or name in outputs}
-        return Prediction(chosen, asked.model, asked.version, asked.signature)
+        return Prediction(chosen, target.model, target.version, target.signature)
 
     async def status(self, attempt: Attempt) -> tuple[VersionStatus, ...]:
-        answer = await self._ask("GET", _path(attempt.asked), attempt, None)
+        answer = await self._ask("GET", _path(attempt.target), attempt, None)
         return tuple(
             VersionStatus(
                 int(item["version"]),
@@ -115,12 +97,12 @@ class RestTransport:
         return _document(status, text)
 
 
-def _path(asked: Asked) -> str:
-    path = f"/v1/models/{urllib.parse.quote(asked.model, safe='')}"
-    if asked.version is not None:
-        return f"{path}/versions/{asked.version}"
-    if asked.label is not None:
-        return f"{path}/labels/{urllib.parse.quote(asked.label, safe='')}"
+def _path(target: Target) -> str:
+    path = f"/v1/models/{urllib.parse.quote(target.model, safe='')}"
+    if target.version is not None:
+        return f"{path}/versions/{target.version}"
+    if target.label is not None:
+        return f"{path}/labels/{urllib.parse.quote(target.label, safe='')}"
     return path
 
 
@@ -135,10 +117,8 @@ def _document(status: int, text: str) -> dict[str, Any]:
     except ValueError:
         document = None
     if status != 200:
-        message = document.get("error") if isinstance(document, dict) else None
-        raise TransportError(
-            _CODES.get(status, Code.UNKNOWN), str(message or f"HTTP {status}: {_short(text)}")
-        )  # fmt: skip
+        message = error_body.read(document) or f"HTTP {status}: {_short(text)}"
+        raise TransportError(CODE_OF_HTTP_STATUS.get(status, Code.UNKNOWN), message)
     if not isinstance(document, dict):
         raise TransportError(Code.INTERNAL, f"answered what is no JSON object: {_short(text)}")
     return document

@@ -16,10 +16,10 @@ class Prediction:
 
     Attributes:
       outputs: arrays by name; strings are bytes.
-      model: who answered.
-      version: of that model. Over REST only known if it was asked for by number:
+      model: that answered.
+      version: of that model. Over REST only known if the request names it by number:
         that protocol does not say.
-      signature: which was asked.
+      signature: that ran.
     """
 
     outputs: Mapping[str, np.ndarray]
@@ -38,11 +38,11 @@ class Scored:
 
 @dataclasses.dataclass(frozen=True)
 class Ranking:
-    """Movies, best first: fewer than asked for where the filters leave no more.
+    """Movies, best first: fewer than `k` where the filters leave no more.
 
     Attributes:
       movies: with their scores (cosine of query and movie; for a popular one its share of the ratings).
-      model, version: who answered, as in `Prediction`.
+      model, version: that answered, as in `Prediction`.
     """
 
     movies: tuple[Scored, ...]
@@ -65,8 +65,8 @@ class Ratings:
     """Predicted stars.
 
     Attributes:
-      stars: one per movie asked about; None for one that the model does not know.
-      model, version: who answered, as in `Prediction`.
+      stars: one per movie of the request; None for one that the model does not know.
+      model, version: that answered, as in `Prediction`.
     """
 
     stars: tuple[float | None, ...]
@@ -87,8 +87,8 @@ class Explanations:
     """Why movies are recommended.
 
     Attributes:
-      reasons: for each movie asked about those of the history that weigh most, heaviest first.
-      model, version: who answered, as in `Prediction`.
+      reasons: for each movie of the request those of the history that weigh most, heaviest first.
+      model, version: that answered, as in `Prediction`.
     """
 
     reasons: tuple[tuple[Reason, ...], ...]
@@ -125,18 +125,18 @@ def rankings(prediction: Prediction) -> list[Ranking]:
     ]
 
 
-def ratings(prediction: Prediction, asked: list[int]) -> list[Ratings]:
-    """`asked`: how many movies each row asked about; the rest of a row is padding."""
+def ratings(prediction: Prediction, counts: list[int]) -> list[Ratings]:
+    """`counts`: how many movies each request named; the rest of a row is padding."""
     # 0 stands for a movie that the model does not know.
     rows = [
         tuple(float(value) or None for value in row[:count])
-        for row, count in zip(prediction.outputs[contract.RATINGS], asked, strict=True)
+        for row, count in zip(prediction.outputs[contract.RATINGS], counts, strict=True)
     ]
     return [Ratings(row, prediction.model, prediction.version) for row in rows]
 
 
-def explanations(prediction: Prediction, asked: list[int]) -> list[Explanations]:
-    """`asked` as for `ratings`."""
+def explanations(prediction: Prediction, counts: list[int]) -> list[Explanations]:
+    """`counts` as for `ratings`."""
     ids, weights = prediction.outputs[contract.HISTORY_MOVIE_IDS], prediction.outputs[contract.WEIGHTS]
     return [
         Explanations(
@@ -147,7 +147,7 @@ def explanations(prediction: Prediction, asked: list[int]) -> list[Explanations]
             prediction.model,
             prediction.version,
         )
-        for row_ids, row_weights, count in zip(ids, weights, asked, strict=True)
+        for row_ids, row_weights, count in zip(ids, weights, counts, strict=True)
     ]
 
 

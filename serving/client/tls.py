@@ -1,4 +1,4 @@
-"""Whom to trust, and who we are."""
+"""Certificates: those to trust, and the client's own."""
 
 from __future__ import annotations
 

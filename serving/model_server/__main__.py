@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
 from collections.abc import Sequence
 from importlib import metadata
-from typing import NoReturn
 
-from serving.model_server.process import options
+from serving.model_server.process import launch, options
 from serving.protocol.errors import StatusError
 
 _USAGE = 2
@@ -34,21 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StatusError as error:
         print(f"Failed to start server. Error: {error}", file=sys.stderr)
         return 1
-    prepare_process()
-    from serving.model_server.process import server
-
-    return server.run(parsed)
-
-
-def prepare_process() -> None:
-    """Logging of a process that does nothing but serve."""
-    # TensorFlow's own notes on CPU features and missing GPUs would bury ours.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname).1s %(message)s", stream=sys.stderr
-    )
-    logging.getLogger("tensorflow").setLevel(logging.WARNING)
+    launch.prepare_process()
+    return launch.run(parsed)
 
 
 def _installed(package: str) -> str:
@@ -58,12 +42,5 @@ def _installed(package: str) -> str:
         return "not installed as a package"
 
 
-def leave(code: int) -> NoReturn:
-    """Ends the process now: threads of TensorFlow, or of a request that was cut off, must not hold it up."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
 if __name__ == "__main__":
-    leave(main())
+    launch.leave(main())

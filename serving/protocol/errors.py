@@ -1,4 +1,4 @@
-"""The one error of the data plane, and what its codes are over HTTP."""
+"""The one error of client and servers, and what its codes are over HTTP."""
 
 from __future__ import annotations
 
@@ -46,6 +46,26 @@ HTTP_STATUS: dict[Code, int] = {
     Code.UNAVAILABLE: 503,
     Code.DATA_LOSS: 500,
     Code.UNAUTHENTICATED: 401,
+}
+
+# The other way round: where several codes share a status, the likeliest; and what proxies between
+# a client and a server answer.
+CODE_OF_HTTP_STATUS: dict[int, Code] = {
+    400: Code.INVALID_ARGUMENT,
+    401: Code.UNAUTHENTICATED,
+    403: Code.PERMISSION_DENIED,
+    404: Code.NOT_FOUND,
+    405: Code.UNIMPLEMENTED,
+    408: Code.DEADLINE_EXCEEDED,
+    409: Code.ABORTED,
+    413: Code.INVALID_ARGUMENT,
+    429: Code.RESOURCE_EXHAUSTED,
+    499: Code.CANCELLED,
+    500: Code.INTERNAL,
+    501: Code.UNIMPLEMENTED,
+    502: Code.UNAVAILABLE,
+    503: Code.UNAVAILABLE,
+    504: Code.DEADLINE_EXCEEDED,
 }
 
 

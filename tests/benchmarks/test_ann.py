@@ -66,7 +66,7 @@ def test_engines_on_vectors_made_before(tmp_path):
     check(printed, written, engines)
 
 
-@pytest.mark.long
+@pytest.mark.nightly("benchmarks/ann.py", "benchmarks/harness")
 def test_vectors_come_from_trained_towers_and_are_kept(tmp_path):
     printed, written = ann(tmp_path, [])
     check(printed, written, [name for name in written["engines"] if not name.startswith("exact")])

@@ -10,7 +10,7 @@ import pytest
 from support.workspace import REPOSITORY
 
 
-@pytest.mark.long
+@pytest.mark.nightly("benchmarks/pipeline_scale.py", "benchmarks/run.py", "benchmarks/harness")
 def test_runs_the_pipeline_and_says_what_the_trainer_waited_for(tmp_path):
     done = subprocess.run(
         [

@@ -6,10 +6,11 @@ One workspace, run again and again.
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
-from support.workspace import components_by_state, new_workspace
+from support.workspace import components_by_state
 
 import contract
 from components.common.metrics import names
@@ -21,9 +22,10 @@ FINAL = {"all_events", "final_trainer", "final_index", "final_evaluator"}
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
-    """A workspace after a first run."""
-    workspace = new_workspace(tmp_path_factory.mktemp("final-fit"))
+def workspace(workspace_to_run_in):
+    """After a first push, for which the steps up to the index were in the cache."""
+    workspace = workspace_to_run_in
+    shutil.rmtree(workspace.artifacts / "serving_model")
     finished = run(workspace)
     assert finished.code == 0, finished.out + finished.err
     (workspace.folder / "run.json").write_text(finished.out)

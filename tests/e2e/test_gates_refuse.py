@@ -7,12 +7,9 @@ from support.workspace import new_workspace
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
-    """A workspace with one pushed model; later runs change only what a test names."""
-    workspace = new_workspace(tmp_path_factory.mktemp("gates"))
-    finished = workspace.run()
-    assert finished.code == 0, finished.out + finished.err
-    return workspace
+def workspace(workspace_to_run_in):
+    """With one pushed model; later runs change only what a test names."""
+    return workspace_to_run_in
 
 
 def refused_by(workspace, **knobs):
@@ -36,6 +33,7 @@ def test_popularity(workspace):
     assert gates == {"popularity"}
 
 
+@pytest.mark.long
 def test_ann_recall(tmp_path):
     """An index that looks into few leaves loses neighbours; a small catalogue's would be searched exactly."""
     workspace = new_workspace(tmp_path, movies=8000)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
-from support.workspace import marquee, new_workspace
+from support.workspace import marquee
 
 import contract
 from components.common.metrics import names
@@ -21,8 +22,10 @@ KNOBS = ("--set", "index.exact_below=300")
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
-    return new_workspace(tmp_path_factory.mktemp("kinds"))
+def workspace(workspace_to_run_in):
+    """Nothing was pushed; what does not hang on the kind of model is in the cache."""
+    shutil.rmtree(workspace_to_run_in.artifacts / "serving_model")
+    return workspace_to_run_in
 
 
 def run(workspace, kind, *overrides):
@@ -35,7 +38,7 @@ def run(workspace, kind, *overrides):
 
 @pytest.fixture(scope="module")
 def pushed(workspace):
-    """The run that has pushed EASE; the tests are spread over processes, so each may need its own."""
+    """The run that has pushed EASE."""
     finished = run(workspace, "ease", "model.item_item_dim=64", "final_fit=all")
     assert finished.code == 0, finished.out + finished.err
     return finished
@@ -71,6 +74,19 @@ def test_a_two_tower_cannot_start_from_it(workspace, pushed):
     finished = run(workspace, "two_tower", "trainer.warm_start=latest", "trainer.epochs=1")
     assert finished.code == 1
     assert "trainer.warm_start: there are no weights at" in finished.err
+
+
+def test_ials_is_pushed_and_recommends(workspace):
+    """A kind that is an entry and the leaderboard's maths: trained, gated, published, asked."""
+    before = len(workspace.pushed)
+    finished = run(workspace, "ials", "model.item_item_dim=64")
+    assert finished.code == 0, finished.out + finished.err
+    metrics = finished.json()["metrics"]
+    assert metrics[names.RECALL_10] > 1.2 * metrics[names.POPULARITY_RECALL_10]
+    assert len(workspace.pushed) == before + 1
+    answer = workspace.command("recommend", "--user", "1", "--json")
+    assert answer.code == 0, answer.err
+    assert len({movie["movie_id"] for movie in answer.json()["results"]}) == 10
 
 
 def test_popularity_is_refused_by_the_gate_that_compares_with_it(workspace):

@@ -29,11 +29,13 @@ def one_place(name: str, metrics: dict[str, float]) -> float:
     return one_user / metrics[names.POPULARITY_RECALL_10] if over else one_user
 
 
-@pytest.mark.long
+@pytest.mark.nightly(
+    "pipeline/kubeflow", "pipeline/commands/kubeflow.py", "pipeline/dag.py", "components/common/storage.py"
+)
 def test_a_rehearsal_ends_in_the_model_that_the_local_run_pushed(
     pushed_workspace: Workspace, tmp_path: Path
 ) -> None:
-    compiled = marquee("kubeflow", "compile", *settings(), "--output", "spec.yaml", cwd=tmp_path)
+    compiled = marquee("kubeflow", "compile", *settings(), "--output", "spec.yaml", cwd=tmp_path, real=True)
     assert compiled.code == 0, compiled.err
     rehearsed = marquee(
         "kubeflow", "rehearse", "spec.yaml", "--data", str(pushed_workspace.data), "--json", cwd=tmp_path,

@@ -104,7 +104,7 @@ def test_the_catalogue_travels_with_the_model(pushed_workspace):
 
 def test_recommend_for_a_known_user_excludes_the_history(pushed_workspace):
     """The whole log of the user, with the test block: nobody is shown what they have rated."""
-    answer = pushed_workspace.command("recommend", "--user", "3", "--k", "100", "--json").json()
+    answer = pushed_workspace.command("recommend", "--user", "3", "--k", "100", "--json", real=True).json()
     ratings = (pushed_workspace.data / "ratings.csv").read_text().splitlines()[1:]
     rated = {line.split(",")[1] for line in ratings if line.startswith("3,")}
     ids = [movie["movie_id"] for movie in answer["results"]]
@@ -145,13 +145,13 @@ def test_a_taste_for_a_genre_brings_more_of_it(pushed_workspace):
 
 
 def test_similar_rate_status_and_gates(pushed_workspace, run):
-    similar = pushed_workspace.command("similar", "id:1", "--json")
+    similar = pushed_workspace.command("similar", "id:1", "--json", real=True)
     assert similar.code == 0 and "1" not in [m["movie_id"] for m in similar.json()["results"]]
-    rate = pushed_workspace.command("rate", "--user", "3", "--json").json()
+    rate = pushed_workspace.command("rate", "--user", "3", "--json", real=True).json()
     assert rate["ratings"] and all(0.5 <= r["predicted"] <= 5 for r in rate["ratings"])
-    status = pushed_workspace.command("status", "--json").json()
+    status = pushed_workspace.command("status", "--json", real=True).json()
     assert len(status["runs"]) == 1
-    gates = pushed_workspace.command("gates", "--json").json()
+    gates = pushed_workspace.command("gates", "--json", real=True).json()
     assert [g["name"] for g in gates["gates"]] == [g["name"] for g in run["gates"]]
 
 

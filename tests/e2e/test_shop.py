@@ -90,8 +90,11 @@ def test_nobody_gets_the_popular_list_by_the_same_columns(shop, run):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("recommend", "--user", "c1", "--where", "colour=red"), "called colour; there are category, brand,"),
-        (("recommend", "--user", "c1", "--where", "price<=dear"), "price is a number"),
+        (
+            ("recommend", "--user", "c1", "--where", "colour=red"),
+            "expected COLUMN=VALUE for category, brand, language and COLUMN<=NUMBER",
+        ),
+        (("recommend", "--user", "c1", "--where", "price<=dear"), "got price<=dear"),
         (("rate", "--user", "c1"), "trained on events without ratings"),
     ],
 )

@@ -41,7 +41,7 @@ def with_marked_ids(source: Path, target: Path) -> Path:
     return target
 
 
-@pytest.mark.long
+@pytest.mark.nightly("serving/model_server")
 @pytest.mark.timeout(3600)
 def test_fifty_swaps_under_load(pushed_workspace, tmp_path):
     (pushed,) = pushed_workspace.pushed

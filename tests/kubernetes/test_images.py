@@ -42,6 +42,7 @@ RUN = [
 ]
 # As a restricted pod: no rights, nothing to write to but /tmp.
 RESTRICTED = [*RUN, "--read-only", "--tmpfs=/tmp", "--cap-drop=all", "--security-opt=no-new-privileges"]
+NIGHTLY = pytest.mark.nightly("kubernetes/images", "requirements", "pyproject.toml")
 FORBIDDEN = ("gcc", "g++", "cc", "ld", "make", "cmake", "pip", "pip3", "uv")
 
 
@@ -101,7 +102,7 @@ def images(base: str) -> dict[str, str]:
     return {name: f"localhost/marquee-{name}:{version}" for name in names}
 
 
-@pytest.mark.long
+@NIGHTLY
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", ["model-server", "pipeline"])
 def test_an_image_has_no_root_no_build_tools_and_says_what_it_is(
@@ -140,7 +141,7 @@ def container(images: dict[str, str], pushed_workspace: Workspace) -> Iterator[t
         run("podman", "rm", "--force", "--time=60", name)
 
 
-@pytest.mark.long
+@NIGHTLY
 @pytest.mark.timeout(3600)
 def test_the_server_image_answers(container: tuple[str, int, int]) -> None:
     name, grpc, rest = container
@@ -178,7 +179,7 @@ class _Silent:
     def failed(self, node_id: str, seconds: float) -> None: ...
 
 
-@pytest.mark.long
+@NIGHTLY
 @pytest.mark.timeout(3600)
 def test_the_pipeline_image_runs_the_first_tasks_of_the_compiled_spec(
     images: dict[str, str], tmp_path: Path

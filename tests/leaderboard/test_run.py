@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
-from support import toy_metric
+from support.extensions import toy_metric
 from support.models.fixed_recommender import Fixed
 
 from components.common.metrics import names
@@ -25,20 +25,20 @@ def test_every_model_is_what_its_class_says() -> None:
         assert (name in registry.RATING) == kind.RATES
         model = registry.make(name, 7, {})
         assert model.seed == 7
-        for knob, values in kind.SPACE.items():
+        for hyperparameter, values in kind.SPACE.items():
             assert len(set(values)) == len(values)
             # The first value is the default: trial 1 is the defaults, and none is tried twice.
-            if "." not in knob:
-                assert getattr(model, knob) == values[0]
+            if "." not in hyperparameter:
+                assert getattr(model, hyperparameter) == values[0]
             else:
-                section, _, key = knob.partition(".")
+                section, _, key = hyperparameter.partition(".")
                 assert values[0] is None
                 assert key in {"model": ModelParams, "trainer": TrainerParams}[section].model_fields
     with pytest.raises(ValueError, match=r"no model 'best'; the models are popularity"):
         registry.make("best", 1, {})
 
 
-def test_knobs_of_a_section_are_merged() -> None:
+def test_hyperparameters_of_a_section_are_merged() -> None:
     model = registry.make(
         registry.OURS,
         1,
@@ -66,14 +66,16 @@ def test_tuning_takes_the_best_and_passes_over_what_is_no_number() -> None:
     best, tried = tuning.tune(
         {"a": (1, 2, 3)},
         3,
-        lambda knobs: Trial(knobs, scores[knobs.get("a", 1)], 0.0, {}),
+        lambda hyperparameters: Trial(hyperparameters, scores[hyperparameters.get("a", 1)], 0.0, {}),
         lambda number, of, trial: heard.append((number, of)),
     )
-    assert best.knobs == {"a": 2}
+    assert best.hyperparameters == {"a": 2}
     assert len(tried) == 3
     assert heard == [(1, 3), (2, 3), (3, 3)]
     with pytest.raises(FloatingPointError, match="none of 1 trials"):
-        tuning.tune({}, 1, lambda knobs: Trial(knobs, float("nan"), 0.0, {}), lambda *_: None)
+        tuning.tune(
+            {}, 1, lambda hyperparameters: Trial(hyperparameters, float("nan"), 0.0, {}), lambda *_: None
+        )
 
 
 def measured(values: np.ndarray) -> UserMetrics:
@@ -132,8 +134,8 @@ def board_of(protocol, folder, models=MODELS, depends_on=DEPENDS_ON, **settings)
 @pytest.mark.usefixtures("few_resamples")
 def test_a_board_is_the_models_own_figures(protocol, tmp_path) -> None:
     cut = protocol(protocols.USER_TIME)
-    knobs = {"bpr": {"iterations": 5, "factors": 4}}
-    board, lines, fits = board_of(cut, tmp_path, seeds=(1, 2), trials=2, knobs=knobs)
+    hyperparameters = {"bpr": {"iterations": 5, "factors": 4}}
+    board, lines, fits = board_of(cut, tmp_path, seeds=(1, 2), trials=2, hyperparameters=hyperparameters)
     assert [len(entry.fits) for entry in board.entries] == [1, 1, 2]
     assert [len(entry.trials) for entry in board.entries] == [0, 2, 2]
     assert fits.remembered == 0
@@ -142,7 +144,7 @@ def test_a_board_is_the_models_own_figures(protocol, tmp_path) -> None:
     model.fit(cut.tuning.without_test())
     deciding = len(ranking.evaluate(model, cut.tuning, cut.tuning.eval).users)
     assert f"recall@20 of {deciding:,} users" in tuned
-    model = registry.make("ease", 1, board.entries[1].knobs)
+    model = registry.make("ease", 1, board.entries[1].hyperparameters)
     model.fit(cut.final.without_test())
     expected = ranking.evaluate(model, cut.final, cut.final.test)
     document = report.as_dict(board)
@@ -152,7 +154,7 @@ def test_a_board_is_the_models_own_figures(protocol, tmp_path) -> None:
         expected.mean(names.NDCG_10, cut.final.confirmatory)
     )
     best = max(t["score"] for t in ease["trials"])
-    assert next(t["knobs"] for t in ease["trials"] if t["score"] == best) == ease["knobs"]
+    assert next(t["hyperparameters"] for t in ease["trials"] if t["score"] == best) == ease["hyperparameters"]
     bpr = document["models"]["bpr"]["all"]["recall@10"]
     assert bpr["mean"] == pytest.approx(np.mean(bpr["seeds"]))
     assert bpr["deviation"] == pytest.approx(np.std(bpr["seeds"], ddof=1))
@@ -173,7 +175,7 @@ def test_a_board_is_the_models_own_figures(protocol, tmp_path) -> None:
     bars = [node for node in drawing.iter() if node.tag.endswith("rect")]
     assert len(bars) == len(MODELS) * len(ranking.metrics()) * 2
 
-    again, _, fits = board_of(cut, tmp_path, seeds=(1, 2), trials=2, knobs=knobs)
+    again, _, fits = board_of(cut, tmp_path, seeds=(1, 2), trials=2, hyperparameters=hyperparameters)
     assert fits.remembered == 8
     assert report.as_dict(again) == document
     # Another state of code or data is another result.
@@ -214,7 +216,7 @@ def test_a_board_of_rating_errors(protocol, tmp_path) -> None:
     board, _, _ = board_of(protocol(protocols.RANDOM), tmp_path, models=("bias", "svd"), **settings)
     assert board.focus == min(board.entries, key=lambda entry: entry.values("rmse")[0]).model
     best = board.entries[0].trials
-    assert board.entries[0].knobs == max(best, key=lambda trial: trial.score).knobs
+    assert board.entries[0].hyperparameters == max(best, key=lambda trial: trial.score).hyperparameters
     assert max(trial.score for trial in best) < 0  # errors, the other way round
     header, rows = report.rows(board, "all")
     assert header[1:3] == ["rmse", "mae"]
@@ -237,16 +239,16 @@ def test_settings_that_cannot_be_run(protocol, tmp_path) -> None:
 def test_a_trial_that_diverges_is_passed_over(protocol, tmp_path, monkeypatch) -> None:
     fit = Fits.fit
 
-    def diverging(self, name, knobs, *rest):
-        if knobs.get("factors") == 20:
+    def diverging(self, name, hyperparameters, *rest):
+        if hyperparameters.get("factors") == 20:
             raise FloatingPointError("svd: the loss became nan in epoch 1")
-        return fit(self, name, knobs, *rest)
+        return fit(self, name, hyperparameters, *rest)
 
     monkeypatch.setattr(Fits, "fit", diverging)
     settings = {"seeds": (1,), "trials": 4, "tune_on": names.RMSE}
     board, lines, _ = board_of(protocol(protocols.RANDOM), tmp_path, models=("svd",), **settings)
     assert [np.isnan(trial.score) for trial in board.entries[0].trials].count(True) == 1
-    assert board.entries[0].knobs != {"factors": 20}
+    assert board.entries[0].hyperparameters != {"factors": 20}
     assert any("the loss became nan" in line for line in lines)
 
 

@@ -52,35 +52,6 @@ def test_help_has_an_example_that_parses(name: str, capsys: pytest.CaptureFixtur
     assert f"marquee {name}" in out.split("example", 1)[1]
 
 
-def test_parsing_imports_nothing_heavy() -> None:
-    heavy = {
-        "tensorflow",
-        "tfx",
-        "apache_beam",
-        "ml_metadata",
-        "numpy",
-        "pyarrow",
-        "pydantic",
-        "yaml",
-        "rich",
-    }
-    code = (
-        "import sys; from pipeline import cli; cli.build_parser(); "
-        f"print(*sorted(sys.modules.keys() & {heavy!r}))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == ""
-
-
-def test_status_and_gates_import_no_tensorflow(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pipeline import cli; "
-        f"cli.main(['status', '--set', 'artifacts={tmp_path}']); "
-        "assert not sys.modules.keys() & {'tensorflow', 'tfx', 'apache_beam'}"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
 # --- errors ------------------------------------------------------------------------
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
-import subprocess
-import sys
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from support.runs import fork_server
+from support.runs.fork_server import Finished
 
 from datasets.generated import movielens_sample
 
@@ -29,31 +30,28 @@ SMALL = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Finished:
-    """A `marquee` command that has ended."""
+def marquee(
+    *args: str, cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 600, real: bool = False
+) -> Finished:
+    """Runs the real command in a process of its own: a fork that has imported what is not ours.
 
-    code: int
-    out: str
-    err: str
+    Args:
+      env: what differs from this process's environment.
+      real: a new interpreter, as a user starts it. Each command has one test with it.
+    """
+    run = fork_server.run_process if real else fork_server.run
+    # The sources under test, wherever the command runs.
+    whole = {**os.environ, "PYTHONPATH": str(REPOSITORY), **(env or {})}
+    return run(("-m", "pipeline.cli", *args), cwd, whole, timeout)
 
-    def json(self) -> dict[str, Any]:
-        return json.loads(self.out)
 
-
-def marquee(*args: str, cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 600) -> Finished:
-    """Runs the real command in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", *args],
-        cwd=cwd,
-        # The sources under test, wherever the command runs.
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **(env or {})},
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-    return Finished(done.returncode, done.stdout, done.stderr)
+def killed_run(workspace: Workspace, node: str, when: str) -> str:
+    """`marquee run`, killed in a component: see support/runs/run_and_kill.py; returns what it printed."""
+    script = str(REPOSITORY / "tests" / "support" / "runs" / "run_and_kill.py")
+    command = (script, node, when, "--", "run", "--data", str(workspace.data), *settings())
+    done = fork_server.run(command, workspace.folder, {**os.environ, "PYTHONPATH": str(REPOSITORY)})
+    assert done.code == -signal.SIGKILL, done.out + done.err
+    return done.out
 
 
 def settings(**knobs: Any) -> list[str]:
@@ -82,13 +80,19 @@ class Workspace:
         folder = self.artifacts / "serving_model" / "marquee"
         return sorted(p for p in folder.glob("*") if p.name.isdigit()) if folder.exists() else []
 
-    def run(self, *args: str, env: Mapping[str, str] | None = None, **knobs: Any) -> Finished:
-        return marquee(
-            "run", "--json", "--data", str(self.data), *settings(**knobs), *args, cwd=self.folder, env=env
-        )
+    def run(
+        self,
+        *args: str,
+        env: Mapping[str, str] | None = None,
+        real: bool = False,
+        timeout: float = 600,
+        **knobs: Any,
+    ) -> Finished:
+        command = ("run", "--json", "--data", str(self.data), *settings(**knobs), *args)
+        return marquee(*command, cwd=self.folder, env=env, real=real, timeout=timeout)
 
-    def command(self, *args: str) -> Finished:
-        return marquee(*args, cwd=self.folder)
+    def command(self, *args: str, real: bool = False) -> Finished:
+        return marquee(*args, cwd=self.folder, real=real)
 
     def artifact(self, node: str, key: str) -> Path:
         """Newest output `key` of a component."""

@@ -125,21 +125,22 @@ class Workers:
         """`gather.ReadEvents` on workers."""
         job = Job(dataset, params, self._work)
         job.save(known, reading.CATALOGUE)
+        add_items = known is None or params.unknown_items == "keep"
         with self._make_pipeline() as pipeline:
-            _build(pipeline, job, add_items=known is None)
+            _build(pipeline, job, add_items=add_items)
         if not storage.exists(job.path(_SPANS)):
             raise reading.unseen(job.work)
         reading.replay(job.load(_SPANS), job, bad, left_out)
         require_rows(dataset, bad)
         keys, counts = storage.list_names(job.path(SORTED)), job.load(_COUNTS, SORTED)
         ids = counts["item"].combine_chunks()
-        item_ids = ids.take(id_order(ids)) if known is None else known
+        item_ids = ids.take(id_order(ids)) if add_items or known is None else known
         for key in keys:
             found: Partition = job.load(SORTED, key)
             for row in found.bad:
                 bad.add(row)
             left_out.update(found.left_out)
-        bad.require_share(RATINGS, params.max_bad_share)
+        bad.require_share(RATINGS, params)
         stage, stay = SORTED, np.ones(len(item_ids), bool)
         if has_core(params):
             before = np.sum(counts["events"])

@@ -21,8 +21,7 @@ from components.example_gen.reading.places import Place
 from components.example_gen.reading.quarantine import Quarantine
 from components.example_gen.reading.source import TIME
 from components.example_gen.sorting import log_store
-from components.example_gen.sorting.codes import Codes
-from components.example_gen.sorting.gather import RATINGS, add
+from components.example_gen.sorting.gather import RATINGS, add, codes_of
 
 CATALOGUE: Final = "catalogue"  # string[M] if the items are known beforehand, else None
 _IDS: Final = "ids"  # of a span's rows: string[users], string[items]
@@ -71,7 +70,7 @@ def read(where: Where, job: Job) -> SpanRead:
             if not storage.exists(needed):
                 raise unseen(needed)
         with job.new_file(folder, "rows") as file:
-            rows = log_store.Rows(file, Codes(job.shared(CATALOGUE)))
+            rows = log_store.Rows(file, codes_of(job.shared(CATALOGUE), job.params))
             for chunk in tables.read_span(job.dataset.ratings, number, span, bad, job.params.max_line_bytes):
                 add(job.dataset, chunk, job.params, rows, bad, left_out)
         good = int(rows.counts.sum())
@@ -95,7 +94,7 @@ def replay(spans: Sequence[SpanRead], job: Job, bad: Quarantine, left_out: colle
         for row in job.load(span.folder, _BAD):
             bad.add(row)
         left_out.update(span.left_out)
-        bad.require_hope(RATINGS, job.params.max_bad_share)
+        bad.require_hope(RATINGS, job.params)
 
 
 def items(span: SpanRead, job: Job) -> pa.StringArray:

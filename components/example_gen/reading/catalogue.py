@@ -60,6 +60,21 @@ def items_of(ids: pa.StringArray) -> pa.Table:
     )
 
 
+def with_items(items: pa.Table, ids: pa.StringArray) -> pa.Table:
+    """The rows of `ids`; one that is in no row has its id for a title, and nothing else."""
+    known = items[contract.MOVIE_ID].combine_chunks()
+    missing = ids.filter(pc.invert(pc.is_in(ids, known)))
+    columns = {contract.MOVIE_ID: missing, contract.TITLE: missing}
+    for field in items.schema:
+        if field.name not in columns:
+            nothing: object = (
+                [] if pa.types.is_large_list(field.type) else 0 if field.type == pa.int64() else ""
+            )
+            columns[field.name] = pa.array([nothing] * len(missing), field.type)
+    both = pa.concat_tables([items, pa.table(columns, schema=items.schema)]).combine_chunks()
+    return both.take(pc.index_in(ids, both[contract.MOVIE_ID].combine_chunks()))
+
+
 def read_tags(
     source: Source | None, items: pa.StringArray, params: ExampleGenParams, bad: Quarantine
 ) -> pa.Table:
@@ -70,13 +85,10 @@ def read_tags(
     for chunk in tables.read(source, bad, params.max_line_bytes):
         table, names = chunk.table, source.columns
         times = table[TIME].to_numpy()
-        no_user = pc.equal(table[USER].cast(pa.string()), "").to_numpy(zero_copy_only=False)
         no_item = positions(table[ITEM], items) < 0
-        broken = no_user | no_item | (time_problem(times) > 0)
+        broken = no_item | (time_problem(times) > 0)
         for row in np.flatnonzero(broken).tolist():
-            if no_user[row]:
-                kind, reason = quarantine.MISSING, f"{names[USER]} is '', expected a non-empty id"
-            elif no_item[row]:
+            if no_item[row]:
                 came = table[ITEM][row].as_py()
                 kind = quarantine.UNKNOWN_ITEM
                 reason = f"{names[ITEM]} is {came!r}, expected an id of the items"

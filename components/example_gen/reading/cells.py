@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.example_gen.reading import quarantine
-from components.example_gen.reading.source import Kind
+from components.example_gen.reading.source import MISSING_MARKERS, Kind
+from components.example_gen.reading.text_blocks import OPEN_QUOTE
 
 # Ids repeat a lot: a dictionary column stores each once and an int32 per row.
 ID: Final = pa.dictionary(pa.int32(), pa.string())
@@ -39,49 +40,58 @@ _SAFE_DIGITS: Final = 18  # of any whole number in int64
 _INT64: Final = np.iinfo(np.int64)
 
 
-def typed(column: pa.Array, kind: Kind) -> tuple[pa.Array, np.ndarray]:
+def typed(
+    column: pa.Array, kind: Kind, missing: tuple[str, ...] = MISSING_MARKERS
+) -> tuple[pa.Array, np.ndarray]:
     """The values of a column, and int8[rows]: what is wrong with each cell.
 
     Args:
       column: text, plain or as a dictionary, whose bytes may be no UTF-8; or what else Parquet
-        has for this kind. A null is MISSING, and so are blanks in place of a number or a time.
+        has for this kind.
+      missing: cells (without the blanks around them) that are MISSING as a null is, of all kinds
+        but "text".
 
     Returns:
       `ID` for an id, text, lists of text, float32 or int64 (of a time Unix seconds, rounded
-      down); null where a cell is missing, anything where it is wrong.
+      down); ids and cells without the blanks around them; null where something is wrong.
     """
     if pa.types.is_dictionary(column.type):
-        values, wrong = typed(column.dictionary, kind)
+        values, wrong = typed(column.dictionary, kind, missing)
         indices = column.indices.cast(pa.int32())
         wrong = np.append(wrong, np.int8(MISSING))[indices.fill_null(len(wrong)).to_numpy()]
         if kind != "id":
             return values.take(indices), wrong
         values = values.dictionary_decode()
         return pa.DictionaryArray.from_arrays(indices, values), wrong
-    missing = column.is_null().to_numpy(zero_copy_only=False)
+    null = column.is_null().to_numpy(zero_copy_only=False)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        values, wrong = _of_text(column.cast(pa.string()), kind)
+        values, wrong = _of_text(column.cast(pa.string()), kind, missing)
     else:
         values, wrong = _of_values(column, kind)
-    wrong[missing] = MISSING
+    wrong[null] = MISSING
+    if wrong.any():
+        values = pc.if_else(pa.array(wrong == 0), values, pa.scalar(None, values.type))
     return values.dictionary_encode() if kind == "id" else values, wrong
 
 
 def without_nulls(values: pa.Array, kind: Kind) -> pa.Array:
     """The values with "", 0 or no texts in place of nulls; finite numbers keep theirs."""
-    if kind == "finite" or not values.null_count:
+    if kind == "finite" or not _has_nulls(values):
         return values
+    if kind == "id":
+        return pc.fill_null(values.cast(pa.string()), "").dictionary_encode()
     if pa.types.is_large_list(values.type):
         return pc.fill_null(values, [])
-    return pc.fill_null(values, 0 if kind not in ("id", "text", "texts") else "")
+    return pc.fill_null(values, 0 if kind not in ("text", "cell", "texts") else "")
 
 
 def problem(name: str, cell: pa.Scalar, kind: Kind, wrong: int) -> tuple[str, str]:
     """(kind of bad row, reason) for a cell of the column `name` in which something is wrong."""
     if isinstance(cell, pa.DictionaryScalar):
         cell = cell.value
+    kind_missing = quarantine.MISSING_ID if kind == "id" else quarantine.MISSING
     if not cell.is_valid:
-        return quarantine.MISSING, f"{name} is null, expected a value"
+        return kind_missing, f"{name} is null, expected a value"
     if not isinstance(cell, pa.StringScalar):
         return quarantine.NOT_A_NUMBER, f"{name} is {cell}, expected {_EXPECTED[kind]}"
     text = cell.as_buffer().to_pybytes().decode("utf-8", "surrogateescape")
@@ -90,24 +100,33 @@ def problem(name: str, cell: pa.Scalar, kind: Kind, wrong: int) -> tuple[str, st
     short = repr(text if len(text) <= 60 else text[:57] + "...")
     if wrong == TOO_LARGE:
         return quarantine.BAD_TIME, f"{name} is {short}, which is beyond any time"
+    if kind == "id" and wrong == NOT_OF_KIND:
+        return OPEN_QUOTE, f"{name} is {short}, over several lines; expected an id (is a quote not closed?)"
+    if kind in ("id", "cell"):
+        return kind_missing, f"{name} is {short}, expected {'an id' if kind == 'id' else 'a value'}"
     found = quarantine.MISSING if wrong == MISSING else quarantine.NOT_A_NUMBER
     return found, f"{name} is {short}, expected {_EXPECTED.get(kind, 'a whole number')}"
 
 
-def _of_text(column: pa.Array, kind: Kind) -> tuple[pa.Array, np.ndarray]:
+def _of_text(column: pa.Array, kind: Kind, missing: tuple[str, ...]) -> tuple[pa.Array, np.ndarray]:
     column, broken = _decoded(column)
-    if kind in ("id", "text", "texts"):
+    if kind == "text":
         return column, np.where(broken, np.int8(NOT_UTF8), np.int8(0))
-    convert = {"number": _numbers, "finite": _numbers, "time:iso": _times}.get(kind, _integers)
-    values, wrong = convert(column)
-    if kind == "finite":
-        wrong[_infinite(values)] = NOT_OF_KIND
-    if wrong.any():
-        blank = pc.equal(pc.utf8_trim_whitespace(column), "")
-        wrong[pc.fill_null(blank, False).to_numpy(zero_copy_only=False)] = MISSING
-        values = pc.if_else(pa.array(wrong == MISSING), pa.scalar(None, values.type), values)
+    if kind in ("id", "cell", "texts"):
+        values, wrong = pc.utf8_trim_whitespace(column), np.zeros(len(column), np.int8)
+        if kind == "id":
+            wrong[_mask(pc.match_substring(values, "\n"))] = NOT_OF_KIND
+    else:
+        convert = {"number": _numbers, "finite": _numbers, "time:iso": _times}.get(kind, _integers)
+        values, wrong = convert(column)
+        if kind == "finite":
+            wrong[_infinite(values)] = NOT_OF_KIND
+        values = _seconds(values, kind)
+    if wrong.any() or not kind.startswith(("time:", "integer")):  # of which no marker is one
+        marked = pc.is_in(pc.utf8_trim_whitespace(column), pa.array(["", *missing]))
+        wrong[_mask(marked)] = MISSING
     wrong[broken] = NOT_UTF8
-    return _seconds(values, kind), wrong
+    return values, wrong
 
 
 def _of_values(column: pa.Array, kind: Kind) -> tuple[pa.Array, np.ndarray]:
@@ -116,7 +135,7 @@ def _of_values(column: pa.Array, kind: Kind) -> tuple[pa.Array, np.ndarray]:
     type_ = column.type
     if pa.types.is_list(type_) or pa.types.is_large_list(type_):
         return column.cast(pa.large_list(pa.string())), wrong
-    if kind in ("id", "text", "texts"):
+    if kind in ("id", "text", "cell", "texts"):
         return column.cast(pa.string()), wrong
     if pa.types.is_timestamp(type_):
         return _floor(column.cast(pa.int64()), _PER_SECOND[type_.unit]), wrong
@@ -124,6 +143,7 @@ def _of_values(column: pa.Array, kind: Kind) -> tuple[pa.Array, np.ndarray]:
         values = column.cast(pa.float64(), safe=False).cast(pa.float32(), safe=False)
         if kind == "finite":
             wrong[_infinite(values)] = NOT_OF_KIND
+            wrong[_mask(pc.is_nan(values))] = MISSING  # as pandas writes it
         return values, wrong
     return _seconds(column.cast(pa.int64()), kind), wrong
 
@@ -139,6 +159,16 @@ def _decoded(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
         data = pc.if_else(pa.array(broken), pa.scalar(b"", pa.binary()), data)
         column = data.cast(pa.string())
     return column, broken
+
+
+def _has_nulls(values: pa.Array) -> bool:
+    inside = values.dictionary.null_count if pa.types.is_dictionary(values.type) else 0
+    return bool(values.null_count or inside)
+
+
+def _mask(found: pa.Array) -> np.ndarray:
+    """bool[rows]"""
+    return pc.fill_null(found, False).to_numpy(zero_copy_only=False)
 
 
 def _is_utf8(cell: bytes | None) -> bool:

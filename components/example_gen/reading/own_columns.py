@@ -16,7 +16,7 @@ from components.example_gen.reading.source import Kind
 def kinds(specs: Iterable[FeatureSpec]) -> dict[str, Kind]:
     """What the cells of each feature must be, by its name."""
     of: dict[str, Kind] = {"multi": "texts", "number": "finite"}
-    return {spec.name: of.get(spec.kind, "text") for spec in specs}
+    return {spec.name: of.get(spec.kind, "cell") for spec in specs}
 
 
 def append(table: pa.Table, cells: pa.Table, specs: Iterable[FeatureSpec], separator: str) -> pa.Table:

@@ -11,20 +11,39 @@ from types import TracebackType
 from typing import Final, Self
 
 from components.example_gen.errors import DataError
+from components.example_gen.params import ExampleGenParams
 
 # Kinds of bad rows beside those of `text_blocks`.
 WIDTH: Final = "wrong number of columns"
 MISSING: Final = "missing field"
+MISSING_ID: Final = "missing user or item"
 NOT_A_NUMBER: Final = "not a number"
 NAN: Final = "NaN"
 OUT_OF_SCALE: Final = "rating out of scale"
 BAD_TIME: Final = "impossible time"
 UNKNOWN_ITEM: Final = "unknown item"
 UNKNOWN_EVENT: Final = "unknown event"
+ID_AGAIN: Final = "id given before"
 DUPLICATE: Final = "exact duplicate"
 REPEATED: Final = "rated before"
 ENCODING: Final = "bad encoding"
 
+# Kinds that have a limit of their own, where the config gives one.
+_OWN_LIMITS: Final = {MISSING_ID: "max_missing_share", UNKNOWN_ITEM: "max_unknown_share"}
+_LIMIT: Final = "max_bad_share"
+# What helps against many rows of a kind.
+_HELP: Final = {
+    WIDTH: "another example_gen.delimiter, or example_gen.quoted",
+    MISSING_ID: "a higher example_gen.max_missing_share, if such rows are to be set aside",
+    NOT_A_NUMBER: "example_gen.time_unit for times, example_gen.missing for words that mean nothing",
+    OUT_OF_SCALE: "example_gen.rating_scale, the lowest and the highest rating",
+    BAD_TIME: "example_gen.time_unit",
+    UNKNOWN_ITEM: "example_gen.unknown_items: drop or keep, if the table of items is not meant to be whole",
+    UNKNOWN_EVENT: "a weight for it in example_gen.event_weights",
+    DUPLICATE: "example_gen.repeated: first, last or strongest",
+    REPEATED: "example_gen.repeated: first, last or strongest",
+    ENCODING: "example_gen.encoding: latin-1",
+}
 _SHOWN = 10
 _HOPELESS_ROWS = 1_000_000
 
@@ -66,6 +85,9 @@ class Quarantine:
       rows_in: rows read, by table.
       kinds: bad rows by (table, kind).
       rows: all bad rows if they are kept, otherwise none.
+      left_out: rows that are neither used nor bad, by table and why; beside those of the ratings.
+      unread: cells that are taken for missing because they are none of their kind, by (table,
+        column).
     """
 
     def __init__(self, path: Path | None = None, keep: bool = False) -> None:
@@ -73,7 +95,10 @@ class Quarantine:
         self.kinds: collections.Counter[tuple[str, str]] = collections.Counter()
         self.rows: list[BadRow] = []
         self._keep = keep
-        self._first: dict[str, list[BadRow]] = collections.defaultdict(list)
+        self._first: dict[tuple[str, str], list[BadRow]] = collections.defaultdict(list)
+        self.unread: collections.Counter[tuple[str, str]] = collections.Counter()
+        self.left_out: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+        self._example: dict[tuple[str, str], str] = {}
         self._file = path.open("w", encoding="utf-8") if path else None
 
     def __enter__(self) -> Self:
@@ -91,8 +116,9 @@ class Quarantine:
 
     def add(self, row: BadRow) -> None:
         self.kinds[row.table, row.kind] += 1
-        if len(self._first[row.table]) < _SHOWN:
-            self._first[row.table].append(row)
+        first = self._first[row.table, _OWN_LIMITS.get(row.kind, _LIMIT)]
+        if len(first) < _SHOWN:
+            first.append(row)
         if self._keep:
             self.rows.append(row)
         if self._file:
@@ -103,12 +129,35 @@ class Quarantine:
         return sum(count for (name, _), count in self.kinds.items() if name == table)
 
     def first(self, table: str) -> tuple[BadRow, ...]:
-        return tuple(self._first[table])
+        """The first bad rows of a table."""
+        keys = (_LIMIT, *_OWN_LIMITS.values())
+        return tuple(row for key in keys for row in self._first.get((table, key), ()))[:_SHOWN]
+
+    def leave_out(self, table: str, why: str) -> None:
+        """Counts a row that is neither used nor bad."""
+        self.left_out[table][why] += 1
+
+    def count_unread(self, table: str, column: str, cells: int, example: str) -> None:
+        """Counts cells that are taken for missing; `example` is one of them, in words."""
+        self.unread[table, column] += cells
+        self._example.setdefault((table, column), example)
+
+    def unread_cells(self) -> Iterator[str]:
+        """In words, a column each."""
+        for (table, column), count in self.unread.items():
+            cells = f"{count:,} cells of {column} ({table}) are" if count > 1 else f"a cell of {column} is"
+            yield f"{cells} taken for missing: {self._example[table, column]}"
+
+    def help(self, table: str) -> str | None:
+        """What helps against the most frequent kind of bad row, if anything does."""
+        kinds = ((kind, count) for (name, kind), count in self.kinds.items() if name == table)
+        most = max(kinds, key=lambda found: found[1], default=("", 0))[0]
+        return f"what may help: {_HELP[most]}" if most in _HELP else None
 
     def tables(self) -> Iterator[str]:
         yield from self.rows_in
 
-    def require_hope(self, table: str, max_share: float) -> None:
+    def require_hope(self, table: str, params: ExampleGenParams) -> None:
         """Stops early where most of many rows are bad: the rest would only take time and disk.
 
         Raises:
@@ -116,28 +165,44 @@ class Quarantine:
         """
         rows = self.rows_in[table]
         if rows >= _HOPELESS_ROWS and self.bad(table) > rows / 2:
-            self.require_share(table, max_share)
+            self.require_share(table, params)
 
-    def require_share(self, table: str, max_share: float) -> None:
-        """Stops where too much of a table is bad.
+    def require_share(self, table: str, params: ExampleGenParams) -> None:
+        """Stops where too much of a table is bad, by any of the limits of `params`.
 
         Raises:
           DataError: at the first bad row, with the counts and the first rows.
         """
-        bad, rows = self.bad(table), self.rows_in[table]
-        if not bad or bad <= max_share * rows:
-            return
-        first = self._first[table]
-        kinds = ", ".join(
-            f"{count:,} {kind}" for (name, kind), count in self.kinds.most_common() if name == table
-        )
+        own = {kind: key for kind, key in _OWN_LIMITS.items() if getattr(params, key) is not None}
+        for key in dict.fromkeys([_LIMIT, *own.values()]):
+            kinds = collections.Counter(
+                {
+                    kind: count
+                    for (name, kind), count in self.kinds.items()
+                    if name == table and own.get(kind, _LIMIT) == key
+                }
+            )
+            if kinds.total() > getattr(params, key) * self.rows_in[table]:
+                raise self._too_many(table, kinds, key, getattr(params, key))
+
+    def _too_many(self, table: str, kinds: collections.Counter[str], key: str, max_share: float) -> DataError:
+        bad, rows = kinds.total(), self.rows_in[table]
+        first = [row for row in self.first(table) if row.kind in kinds]
+        if not first:  # they came after as many rows of other kinds
+            first = list(self._first[table, key])
+        words = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
         more = [f"  {row}" for row in first[1:]]
         if bad > len(first):
             more.append(
                 f"  ... {bad - len(first):,} more; marquee data check --bad-rows FILE writes them all"
             )
         summary = (
-            f"{bad:,} of {rows:,} rows of {table} are bad ({kinds}), {percent(bad / rows)}; "
-            f"example_gen.max_bad_share allows {100 * max_share:g} %"
+            f"{bad:,} of {rows:,} rows of {table} are bad ({words}), {percent(bad / rows)}; "
+            f"example_gen.{key} allows {100 * max_share:g} %"
         )
-        raise DataError(first[0].file, "\n".join([first[0].reason, summary, *more]), first[0].line)
+        helps = self.help(table)
+        return DataError(
+            first[0].file,
+            "\n".join([first[0].reason, summary, *more, *([helps] if helps else [])]),
+            first[0].line,
+        )

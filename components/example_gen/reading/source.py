@@ -27,8 +27,10 @@ TAG: Final = "tag"
 
 # What the cells of a column must be; `cells.TYPES` has the type that each is read as.
 Kind = Literal[
-    "id", "text", "texts", "number", "finite", "integer", "time:s", "time:ms", "time:us", "time:iso"
+    "id", "text", "cell", "texts", "number", "finite", "integer", "time:s", "time:ms", "time:us", "time:iso"
 ]
+# Cells that mean nothing, as exports of databases and of statistics software write them.
+MISSING_MARKERS: Final = ("", "NA", "NULL", "null", "None", "nan", "\\N")
 Encoding = Literal["utf-8", "latin-1"]
 
 
@@ -69,6 +71,7 @@ class Source:
       kinds: what a column means -> what its cells must be.
       optional: meanings whose cells may be missing, which reads as "", 0, no texts or (of a
         finite number) null.
+      missing: cells that mean nothing, blanks beside them left out, in all kinds but titles and tags.
       rows: what becomes of a table of good rows: the table, by meaning, that the data set has,
         and int64[rows of it], the row of the file's that each came from. None: it stays.
     """
@@ -79,6 +82,7 @@ class Source:
     columns: Mapping[str, str]
     kinds: Mapping[str, Kind]
     optional: frozenset[str] = frozenset()
+    missing: tuple[str, ...] = MISSING_MARKERS
     rows: Callable[[pa.Table], tuple[pa.Table, np.ndarray]] | None = None
 
     def __str__(self) -> str:

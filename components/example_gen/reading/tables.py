@@ -6,13 +6,14 @@ their kind (`cells`), so that a row is looked at by itself only to say what is w
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
+import math
 from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from components.example_gen.errors import DataError
 from components.example_gen.reading import cells, quarantine
@@ -67,16 +68,29 @@ def read_span(
     if not path.stat().st_size:
         raise DataError(path.name, f"is empty; expected {wanted}")
 
+    waiting: list[BadRow] = []
+
     def set_aside(line: int, kind: str, reason: str) -> None:
         bad.count(source.table, 1)
-        bad.add(BadRow(source.table, path.name, line, kind, reason))
+        waiting.append(BadRow(source.table, path.name, line, kind, reason))
+
+    def add(until: float) -> None:
+        # A block's records of another width come before its cells; lines shall be in order.
+        waiting.sort(key=lambda row: row.line)
+        ready = bisect.bisect_right(waiting, until, key=lambda row: row.line)
+        for row in waiting[:ready]:
+            bad.add(row)
+        del waiting[:ready]
 
     before = bad.rows_in[source.table]
     rows = _READERS[type(source.format)]
     for batch, lines in rows(source, path, span, max_line_bytes, set_aside):
-        table, lines = _good(source, batch, lines, set_aside)
+        last = lines[-1] if len(lines) else 0
+        table, lines = _good(source, batch, lines, set_aside, bad)
         bad.count(source.table, len(lines))
+        add(last)
         yield Chunk(number, table, lines)
+    add(math.inf)
     alone = len(source.files) == 1 and span == WHOLE
     if bad.rows_in[source.table] == before and alone and source.table != "tags":
         header = isinstance(source.format, Delimited) and source.format.names is None
@@ -85,68 +99,73 @@ def read_span(
 
 
 def read_by_id(source: Source, role: str, bad: Quarantine, max_line_bytes: int) -> pa.Table:
-    """Reads a table of which each row is of another id; rows without one are set aside.
+    """Reads a table of which each row is of another id.
+
+    Of several rows of one id the first stays; the same row again is left out, another one is bad.
 
     Args:
       role: what the ids mean; they come as text.
 
     Raises:
-      DataError: as `read`, or an id comes twice.
+      DataError: as `read`.
     """
     parts: list[pa.Table] = []
-    places: list[tuple[str, np.ndarray]] = []
-    name = source.columns[role]
+    files: list[np.ndarray] = []
+    lines: list[np.ndarray] = []
     for chunk in read(source, bad, max_line_bytes):
         at = chunk.table.schema.get_field_index(role)
-        table = chunk.table.set_column(at, role, chunk.table[role].cast(pa.string()))
-        empty = pc.equal(table[role], "").to_numpy(zero_copy_only=False)
-        file = source.files[chunk.file].name
-        for line in chunk.lines[empty].tolist():
-            reason = f"{name} is '', expected a non-empty id"
-            bad.add(BadRow(source.table, file, line, quarantine.MISSING, reason))
-        parts.append(table.filter(pa.array(~empty)))
-        places.append((file, chunk.lines[~empty]))
+        parts.append(chunk.table.set_column(at, role, chunk.table[role].cast(pa.string())))
+        files.append(np.full(len(chunk.lines), chunk.file))
+        lines.append(chunk.lines)
     if not parts:
-        return _empty(source)
+        return _empty(source).set_column(0, role, pa.array([], pa.string()))
     table = pa.concat_tables(parts).combine_chunks()
-    _require_once(name, table[role].combine_chunks(), places)
+    again = _again(table[role].combine_chunks())
+    if again.size:
+        file, line = np.concatenate(files), np.concatenate(lines)
+        for row, first in again.tolist():
+            if table.slice(row, 1).equals(table.slice(first, 1)):
+                bad.leave_out(source.table, "the same row again")
+                continue
+            came, name = table[role][row].as_py(), source.files[file[row]].name
+            reason = (
+                f"{source.columns[role]} is {came!r}, expected an id that no earlier line has "
+                f"(line {line[first]} stays)"
+            )
+            bad.add(BadRow(source.table, name, int(line[row]), quarantine.ID_AGAIN, reason))
+        once = np.ones(len(table), bool)
+        once[again[:, 0]] = False
+        table = table.filter(pa.array(once))
     return table
 
 
-def _require_once(name: str, ids: pa.StringArray, places: list[tuple[str, np.ndarray]]) -> None:
-    """Stops where an id comes twice.
-
-    Args:
-      places: of the rows one after the other, the file and int64[rows of it], their lines.
-
-    Raises:
-      DataError: so it is.
-    """
-    """Raises:
-    DataError: an id comes twice.
-    """
+def _again(ids: pa.StringArray) -> np.ndarray:
+    """int64[rows, 2]: the rows whose id came before, and the row where it came first."""
     codes = ids.dictionary_encode().indices.to_numpy()
-    again = np.ones(len(codes), bool)
-    again[np.unique(codes, return_index=True)[1]] = False
-    if not again.any():
-        return
-    row = int(np.flatnonzero(again)[0])
-    files = [file for file, lines in places for _ in lines]
-    lines = np.concatenate([lines for _, lines in places])
-    reason = f"{name} is {ids[row].as_py()!r}, expected an id that no earlier line has"
-    raise DataError(files[row], reason, int(lines[row]))
+    first = np.unique(codes, return_index=True)[1]
+    rows = np.delete(np.arange(len(codes)), first)
+    return np.stack([rows, first[codes[rows]]], axis=1)
 
 
 def _good(
-    source: Source, batch: pa.RecordBatch, lines: np.ndarray, set_aside: SetAside
+    source: Source, batch: pa.RecordBatch, lines: np.ndarray, set_aside: SetAside, bad: Quarantine
 ) -> tuple[pa.Table, np.ndarray]:
     """The rows all of whose cells are of their kinds, and their lines; the others are set aside."""
     roles = list(source.columns)
     columns = []
     wrong, where = np.zeros(len(batch), np.int8), np.zeros(len(batch), np.int64)
     for position, role in enumerate(roles):
-        values, of_cell = cells.typed(batch[role], source.kinds[role])
+        values, of_cell = cells.typed(batch[role], source.kinds[role], source.missing)
         if role in source.optional:
+            if (
+                source.kinds[role] == "finite"
+                and (unread := np.flatnonzero(of_cell == cells.NOT_OF_KIND)).size
+            ):
+                what = cells.problem(
+                    source.columns[role], batch[role][unread[0]], "finite", cells.NOT_OF_KIND
+                )
+                bad.count_unread(source.table, source.columns[role], unread.size, what[1])
+                of_cell[unread] = 0
             of_cell[of_cell == cells.MISSING] = 0
             values = cells.without_nulls(values, source.kinds[role])
         first = (wrong == 0) & (of_cell != 0)
@@ -167,4 +186,4 @@ def _good(
 
 def _empty(source: Source) -> pa.Table:
     nothing = pa.RecordBatch.from_pydict({role: pa.array([], pa.string()) for role in source.columns})
-    return _good(source, nothing, np.zeros(0, np.int64), lambda *_: None)[0]
+    return _good(source, nothing, np.zeros(0, np.int64), lambda *_: None, Quarantine())[0]

@@ -25,11 +25,12 @@ class Codes:
     Memory grows with the ids, not with the rows.
 
     Args:
-      known: the only ids there are; None: every id that comes is one.
+      known: ids that are there from the beginning.
+      closed: whether there are no others; by default where some are known.
     """
 
-    def __init__(self, known: pa.StringArray | None = None) -> None:
-        self._fixed = known is not None
+    def __init__(self, known: pa.StringArray | None = None, closed: bool | None = None) -> None:
+        self.closed = known is not None if closed is None else closed
         self._codes: dict[str, int] = (
             {} if known is None else {id_: i for i, id_ in enumerate(known.to_pylist())}
         )
@@ -50,7 +51,7 @@ class Codes:
         table = np.empty(len(chunk.dictionary), np.int32)
         for i, id_ in enumerate(chunk.dictionary.to_pylist()):
             code = known.get(id_, -1)
-            if code < 0 and id_ and not self._fixed:
+            if code < 0 and id_ and not self.closed:
                 code = known[id_] = len(known)
             table[i] = code
         return table[chunk.indices.to_numpy()]

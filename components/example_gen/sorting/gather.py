@@ -112,20 +112,24 @@ def gather_with(
     items = None
     if dataset.items is not None:
         items = catalogue.read_items(dataset.items, params, bad)
-        bad.require_share(dataset.items.table, params.max_bad_share)
+        bad.require_share(dataset.items.table, params)
     known = None if items is None else items[contract.MOVIE_ID].combine_chunks()
     left_out: collections.Counter[str] = collections.Counter()
     log, kept = read_events(dataset, params, known, bad, left_out)
-    items = (
-        catalogue.items_of(log.item_ids) if items is None else items.filter(pa.array(kept))
-    ).combine_chunks()
     _require_events(log, dataset, bad, left_out)
+    if items is None:
+        items = catalogue.items_of(log.item_ids)
+    elif params.unknown_items == "keep":
+        items = catalogue.with_items(items, log.item_ids)
+    else:
+        items = items.filter(pa.array(kept))
+    items = items.combine_chunks()
     tags = catalogue.read_tags(dataset.tags, known, params, bad)
     if dataset.tags is not None:
-        bad.require_share(dataset.tags.table, params.max_bad_share)
+        bad.require_share(dataset.tags.table, params)
     users = read_users(dataset.users, log.user_ids, params, bad)
     if dataset.users is not None:
-        bad.require_share(dataset.users.table, params.max_bad_share)
+        bad.require_share(dataset.users.table, params)
     return Gathered(dataset, log, items, tags, users, dict(left_out))
 
 
@@ -140,16 +144,16 @@ def _read_events(
     """`ReadEvents` in this process."""
     folder = scratch / "sorted"
     folder.mkdir()
-    writer = log_store.Writer(folder, Codes(known), params.buffer_rows)
+    writer = log_store.Writer(folder, codes_of(known, params), params.buffer_rows)
     for chunk in tables.read(dataset.ratings, bad, params.max_line_bytes):
         add(dataset, chunk, params, writer, bad, left_out)
-        bad.require_hope(RATINGS, params.max_bad_share)
+        bad.require_hope(RATINGS, params)
     require_rows(dataset, bad)
     item_ids = _item_names(writer)
     log = writer.finish(
         keep_of(params), functools.partial(repeated, dataset, params, bad, left_out, item_ids)
     )
-    bad.require_share(RATINGS, params.max_bad_share)
+    bad.require_share(RATINGS, params)
     return _core(log, params, scratch, left_out)
 
 
@@ -178,8 +182,6 @@ def add(
 ) -> None:
     """Checks a chunk and appends what is good to `rows`."""
     table, names = chunk.table, dataset.ratings.columns
-    users, items = rows.users.encode(table[USER]), rows.items.encode(table[ITEM])
-    places = log_store.place(chunk.file, chunk.lines)
     if TIME in names:
         times = table[TIME].to_numpy()
     else:
@@ -196,15 +198,22 @@ def add(
         off_event = weights == 0
         stars = contract.rating_of_weight(weights).astype(np.float32)
 
+    unknown = np.zeros(len(table), bool)
+    if rows.items.closed:
+        unknown = rows.items.encode(table[ITEM]) < 0
     off_time = rules.time_problem(times) > 0
-    broken = (users < 0) | (items < 0) | off_time | off_event | off_scale
+    broken = off_time | off_event | off_scale
+    if params.unknown_items == "drop":
+        if count := int((unknown & ~broken).sum()):
+            left_out["of an item that is not in the table of items"] += count
+    else:
+        broken |= unknown
     for row in np.flatnonzero(broken).tolist():
         role = (
-            USER if users[row] < 0
-            else ITEM if items[row] < 0
-            else TIME if off_time[row]
+            TIME if off_time[row]
             else EVENT if off_event[row]
-            else RATING
+            else RATING if off_scale[row]
+            else ITEM
         )  # fmt: skip
         kind, expected = _expected(role, table[role][row].as_py(), dataset, params)
         reason = f"{names[role]} is {table[role][row].as_py()!r}, expected {expected}"
@@ -215,21 +224,34 @@ def add(
         outside |= times < seconds_of(params.start)
     if params.end is not None:
         outside |= times >= seconds_of(params.end)
-    if count := int((outside & ~broken).sum()):
+    outside &= ~(broken | unknown)
+    if count := int(outside.sum()):
         left_out["outside start and end"] += count
-    kept = ~(broken | outside)
-    rows.add(users[kept], items[kept], stars[kept], times[kept], places[kept])
+    kept = ~(broken | unknown | outside)
+    # Only what has a good row is a user or an item.
+    users, items = (_of_rows(table[role], kept) for role in (USER, ITEM))
+    places = log_store.place(chunk.file, chunk.lines)[kept]
+    rows.add(rows.users.encode(users), rows.items.encode(items), stars[kept], times[kept], places)
+
+
+def _of_rows(column: pa.ChunkedArray, rows: np.ndarray) -> pa.ChunkedArray:
+    """Some rows of a dictionary column, whose dictionary has no other values then."""
+    if rows.all():
+        return column
+    return column.filter(pa.array(rows)).cast(pa.string()).dictionary_encode()
+
+
+def codes_of(known: pa.StringArray | None, params: ExampleGenParams) -> Codes:
+    """The numbers of items, of which `known` are in the table of items."""
+    return Codes(known, closed=known is not None and params.unknown_items != "keep")
 
 
 def _expected(role: str, came: object, dataset: Dataset, params: ExampleGenParams) -> tuple[str, str]:
     """(kind, what was expected) of a cell that breaks a rule."""
-    if role == USER:
-        return quarantine.MISSING, "a non-empty id"
     if role == ITEM:
-        if dataset.items is None:
-            return quarantine.MISSING, "a non-empty id"
-        kind = quarantine.UNKNOWN_ITEM if came else quarantine.MISSING
-        return kind, f"a {dataset.items.columns[ITEM]} of {dataset.items.files[0].name}"
+        assert dataset.items is not None
+        name = dataset.items.columns[ITEM]
+        return quarantine.UNKNOWN_ITEM, f"a {name} of {dataset.items.files[0].name}"
     if role == TIME:
         assert isinstance(came, int)
         if came < 0:
@@ -278,7 +300,7 @@ def repeated(
     Args:
       item_ids: what `repeats.item` are positions in.
     """
-    if not repeats.exact and params.repeated != "bad":
+    if params.repeated != "bad":
         left_out[f"rated again ({params.repeated} kept)"] += len(repeats.place)
         return
     name, files = dataset.ratings.columns[ITEM], dataset.ratings.files
@@ -339,6 +361,9 @@ def _require_events(
         counts = ", ".join(
             [f"{bad.bad(RATINGS):,} bad", *(f"{count:,} {why}" for why, count in left_out.items())]
         )
+        helps = bad.help(RATINGS)
+        more = [*(f"  {row}" for row in bad.first(RATINGS)), *([helps] if helps else [])]
         raise DataError(
-            dataset.ratings.files[0].name, f"nothing is left of {bad.rows_in[RATINGS]:,} rows: {counts}"
+            dataset.ratings.files[0].name,
+            "\n".join([f"nothing is left of {bad.rows_in[RATINGS]:,} rows: {counts}", *more]),
         )

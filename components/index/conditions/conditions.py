@@ -18,7 +18,8 @@ from components.common.dense_columns import dense_numbers, dense_strings
 from components.common.features import FeatureSpec
 from components.common.tensors import take
 
-_CONDITION = r"^\s*([a-z][a-z0-9_]*)\s*(<=|>=|=)\s*(?s:(.*?))\s*$"
+_CONDITION = r"^\s*([A-Za-z][A-Za-z0-9_]*)\s*(<=|>=|=)\s*(?s:(.*?))\s*$"
+_NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _INFINITY = float("inf")
 
 
@@ -88,7 +89,7 @@ class Conditions(tf.Module):
         return max((code.shape[1] for code in self._codes), default=1)
 
     def ask(self, where: tf.Tensor) -> Asked:
-        """Reads conditions, string[B, W]; "" is none.
+        """Reads conditions, string[B, W]; "" is none, and capitals in a column's name do not count.
 
         One that is not of the form, or of no column here, is INVALID_ARGUMENT.
         """
@@ -96,11 +97,12 @@ class Conditions(tf.Module):
             tf.strings.regex_replace(where, _CONDITION, rf"\{part}", replace_global=False)
             for part in (1, 2, 3)
         )
+        name = tf.strings.lower(name)
         given = where != contract.PAD_ID
         column = tf.where(given, self._names.lookup(name), -1)
         of_values = (column >= 0) & (column < len(self._column_names))
         of_numbers = column >= len(self._column_names)
-        right = of_values & (operator == "=") | of_numbers
+        right = of_values & (operator == "=") | of_numbers & tf.strings.regex_full_match(value, _NUMBER)
         right &= tf.strings.regex_full_match(where, _CONDITION)
         wrong = tf.boolean_mask(where, given & ~right)
         with tf.control_dependencies([tf.debugging.Assert(tf.equal(tf.size(wrong), 0), [self._rule, wrong])]):
@@ -112,7 +114,7 @@ class Conditions(tf.Module):
         nothing = tf.fill([batch, self._size + 1], False)
         values = tf.tensor_scatter_nd_update(nothing, places, tf.ones_like(places[:, 0], tf.bool))
         columns = tf.reduce_any(tf.one_hot(column, len(self._column_names), True, False), axis=1)
-        number = tf.strings.to_number(tf.where(of_numbers, value, "0"))
+        number = tf.strings.to_number(tf.where(of_numbers & right, value, "0"))
         with tf.control_dependencies(
             [tf.debugging.assert_all_finite(number, "where: a bound must be a finite number")]
         ):

@@ -57,13 +57,6 @@ class Seen(NamedTuple):
     def take(self, batch_rows: tf.Tensor) -> Seen:
         return Seen(tf.gather(self.rows, batch_rows))
 
-    def distinct(self) -> tf.Tensor:
-        """int32[B]: different movies."""
-        repeated = tf.pad(self.rows[:, 1:] == self.rows[:, :-1], [[0, 0], [1, 0]])
-        # With S = 0 the padding above adds a column of its own.
-        fresh = (self.rows >= 0) & ~repeated[:, : tf.shape(self.rows)[1]]
-        return tf.reduce_sum(tf.cast(fresh, tf.int32), axis=1)
-
     def holds(self, rows: tf.Tensor) -> tf.Tensor:
         """bool[B, C]: which of `rows`, int32[B, C], are among them."""
         # One -1 in front: searching an empty row would have nothing to look at.

@@ -5,10 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 
 from components.index.conditions.filters import MovieFilters, Wanted
-from components.index.search.candidates import NOTHING, Candidates, Seen
-
-# Fewer movies per block than this would spend more time in the loop than in the product.
-_MIN_BLOCK = 1024
+from components.index.search.blocks import MIN_BLOCK, best_in_blocks
+from components.index.search.candidates import Candidates, Seen
 
 
 class ExactSearch(tf.Module):
@@ -47,42 +45,11 @@ class ExactSearch(tf.Module):
           Candidates [B, width], best first, the lower row first among equals.
         """
         del needed, most
-        movies = self._embeddings.shape[0]
         batch = tf.shape(queries)[0]
-        block = tf.maximum(self._block_scores // (tf.maximum(batch, 1) * self._filters.per_score), _MIN_BLOCK)
+        block = tf.maximum(self._block_scores // (tf.maximum(batch, 1) * self._filters.per_score), MIN_BLOCK)
         embeddings = self._embeddings.read_value()
-        filtered = wanted.any()
 
-        def step(start: tf.Tensor, rows: tf.Tensor, scores: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            stop = tf.minimum(start + block, movies)
-            found = tf.matmul(queries, embeddings[start:stop], transpose_b=True)
-            found = tf.cond(
-                filtered,
-                lambda: tf.where(self._filters.allow_block(wanted, start, stop), found, NOTHING),
-                lambda: found,
-            )
-            found = _without(seen, found, start, stop)
-            here = tf.broadcast_to(tf.range(start, stop)[tf.newaxis], tf.shape(found))
-            top = Candidates(here, found).best(tf.minimum(width, stop - start))
-            # Earlier blocks stand first, so a tie still goes to the lower row.
-            both = Candidates(tf.concat([rows, top.rows], 1), tf.concat([scores, top.scores], 1))
-            return stop, *both.best(tf.minimum(width, tf.shape(both.scores)[1]))
+        def score(start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
+            return tf.matmul(queries, embeddings[start:stop], transpose_b=True)
 
-        anything = tf.TensorShape([None, None])
-        _, rows, scores = tf.while_loop(
-            lambda start, *_: start < movies,
-            step,
-            (tf.constant(0), tf.zeros([batch, 0], tf.int32), tf.zeros([batch, 0], tf.float32)),
-            shape_invariants=(tf.TensorShape([]), anything, anything),
-            # One block after the other: two at once would double the memory.
-            parallel_iterations=1,
-        )
-        return Candidates(rows, scores).best(width)
-
-
-def _without(seen: Seen, scores: tf.Tensor, start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
-    """Empties the places of `scores`, float32[B, stop - start], whose movies were seen."""
-    places = tf.where((seen.rows >= start) & (seen.rows < stop))
-    columns = tf.gather_nd(seen.rows, places) - start
-    indices = tf.stack([tf.cast(places[:, 0], tf.int32), columns], axis=1)
-    return tf.tensor_scatter_nd_update(scores, indices, tf.fill([tf.shape(indices)[0]], NOTHING))
+        return best_in_blocks(self._embeddings.shape[0], block, score, self._filters, wanted, seen, width)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from scipy import sparse
 
 from components.common.tensors import take
-from components.model.closed_form import svd
+from components.model.closed_form.ease import Factors
 from components.model.history import History
-from components.model.params import ModelParams
+from components.model.hyperparameters import Hyperparameters
 from components.model.user_features import star_weight
 
 # Length that the longest item-item part of a candidate has beside its tower's unit
@@ -20,58 +18,6 @@ from components.model.user_features import star_weight
 _PART = 0.3
 # Of a candidate before it is scaled to a unit vector, and so of a query's tower part.
 _LENGTH = math.sqrt(1.0 + _PART**2)
-
-
-class Factors(NamedTuple):
-    """Item j's score after watching items i with weights w_i is sum_i w_i history[i] . candidate[j].
-
-    Attributes:
-      history, candidate: float32[N, R].
-      spread: standard deviation over the N items of the scores of a typical unit
-        query; what one unit of the item-item part is worth.
-    """
-
-    history: np.ndarray
-    candidate: np.ndarray
-    spread: float
-
-
-def fit_factors(watched: sparse.csr_matrix, rank: int, l2: float) -> Factors:
-    """EASE's item-item weights (Steck, "Embarrassingly Shallow Autoencoders", WWW 2019) of rank `rank`.
-
-    EASE solves B = I - P diag(1 / diag(P)) with P = (X'X + l2 I)^-1. With the
-    singular value decomposition X = U S V' and d = s^2 / (s^2 + l2), its weights
-    off the diagonal are
-
-        B_ij = g_ij / (1 - g_jj),   g = V diag(d) V'
-
-    so the largest singular values give it as a product of two thin matrices, and
-    no matrix of items by items is ever made. The diagonal, which EASE sets to 0,
-    only scores what has been watched, and that is left out of recommendations.
-    What the cut leaves out of g_jj is bounded below from the energy of column j
-    that the cut leaves out of X, as if all its singular values were the last kept.
-
-    Args:
-      watched: float32[U, N], 1 where user u has an event with item i.
-      rank: R; where the matrix has fewer singular values, the rest of the columns are 0.
-      l2: lambda, in events.
-    """
-    items = watched.shape[1]
-    history = np.zeros((items, rank), np.float32)
-    _, s, v = svd.truncated(watched, rank)
-    if not len(s):
-        return Factors(history, history, 1.0)
-    shrunk = s**2 / (s**2 + l2)
-    energy = np.asarray(watched.multiply(watched).sum(axis=0)).ravel()
-    left = np.maximum(energy - (v**2).T @ s**2, 0.0)
-    diagonal = (v**2).T @ shrunk + left / (s[-1] ** 2 + l2)
-    history[:, : len(s)] = v.T * np.sqrt(shrunk)
-    candidate = (history / (1.0 - diagonal)[:, np.newaxis]).astype(np.float32)
-    queries = watched @ history
-    queries /= np.maximum(np.linalg.norm(queries, axis=1, keepdims=True), 1e-12)
-    centred = candidate - candidate.mean(axis=0)
-    variance = np.einsum("ur,rs,us->u", queries, centred.T @ centred / items, queries)
-    return Factors(history, candidate, float(max(np.sqrt(np.median(variance)), 1e-6)))
 
 
 class ItemItem(tf.Module):
@@ -93,7 +39,7 @@ class ItemItem(tf.Module):
     are fitted on, so a gradient would take them for far better than they are.
     """
 
-    def __init__(self, movies: int, params: ModelParams) -> None:
+    def __init__(self, movies: int, params: Hyperparameters) -> None:
         super().__init__(name="item_item")
         self._weight = params.item_item_weight
         self._half_life = params.item_item_half_life

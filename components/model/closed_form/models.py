@@ -1,24 +1,49 @@
-"""Popularity, item-kNN and EASE as vectors whose dot product ranks: solved for, not learnt in steps."""
+"""Models whose vectors are solved for, not learnt in steps: the dot product of a query and an item ranks."""
 
 from __future__ import annotations
 
+import logging
 import math
+import time
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from scipy import sparse
 
 from components.common.tensors import take
-from components.model.closed_form import item_item, neighbours
+from components.model.closed_form.fold_in import FoldIn, WeightedSum
 from components.model.closed_form.rating_factors import RatingFactors
-from components.model.features import MovieFeatures
+from components.model.closed_form.user_items import SampledEvents
+from components.model.features import Catalogue, MovieFeatures
+from components.model.fit_inputs import FitInputs
 from components.model.history import History
-from components.model.params import ModelParams
+from components.model.hyperparameters import Hyperparameters
 from components.model.signatures import Catalogued, Events, Signatures
-from components.model.towers.two_tower import Catalogue
 
 # Of a movie's unit vector, what its count of events can have at most where it has factors, too.
 _POPULARITY = 0.6
+
+_log = logging.getLogger(__name__)
+
+
+class ItemFactors(NamedTuple):
+    """What a kind is solved for.
+
+    Attributes:
+      history: float32[N, R], what an item adds to the queries of those who have an event with it.
+      candidate: float32[N, R], what an item is scored by: its dot product with a query's factors.
+      fold_in: how a query's factors follow from those of its history.
+    """
+
+    history: np.ndarray
+    candidate: np.ndarray
+    fold_in: FoldIn
+
+
+# (hyperparameters, float64[U, N]: 1 where user u has an event with item i, seed) -> factors.
+Solve = Callable[[Hyperparameters, sparse.csr_matrix, int], ItemFactors]
 
 
 class ClosedForm(tf.Module):
@@ -28,48 +53,35 @@ class ClosedForm(tf.Module):
     al., "Speeding Up the Xbox Recommender System Using a Euclidean Transformation for Inner-Product
     Spaces", RecSys 2014) and is 0 in every query. A query is the unit vector of its history's factors,
     in which an event counts half after `item_item_half_life` newer ones: the dot product ranks as
-    the model's own score does. A query that has no such factors, because nothing is known of anybody, is
-    [0, 1, 0] and ranks by the number of train events, as popularity does for everybody.
+    the model's own score does. A query that has no such factors, because no event of it is known, is
+    [0, 1, 0] and ranks by the number of train events, as popularity does for every query.
 
     Args:
       params: of a closed-form kind.
-      movies: words of the movie vocabulary.
       catalogue: every movie.
-      implicit: the events have weights instead of ratings: no stars are predicted.
+      factors: of the N movies of the vocabulary.
+      rating_factors: what predicts stars; None where the events have weights instead of ratings.
     """
 
-    def __init__(self, params: ModelParams, movies: int, catalogue: Catalogue, implicit: bool = False):
+    def __init__(
+        self,
+        params: Hyperparameters,
+        catalogue: Catalogue,
+        factors: ItemFactors,
+        rating_factors: RatingFactors | None = None,
+    ) -> None:
         super().__init__(name=params.kind)
-        self.params, self.catalogue = params, catalogue
-        self.rating_factors = None if implicit else RatingFactors(movies, params)
-        rank = 0 if params.kind == "popularity" else params.item_item_dim
+        self.params, self.catalogue, self.rating_factors = params, catalogue, rating_factors
+        rank = factors.history.shape[1]
         self._popularity = _POPULARITY if rank else 1.0
-        self._longest = math.sqrt(1.0 - self._popularity**2)
         self._half_life = params.item_item_half_life
-        shape = [movies + 1, rank]  # the last row is out of vocabulary
-        self._history = tf.Variable(tf.zeros(shape), trainable=False, name="history_factors")
-        self._candidate = tf.Variable(tf.zeros(shape), trainable=False, name="candidate_factors")
+        self._fold_in = factors.fold_in
+        longest = max(float(np.linalg.norm(factors.candidate, axis=1).max(initial=0.0)), 1e-6)
+        scale = math.sqrt(1.0 - self._popularity**2) / longest
+        blank = np.zeros((1, rank), np.float32)  # the last row is out of vocabulary
+        self._history = _fixed(np.concatenate([factors.history, blank]), "history_factors")
+        self._candidate = _fixed(np.concatenate([factors.candidate * scale, blank]), "candidate_factors")
         self._most = max(float(catalogue.rating_count.max(initial=0.0)), 1.0)
-
-    def fit(self, watched: sparse.csr_matrix) -> None:
-        """Solve for the factors.
-
-        Args:
-          watched: float[U, movies], 1 where a user has an event with a movie of the vocabulary.
-        """
-        params = self.params
-        if params.kind == "popularity":
-            return
-        if params.kind == "ease":
-            history, candidate, _ = item_item.fit_factors(watched, params.item_item_dim, params.item_item_l2)
-        else:
-            history, candidate = neighbours.fit_factors(
-                watched, params.item_item_dim, params.knn_shrink, params.knn_neighbours
-            )
-        blank = np.zeros((1, params.item_item_dim), np.float32)
-        scale = self._longest / max(float(np.linalg.norm(candidate, axis=1).max(initial=0.0)), 1e-6)
-        self._history.assign(np.concatenate([history, blank]))
-        self._candidate.assign(np.concatenate([candidate * scale, blank]))
 
     def query(self, history: History, movie_index: tf.Tensor) -> tf.Tensor:
         """float32[B, D] of length 1.
@@ -81,11 +93,12 @@ class ClosedForm(tf.Module):
         # No division by a constant: see ItemItem.query.
         decay = tf.pow(2.0, history.ages * (-1.0 / self._half_life))
         weights = decay * tf.cast(history.mask, tf.float32)
-        return self._query_of(tf.einsum("bw,bwr->br", weights, take(self._history, movie_index)))
+        return self._query_of(self._fold_in(weights, take(self._history, movie_index)))
 
     def similar_query(self, movie_index: tf.Tensor) -> tf.Tensor:
         """float32[B, D]: the query of a history of one movie, int32[B], whatever its age."""
-        return self._query_of(take(self._history, movie_index))
+        factors = take(self._history, movie_index)[:, tf.newaxis]
+        return self._query_of(self._fold_in(tf.ones(tf.shape(factors)[:2]), factors))
 
     def _query_of(self, factors: tf.Tensor) -> tf.Tensor:
         nothing = tf.reduce_all(factors == 0.0, axis=1, keepdims=True)
@@ -109,6 +122,10 @@ class ClosedForm(tf.Module):
         return tf.concat([known, tf.sqrt(rest)], axis=1)
 
     # --- as the trainer asks any model ---------------------------------------------
+    @property
+    def parameters(self) -> int:
+        return sum(int(np.prod(variable.shape)) for variable in self.variables)
+
     def embed_query(self, history: History, now: tf.Tensor, profile: tf.Tensor | None = None) -> tf.Tensor:
         """float32[B, D]; neither the time nor a profile changes anything."""
         del now, profile
@@ -117,6 +134,30 @@ class ClosedForm(tf.Module):
     def embed_catalogue(self) -> tf.Tensor:
         """float32[N, D]: every movie's unit vector."""
         return self.candidate(self.catalogue.features.movie_index, self.catalogue.rating_count)
+
+
+def _fixed(values: np.ndarray, name: str) -> tf.Variable:
+    return tf.Variable(values.astype(np.float32), trainable=False, name=name)
+
+
+def no_factors(params: Hyperparameters, watched: sparse.csr_matrix, seed: int) -> ItemFactors:
+    """Nothing to score by: every query ranks by the number of train events."""
+    del params, seed
+    nothing = np.zeros((watched.shape[1], 0), np.float32)
+    return ItemFactors(nothing, nothing, WeightedSum())
+
+
+def build(inputs: FitInputs, solve: Solve) -> ClosedForm:
+    """The model of these inputs, fitted."""
+    events = SampledEvents.of(inputs)
+    rating_factors = None
+    if not inputs.implicit:
+        rating_factors = RatingFactors(events.items, inputs.params)
+        rating_factors.assign(events.fit_rating_factors(inputs.params, inputs.seed))
+    started = time.monotonic()
+    factors = solve(inputs.params, events.watched(), inputs.seed)
+    _log.info("%s of %d events solved in %.1f s", inputs.params.kind, len(events), time.monotonic() - started)
+    return ClosedForm(inputs.params, inputs.catalogue, factors, rating_factors)
 
 
 class SolvedVectors(Signatures):

@@ -51,7 +51,7 @@ def fit_factors(
 
     The nearest product of that rank, by the largest singular values. An item's similarity with
     itself scores only what has been watched, which is left out of recommendations: it is free, and
-    what it would be with nobody else in mind, n_j / (n_j + shrink), lets a low rank say more of the rest.
+    what the formula gives for i = j, n_j / (n_j + shrink), lets a low rank say more of the rest.
 
     Args:
       watched, shrink, neighbours: as `similarity`.

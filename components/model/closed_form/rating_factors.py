@@ -10,7 +10,7 @@ from scipy import sparse
 
 from components.common.tensors import take
 from components.model.history import History
-from components.model.params import ModelParams
+from components.model.hyperparameters import Hyperparameters
 
 # Events whose squared error is computed at once.
 _BLOCK = 1 << 20
@@ -22,9 +22,9 @@ class Factors(NamedTuple):
     Attributes:
       mean: stars.
       items: float32[N + 1, K], expectation of y; its first column is the bias. The last row is
-        that of an item nobody has rated.
+        that of an item without a rating.
       variances: float32[N + 1, K], how sure each of `items` is.
-      user_mean: float32[K], expectation of x for somebody who has rated nothing.
+      user_mean: float32[K], expectation of x for a user without a rating.
       user_precision: float32[K, K], inverse covariance of x.
       noise_precision: 1 / variance of a rating, in stars^-2.
     """
@@ -131,7 +131,7 @@ class _Ratings(NamedTuple):
 
 
 def _solved(own: _Side, ratings: _Ratings, other: _Side, second: np.ndarray, noise: float) -> _Side:
-    """Everybody's posterior, given the other side's.
+    """The posteriors of one side, given the other side's.
 
     In y = [bias, f] of the other side, one's own bias meets a 1 and one's own factors meet f;
     the other's bias is taken from the residual. Products of uncertain numbers bring in their
@@ -198,7 +198,7 @@ class RatingFactors(tf.Module):
     after `half_life` newer ones: tastes and moods drift.
     """
 
-    def __init__(self, items: int, params: ModelParams) -> None:
+    def __init__(self, items: int, params: Hyperparameters) -> None:
         super().__init__(name="rating_factors")
         size = params.rating_factors + 1
         self._decay = -1.0 / params.rating_half_life
@@ -226,7 +226,7 @@ class RatingFactors(tf.Module):
         Args:
           history: windowed events.
           history_items: int32[B, W], rows of `items` of the history's movies.
-          items: int32[B, M], rows of those asked about.
+          items: int32[B, M], rows of the items to predict.
         """
         y = take(self._items, history_items)
         design = tf.concat([tf.ones_like(y[:, :, :1]), y[:, :, 1:]], axis=2)
@@ -237,6 +237,6 @@ class RatingFactors(tf.Module):
         left = weights * (history.ratings - self._mean - y[:, :, 0])
         linear = tf.einsum("bw,bwk->bk", left, design) + self._prior
         user = tf.linalg.cholesky_solve(tf.linalg.cholesky(precision), linear[:, :, tf.newaxis])[:, :, 0]
-        asked = take(self._items, items)
-        product = tf.einsum("bk,bmk->bm", user[:, 1:], asked[:, :, 1:])
-        return self._mean + user[:, :1] + asked[:, :, 0] + product
+        predicted = take(self._items, items)
+        product = tf.einsum("bk,bmk->bm", user[:, 1:], predicted[:, :, 1:])
+        return self._mean + user[:, :1] + predicted[:, :, 0] + product

@@ -2,8 +2,70 @@
 
 from __future__ import annotations
 
+import dataclasses
+import logging
+import time
+
 import numpy as np
 from scipy import sparse
+
+from components.common.event_lists import Events
+from components.model.closed_form import rating_factors
+from components.model.fit_inputs import FitInputs
+from components.model.hyperparameters import Hyperparameters
+
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class SampledEvents:
+    """The train events that closed forms are fitted on.
+
+    Attributes:
+      index: int32[E], rows of the item vocabulary; `items` for an event out of it.
+      events: E events of whole records.
+      items: words of the item vocabulary.
+    """
+
+    index: np.ndarray
+    events: Events
+    items: int
+
+    @classmethod
+    def of(cls, inputs: FitInputs) -> SampledEvents:
+        """At most `closed_form_events` of them: of more, whole records drawn."""
+        some = some_records(inputs.train, inputs.params.closed_form_events, inputs.seed)
+        index = np.asarray(inputs.catalogue.features.movie_index)[some.rows]
+        return cls(index, some, inputs.sizes.movies)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def watched(self) -> sparse.csr_matrix:
+        """float64[U, N]: 1 where user u has an event with item i."""
+        return watched(self.index, self.events.offsets, self.items)
+
+    def fit_rating_factors(self, params: Hyperparameters, seed: int) -> rating_factors.Factors:
+        """Of the events' ratings."""
+        started = time.monotonic()
+        ratings = mean_ratings(self.index, self.events.ratings, self.events.offsets, self.items)
+        found = rating_factors.fit(ratings, params.rating_factors, params.rating_factors_sweeps, seed)
+        _log.info("rating factors of %d events: %.1f s", len(self), time.monotonic() - started)
+        return found
+
+
+def some_records(events: Events, at_most: int, seed: int) -> Events:
+    """Whole records drawn by `seed`, of no more than `at_most` events together; all where that is enough."""
+    if len(events.rows) <= at_most:
+        return events
+    lengths = np.diff(events.offsets)
+    order = np.random.default_rng(seed).permutation(len(lengths))
+    drawn = np.sort(order[: np.searchsorted(np.cumsum(lengths[order]), at_most, side="right")])
+    kept = lengths[drawn]
+    offsets = np.concatenate([[0], np.cumsum(kept)])
+    index = np.arange(offsets[-1]) + np.repeat(events.offsets[drawn] - offsets[:-1], kept)
+    profiles = None if events.profiles is None else events.profiles[drawn]
+    return Events(events.rows[index], events.ratings[index], events.timestamps[index], offsets, profiles)
 
 
 def watched(items: np.ndarray, offsets: np.ndarray, num_items: int) -> sparse.csr_matrix:

@@ -9,16 +9,18 @@ import tf_keras as keras
 import contract
 from components.common.tensors import take
 from components.model.batches import Pairs
-from components.model.features import MovieFeatures
+from components.model.features import Catalogue, MovieFeatures
+from components.model.fit_inputs import FitInputs
 from components.model.history import History
-from components.model.params import ModelParams
+from components.model.hyperparameters import Hyperparameters
 from components.model.signatures import Catalogued, Events, Signatures, buffer
 from components.model.towers import replicas
 from components.model.towers.encoders import Sizes
-from components.model.towers.two_tower import Catalogue
 from components.model.user_features import scale_rating
 
 _WIDTHS = (256, 128, 32)
+# Prefixes on which the user features are standardised.
+_ADAPT_SAMPLE = 65_536
 _MIDDLE = (contract.MAX_RATING + contract.MIN_RATING) / 2
 
 
@@ -43,7 +45,7 @@ def user_features(
       count, total: float32[B, G], events with each genre and the sum of their stars; of a genre
         without events the mean is the person's own.
       length, stars: float32[B], events and the sum of their stars.
-      otherwise: mean stars of somebody without events.
+      otherwise: mean stars of a user without events.
     """
     mean = tf.where(length > 0, tf.math.divide_no_nan(stars, length), otherwise)[:, tf.newaxis]
     by_genre = tf.where(count > 0, tf.math.divide_no_nan(total, count), mean)
@@ -71,7 +73,11 @@ class ContentTwoTower(keras.Model):
       ValueError: the data set says nothing of items that this model reads.
     """
 
-    def __init__(self, params: ModelParams, sizes: Sizes, catalogue: Catalogue, global_mean: float) -> None:
+    by_sequence = False
+
+    def __init__(
+        self, params: Hyperparameters, sizes: Sizes, catalogue: Catalogue, global_mean: float
+    ) -> None:
         super().__init__()
         self.params, self.catalogue = params, catalogue
         self._taste = next((spec.name for spec in sizes.features if spec.taste), None)
@@ -148,7 +154,11 @@ class ContentTwoTower(keras.Model):
         """float32[N, D]: every movie's unit vector."""
         return self.embed_movies(self._features)
 
-    def losses_of(self, pairs: Pairs, training: bool) -> dict[str, tf.Tensor]:
+    @property
+    def parameters(self) -> int:
+        return sum(int(np.prod(variable.shape)) for variable in self.trainable_variables)
+
+    def step_losses(self, pairs: Pairs, training: bool) -> dict[str, tf.Tensor]:
         """The squared error of scaled stars, by its name; on a replica, its part."""
         taste = self.no_taste(tf.shape(pairs.target)[0])
         queries = self.query(pairs.history, tf.gather(self._genres, pairs.rows), taste, training=training)
@@ -158,6 +168,16 @@ class ContentTwoTower(keras.Model):
 
     def total_loss(self, losses: dict[str, tf.Tensor]) -> tf.Tensor:
         return losses["rating"]
+
+
+def build(inputs: FitInputs) -> ContentTwoTower:
+    """A fresh model with every weight created and the user features standardised."""
+    pairs = inputs.sample_pairs(_ADAPT_SAMPLE)
+    mean = float(inputs.train.ratings.mean())
+    model = ContentTwoTower(inputs.params, inputs.sizes, inputs.catalogue, mean)
+    model.adapt(pairs)
+    model.step_losses(inputs.sample_pairs(2), training=False)
+    return model
 
 
 class ContentSignatures(Signatures):

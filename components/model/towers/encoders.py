@@ -10,10 +10,10 @@ import tensorflow as tf
 import tf_keras as keras
 
 from components.common.features import FeatureSpec
-from components.model.content import Content, Embedding
 from components.model.features import MovieFeatures
 from components.model.history import History
-from components.model.params import ModelParams
+from components.model.hyperparameters import Hyperparameters
+from components.model.towers.content import Content, Embedding
 from components.model.user_features import NUM_DATES, NUM_FEATURES, scale_rating
 
 
@@ -44,7 +44,7 @@ class MovieEncoder(keras.layers.Layer):
     placed by its content (as in DropoutNet: Volkovs et al., NIPS 2017).
     """
 
-    def __init__(self, sizes: Sizes, params: ModelParams) -> None:
+    def __init__(self, sizes: Sizes, params: Hyperparameters) -> None:
         super().__init__(name="movie_encoder")
         self._unknown = sizes.movies
         self._id_dropout = params.id_dropout
@@ -88,7 +88,7 @@ class Mlp(keras.layers.Layer):
 class CandidateTower(keras.layers.Layer):
     """A movie's encoding and popularity to a unit vector; without hidden layers, the encoding alone."""
 
-    def __init__(self, params: ModelParams) -> None:
+    def __init__(self, params: Hyperparameters) -> None:
         super().__init__(name="candidate_tower")
         self._mlp = None
         if params.hidden:
@@ -122,7 +122,7 @@ class QueryTower(keras.layers.Layer):
     the history shows or that are given beside it.
     """
 
-    def __init__(self, sizes: Sizes, params: ModelParams) -> None:
+    def __init__(self, sizes: Sizes, params: Hyperparameters) -> None:
         super().__init__(name="query_tower")
         self._half_lives = tf.constant(params.half_lives, tf.float32)
         self._mix = self.add_weight(name="view_mix", shape=[len(params.half_lives)], initializer="zeros")

@@ -7,7 +7,7 @@ import tf_keras as keras
 
 import contract
 from components.model.history import History
-from components.model.params import ModelParams
+from components.model.hyperparameters import Hyperparameters
 from components.model.towers.encoders import Mlp
 
 
@@ -27,7 +27,7 @@ class RatingHead(keras.layers.Layer):
     far better than on later ones, and a head that trusts them overfits.
     """
 
-    def __init__(self, params: ModelParams, global_mean: float) -> None:
+    def __init__(self, params: Hyperparameters, global_mean: float) -> None:
         super().__init__(name="rating_head")
         self._shrinkage = params.rating_shrinkage
         self._global_mean = global_mean

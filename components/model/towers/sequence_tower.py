@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from components.model.history import History
-from components.model.params import ModelParams
+from components.model.hyperparameters import Hyperparameters
 from components.model.towers.encoders import Sizes, without_history
 from components.model.user_features import scale_rating
 
@@ -90,7 +90,7 @@ class SequenceTower(keras.layers.Layer):
     position at once (`every_position`); a request reads the last one (`call`).
     """
 
-    def __init__(self, sizes: Sizes, params: ModelParams) -> None:
+    def __init__(self, sizes: Sizes, params: Hyperparameters) -> None:
         super().__init__(name="query_tower")
         dim = params.embedding_dim
         self._events = keras.layers.Dense(dim, name="events")

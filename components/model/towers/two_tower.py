@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
+from itertools import chain
 
 import numpy as np
 import tensorflow as tf
@@ -14,39 +14,15 @@ from components.model import user_features
 from components.model.batches import Pairs, Sequences
 from components.model.closed_form.item_item import ItemItem
 from components.model.closed_form.rating_factors import RatingFactors
-from components.model.features import MovieFeatures, Popularity
+from components.model.features import Catalogue, MovieFeatures
 from components.model.history import History
-from components.model.params import ModelParams
+from components.model.hyperparameters import Hyperparameters
 from components.model.profile import Profiles, ProfileTower
 from components.model.towers import replicas
 from components.model.towers.encoders import CandidateTower, MovieEncoder, QueryTower, Sizes
 from components.model.towers.rating_head import RatingHead
 from components.model.towers.retrieval_loss import RetrievalLoss, sampling_share, shared_negatives_loss
 from components.model.towers.sequence_tower import SequenceTower
-
-
-@dataclasses.dataclass(frozen=True)
-class Catalogue:
-    """All N movies, as arrays in one order ("rows").
-
-    Attributes:
-      features: transformed features, N rows each.
-      genres: float32[N, G + 1], multi-hot, of whatever feature tastes are in (the last
-        column: an unknown value).
-      rating_count: float32[N], train ratings.
-      rating_sum: float32[N], stars.
-      popularity: how popularity_scaled follows from a count.
-    """
-
-    features: MovieFeatures
-    genres: np.ndarray
-    rating_count: np.ndarray
-    rating_sum: np.ndarray
-    popularity: Popularity
-
-    @property
-    def size(self) -> int:
-        return len(self.rating_count)
 
 
 class TwoTower(keras.Model):
@@ -69,7 +45,7 @@ class TwoTower(keras.Model):
 
     def __init__(
         self,
-        params: ModelParams,
+        params: Hyperparameters,
         sizes: Sizes,
         catalogue: Catalogue,
         global_mean: float,
@@ -84,8 +60,8 @@ class TwoTower(keras.Model):
         super().__init__()
         self.params = params
         self.encoder = MovieEncoder(sizes, params)
-        by_sequence = params.query_encoder == "transformer"
-        self.query_tower = SequenceTower(sizes, params) if by_sequence else QueryTower(sizes, params)
+        self.by_sequence = params.query_encoder == "transformer"
+        self.query_tower = SequenceTower(sizes, params) if self.by_sequence else QueryTower(sizes, params)
         self.candidate_tower = CandidateTower(params)
         self.rating_head = None if implicit else RatingHead(params, global_mean)
         factors = 0 if implicit else params.rating_factors
@@ -147,7 +123,7 @@ class TwoTower(keras.Model):
         if self.profile_tower is None:
             return query
         if training:
-            # Nobody's profile now and then, so that one works without.
+            # Profile dropout: a query without a profile is trained too.
             kept = tf.random.uniform(tf.shape(profile)) >= self.params.id_dropout
             profile = tf.where(kept, profile, 0)
         content = {name: tf.gather(values, profile) for name, values in self._profile_content.items()}
@@ -182,7 +158,21 @@ class TwoTower(keras.Model):
         blocks = (tf.range(start, min(start + block, self.catalogue.size)) for start in starts)
         return tf.concat([embed(self._features.gather(rows)) for rows in blocks], axis=0)
 
+    @property
+    def parameters(self) -> int:
+        """Learnt in steps, and solved for."""
+        solved = (part.variables for part in (self.item_item, self.rating_factors) if part is not None)
+        return sum(int(np.prod(x.shape)) for x in chain(self.trainable_variables, *solved))
+
     # --- training ------------------------------------------------------------------
+    def step_losses(self, *batch: Pairs | Sequences, training: bool) -> dict[str, tf.Tensor]:
+        """`sequence_losses_of`, or `losses_of` where the query tower reads pairs."""
+        if self.by_sequence:
+            sequences, pairs = batch
+            return self.sequence_losses_of(sequences, pairs, training)
+        (pairs,) = batch
+        return self.losses_of(pairs, training)
+
     def total_loss(self, losses: dict[str, tf.Tensor]) -> tf.Tensor:
         """Scalar: retrieval loss + rating_weight x squared error (stars) of the rating head, if any."""
         return losses["retrieval"] + self._rating_weight * losses.get("rating", 0.0)

@@ -14,12 +14,11 @@ import tensorflow_transform as tft
 import contract
 from components.common.dense_columns import movie_inputs
 from components.common.features import MOVIELENS, FeatureSpec, inputs
-from components.model.features import MovieFeatures, Popularity
+from components.model.features import Catalogue, MovieFeatures, Popularity
 from components.model.signatures import Catalogued
 from components.model.towers.encoders import Sizes
-from components.model.towers.two_tower import Catalogue
 
-# The only taste where no feature is for tastes: nobody can name it.
+# The only taste where no feature is for tastes; no request can name it.
 _NO_TASTE = b"\0"
 
 

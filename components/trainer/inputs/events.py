@@ -105,7 +105,7 @@ class Windows:
         return self._made(Pairs, gather, positions)
 
     def whole(self, starts: tf.Tensor, ends: tf.Tensor, now: tf.Tensor) -> Pairs:
-        """The last W events of whole records, asked at `now`; the target fields hold their last event."""
+        """The last W events of whole records at the time `now`; the target fields hold their last event."""
 
         def gather(starts: np.ndarray, ends: np.ndarray, now: np.ndarray) -> list[np.ndarray]:
             last = np.maximum(ends - 1, 0)
@@ -133,8 +133,8 @@ class Windows:
         arrays = tf.numpy_function(gather, at, [*one, tf.bool, *one, tf.int32])
         each = at[0].shape
         many = each.concatenate([self._size])
-        asked = many if kind is Sequences else each
-        shapes = [many] * 4 + [asked] * 3 + [each]
+        targets = many if kind is Sequences else each
+        shapes = [many] * 4 + [targets] * 3 + [each]
         window, following, profile = arrays[:4], arrays[4:7], arrays[7]
         for array, shape in zip((*window, *following, profile), shapes, strict=True):
             array.set_shape(shape)
@@ -251,17 +251,3 @@ def history_events(timelines: pa.Table, ids: list[bytes]) -> Events:
 
 def target_events(timelines: pa.Table, ids: list[bytes]) -> Events:
     return flatten(timelines, ids, contract.TARGET_FEATURES)
-
-
-def some_records(events: Events, at_most: int, seed: int) -> Events:
-    """Whole records drawn by `seed`, of no more than `at_most` events together; all where that is enough."""
-    if len(events.rows) <= at_most:
-        return events
-    lengths = np.diff(events.offsets)
-    order = np.random.default_rng(seed).permutation(len(lengths))
-    drawn = np.sort(order[: np.searchsorted(np.cumsum(lengths[order]), at_most, side="right")])
-    kept = lengths[drawn]
-    offsets = np.concatenate([[0], np.cumsum(kept)])
-    index = np.arange(offsets[-1]) + np.repeat(events.offsets[drawn] - offsets[:-1], kept)
-    profiles = None if events.profiles is None else events.profiles[drawn]
-    return Events(events.rows[index], events.ratings[index], events.timestamps[index], offsets, profiles)

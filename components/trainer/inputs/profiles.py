@@ -22,7 +22,7 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 def profiles(timelines: pa.Table, specs: Sequence[FeatureSpec], max_values: int) -> Profiles | None:
-    """Those of the timelines' users; None where no feature is asked for.
+    """Those of the timelines' users; None without a feature.
 
     Args:
       timelines: features.timelines_schema of `specs`, a record a user.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 import tensorflow as tf
 
@@ -11,9 +9,7 @@ import contract
 from components.common.metrics.hits import Hits
 from components.common.metrics.recall import recall
 from components.model.batches import Pairs
-from components.model.history import History
-from components.model.params import ModelParams
-from components.model.towers.two_tower import Catalogue
+from components.model.protocols import Model
 from components.trainer.inputs.events import Events, Windows
 
 # Scores held at once: a block of queries times the catalogue, float32.
@@ -23,35 +19,22 @@ _SCORES_PER_BLOCK = 32 * 1024 * 1024
 _EVENTS_PER_BLOCK = 12_800
 
 
-class Ranks(Protocol):
-    """A model whose dot products rank, of whatever kind."""
-
-    params: ModelParams
-    catalogue: Catalogue
-
-    def embed_query(self, history: History, now: tf.Tensor, profile: tf.Tensor | None = None) -> tf.Tensor:
-        """float32[B, D]."""
-
-    def embed_catalogue(self) -> tf.Tensor:
-        """float32[N, D]."""
-
-
 class EvalRecall:
     """Recall@k, mean over the records that have a relevant target.
 
     Relevant = rated at least contract.RELEVANT_RATING; every item competes but those of the history.
 
     Args:
-      model: what is asked.
+      model: what is measured.
       histories: of the eval split, one record a user.
       targets: of the same records.
       ks: the k's, e.g. (10, 20, 100).
-      at_most: records asked; of more, so many are drawn, always the same.
+      at_most: records; of more, so many are drawn, always the same.
     """
 
     def __init__(
         self,
-        model: Ranks,
+        model: Model,
         histories: Events,
         targets: Events,
         ks: tuple[int, ...],

@@ -1,4 +1,4 @@
-"""The training loop: steps, early stopping, TensorBoard, progress."""
+"""A fit in steps: early stopping, TensorBoard, progress around the training loop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,13 +17,12 @@ import tf_keras as keras
 import contract
 from components.common import progress, storage
 from components.model.batches import Pairs, Sequences
-from components.model.towers.content_two_tower import ContentTwoTower
-from components.model.towers.two_tower import TwoTower
+from components.model.protocols import LearnsInSteps
 from components.trainer.inputs import events
 from components.trainer.loop import workers
 from components.trainer.loop.checkpoints import Checkpoints
-from components.trainer.loop.course import Course
 from components.trainer.loop.lazy_adam import LazyAdam
+from components.trainer.loop.training_loop import TrainingLoop
 from components.trainer.params import TrainerParams
 
 _log = logging.getLogger(__name__)
@@ -71,7 +70,7 @@ def learning_rate(peak: float, steps: int) -> keras.optimizers.schedules.Learnin
 
 
 def fit(
-    model: TwoTower | ContentTwoTower,
+    model: LearnsInSteps,
     windows: events.Windows,
     positions: events.PairPositions,
     eval_recall: Callable[[], dict[int, float]],
@@ -99,11 +98,7 @@ def fit(
     Raises:
       FloatingPointError: the loss is not finite; the step and what to change are named.
     """
-    by_sequence = model.params.query_encoder == "transformer"
-    losses_of = cast(
-        Callable[..., dict[str, tf.Tensor]],
-        model.sequence_losses_of if isinstance(model, TwoTower) and by_sequence else model.losses_of,
-    )
+    by_sequence = model.by_sequence
     part = workers.own_part(windows)
     ends = events.window_ends(windows.events, model.params.history_window) if by_sequence else np.zeros(0)
 
@@ -117,20 +112,20 @@ def fit(
 
     def train(*batch: Pairs | Sequences) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:
-            losses = losses_of(*batch, training=True)
+            losses = model.step_losses(*batch, training=True)
             loss = model.total_loss(losses)
         variables = model.trainable_variables
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         return losses
 
     # AutoGraph would convert all of Keras (14 s) for control flow that is not there.
-    course = Course(
+    loop = TrainingLoop(
         batches,
         lambda: tf.function(workers.on_replicas(train), autograph=False),
         params.seed,
         checkpoints.every if checkpoints else None,
     )
-    steps = course.steps
+    steps = loop.steps
     length = steps * params.epochs
     if params.max_steps:
         length = min(length, params.max_steps)
@@ -139,7 +134,7 @@ def fit(
     optimizer = adam(learning_rate(params.learning_rate, length), jit_compile=False)
 
     writer = tf.summary.create_file_writer(log_dir)
-    at = _Place(best=FitResult(best_epoch=0, epochs=0, recall={}), best_weights=model.get_weights())
+    at = _Progress(best=FitResult(best_epoch=0, epochs=0, recall={}), best_weights=model.get_weights())
     if checkpoints:
         checkpoints.attach(model, optimizer)
         at.restore(checkpoints)
@@ -149,11 +144,11 @@ def fit(
     total = min(length, steps * epochs)
     while at.epoch < epochs and at.epoch - at.best.best_epoch < params.patience:
         epoch = at.epoch + 1
-        started, waited = time.monotonic(), course.waited
+        started, waited = time.monotonic(), loop.waited
         text = f"epoch {epoch}/{epochs}"
         before = (epoch - 1) * steps
         in_epoch = min(steps, length - before)
-        for i, losses in enumerate(course.run(epoch, at.step, in_epoch), at.step):
+        for i, losses in enumerate(loop.run(epoch, at.step, in_epoch), at.step):
             if i % 10 == 0 or i == in_epoch - 1:
                 progress.report(before + i + 1, total, f"{text}  {recall_text(at.best.recall)}")
             for name, value in losses.items():
@@ -163,13 +158,13 @@ def fit(
                     f"the loss became {at.sums} at step {i + 1} of epoch {epoch}; "
                     "lower trainer.learning_rate or raise model.temperature"
                 )
-            if checkpoints and i + 1 < in_epoch and course.checkpoint_after(i + 1):
+            if checkpoints and i + 1 < in_epoch and loop.checkpoint_after(i + 1):
                 at.step = i + 1
                 at.save(checkpoints)
         trained = time.monotonic() - started
         recall = workers.of_chief(eval_recall)
         means = {name: value / in_epoch for name, value in at.sums.items()}
-        seconds, waited = time.monotonic() - started, course.waited - waited
+        seconds, waited = time.monotonic() - started, loop.waited - waited
         _log.info(
             "epoch %d: %.1f s, %d steps in %.1f s of which %.2f s waiting for input, losses %s, %s",
             epoch, seconds, in_epoch, trained, waited, means, recall_text(recall),
@@ -195,7 +190,7 @@ def fit(
 
 
 @dataclasses.dataclass
-class _Place:
+class _Progress:
     """How far a fit is.
 
     Attributes:

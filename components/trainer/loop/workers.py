@@ -133,7 +133,7 @@ def of_chief(measure: Callable[[], dict[int, float]]) -> dict[int, float]:
     """What `measure` returns on the chief, on every worker: last bits may differ from machine to machine."""
     if count() == 1:
         return measure()
-    # TensorFlow crashes where nobody has a row: each has one that says nothing.
+    # TensorFlow crashes where no worker has a row: each sends one without meaning.
     own = [(0, 0.0), *(measure().items() if is_chief() else ())]
     return {int(key): float(value) for key, value in gathered(np.array(own, np.float64)) if key}
 

@@ -51,7 +51,7 @@ class EmbeddingDnn(Model):
         neural.seeded(self.seed)
         train, held_out = neural.Pairs.train(split), neural.Pairs.held_out(split)
         content = _content(split.catalogue)
-        # Nobody trains the last user row and the last movie row: they stand for who is new.
+        # The last user row and the last movie row are never trained: they stand for new ones.
         self._users = {id_: i for i, id_ in enumerate(split.user_ids) if split.train.lengths[i]}
         self._network = _Network(
             len(split.user_ids) + 1, content, self.dim, self.dropout, keras.regularizers.l2(self.l2)

@@ -11,6 +11,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from components.common.metrics import names
+from components.model.towers.retrieval_loss import shared_negatives_loss
+from components.trainer.inputs.events import window_ends
 from leaderboard import ranking
 from leaderboard.model import Model
 from leaderboard.models.learnt import neural
@@ -104,20 +106,15 @@ class Transformer(Model):
 def _sequences(train: Histories, window: int, pad: int) -> np.ndarray:
     """int32[S, window + 1]: every event as a target of its predecessors, newest last, padded in front.
 
-    Cut from a history's end backwards, each piece beginning with the last event of the one before.
+    Cut as the pipeline's transformer cuts them: from a history's end backwards, each piece beginning
+    with the last event of the one before.
     """
-    pieces = []
-    for low, high in zip(train.offsets[:-1], train.offsets[1:], strict=True):
-        end = high
-        while end - low >= 2:
-            start = max(low, end - window - 1)
-            piece = np.full(window + 1, pad, np.int32)
-            piece[window + 1 - (end - start) :] = train.rows[start:end]
-            pieces.append(piece)
-            end = start + 1 if start > low else low
-    if not pieces:
+    ends = window_ends(train, window)
+    if not len(ends):
         raise ValueError("no user has two train events, so there is no next event to learn; expected some")
-    return np.stack(pieces)
+    start = train.offsets[np.searchsorted(train.offsets, ends, side="right") - 1]
+    index = ends[:, np.newaxis] + np.arange(1 - window, 2)
+    return np.where(index >= start[:, np.newaxis], train.rows[np.maximum(index, 0)], pad).astype(np.int32)
 
 
 def _batches(sequences: np.ndarray, pad: int, size: int, rng: np.random.Generator) -> list[np.ndarray]:
@@ -168,19 +165,17 @@ class _Network(keras.Model):
         states = tf.boolean_mask(self(inputs, training=True), counts)
         target = tf.boolean_mask(targets, counts)
         table = self._items.embeddings
-        if negatives == 0:
-            logits = tf.linalg.matmul(states, table[: self._size], transpose_b=True)
-            return tf.reduce_mean(
-                tf.nn.sparse_softmax_cross_entropy_with_logits(labels=target, logits=logits)
-            )
-        drawn = tf.random.uniform([negatives], maxval=self._size, dtype=tf.int32)
-        positive = tf.reduce_sum(states * tf.gather(table, target), axis=1, keepdims=True)
-        # Each drawn id stands for size / negatives ids of the full softmax's sum.
-        others = tf.linalg.matmul(states, tf.gather(table, drawn), transpose_b=True)
-        others += tf.math.log(self._size / negatives)
-        others = tf.where(drawn[tf.newaxis] == target[:, tf.newaxis], -1e9, others)
-        return tf.reduce_mean(
-            tf.reduce_logsumexp(tf.concat([positive, others], axis=1), axis=1) - positive[:, 0]
+        drawn = tf.range(self._size)
+        if negatives:
+            drawn = tf.random.uniform([negatives], maxval=self._size, dtype=tf.int32)
+        return shared_negatives_loss(
+            states,
+            tf.gather(table, target),
+            tf.gather(table, drawn),
+            drawn[tf.newaxis] == target[:, tf.newaxis],
+            tf.ones_like(target, tf.float32),
+            temperature=1.0,
+            catalogue=self._size,
         )
 
     def _next_scores(self, ids: tf.Tensor) -> tf.Tensor:

@@ -1,48 +1,28 @@
-"""Ours: the pipeline's own model, fitted and asked through the pipeline's own functions."""
+"""Ours: the pipeline's own model, of any kind, fitted and served by the pipeline's own functions."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import hashlib
-import json
 import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
-import apache_beam as beam
 import numpy as np
-import pyarrow as pa
 import tensorflow as tf
-import tensorflow_transform as tft
-import tensorflow_transform.beam as tft_beam
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import schema_pb2
-from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
-from tfx_bsl.tfxio import tf_example_record
 
-import components.transform
 import contract
 from components.common import storage
-from components.common.features import Features, own
-from components.example_gen.records import write
-from components.import_schema.own_features import add_features
-from components.model.closed_form.models import ClosedForm
 from components.model.params import ModelParams
-from components.model.towers import two_tower as ours
-from components.trainer import run
+from components.trainer import fitting
 from components.trainer.inputs import catalogue, profiles
 from components.trainer.loop import checkpoints
 from components.trainer.params import TrainerParams
+from components.transform import in_process
 from components.transform.params import TransformParams
-from components.transform.preprocessing import custom_config, preprocessing_fn
 from leaderboard.model import Model
 from leaderboard.models.learnt import neural
 from leaderboard.split import Histories, Queries, Split
 
-_SCHEMA = Path(components.transform.__file__).parent / "schemas" / "movies.pbtxt"
 _QUERIES_AT_ONCE = 64
 
 
@@ -88,27 +68,25 @@ class TwoTower(Model):
         neural.seeded(params.seed)
         features = split.features
         transform_params = TransformParams.model_validate(dict(self.transform))
-        graph = _transform_graph(
-            split.catalogue.table, custom_config(transform_params, features.item), features
-        )
+        graph = in_process.analysed(split.catalogue.table, transform_params, features)
         transform = catalogue.MovieTransform(graph, features.item)
         movies = catalogue.load(split.catalogue.table, transform)
-        asked = np.flatnonzero((split.eval.history.lengths > 0) & (split.eval.targets.lengths > 0))
-        # Row 0 of the profiles is of nobody.
+        users = np.flatnonzero((split.eval.history.lengths > 0) & (split.eval.targets.lengths > 0))
+        # Row 0 of the table of profiles is of nothing.
         known = profiles.profiles(split.users, features.user, model_params.max_profile_values)
         rows = None if known is None else np.arange(1, len(split.user_ids) + 1, dtype=np.int32)
         train = dataclasses.replace(split.train, profiles=rows)
         histories = dataclasses.replace(
-            split.eval.history.take(asked), profiles=rows if rows is None else rows[asked]
+            split.eval.history.take(users), profiles=rows if rows is None else rows[users]
         )
-        held_out = (histories, split.eval.targets.take(asked)) if len(asked) else None
+        held_out = (histories, split.eval.targets.take(users)) if len(users) else None
         last_epoch = None if held_out else self.last_epoch or None
         kept = None
         if params.checkpoint_dir and self.fit_name:
             folder = storage.join(params.checkpoint_dir, self.fit_name)
             kept = checkpoints.Checkpoints(folder, params.checkpoint_steps)
         with tempfile.TemporaryDirectory(prefix="marquee-leaderboard-") as logs:
-            model, self._result = run.fit_model(
+            model, self._result = fitting.fit_model(
                 model_params, params, transform, movies, train, held_out, logs, last_epoch,
                 implicit=features.implicit, known=known, kept=kept,
             )  # fmt: skip
@@ -116,14 +94,9 @@ class TwoTower(Model):
             kept.remove()
         self._ids = np.array(movies.ids, object)
         self._windows = model_params.history_window, model_params.rating_window
-        self._towers = run.servable(model, movies, transform)
+        self._towers = fitting.servable(model, movies, transform)
         self._movies = model.embed_catalogue().numpy()
-        solved = [model] if isinstance(model, ClosedForm) else []
-        if isinstance(model, ours.TwoTower):
-            solved = [part for part in (model.item_item, model.rating_factors) if part is not None]
-        self._parameters = neural.size(model.trainable_variables) + sum(
-            neural.size(part.variables) for part in solved
-        )
+        self._parameters = model.parameters
 
     def score_many(self, queries: Queries) -> np.ndarray:
         return np.concatenate(
@@ -182,34 +155,3 @@ def _dense(values: np.ndarray, pad: Any, lists: Histories) -> tf.Tensor:
     matrix = np.full((len(lists), int(lists.lengths.max(initial=1))), pad, values.dtype)
     matrix[lists.owner, _places(lists)] = values
     return tf.constant(matrix)
-
-
-# Folders of the graphs of this process, by what they were fitted on.
-_graphs: dict[str, tempfile.TemporaryDirectory] = {}
-
-
-def _transform_graph(movies: pa.Table, config: dict[str, str], features: Features) -> str:
-    """Transform's graph for a catalogue, analysed as the component does, once in a process."""
-    examples = write.encode(movies)
-    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
-    for example in examples:
-        digest.update(example)
-    key = digest.hexdigest()
-    if key not in _graphs:
-        folder = tempfile.TemporaryDirectory(prefix="marquee-leaderboard-")
-        schema = text_format.Parse(_SCHEMA.read_text(), schema_pb2.Schema())
-        add_features(schema, own(features.item))
-        source = tf_example_record.TFExampleBeamRecord("inmem", ["leaderboard"], schema)
-        with (
-            tft_beam.Context(temp_dir=str(Path(folder.name) / "tmp")),
-            beam.Pipeline(runner=FnApiRunner()) as pipeline,
-        ):
-            data = pipeline | beam.Create(examples, reshuffle=False) | source.BeamSource()
-            graph = (data, source.TensorAdapterConfig()) | tft_beam.AnalyzeDataset(
-                functools.partial(preprocessing_fn, custom_config=config)
-            )
-            _ = graph | tft_beam.WriteTransformFn(str(Path(folder.name) / "graph"))
-        raw = str(Path(folder.name) / "graph" / tft.TFTransformOutput.RAW_METADATA_DIR)
-        metadata_io.write_metadata(dataset_metadata.DatasetMetadata(schema), raw)
-        _graphs[key] = folder
-    return str(Path(_graphs[key].name) / "graph")

@@ -9,15 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg
-from threadpoolctl import threadpool_limits
 
+from components.model.closed_form import als
 from leaderboard.model import Model
 from leaderboard.split import Histories, Queries, Split
-
-
-def _one_blas_thread() -> threadpool_limits:
-    """implicit threads by itself, and BLAS's own threads below its can make it ten times slower."""
-    return threadpool_limits(1, "blas")
 
 
 def unseen(split: Split) -> np.ndarray:
@@ -50,22 +45,19 @@ class ImplicitAls(Model):
     }
 
     def fit(self, split: Split) -> None:
-        from implicit.cpu.als import AlternatingLeastSquares
-
-        with _one_blas_thread():
-            self._model = AlternatingLeastSquares(
-                factors=self.factors,
-                regularization=self.regularisation,
-                alpha=self.alpha,
-                iterations=self.iterations,
-                random_state=self.seed,
-            )
-            self._model.fit(split.train.matrix(split.catalogue.size), show_progress=False)
+        self._model = als.fit(
+            split.train.matrix(split.catalogue.size),
+            self.factors,
+            self.regularisation,
+            self.alpha,
+            self.iterations,
+            self.seed,
+        )
         self._unseen = unseen(split)
 
     def score_many(self, queries: Queries) -> np.ndarray:
         history = queries.history.matrix(len(self._unseen))
-        with _one_blas_thread():
+        with als.one_blas_thread():
             users = np.atleast_2d(self._model.recalculate_user(np.arange(len(queries)), history))
         return np.where(self._unseen, -np.inf, users @ self._model.item_factors.T)
 
@@ -98,7 +90,7 @@ class Bpr(Model):
     def fit(self, split: Split) -> None:
         from implicit.cpu.bpr import BayesianPersonalizedRanking
 
-        with _one_blas_thread():
+        with als.one_blas_thread():
             self._model = BayesianPersonalizedRanking(
                 factors=self.factors,
                 learning_rate=self.learning_rate,

@@ -1,4 +1,4 @@
-"""What most people watched: of all time, lately, and in the genres somebody likes."""
+"""Popularity: of all time, of late, and in the genres of the history."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DAY = 86_400.0
 
 @dataclasses.dataclass
 class Popularity(Model):
-    """Number of train ratings; everybody gets the same list."""
+    """Number of train ratings; the same list for every query."""
 
     NAME: ClassVar[str] = "popularity"
 

@@ -27,11 +27,12 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    import contract
     from pipeline.ask import movie_list
     from pipeline.errors import InputError
     from pipeline.terminal.typed import typed
 
-    with pushed_model(args) as (config, servable):
+    with pushed_model(args, contract.RATE) as (config, servable):
         if servable.features.implicit:
             raise InputError(
                 "this model was trained on events without ratings, so it predicts none; "

@@ -1,4 +1,4 @@
-"""`marquee recommend`: movies for a user of the log, or for a few likes and tastes."""
+"""`marquee recommend`: items for a user of the log, or for a few likes and tastes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "Recommend movies by the newest pushed model: titles, scores and why.",
         'marquee recommend --likes "Toy Story, Heat=4" --taste "Action=5,Comedy=3" --k 5',
     )
-    who = parser.add_argument_group("for whom (any of them, also together)")
+    who = parser.add_argument_group("by what (any of them, also together)")
     who.add_argument("--user", metavar="ID", help="a user of the log")
     who.add_argument(
         "--likes",
@@ -65,14 +65,21 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from pipeline.ask.recommendation import recommend
+    import contract
+    from pipeline.ask.recommendation import recommend, signature
     from pipeline.errors import InputError
 
     if args.user is None and not args.likes and not args.taste:
-        raise InputError('nobody to recommend for; give --user ID, --likes "Toy Story" or --taste "Action=5"')
+        raise InputError('nothing to recommend by; give --user ID, --likes "Toy Story" or --taste "Action=5"')
     if args.k < 1:
         raise InputError(f"--k must be at least 1, got {args.k}")
-    with pushed_model(args) as (config, servable):
+    if not all(condition.strip() for condition in args.where):
+        raise InputError('--where "" is no condition; expected one such as "brand=acme" or "price<=20"')
+    model = args.model or (contract.MODEL if args.server else contract.MODEL_EXACT)
+    answering = signature(where=bool(args.where), exact=args.exact, model=model)
+    # Without a history there are no reasons to be asked for.
+    reasons = [contract.EXPLAIN] if args.user is not None or args.likes else []
+    with pushed_model(args, answering, *reasons) as (config, servable):
         request = _request(args, servable)
         answer = recommend(servable, request, lambda user_id: timeline(config, servable, user_id))
     if args.json:
@@ -83,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _request(args: argparse.Namespace, servable: Servable) -> Request:
-    from pipeline.ask import genres, where
+    from pipeline.ask import genres
     from pipeline.ask.recommendation import Request
 
     return Request(
@@ -95,7 +102,7 @@ def _request(args: argparse.Namespace, servable: Servable) -> Request:
         genres=tuple(genres.parse(args.genres, servable.genres)),
         year_min=args.year_min,
         year_max=args.year_max,
-        where=where.parse(args.where, servable.features.item if servable.files else None),
+        where=tuple(args.where),
         diversity=args.diversity,
         exact=args.exact,
     )

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.k < 1:
         raise InputError(f"--k must be at least 1, got {args.k}")
-    with pushed_model(args) as (_, servable):
+    with pushed_model(args, contract.SIMILAR) as (_, servable):
         movie = servable.titles.find(" ".join(args.title))
         answer = servable.ask(contract.SIMILAR, **{contract.MOVIE_ID: movie.movie_id, contract.K: args.k})
         results = scored(servable, answer)

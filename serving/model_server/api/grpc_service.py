@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import grpc
+import numpy as np
 from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -22,10 +22,12 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving.model_server.api import descriptors, model_info
-from serving.model_server.api.unary_calls import Call, Handler, Reply, UnaryCalls
-from serving.model_server.execution import checks
-from serving.model_server.execution.predict import ModelSpec
+from serving.model_server.api import descriptors, grpc_servers, model_info
+from serving.model_server.api.grpc_servers import ChannelOptions
+from serving.model_server.api.unary_calls import Call, Handler, Reply
+from serving.model_server.execution import checks, large_requests
+from serving.model_server.execution.large_requests import ByteBudget
+from serving.model_server.execution.requests import ModelSpec
 from serving.model_server.observe.access_log import Access, AccessLog, request_id
 from serving.protocol import tensors
 from serving.protocol.errors import Code, StatusError, invalid_argument
@@ -48,52 +50,56 @@ _FILES = {
 HEALTH_NAMES = ("", "PredictionService", "ModelService")
 # A status travels in HTTP/2 headers, which are small. In bytes, as in TensorFlow Serving.
 _MAX_DETAILS = 1024
-_STOP_POLL_S = 0.005
 _REQUEST_ID = "x-request-id"
 
 Answer = Callable[[Any, Access, float | None], Awaitable[Message]]
 
 
 class GrpcServices:
-    """All services of a server.
+    """All services of a server. To be made in a running loop.
 
     Args:
-      server: not started yet.
+      channel_options: gRPC's channel arguments.
       data_plane: answers requests.
       manager: statuses and reloads.
-      options: `enable_grpc_healthcheck_service`, `enable_serialization_as_tensor_content`.
+      options: `enable_grpc_healthcheck_service`, `enable_serialization_as_tensor_content`,
+        `allow_config_reload`.
+      budget: of the bytes of requests under way.
       access_log: None for none.
+
+    Attributes:
+      ports: to which they are added before the start.
     """
 
     def __init__(
         self,
-        server: grpc.Server,
+        channel_options: ChannelOptions,
         data_plane: DataPlane,
         manager: Manager,
         options: ServerOptions,
+        budget: ByteBudget,
         access_log: AccessLog | None = None,
     ) -> None:
-        self._server = server
-        service = _Service(data_plane, manager, options.enable_serialization_as_tensor_content)
+        service = _Service(data_plane, manager, options)
         calls: dict[str, Handler] = {}
         for name, methods in service.methods.items():
             types = {method: (request, response) for method, (request, response, _) in methods.items()}
             descriptors.register(_FILES[name], name, types)
             for method, (request, _, answer) in methods.items():
-                calls[f"/{name}/{method}"] = _handler(method, request, answer, access_log)
+                calls[f"/{name}/{method}"] = _handler(method, request, answer, budget, access_log)
+        self._server = grpc_servers.make(calls, channel_options)
+        self.ports = self._server.services
         names = [PREDICTION_SERVICE, MODEL_SERVICE, reflection.SERVICE_NAME]
         self._health = None
         if options.enable_grpc_healthcheck_service:
             self._health = health.HealthServicer()
-            health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server.services)
             names.append(health.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)
-        self._calls = UnaryCalls(server, calls)
+        reflection.enable_server_reflection(names, self._server.services)
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Opens for calls, in the running loop."""
-        self._server.start()
-        self._calls.start()
+        await self._server.start()
 
     def set_serving(self) -> None:
         """The health service says so."""
@@ -105,14 +111,15 @@ class GrpcServices:
         """Takes no new calls; those under way have `grace_s` seconds before they are cut off."""
         if self._health is not None:
             self._health.enter_graceful_shutdown()
-        ended = self._server.stop(max(grace_s, 0.0))
-        while not ended.is_set():
-            await asyncio.sleep(_STOP_POLL_S)
-        await self._calls.stop()
+        await self._server.stop(grace_s)
 
 
 def _handler(
-    method: str, request_type: type[Message], answer: Answer, access_log: AccessLog | None
+    method: str,
+    request_type: type[Message],
+    answer: Answer,
+    budget: ByteBudget,
+    access_log: AccessLog | None,
 ) -> Handler:
     """One method, from bytes to bytes.
 
@@ -123,9 +130,11 @@ def _handler(
 
     async def handle(raw: bytes, call: Call) -> Reply:
         sent = [value for key, value in call.metadata if key == _REQUEST_ID and isinstance(value, str)]
-        access = Access(request_id(sent[-1] if sent else None), "GRPC", method)
+        access = Access(request_id(sent[-1] if sent else None), "GRPC", method, request_bytes=len(raw))
         message, code, details = None, Code.OK, ""
+        hold = budget.request()
         try:
+            hold.add(len(raw))
             try:
                 request = parse(raw)
             except DecodeError:
@@ -142,6 +151,7 @@ def _handler(
             _log.exception("%s (request %s)", method, access.request_id)
             code, details = Code.INTERNAL, _cut(f"{type(error).__name__}: {error}")
         finally:
+            hold.release()
             if access_log is not None:
                 access.peer = call.peer()
                 access_log.write(access, code)
@@ -160,10 +170,12 @@ def _cut(details: str) -> str:
 class _Service:
     """The methods: proto in, data plane, proto out."""
 
-    def __init__(self, data_plane: DataPlane, manager: Manager, as_content: bool) -> None:
+    def __init__(self, data_plane: DataPlane, manager: Manager, options: ServerOptions) -> None:
         self._data_plane = data_plane
         self._manager = manager
+        as_content = options.enable_serialization_as_tensor_content
         self._encode = tensors.encode_content if as_content else tensors.encode
+        self._may_reload = options.allow_config_reload
         self.methods: dict[str, dict[str, tuple[type[Message], type[Message], Answer]]] = {
             PREDICTION_SERVICE: {
                 "Predict": (predict_pb2.PredictRequest, predict_pb2.PredictResponse, self.predict),
@@ -207,10 +219,12 @@ class _Service:
     ) -> predict_pb2.PredictResponse:
         spec = _spec(request, access)
 
-        def inputs(signature: Signature) -> dict[str, Any]:
+        async def inputs(signature: Signature) -> dict[str, Any]:
             # Before any tensor is made: a few bytes can stand for a large one.
             checks.check_names(signature, set(request.inputs))
-            decoded = tensors.decode_all(request.inputs)
+            checks.check_types(signature, {name: proto.dtype for name, proto in request.inputs.items()})
+            large = access.request_bytes >= large_requests.REQUEST_BYTES
+            decoded = await large_requests.in_thread(large, tensors.decode_all, request.inputs)
             access.rows = _rows(decoded)
             return decoded
 
@@ -221,9 +235,15 @@ class _Service:
         answered.name = found.name
         answered.version.value = found.version
         answered.signature_name = found.signature
-        for name, array in found.outputs.items():
-            self._encode(array, response.outputs[name])
+        large = large_requests.is_large(found.outputs)
+        await large_requests.in_thread(large, self._write_outputs, found.outputs, response)
         return response
+
+    def _write_outputs(
+        self, outputs: Mapping[str, np.ndarray], response: predict_pb2.PredictResponse
+    ) -> None:
+        for name, array in outputs.items():
+            self._encode(array, response.outputs[name])
 
     async def classify(
         self, request: classification_pb2.ClassificationRequest, access: Access, deadline: float | None
@@ -257,6 +277,13 @@ class _Service:
     async def reload(
         self, request: model_management_pb2.ReloadConfigRequest, access: Access, _: float | None
     ) -> Message:
+        if not self._may_reload:
+            raise StatusError(
+                Code.PERMISSION_DENIED,
+                "HandleReloadConfigRequest is refused: any client could replace what is served. The server "
+                "must be started with --allow_config_reload for it; with "
+                "--model_config_file_poll_wait_seconds it reads a config file that changes",
+            )
         if request.config.WhichOneof("config") != "model_config_list":
             raise invalid_argument(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. "

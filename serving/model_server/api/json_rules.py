@@ -269,7 +269,7 @@ def _value(value: Any, dtype: int) -> Any:
         low, high = _INTEGER_RANGE[dtype]
         if type(value) is not int or not low <= value <= high:
             raise _type_error(value, dtype)
-        # TensorFlow Serving lets a value wrap around here, which serves nobody.
+        # TensorFlow Serving lets a value wrap around here: another number than was sent.
         limits = np.iinfo(dtypes.BY_NUMBER[dtype].numpy)
         if not limits.min <= value <= limits.max:
             raise lossy_error(value, dtypes.name(dtype))

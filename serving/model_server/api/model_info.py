@@ -10,7 +10,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
-from serving.model_server.execution.predict import ModelSpec
+from serving.model_server.execution.requests import ModelSpec
 from serving.protocol.errors import invalid_argument
 
 if TYPE_CHECKING:

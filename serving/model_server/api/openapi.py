@@ -9,7 +9,7 @@ from urllib.parse import quote
 from tensorflow.core.framework import types_pb2 as types
 
 from serving.model_server.api import json_rules
-from serving.protocol import dtypes
+from serving.protocol import dtypes, error_body
 from serving.protocol.errors import HTTP_STATUS, Code, StatusError
 
 if TYPE_CHECKING:
@@ -56,16 +56,7 @@ def describe(manager: Manager) -> dict[str, Any]:
             "Bodies may hold NaN, Infinity and -Infinity as numbers, and be compressed with gzip.",
         },
         "paths": paths,
-        "components": {
-            "schemas": {
-                "Error": {
-                    "type": "object",
-                    "properties": {"error": {"type": "string"}},
-                    "required": ["error"],
-                    "additionalProperties": False,
-                }
-            }
-        },
+        "components": {"schemas": {"Error": error_body.SCHEMA}},
     }
 
 

@@ -6,9 +6,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import numpy as np
@@ -16,8 +14,11 @@ from aiohttp import ClientConnectionError, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from serving.model_server.api import json_examples, json_tensors, json_text, model_info, openapi
-from serving.model_server.execution.predict import ModelSpec
+from serving.model_server.execution import large_requests
+from serving.model_server.execution.large_requests import ByteBudget, Hold
+from serving.model_server.execution.requests import ModelSpec
 from serving.model_server.observe.access_log import Access, AccessLog, request_id
+from serving.protocol import error_body
 from serving.protocol.errors import Code, StatusError, invalid_argument
 
 if TYPE_CHECKING:
@@ -31,18 +32,11 @@ _log = logging.getLogger(__name__)
 # aiohttp logs a traceback for whatever a client's bytes break; every handler's own are logged here.
 _connections = logging.getLogger(f"{__name__}.connections")
 _connections.setLevel(logging.CRITICAL)
-_T = TypeVar("_T")
 
 OPENAPI_PATH = "/openapi.json"
 # Time that a client has for its headers, and then for its body.
 HEADER_SECONDS = 60.0
 BODY_SECONDS = 60.0
-# Bodies and answers from here on are read and written in a thread, so that
-# requests of ordinary size go on being answered.
-_LARGE_BODY = 1 << 20
-_LARGE_ANSWER = 100_000
-# One at a time: parsing takes many times a body's memory and, in C, the interpreter's lock.
-_LARGE_ONES = ThreadPoolExecutor(1, "large_json")
 
 _POST = re.compile(
     r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?:(classify|regress|predict)",
@@ -66,6 +60,7 @@ def create_app(
     manager: Manager,
     metrics: Metrics,
     options: ServerOptions,
+    budget: ByteBudget,
     access_log: AccessLog | None = None,
     body_seconds: float = BODY_SECONDS,
 ) -> web.Application:
@@ -76,10 +71,11 @@ def create_app(
       manager: statuses, and the signatures that the description shows.
       metrics: what the metrics path prints.
       options: `metrics_path`, `rest_api_*`.
+      budget: of the bytes of requests under way.
       access_log: None for none.
       body_seconds: time that a client has for its body.
     """
-    api = _Api(data_plane, manager, metrics, options, access_log, body_seconds)
+    api = _Api(data_plane, manager, metrics, options, budget, access_log, body_seconds)
     app = web.Application(client_max_size=options.rest_api_max_body_bytes)
     app.router.add_route("*", "/{path:.*}", api.handle)
     return app
@@ -122,12 +118,14 @@ class _Api:
         manager: Manager,
         metrics: Metrics,
         options: ServerOptions,
+        budget: ByteBudget,
         access_log: AccessLog | None,
         body_seconds: float,
     ) -> None:
         self._data_plane = data_plane
         self._manager = manager
         self._metrics = metrics
+        self._budget = budget
         self._access_log = access_log
         self._body_seconds = body_seconds
         self._metrics_path = options.metrics_path
@@ -142,16 +140,16 @@ class _Api:
         try:
             kind, body = await self._answer(request, access)
         except StatusError as error:
-            code, status, body = error.code, error.http_status, json_text.error_body(error.message)
+            code, status, body = error.code, error.http_status, error_body.write(error.message)
         except _HttpError as error:
-            code, status, body = error.code, error.status, json_text.error_body(error.message)
+            code, status, body = error.code, error.status, error_body.write(error.message)
         except asyncio.CancelledError:
             code = Code.CANCELLED
             raise
         except Exception as error:  # noqa: BLE001 (a bug in one request must not end the server)
             _log.exception("%s %s (request %s)", request.method, request.path, access.request_id)
             code, status = Code.INTERNAL, 500
-            body = json_text.error_body(f"{type(error).__name__}: {error}")
+            body = error_body.write(f"{type(error).__name__}: {error}")
         finally:
             if self._access_log is not None:
                 access.peer = request.remote or ""
@@ -160,7 +158,7 @@ class _Api:
         if self._cors:
             headers.update(_CORS)
         response = web.Response(body=body, status=status, headers=headers)
-        if status in (408, 413):
+        if status in (408, 413, 429):
             response.force_close()  # the rest of the body is still on its way
         return response
 
@@ -205,12 +203,19 @@ class _Api:
     async def _infer(self, method: str, spec: ModelSpec, request: web.Request, access: Access) -> bytes:
         access.method = _METHODS[method]
         access.model, access.version = spec.name, spec.version
-        body = await self._read(request)
+        hold = self._budget.request()
+        try:
+            body = await self._read(request, hold)
+            return await self._run_in_time(method, spec, body, access)
+        finally:
+            hold.release()
+
+    async def _run_in_time(self, method: str, spec: ModelSpec, body: bytes, access: Access) -> bytes:
         if not self._timeout:
             return await self._run(method, spec, body, None, access)
         deadline = time.monotonic() + self._timeout
         try:
-            # What waits is dropped at the deadline; what runs cannot be stopped, but nobody waits for it.
+            # What waits is dropped at the deadline; what runs cannot be stopped, and its answer is dropped.
             async with asyncio.timeout(self._timeout):
                 return await self._run(method, spec, body, deadline, access)
         except TimeoutError:
@@ -224,7 +229,9 @@ class _Api:
     ) -> bytes:
         if method == "predict":
             return await self._predict(spec, body, deadline, access)
-        name, examples = await _in_thread(len(body) >= _LARGE_BODY, json_examples.read_examples, body)
+        name, examples = await large_requests.in_thread(
+            len(body) >= large_requests.REQUEST_BYTES, json_examples.read_examples, body
+        )
         spec = ModelSpec(spec.name, spec.version, spec.label, name)
         if method == "classify":
             classified = await self._data_plane.classify(spec, examples, deadline, "REST")
@@ -233,12 +240,12 @@ class _Api:
         return json_examples.write_regressions(regressed.result)
 
     async def _predict(self, spec: ModelSpec, body: bytes, deadline: float | None, access: Access) -> bytes:
-        large = len(body) >= _LARGE_BODY
-        asked = await _in_thread(large, json_tensors.read_predict, body)
+        large = len(body) >= large_requests.REQUEST_BYTES
+        asked = await large_requests.in_thread(large, json_tensors.read_predict, body)
         access.signature = asked.signature_name
 
         async def large_inputs(signature: Signature) -> dict[str, np.ndarray]:
-            return await _in_thread(True, inputs, signature)
+            return await large_requests.in_thread(True, inputs, signature)
 
         def inputs(signature: Signature) -> dict[str, np.ndarray]:
             tensors = asked.tensors(signature)
@@ -250,23 +257,29 @@ class _Api:
         decoder = large_inputs if large else inputs
         found = await self._data_plane.predict(spec, decoder, (), deadline, "REST")
         access.version, access.signature = found.version, found.signature
-        large = sum(array.size for array in found.outputs.values()) >= _LARGE_ANSWER
-        return await _in_thread(large, json_tensors.write_outputs, found.outputs, asked.row_format)
+        large = large_requests.is_large(found.outputs)
+        return await large_requests.in_thread(
+            large, json_tensors.write_outputs, found.outputs, asked.row_format
+        )
 
-    async def _read(self, request: web.Request) -> bytes:
+    async def _read(self, request: web.Request, hold: Hold) -> bytes:
         if (request.content_length or 0) > self._max_body:
             raise self._too_large()
         try:
             async with asyncio.timeout(self._body_seconds):
-                return await request.read()
+                body = bytearray()
+                async for part in request.content.iter_any():
+                    body += part
+                    if len(body) > self._max_body:
+                        raise self._too_large()
+                    hold.add(len(part))
+                return bytes(body)
         except TimeoutError:
             raise _HttpError(
                 408,
                 Code.DEADLINE_EXCEEDED,
                 f"the request's body was not there after {self._body_seconds:g} seconds",
             ) from None
-        except web.HTTPRequestEntityTooLarge:
-            raise self._too_large() from None
         except (ClientConnectionError, web.RequestPayloadError, HttpProcessingError) as error:
             raise invalid_argument(f"the request's body cannot be read: {error}") from error
 
@@ -290,9 +303,3 @@ def _spec(name: str, version: str | None, label: str | None) -> ModelSpec:
         number,
         unquote(label, errors="surrogateescape") if label else None,
     )
-
-
-async def _in_thread(large: bool, call: Callable[..., _T], *arguments: Any) -> _T:
-    if large:
-        return await asyncio.get_running_loop().run_in_executor(_LARGE_ONES, call, *arguments)
-    return call(*arguments)

@@ -7,7 +7,8 @@ event that is there in one go; a thread waits for the first one only while there
 is none. Wire, TLS, limits and flow control are gRPC's in either case.
 
 This is the one module that uses what `grpc.server` itself is made of,
-`grpc._cython.cygrpc`. It is not public, hence the check below, and the lock.
+`grpc._cython.cygrpc`. It is not public: where a part has moved, making
+`UnaryCalls` fails, and `grpc_servers.py` answers by `grpc.aio`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import grpc
-from grpc._cython import cygrpc
+
+try:
+    from grpc._cython import cygrpc
+except ImportError:
+    cygrpc = None
 
 _log = logging.getLogger(__name__)
 
@@ -33,8 +38,17 @@ _ACCEPTED_AHEAD = 64
 _BURST = 64
 # Seconds since 1970: gRPC's "no deadline" lies beyond.
 _NEVER = 1e15
-_TIMED_OUT = cygrpc.CompletionType.queue_timeout
-_SHUT_DOWN = cygrpc.CompletionType.queue_shutdown
+_PARTS = (
+    "CompletionQueue",
+    "CompletionType",
+    "ReceiveCloseOnServerOperation",
+    "ReceiveMessageOperation",
+    "SendInitialMetadataOperation",
+    "SendMessageOperation",
+    "SendStatusFromServerOperation",
+)
+# What making `UnaryCalls` raises if this grpcio is not built as those that were tried.
+PARTS_HAVE_MOVED = (RuntimeError, AttributeError, TypeError)
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
@@ -65,13 +79,13 @@ class Call(Protocol):
 
     @property
     def deadline(self) -> float | None:
-        """time.monotonic() seconds after which nobody waits."""
+        """time.monotonic() seconds of the client's deadline; None for none."""
 
     def peer(self) -> str:
         """The client's address."""
 
 
-# Serialized request -> reply. Cancelled when nobody waits any more.
+# Serialized request -> reply. Cancelled when the client has gone or its deadline has passed.
 Handler = Callable[[bytes, Call], Awaitable[Reply]]
 
 
@@ -83,16 +97,17 @@ class UnaryCalls:
       methods: full path -> handler. They take precedence over the server's.
 
     Raises:
-      RuntimeError: this grpcio is not built as those that were tried.
+      RuntimeError, AttributeError, TypeError: this grpcio is not built as those that were tried.
     """
 
     def __init__(self, server: grpc.Server, methods: Mapping[str, Handler]) -> None:
+        if missing := [part for part in _PARTS if not hasattr(cygrpc, part)]:
+            raise RuntimeError(f"cygrpc has no {', '.join(missing)}")
         core = getattr(server, "_cy_server", None)
         if core is None or not hasattr(core, "request_registered_call"):
-            raise RuntimeError(
-                f"grpcio {grpc.__version__} has no server to which methods can be added; "
-                "install the version in the lock"
-            )
+            raise RuntimeError("its server takes no methods that are answered by a queue")
+        self._timed_out = cygrpc.CompletionType.queue_timeout
+        self._shut_down = cygrpc.CompletionType.queue_shutdown
         self._core = core
         self._methods = dict(methods)
         self._queue = cygrpc.CompletionQueue()
@@ -128,7 +143,7 @@ class UnaryCalls:
         while True:
             self._may_wait.acquire()
             event = self._queue.poll(None)
-            if event.completion_type == _SHUT_DOWN:
+            if event.completion_type == self._shut_down:
                 self._ended.set()
                 return
             self._loop.call_soon_threadsafe(self._first, event)
@@ -143,10 +158,10 @@ class UnaryCalls:
         poll = self._queue.poll
         for _ in range(_BURST):
             event = poll(_NO_WAIT)
-            if event.completion_type == _TIMED_OUT:
+            if event.completion_type == self._timed_out:
                 self._may_wait.release()
                 return
-            if event.completion_type == _SHUT_DOWN:
+            if event.completion_type == self._shut_down:
                 self._ended.set()
                 return
             self._handle(event)
@@ -231,7 +246,7 @@ class _Call:
         """Nothing is left to do; the status is on its way or the client has gone."""
 
     def _closed(self, event: Any) -> None:
-        """The call is over: answered, or nobody waits any more."""
+        """The call is over: answered, cancelled or past its deadline."""
         self._alive = False
         if self._task is not None and event.batch_operations[0].cancelled():
             self._task.cancel()

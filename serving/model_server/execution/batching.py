@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from serving.model_server.versions.servables import Servable
 
 # Seconds that a request waits for others at most, if no batch_timeout_micros says so.
-_MOST_PATIENCE = 0.02
+_MAX_WAIT_S = 0.02
 # Share of its CPUs that a process takes from which on waiting pays, and from which on it is longest.
 _BUSY_FROM, _BUSIEST = 0.4, 0.8
 # Seconds between two looks at the CPU that this process takes.
 _LOOK = 0.05
-# Seconds for which a crowd is remembered, at least.
-_MEMORY = 0.1
+# Seconds of the windows over which concurrency is estimated.
+_WINDOW_S = 0.1
 
 Tensors = dict[str, np.ndarray]
 Outcome = Tensors | StatusError
@@ -50,7 +50,7 @@ class BatchingOptions:
 
     Attributes:
       enabled: False runs every request alone.
-      asked_for: the operator turned batching on, so every signature is taken
+      explicit: the operator turned batching on, so every signature is taken
         to be made for it, and a request above `max_batch_size` is refused
         rather than run alone.
       max_batch_size: rows that go together; with `enable_large_batch_splitting`
@@ -59,6 +59,8 @@ class BatchingOptions:
       max_enqueued_batches: full batches that may wait per signature; beyond
         them UNAVAILABLE.
       max_queued_requests: requests that may wait per signature, 0 for no such bound.
+      max_request_rows: rows that a request for a signature of ours may have,
+        unless `explicit`; 0 for no such bound.
       num_batch_threads: batches that run at the same time.
       thread_pool_name: of the batch threads, in metrics.
       allowed_batch_sizes: increasing, the last one is the maximum; a batch is
@@ -73,11 +75,12 @@ class BatchingOptions:
     """
 
     enabled: bool = True
-    asked_for: bool = False
+    explicit: bool = False
     max_batch_size: int = 128
     batch_timeout_micros: int = 0
     max_enqueued_batches: int = 10
     max_queued_requests: int = 0
+    max_request_rows: int = 0
     num_batch_threads: int = dataclasses.field(default_factory=cpus.whole)
     thread_pool_name: str = "batch_threads"
     allowed_batch_sizes: tuple[int, ...] = ()
@@ -93,22 +96,28 @@ class BatchingOptions:
         parameters: Mapping[str, Any],
         max_queued_requests: int = 0,
         workers: int = 1,
+        max_request_rows: int = 0,
     ) -> BatchingOptions:
         """From TensorFlow Serving's flag and file.
 
         Args:
           enable: --enable_batching; None when it was not given.
           parameters: the fields that the BatchingParameters set.
-          max_queued_requests, workers: see the attributes.
+          max_queued_requests, workers, max_request_rows: see the attributes.
         """
         if not enable:
-            return cls(enabled=enable is None, max_queued_requests=max_queued_requests, workers=workers)
+            return cls(
+                enabled=enable is None,
+                max_queued_requests=max_queued_requests,
+                workers=workers,
+                max_request_rows=max_request_rows,
+            )
         known = {field.name for field in dataclasses.fields(cls)}
         given = {
             "max_batch_size": config_files.MAX_BATCH_SIZE,
             **{k: v for k, v in parameters.items() if k in known},
         }
-        return cls(asked_for=True, max_queued_requests=max_queued_requests, workers=workers, **given)
+        return cls(explicit=True, max_queued_requests=max_queued_requests, workers=workers, **given)
 
     @property
     def execution_rows(self) -> int:
@@ -130,8 +139,8 @@ class _Request:
         self.future = future
         self.queued_at = now
 
-    def dead(self, now: float) -> bool:
-        """Nobody waits any more; whose deadline has passed is told so."""
+    def expired(self, now: float) -> bool:
+        """Whether it is answered, cancelled or past its deadline, which is then its answer."""
         if self.future.done():
             return True
         if self.deadline is not None and self.deadline <= now:
@@ -149,13 +158,11 @@ class _Lane:
         self.servable = weakref.ref(servable)
         self.name = servable.name
         self.signature = signature
-        self.merging = (
-            merging.of_signature(
-                servable.model.signatures[signature], options.asked_for, options.pad_variable_length_inputs
-            )
-            if options.enabled
-            else None
+        rule = merging.of_signature(
+            servable.model.signatures[signature], options.explicit, options.pad_variable_length_inputs
         )
+        self.merging = rule if options.enabled else None
+        self.max_rows = options.max_request_rows if isinstance(rule, merging.Contract) else 0
         self.waiting_rows = 0
         self.waiting_requests = 0
         self.waiting_by_model = waiting
@@ -179,7 +186,7 @@ class _Queue:
         rows = 0
         while self.requests and (not taken or (not self.alone and rows + self.requests[0].rows <= limit)):
             request = self.pop()
-            if not request.dead(now):
+            if not request.expired(now):
                 taken.append(request)
                 rows += request.rows
         return taken
@@ -202,12 +209,12 @@ class _Batch:
     alone: bool
 
 
-class _Load:
-    """How busy this process is, and so how long a request should wait for company.
+class _AdaptiveWait:
+    """How long a request should wait to be batched with others, by how busy this process is.
 
     A batch costs little more than one request: the larger the batches, the
-    fewer cores the same requests take. While there is CPU to spare nobody
-    waits. When there is none, requests wait for it anyway, and gathering them
+    fewer cores the same requests take. While there is CPU to spare no
+    request waits. When there is none, requests wait for it anyway, and gathering them
     first shortens that.
 
     Args:
@@ -218,34 +225,34 @@ class _Load:
         self._cpus = cpus
         self._looked_at = time.monotonic()
         self._cpu = time.process_time()
-        self._patience = 0.0
+        self._seconds = 0.0
 
-    def patience(self, now: float) -> float:
+    def seconds(self, now: float) -> float:
         """Seconds that the oldest request of a queue may wait for others."""
         wall = now - self._looked_at
         if wall >= _LOOK:
             cpu = time.process_time()
             busy = (cpu - self._cpu) / wall / self._cpus
             self._looked_at, self._cpu = now, cpu
-            self._patience = _MOST_PATIENCE * min(max((busy - _BUSY_FROM) / (_BUSIEST - _BUSY_FROM), 0), 1)
-        return self._patience
+            self._seconds = _MAX_WAIT_S * min(max((busy - _BUSY_FROM) / (_BUSIEST - _BUSY_FROM), 0), 1)
+        return self._seconds
 
 
-class _Crowd:
+class _ConcurrencyEstimator:
     """How many requests are usually here at once, waiting or running.
 
     Clients that ask one query after the other send the next one when they have
     their answer: once as many are here as there were lately, waiting for more
-    is in vain.
+    gains nothing.
     """
 
     def __init__(self) -> None:
         self._since = time.monotonic()
         self._most = self._most_before = 0
 
-    def is_complete(self, here: int, now: float) -> bool:
-        """Whether there is nobody to wait for, now that `here` requests are."""
-        if now - self._since >= _MEMORY:
+    def is_reached(self, here: int, now: float) -> bool:
+        """Whether no more requests are to be expected, now that `here` are."""
+        if now - self._since >= _WINDOW_S:
             self._most_before, self._most = self._most, here
             self._since = now
         self._most = max(self._most, here)
@@ -269,8 +276,8 @@ class Batcher:
         # By turns: the queue served goes behind the others.
         self._queues: collections.OrderedDict[Hashable, _Queue] = collections.OrderedDict()
         self._scheduled = False
-        self._load = _Load(cpus.available() / options.workers)
-        self._crowd = _Crowd()
+        self._wait = _AdaptiveWait(cpus.available() / options.workers)
+        self._concurrency = _ConcurrencyEstimator()
         self._running = 0  # requests in the batches under way
         # By model: requests for all its signatures and versions.
         self._waiting: collections.Counter[str] = collections.Counter()
@@ -291,27 +298,28 @@ class Batcher:
           signature: key of the signature.
           inputs: exactly its inputs, of their types.
           outputs: which outputs to compute.
-          deadline: time.monotonic() seconds after which nobody waits for the answer.
+          deadline: time.monotonic() seconds of the client's deadline.
 
         Raises:
           StatusError: UNAVAILABLE at once if the queue is full, DEADLINE_EXCEEDED
             if the deadline passed before the request ran, else what the model says.
         """
         lane = self._lane(servable, signature)
+        if lane.max_rows and not self._options.explicit:
+            _check_rows(inputs, lane.max_rows)
         rule = lane.merging  # read once: a batch thread may take it away
         group = rule.group(inputs) if rule is not None else None
         rows = 1
         if group is not None:
             rows = len(next(iter(inputs.values())))
             if rows > self._options.execution_rows:
-                if self._options.enable_large_batch_splitting and rows <= self._options.max_batch_size:
-                    return await self._run_cut(servable, signature, inputs, outputs, deadline, rows)
-                if self._options.asked_for:
+                splits = self._options.enable_large_batch_splitting and rows <= self._options.max_batch_size
+                if self._options.explicit and not splits:
                     raise invalid_argument(
                         f"Task size {rows} is larger than maximum input batch size "
                         f"{self._options.max_batch_size}"
                     )
-                group = None
+                return await self._run_cut(servable, signature, inputs, outputs, deadline, rows)
         return await self._enqueue(lane, group, inputs, rows, tuple(outputs), deadline)
 
     def close(self) -> None:
@@ -330,21 +338,28 @@ class Batcher:
         deadline: float | None,
         rows: int,
     ) -> Tensors:
-        """A request too large for one execution: in parts, their rows put together again."""
+        """A request too large for one execution: in parts, their rows put together again.
+
+        As many parts as there are threads at a time: requests of others run between them, and what is
+        left is not begun once the deadline has passed or the client has gone.
+        """
         step = self._options.execution_rows
-        # All parts end before this does: the caller holds the model for them only so long.
-        parts = await all_of(
-            [
-                self.run(
-                    servable,
-                    signature,
-                    {name: value[start : start + step] for name, value in inputs.items()},
-                    outputs,
-                    deadline,
-                )
-                for start in range(0, rows, step)
-            ]
-        )
+        starts = range(0, rows, step)
+        parts: list[Tensors] = []
+        for first in range(0, len(starts), self._options.num_batch_threads):
+            # All of them end before this does: the caller holds the model for them only so long.
+            parts += await all_of(
+                [
+                    self.run(
+                        servable,
+                        signature,
+                        {name: value[start : start + step] for name, value in inputs.items()},
+                        outputs,
+                        deadline,
+                    )
+                    for start in starts[first : first + self._options.num_batch_threads]
+                ]
+            )
         try:
             return {name: np.concatenate([part[name] for part in parts]) for name in outputs}
         except ValueError as error:
@@ -376,7 +391,7 @@ class Batcher:
         if deadline is not None and deadline <= now:
             raise _late()
         if self._full(lane, rows):
-            self._bury(lane, now)
+            self._drop_expired(lane, now)
             if self._full(lane, rows):
                 raise StatusError(
                     Code.UNAVAILABLE,
@@ -414,11 +429,11 @@ class Batcher:
         waiting = lane.waiting_rows
         return bool(waiting) and waiting + rows > options.max_enqueued_batches * options.execution_rows
 
-    def _bury(self, lane: _Lane, now: float) -> None:
-        """Takes out the dead at the heads of a lane's queues."""
+    def _drop_expired(self, lane: _Lane, now: float) -> None:
+        """Takes expired requests from the heads of a lane's queues."""
         for key, queue in list(self._queues.items()):
             if queue.lane is lane:
-                while queue.requests and queue.requests[0].dead(now):
+                while queue.requests and queue.requests[0].expired(now):
                     queue.pop()
                 if not queue.requests:
                     del self._queues[key]
@@ -463,8 +478,8 @@ class Batcher:
     def _ready(self, now: float) -> Hashable:
         """The first queue that is worth a batch now; None if there is none."""
         timeout = self._options.batch_timeout_micros / 1e6
-        if not timeout and not self._crowd.is_complete(self._waiting.total() + self._running, now):
-            timeout = self._load.patience(now)
+        if not timeout and not self._concurrency.is_reached(self._waiting.total() + self._running, now):
+            timeout = self._wait.seconds(now)
         limit = self._options.execution_rows
         shortest = None
         for key, queue in self._queues.items():
@@ -487,7 +502,7 @@ class Batcher:
         batch.servable.release()
         error = done.exception()
         if error is not None:
-            # Not the model's: merging or splitting has a fault. It is not to hang anybody.
+            # Not the model's: merging or splitting has a fault. No request may hang on it.
             outcomes: list[Any] = [error] * len(batch.requests)
         else:
             outcomes = done.result()
@@ -540,7 +555,7 @@ class Batcher:
             answer = model.run(batch.lane.signature, rule.merge(inputs, padding), batch.outputs)
             return list(rule.split(answer, inputs, padding))
         except merging.NotRowwiseError:
-            # The signature is not what its shapes say. From now on nobody's rows are mixed.
+            # The signature is not what its shapes say. From now on no rows are mixed.
             batch.lane.merging = None
             return [self._alone(model, batch, request) for request in inputs]
         except StatusError as error:
@@ -550,13 +565,13 @@ class Batcher:
         return [
             outcome
             for part in (requests[:half], requests[half:])
-            for outcome in self._living(model, rule, batch, part)
+            for outcome in self._unexpired(model, rule, batch, part)
         ]
 
-    def _living(
+    def _unexpired(
         self, model: Model, rule: merging.Merging, batch: _Batch, requests: list[_Request]
     ) -> list[Outcome]:
-        """As `_together`; who is too late by now costs no further run."""
+        """As `_together`; a request past its deadline costs no further run."""
         now = time.monotonic()
         late = [request.deadline is not None and request.deadline <= now for request in requests]
         living = [request for request, is_late in zip(requests, late, strict=True) if not is_late]
@@ -575,6 +590,15 @@ class Batcher:
             if size >= rows:
                 return size - rows
         return 0
+
+
+def _check_rows(inputs: Tensors, most: int) -> None:
+    for name, value in inputs.items():
+        if value.ndim and len(value) > most:
+            raise invalid_argument(
+                f"{name} has {len(value)} rows, at most {most} are answered in one request "
+                "(--max_request_rows); send the rest in further requests"
+            )
 
 
 async def all_of(answers: Iterable[Awaitable[_T]]) -> list[_T]:

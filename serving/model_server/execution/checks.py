@@ -49,7 +49,7 @@ def predict_inputs(signature: Signature, given: Mapping[str, np.ndarray]) -> dic
         array = given[name]
         expected = dtypes.BY_NUMBER.get(info.dtype)
         if expected is None or array.dtype != expected.numpy:
-            raise _wrong_type(signature, name, array)
+            raise _wrong_type(signature, name, dtypes.of_array(array).number)
         found[name] = array
     return found
 
@@ -89,7 +89,7 @@ def predict_outputs(signature: Signature, output_filter: Sequence[str]) -> tuple
     """The outputs to compute, in the signature's order, whatever theirs; all if none is named.
 
     Raises:
-      StatusError: INVALID_ARGUMENT for a name that is unknown or asked for twice.
+      StatusError: INVALID_ARGUMENT for a name that is unknown or given twice.
     """
     if not output_filter:
         return signature.output_names
@@ -105,13 +105,27 @@ def predict_outputs(signature: Signature, output_filter: Sequence[str]) -> tuple
     return tuple([name for name in signature.output_names if name in output_filter])
 
 
-def _wrong_type(signature: Signature, name: str, array: np.ndarray) -> StatusError:
+def check_types(signature: Signature, given: Mapping[str, int]) -> None:
+    """Refuses inputs of another type than the signature's, by their numbers, before they are decoded.
+
+    Types that no tensor may have are left to the decoder.
+
+    Raises:
+      StatusError: INVALID_ARGUMENT.
+    """
+    for name, info in signature.inputs.items():
+        number = given.get(name, info.dtype)
+        if number != info.dtype and number in dtypes.BY_NUMBER:
+            raise _wrong_type(signature, name, number)
+
+
+def _wrong_type(signature: Signature, name: str, number: int) -> StatusError:
     # TensorFlow counts the tensors fed in the order of their names in the graph.
     feeds = sorted({info.name for info in signature.inputs.values()})
     info = signature.inputs[name]
     return invalid_argument(
         f"Expects arg[{feeds.index(info.name)}] to be {dtypes.name(info.dtype)} "
-        f"but {dtypes.of_array(array).name} is provided"
+        f"but {dtypes.name(number)} is provided"
     )
 
 

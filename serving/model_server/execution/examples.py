@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from tensorflow.core.framework import types_pb2
@@ -19,8 +20,6 @@ INPUTS = "inputs"
 CLASSES = "classes"
 SCORES = "scores"
 OUTPUTS = "outputs"
-
-_KIND = {CLASSIFY: "classification", REGRESS: "regression"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,57 +37,71 @@ class Plan:
     outputs: tuple[str, ...]
 
 
-def find(model: Model, key: str, method: str, check_method_name: bool) -> Signature:
-    """The signature for a Classify or Regress request; "" is the default.
+@dataclasses.dataclass(frozen=True)
+class ExampleCall:
+    """Classify or Regress: a call that runs one signature on tf.Examples.
 
-    Raises:
-      StatusError: INVALID_ARGUMENT if there is none, or (if checked) of another method.
+    Attributes:
+      name: of the call, also in metrics.
+      noun: what it makes, as errors and MultiInference's results name it.
+      method: method_name of the signatures that are made for it.
+      log_field: of a PredictionLog.
+      response: its message; `result` is filled by `fill`.
+      outputs: names of what it reads of a signature's outputs.
+      output_counts: how many outputs a signature may have.
+      count_error, missing_error: texts of TensorFlow Serving, with {count} and {signature}.
+      fill: writes N answers to a result.
     """
-    key = key or DEFAULT_SIGNATURE
-    signature = model.signatures.get(key)
-    if signature is None:
-        raise invalid_argument(f"No signature was found with the name: {key}")
-    _check_method(signature, method, check_method_name)
-    return signature
 
+    name: str
+    noun: str
+    method: str
+    log_field: str
+    response: type[Any]
+    outputs: tuple[str, ...]
+    output_counts: tuple[int, ...]
+    count_error: str
+    missing_error: str
+    fill: Callable[[Any, Mapping[str, np.ndarray], int], None]
 
-def classification(signature: Signature, check_method_name: bool) -> Plan:
-    """What a classification runs.
+    def find(self, model: Model, key: str, check_method_name: bool) -> Plan:
+        """What a request for a signature runs; "" is the default signature.
 
-    Raises:
-      StatusError: INVALID_ARGUMENT or FAILED_PRECONDITION, if the signature is not made for it.
-    """
-    _check_method(signature, CLASSIFY, check_method_name)
-    _one_input(signature)
-    if len(signature.outputs) not in (1, 2):
-        raise invalid_argument(f"Expected one or two output Tensors, found {len(signature.outputs)}")
-    _named_input(signature, CLASSIFY)
-    outputs = tuple(name for name in (CLASSES, SCORES) if name in signature.outputs)
-    if not outputs:
-        raise StatusError(
-            Code.FAILED_PRECONDITION,
-            "Expected classification signature outputs to contain at least one of "
-            f'"{CLASSES}" or "{SCORES}". Signature was: {signature.proto}',
-        )
-    return Plan(signature, INPUTS, outputs)
+        Raises:
+          StatusError: INVALID_ARGUMENT or FAILED_PRECONDITION, if there is none or it is not made for this.
+        """
+        key = key or DEFAULT_SIGNATURE
+        signature = model.signatures.get(key)
+        if signature is None:
+            raise invalid_argument(f"No signature was found with the name: {key}")
+        return self.plan(signature, check_method_name)
 
+    def plan(self, signature: Signature, check_method_name: bool) -> Plan:
+        """What a request runs of a signature.
 
-def regression(signature: Signature, check_method_name: bool) -> Plan:
-    """What a regression runs.
-
-    Raises:
-      StatusError: INVALID_ARGUMENT or FAILED_PRECONDITION, if the signature is not made for it.
-    """
-    _check_method(signature, REGRESS, check_method_name)
-    _one_input(signature)
-    if len(signature.outputs) != 1:
-        raise invalid_argument("Expected one output Tensor.")
-    _named_input(signature, REGRESS)
-    if OUTPUTS not in signature.outputs:
-        raise StatusError(
-            Code.FAILED_PRECONDITION, f"No regression outputs found in SignatureDef: {signature.proto}"
-        )
-    return Plan(signature, INPUTS, (OUTPUTS,))
+        Raises:
+          StatusError: INVALID_ARGUMENT or FAILED_PRECONDITION, if it is not made for this.
+        """
+        if check_method_name and signature.method_name != self.method:
+            raise invalid_argument(
+                f"Expected {self.noun} signature method_name to be {self.method}. "
+                f"Was: {signature.method_name}"
+            )
+        if len(signature.inputs) != 1:
+            raise invalid_argument("Expected one input Tensor.")
+        if len(signature.outputs) not in self.output_counts:
+            raise invalid_argument(self.count_error.format(count=len(signature.outputs)))
+        info = signature.inputs.get(INPUTS)
+        if info is None:
+            raise StatusError(
+                Code.FAILED_PRECONDITION, f"No {self.noun} inputs found in SignatureDef: {signature.proto}"
+            )
+        if info.dtype != types_pb2.DT_STRING:
+            raise invalid_argument(f"Expects arg[0] to be {dtypes.name(info.dtype)} but string is provided")
+        outputs = tuple(name for name in self.outputs if name in signature.outputs)
+        if not outputs:
+            raise StatusError(Code.FAILED_PRECONDITION, self.missing_error.format(signature=signature.proto))
+        return Plan(signature, INPUTS, outputs)
 
 
 def multi_inference(
@@ -116,12 +129,10 @@ def multi_inference(
         signature = model.signatures.get(key)
         if signature is None:
             raise invalid_argument(f"Requested signature not found in model graph: {key}")
-        if task.method_name == CLASSIFY:
-            plan = classification(signature, check_method_name)
-        elif task.method_name == REGRESS:
-            plan = regression(signature, check_method_name)
-        else:
+        call = CALLS.get(task.method_name)
+        if call is None:
             raise StatusError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}")
+        plan = call.plan(signature, check_method_name)
         if plans and signature.inputs[INPUTS].name != plans[0].signature.inputs[INPUTS].name:
             raise invalid_argument("Input tensor must be the same for all Signatures.")
         plans.append(plan)
@@ -209,28 +220,6 @@ def fill_regression(
         result.regressions.add().value = value
 
 
-def _check_method(signature: Signature, method: str, check: bool) -> None:
-    if check and signature.method_name != method:
-        raise invalid_argument(
-            f"Expected {_KIND[method]} signature method_name to be {method}. Was: {signature.method_name}"
-        )
-
-
-def _one_input(signature: Signature) -> None:
-    if len(signature.inputs) != 1:
-        raise invalid_argument("Expected one input Tensor.")
-
-
-def _named_input(signature: Signature, method: str) -> None:
-    info = signature.inputs.get(INPUTS)
-    if info is None:
-        raise StatusError(
-            Code.FAILED_PRECONDITION, f"No {_KIND[method]} inputs found in SignatureDef: {signature.proto}"
-        )
-    if info.dtype != types_pb2.DT_STRING:
-        raise invalid_argument(f"Expects arg[0] to be {dtypes.name(info.dtype)} but string is provided")
-
-
 def _check_type(name: str, array: np.ndarray, number: int) -> None:
     found = dtypes.of_array(array).number
     if found != number:
@@ -250,3 +239,32 @@ def _text(label: bytes) -> str:
     except UnicodeDecodeError:
         # A proto's string cannot carry it.
         raise StatusError(Code.INTERNAL, f"the class label {label!r} is not valid UTF-8") from None
+
+
+CLASSIFICATION = ExampleCall(
+    "Classify",
+    "classification",
+    CLASSIFY,
+    "classify_log",
+    classification_pb2.ClassificationResponse,
+    (CLASSES, SCORES),
+    (1, 2),
+    "Expected one or two output Tensors, found {count}",
+    "Expected classification signature outputs to contain at least one of "
+    f'"{CLASSES}" or "{SCORES}". Signature was: {{signature}}',
+    fill_classification,
+)
+REGRESSION = ExampleCall(
+    "Regress",
+    "regression",
+    REGRESS,
+    "regress_log",
+    regression_pb2.RegressionResponse,
+    (OUTPUTS,),
+    (1,),
+    "Expected one output Tensor.",
+    "No regression outputs found in SignatureDef: {signature}",
+    fill_regression,
+)
+# By the method_name that the tasks of a MultiInference request give.
+CALLS = {call.method: call for call in (CLASSIFICATION, REGRESSION)}

@@ -54,12 +54,12 @@ class Merging(Protocol):
         """
 
 
-def of_signature(signature: Signature, asked_for: bool, pad: bool) -> Merging | None:
+def of_signature(signature: Signature, explicit: bool, pad: bool) -> Merging | None:
     """The rule for a signature, or None if its requests always run alone.
 
     Args:
       signature: of any model.
-      asked_for: whether the operator turned batching on: then any signature is
+      explicit: whether the operator turned batching on: then any signature is
         taken to be made for it, as TensorFlow Serving does. If not, only ours
         are: shapes do not tell whether a row's answer depends on other rows
         (a softmax over the candidates of one request, say).
@@ -71,7 +71,7 @@ def of_signature(signature: Signature, asked_for: bool, pad: bool) -> Merging | 
     infos = [*signature.inputs.values(), *signature.outputs.values()]
     if not signature.inputs or any(info.shape == () for info in infos):
         return None
-    return Rowwise(pad) if asked_for else None
+    return Rowwise(pad) if explicit else None
 
 
 def _same(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +18,7 @@ from tensorflow_serving.apis import (
 
 from serving.model_server.execution import checks, examples
 from serving.model_server.execution.batching import all_of
+from serving.model_server.execution.requests import ModelSpec, Prediction, Tensors
 from serving.model_server.execution.runtime import Signature
 from serving.protocol.errors import Code, StatusError, invalid_argument
 
@@ -28,35 +28,14 @@ if TYPE_CHECKING:
     from serving.model_server.observe.request_log import RequestLog
     from serving.model_server.versions.servables import Manager, Servable
 
-Tensors = dict[str, np.ndarray]
 # Decodes a request's inputs once its signature is known (REST needs the types); a
 # large request is decoded in a thread, and awaited.
 Decoder = Callable[[Signature], Tensors | Awaitable[Tensors]]
 _Answer = TypeVar("_Answer")
 
 REST = "REST"
-# What metrics call the APIs.
-_PREDICT, _CLASSIFY, _REGRESS, _MULTI_INFERENCE = "Predict", "Classify", "Regress", "MultiInference"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ModelSpec:
-    """Which model, version and signature a request asks for; "" is the default signature."""
-
-    name: str
-    version: int | None = None
-    label: str | None = None
-    signature: str = ""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Prediction:
-    """Outputs and what they were computed on."""
-
-    name: str
-    version: int
-    signature: str
-    outputs: Tensors
+# What metrics call the APIs, beside the names of the example calls.
+_PREDICT, _MULTI_INFERENCE = "Predict", "MultiInference"
 
 
 class DataPlane:
@@ -102,7 +81,7 @@ class DataPlane:
           spec: which.
           inputs: its inputs, or what makes them of the signature.
           output_filter: which outputs to compute; all if empty.
-          deadline: time.monotonic() seconds after which nobody waits.
+          deadline: time.monotonic() seconds of the client's deadline.
           api: GRPC or REST.
         """
         return await self._counted(
@@ -113,13 +92,13 @@ class DataPlane:
         self, spec: ModelSpec, given: input_pb2.Input, deadline: float | None = None, api: str = "GRPC"
     ) -> classification_pb2.ClassificationResponse:
         """Classifies tf.Examples."""
-        return await self._counted(spec.name, _CLASSIFY, api, self._classify(spec, given, deadline))
+        return await self._on_examples(examples.CLASSIFICATION, spec, given, deadline, api)
 
     async def regress(
         self, spec: ModelSpec, given: input_pb2.Input, deadline: float | None = None, api: str = "GRPC"
     ) -> regression_pb2.RegressionResponse:
         """Regresses tf.Examples."""
-        return await self._counted(spec.name, _REGRESS, api, self._regress(spec, given, deadline))
+        return await self._on_examples(examples.REGRESSION, spec, given, deadline, api)
 
     async def multi_inference(
         self, request: inference_pb2.MultiInferenceRequest, deadline: float | None = None, api: str = "GRPC"
@@ -160,38 +139,26 @@ class DataPlane:
         return prediction
 
     # --- tf.Examples --------------------------------------------------------------
-    async def _classify(
-        self, spec: ModelSpec, given: input_pb2.Input, deadline: float | None
-    ) -> classification_pb2.ClassificationResponse:
-        with self._manager.acquire(spec.name, spec.version, spec.label) as servable:
-            plan = examples.classification(
-                examples.find(servable.model, spec.signature, examples.CLASSIFY, self._check_method_names),
-                self._check_method_names,
-            )
-            response = classification_pb2.ClassificationResponse(
-                model_spec=_answered(spec.name, plan.signature.key, servable.version)
-            )
-            outputs, count = await self._run_examples(servable, plan, given, deadline, _CLASSIFY)
-            examples.fill_classification(response.result, outputs, count)
-        if self._request_log is not None:
-            self._request_log.classified(spec, given, response)
-        return response
+    async def _on_examples(
+        self,
+        call: examples.ExampleCall,
+        spec: ModelSpec,
+        given: input_pb2.Input,
+        deadline: float | None,
+        api: str,
+    ) -> Any:
+        return await self._counted(spec.name, call.name, api, self._answer(call, spec, given, deadline))
 
-    async def _regress(
-        self, spec: ModelSpec, given: input_pb2.Input, deadline: float | None
-    ) -> regression_pb2.RegressionResponse:
+    async def _answer(
+        self, call: examples.ExampleCall, spec: ModelSpec, given: input_pb2.Input, deadline: float | None
+    ) -> Any:
         with self._manager.acquire(spec.name, spec.version, spec.label) as servable:
-            plan = examples.regression(
-                examples.find(servable.model, spec.signature, examples.REGRESS, self._check_method_names),
-                self._check_method_names,
-            )
-            response = regression_pb2.RegressionResponse(
-                model_spec=_answered(spec.name, plan.signature.key, servable.version)
-            )
-            outputs, count = await self._run_examples(servable, plan, given, deadline, _REGRESS)
-            examples.fill_regression(response.result, outputs, count)
+            plan = call.find(servable.model, spec.signature, self._check_method_names)
+            response = call.response(model_spec=_answered(spec.name, plan.signature.key, servable.version))
+            outputs, count = await self._run_examples(servable, plan, given, deadline, call.name)
+            call.fill(response.result, outputs, count)
         if self._request_log is not None:
-            self._request_log.regressed(spec, given, response)
+            self._request_log.answered(call.log_field, spec.name, given, response)
         return response
 
     async def _multi_inference(
@@ -214,10 +181,8 @@ class DataPlane:
                 result = response.results.add(
                     model_spec=_answered(task.model_spec.name, plan.signature.key, servable.version)
                 )
-                if task.method_name == examples.CLASSIFY:
-                    examples.fill_classification(result.classification_result, outputs, count)
-                else:
-                    examples.fill_regression(result.regression_result, outputs, count)
+                call = examples.CALLS[task.method_name]
+                call.fill(getattr(result, f"{call.noun}_result"), outputs, count)
         if self._request_log is not None:
             self._request_log.inferred(first.name, request, response)
         return response

@@ -18,10 +18,11 @@ from tensorflow.python.client import pywrap_tf_session, session
 from tensorflow.python.framework import errors_impl, ops
 from tensorflow.python.saved_model import loader_impl
 
+from serving.model_server.execution.pruning import keep_signatures
 from serving.protocol.errors import Code, StatusError
 
 # Callables kept per model beyond those that compute all outputs of a signature: which
-# outputs are asked for is the client's choice, and each choice has a graph of its own.
+# outputs a request names is the client's choice, and each choice has a graph of its own.
 _MAX_CALLABLES = 64
 
 _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
@@ -37,11 +38,13 @@ class RuntimeOptions:
         the process; the first session fixes it).
       inter_op_threads: threads that run ops of a request side by side; -1 runs
         them in the thread that asks.
+      signatures: keys of those to load, as what one command asks needs no others; none for all.
     """
 
     tags: tuple[str, ...] = ("serve",)
     intra_op_threads: int = 1
     inter_op_threads: int = -1
+    signatures: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,21 +92,26 @@ class Model:
         """Reads, restores and initialises a SavedModel. Blocks for seconds.
 
         Raises:
-          StatusError: there is none, it lacks the tags, or TensorFlow refuses it.
+          StatusError: there is none, it lacks the tags or a signature, or TensorFlow refuses it.
         """
         options = options or RuntimeOptions()
         try:
-            saved_model = loader_impl.parse_saved_model(path)
+            loader = loader_impl.SavedModelLoader(path)
         except OSError as error:
             raise StatusError(Code.NOT_FOUND, str(error)) from error
-        graphs = [g for g in saved_model.meta_graphs if set(g.meta_info_def.tags) == set(options.tags)]
+        graphs = [g for g in loader.saved_model.meta_graphs if set(g.meta_info_def.tags) == set(options.tags)]
         if not graphs:
-            tags = [sorted(g.meta_info_def.tags) for g in saved_model.meta_graphs]
+            tags = [sorted(g.meta_info_def.tags) for g in loader.saved_model.meta_graphs]
             raise StatusError(
                 Code.NOT_FOUND,
                 "Could not find meta graph def matching supplied tags: "
                 f"{{ {' '.join(options.tags)} }} in {path}, which has {tags}",
             )
+        if options.signatures:
+            try:
+                keep_signatures(graphs[0], options.signatures)
+            except KeyError as error:
+                raise StatusError(Code.NOT_FOUND, f"{path} has no signature {error}") from error
         _register_ops(graphs[0])
         config = config_pb2.ConfigProto(
             allow_soft_placement=True,
@@ -120,7 +128,7 @@ class Model:
         sess = session.Session(graph=graph, config=config)
         try:
             with graph.as_default():
-                loader_impl.SavedModelLoader(path).load(sess, list(options.tags))
+                loader.load(sess, list(options.tags))
         except errors_impl.OpError as error:
             sess.close()
             raise _status_error(error) from error

@@ -37,8 +37,9 @@ class Access:
       api: GRPC or REST.
       method: Predict, Classify, ...; of REST also what was no API call.
       peer: address of the client.
-      model, version, signature: what was asked for, then what answered.
+      model, version, signature: of the request, then of the answer.
       rows: of the batch that the request brought.
+      request_bytes: of its message; 0 over REST.
       started: time.perf_counter() at its arrival.
     """
 
@@ -50,6 +51,7 @@ class Access:
     version: int | None = None
     signature: str = ""
     rows: int | None = None
+    request_bytes: int = 0
     started: float = dataclasses.field(default_factory=time.perf_counter)
 
     def seconds(self) -> float:
@@ -95,11 +97,11 @@ class AccessLog:
             self._dropped += 1
 
     def close(self) -> None:
-        """Writes what waits; gives up on a pipe that nobody reads."""
+        """Writes what waits; gives up on a pipe that is not read."""
         self._closing.set()
         self._thread.join(_CLOSE_SECONDS)
         if self._thread.is_alive():
-            _log.error("access log: its last lines are lost, nobody takes them")
+            _log.error("access log: its last lines are lost: the file or pipe takes none")
         else:
             os.close(self._file)
 

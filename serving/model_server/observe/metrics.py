@@ -1,25 +1,23 @@
 """Prometheus metrics under TensorFlow Serving's names.
 
-In one process the numbers live in memory; with worker processes each keeps
-them in a mapped file (prometheus_client's multiprocess mode), and whoever is
-scraped sums the files, also of workers that died.
+Each process counts in a file of its own in memory (`series.py`), and whichever
+is scraped sums the files, also of workers that ended. The text is written here:
+prometheus_client would add _total to counters and print bounds in full, which
+TensorFlow Serving does not.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
-import struct
 import threading
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-# What prometheus_client calls the time a counter began: TensorFlow Serving prints none.
-import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, multiprocess, values
-from prometheus_client.metrics_core import Metric
-
+from serving.model_server.observe.series import SeriesFile
 from serving.protocol.errors import Code
 
 GRPC = "GRPC"
@@ -30,12 +28,14 @@ REGRESS = "Regress"
 MULTI_INFERENCE = "MultiInference"
 
 # A model that is not configured is counted under this name: the label comes
-# from the client, who could fill the memory with names.
+# from the client, which could fill the memory with names.
 UNKNOWN_MODEL = "(unknown)"
 
 _TF = ":tensorflow:serving:"
+_OURS = "marquee:serving:"
+_RESTARTS = f"{_OURS}process_restarts_total"
 _MICROSECONDS = 1e6
-_DOUBLE = struct.Struct("d")
+COUNTER, GAUGE, HIGHEST, HISTOGRAM = "counter", "gauge", "highest", "histogram"
 
 
 def exponential(scale: float, growth: float, count: int) -> tuple[float, ...]:
@@ -51,122 +51,121 @@ QUEUE_BUCKETS = exponential(100, 1.2, 52)
 COUNT_BUCKETS = exponential(1, 2, 15)
 
 
-def _mapped_values(worker: int) -> type:
-    """prometheus_client's mapped values without its lock and process check at each step.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Metric:
+    """One metric.
 
-    By number and not by pid: a worker that is started again goes on counting
-    in the same files.
+    Attributes:
+      name: as it is printed.
+      kind: COUNTER and HISTOGRAM are sums over all processes; GAUGE is the sum
+        over those that run, HIGHEST their largest value.
+      labels: names of its labels.
+      bounds: upper bounds of a histogram's buckets; +Inf follows.
     """
-    base = values.MultiProcessValue(lambda: worker)
 
-    class MappedValue(base):  # type: ignore[misc, valid-type]
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
-            self._position = self._file._positions[self._key]
+    name: str
+    kind: str
+    labels: tuple[str, ...] = ()
+    bounds: tuple[float, ...] = ()
 
-        def inc(self, amount: float) -> None:
-            self._value += amount
-            # The map is looked up anew: it is replaced when the file grows.
-            _DOUBLE.pack_into(self._file._m, self._position, self._value)
-
-    return MappedValue
+    @property
+    def numbers(self) -> int:
+        """How many a series has: of a histogram, one for each bucket and the sum of what was observed."""
+        return len(self.bounds) + 2 if self.kind == HISTOGRAM else 1
 
 
-class _Distribution:
-    """A histogram's child, observed without the linear search of prometheus_client."""
+def _histogram(name: str, bounds: tuple[float, ...], *labels: str) -> Metric:
+    return Metric(_TF + name, HISTOGRAM, labels, bounds)
 
-    __slots__ = ("_bounds", "_buckets", "_sum")
 
-    def __init__(self, child: Any) -> None:
-        self._bounds = child._upper_bounds
-        self._buckets = child._buckets
-        self._sum = child._sum
+_POOL = "thread_pool_name"
+REQUEST_COUNT: Final = Metric(f"{_TF}request_count", COUNTER, ("model_name", "status"))
+# Microseconds from request to answer.
+REQUEST_LATENCY: Final = _histogram("request_latency", LATENCY_BUCKETS, "model_name", "API", "entrypoint")
+# Microseconds in TensorFlow.
+RUNTIME_LATENCY: Final = _histogram("runtime_latency", LATENCY_BUCKETS, "model_name", "API", "runtime")
+EXAMPLE_COUNTS: Final = _histogram("request_example_counts", COUNT_BUCKETS, "model")
+EXAMPLE_COUNT_TOTAL: Final = Metric(f"{_TF}request_example_count_total", COUNTER, ("model",))
+# TensorFlow's own counter, which TensorFlow Serving's page has, too.
+LOAD_ATTEMPTS: Final = Metric(
+    ":tensorflow:cc:saved_model:load_attempt_count", COUNTER, ("model_path", "status")
+)
+WARMUP_LATENCY: Final = _histogram("model_warmup_latency", LATENCY_BUCKETS, "model_path", "status")
+QUEUING_LATENCY: Final = _histogram("batching_session:queuing_latency", QUEUE_BUCKETS, _POOL)
+WRAPPED_RUN_COUNT: Final = Metric(f"{_TF}batching_session:wrapped_run_count", COUNTER)
+# Rows of a batch with and without padding, and of the padding.
+PROCESSED_BATCH_SIZE: Final = _histogram("batching_session:processed_batch_size", COUNT_BUCKETS, _POOL)
+INPUT_BATCH_SIZE: Final = _histogram("batching_session:input_batch_size", COUNT_BUCKETS, _POOL)
+PADDING_SIZE: Final = _histogram("batching_session:padding_size", COUNT_BUCKETS, _POOL)
+QUEUE_LENGTH: Final = Metric(f"{_OURS}queue_length", GAUGE, ("model_name",))
+VERSION: Final = Metric(f"{_OURS}loaded_version", HIGHEST, ("model_name", "version"))
+INDEX_SIZE: Final = Metric(f"{_OURS}index_size", HIGHEST, ("model_name", "version"))
+LOAD_SECONDS: Final = Metric(f"{_OURS}load_seconds", HIGHEST, ("model_name", "version"))
+METRICS: Final = {
+    metric.name: metric
+    for metric in (
+        REQUEST_COUNT, REQUEST_LATENCY, RUNTIME_LATENCY, EXAMPLE_COUNTS, EXAMPLE_COUNT_TOTAL, LOAD_ATTEMPTS,
+        WARMUP_LATENCY, QUEUING_LATENCY, WRAPPED_RUN_COUNT, PROCESSED_BATCH_SIZE, INPUT_BATCH_SIZE,
+        PADDING_SIZE, QUEUE_LENGTH, VERSION, INDEX_SIZE, LOAD_SECONDS,
+    )
+}  # fmt: skip
 
-    def add(self, value: float) -> None:
-        self._buckets[bisect_left(self._bounds, value)].inc(1)
-        self._sum.inc(value)
+
+@dataclasses.dataclass(frozen=True)
+class ProcessInfo:
+    """A process of this server.
+
+    Attributes:
+      name: what it is.
+      pid: 0 if it does not run.
+      restarts: how often it was started anew; None for one that is never started anew.
+    """
+
+    name: str
+    pid: int
+    restarts: int | None = None
+
+
+def only_process() -> list[ProcessInfo]:
+    """The processes of a server that has one."""
+    return [ProcessInfo("server", os.getpid())]
 
 
 class Metrics:
     """What the server counts.
 
     Args:
-      multiprocess_dir: folder shared by the worker processes; "" for one process.
-      worker: number of this process among them.
+      files: of all worker processes; empty for one process.
+      number: of this process among them.
+      processes: those that run this server; the workers come last, in the order of `files`.
     """
 
-    def __init__(self, multiprocess_dir: str = "", worker: int = 0) -> None:
-        self._dir = multiprocess_dir
-        if multiprocess_dir:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = multiprocess_dir
-            values.ValueClass = _mapped_values(worker)
-        prometheus_client.disable_created_metrics()
-        self.registry = CollectorRegistry()
-        # Processes whose memory is reported, by what they are.
-        self.processes: dict[str, int] = {"server": os.getpid()}
+    def __init__(
+        self,
+        files: Sequence[int] = (),
+        number: int = 0,
+        processes: Callable[[], Sequence[ProcessInfo]] = only_process,
+    ) -> None:
+        self._files = [SeriesFile(descriptor) for descriptor in files] or [SeriesFile()]
+        self._own = self._files[number]
+        self._numbers = self._own.numbers
+        self._processes = processes
         self._models: frozenset[str] = frozenset()
-        self._children: dict[tuple[Any, ...], Any] = {}
+        self._places: dict[tuple[Metric, tuple[str, ...]], int | None] = {}
         # Batch threads and the event loop count the same things.
         self._lock = threading.Lock()
-        self._request_count = self._counter("request_count", "Requests.", "model_name", "status")
-        self._request_latency = self._histogram(
-            "request_latency",
-            "Microseconds from request to answer.",
-            LATENCY_BUCKETS,
-            "model_name",
-            "API",
-            "entrypoint",
-        )
-        self._runtime_latency = self._histogram(
-            "runtime_latency", "Microseconds in TensorFlow.", LATENCY_BUCKETS, "model_name", "API", "runtime"
-        )
-        self._example_counts = self._histogram(
-            "request_example_counts", "tf.Examples per request.", COUNT_BUCKETS, "model"
-        )
-        self._example_count_total = self._counter("request_example_count_total", "tf.Examples.", "model")
-        # TensorFlow's own counter, which TensorFlow Serving's page has, too.
-        self._load_attempts = Counter(
-            ":tensorflow:cc:saved_model:load_attempt_count",
-            "SavedModels loaded, or not.",
-            ("model_path", "status"),
-            registry=self.registry,
-        )
-        self._warmup_latency = self._histogram(
-            "model_warmup_latency", "Microseconds to warm a version.", LATENCY_BUCKETS, "model_path", "status"
-        )
-        pool = "thread_pool_name"
-        self._queuing_latency = self._histogram(
-            "batching_session:queuing_latency", "Microseconds in the queue.", QUEUE_BUCKETS, pool
-        )
-        self._wrapped_run_count = self._counter("batching_session:wrapped_run_count", "Batches run.")
-        self._processed_batch_size = self._histogram(
-            "batching_session:processed_batch_size", "Rows per batch, with padding.", COUNT_BUCKETS, pool
-        )
-        self._input_batch_size = self._histogram(
-            "batching_session:input_batch_size", "Rows per batch, without padding.", COUNT_BUCKETS, pool
-        )
-        self._padding_size = self._histogram(
-            "batching_session:padding_size", "Rows of padding per batch.", COUNT_BUCKETS, pool
-        )
-        self._queue_length = self._gauge(
-            "queue_length", "Requests that wait for a batch.", "livesum", "model_name"
-        )
-        self._version = self._gauge(
-            "loaded_version", "1 for each version that answers.", "livemax", "model_name", "version"
-        )
-        self._index_size = self._gauge(
-            "index_size", "Movies in the index.", "livemax", "model_name", "version"
-        )
-        self._load_seconds = self._gauge(
-            "load_seconds", "Seconds to load and warm.", "livemax", "model_name", "version"
-        )
+        # The process that had this number before is gone, and with it what was true of it.
+        for key, _ in list(self._own.read()):
+            if METRICS[json.loads(key)[0]].kind in (GAUGE, HIGHEST):
+                self._own.remove(key)
+        self._place(WRAPPED_RUN_COUNT, ())
 
     # --- requests: what is hot --------------------------------------------------
     def observe_request(self, model: str, api: str, entrypoint: str, code: Code, seconds: float) -> None:
         """Counts one request; its latency only if it was answered, as TensorFlow Serving does.
 
         Args:
-          model: name that was asked for.
+          model: name in the request.
           api: PREDICT, CLASSIFY, REGRESS or MULTI_INFERENCE.
           entrypoint: GRPC or REST.
           code: what came of it.
@@ -175,25 +174,20 @@ class Metrics:
         if model not in self._models:
             model = UNKNOWN_MODEL
         with self._lock:
-            key = (model, code)
-            counter = self._children.get(key)
-            if counter is None:
-                counter = self._children[key] = self._request_count.labels(model, code.name)
-            counter.inc()
+            self._add(REQUEST_COUNT, (model, code.name))
             if code is Code.OK:
-                labels = (model, api, entrypoint)
-                self._distribution(self._request_latency, labels).add(seconds * _MICROSECONDS)
+                self._observe(REQUEST_LATENCY, (model, api, entrypoint), seconds * _MICROSECONDS)
 
     def observe_runtime(self, model: str, api: str, seconds: float) -> None:
         """Counts the time that a request spent in TensorFlow (and waiting for its batch)."""
         with self._lock:
-            self._distribution(self._runtime_latency, (model, api, "TF1")).add(seconds * _MICROSECONDS)
+            self._observe(RUNTIME_LATENCY, (model, api, "TF1"), seconds * _MICROSECONDS)
 
     def observe_examples(self, model: str, count: int) -> None:
         """Counts the tf.Examples of a Classify or Regress request."""
         with self._lock:
-            self._distribution(self._example_counts, (model,)).add(count)
-            self._example_count_total.labels(model).inc(count)
+            self._observe(EXAMPLE_COUNTS, (model,), count)
+            self._add(EXAMPLE_COUNT_TOTAL, (model,), count)
 
     # --- batches ----------------------------------------------------------------
     def observe_batch(self, pool: str, rows: int, padding: int, queued_seconds: Sequence[float]) -> None:
@@ -201,27 +195,23 @@ class Metrics:
 
         Args:
           pool: thread_pool_name of the batching parameters.
-          rows: rows that were asked for.
+          rows: of its requests.
           padding: rows added to reach an allowed size.
           queued_seconds: how long each request of it waited.
         """
         labels = (pool,)
         with self._lock:
-            self._wrapped_run_count.inc()
-            self._distribution(self._input_batch_size, labels).add(rows)
-            self._distribution(self._processed_batch_size, labels).add(rows + padding)
-            self._distribution(self._padding_size, labels).add(padding)
-            queue = self._distribution(self._queuing_latency, labels)
+            self._add(WRAPPED_RUN_COUNT, ())
+            self._observe(INPUT_BATCH_SIZE, labels, rows)
+            self._observe(PROCESSED_BATCH_SIZE, labels, rows + padding)
+            self._observe(PADDING_SIZE, labels, padding)
             for seconds in queued_seconds:
-                queue.add(seconds * _MICROSECONDS)
+                self._observe(QUEUING_LATENCY, labels, seconds * _MICROSECONDS)
 
     def set_queue_length(self, model: str, length: int) -> None:
         """How many requests wait for a batch of this model."""
-        key = (self._queue_length, model)
-        child = self._children.get(key)
-        if child is None:
-            child = self._children[key] = self._queue_length.labels(model)
-        child.set(length)
+        with self._lock:
+            self._set(QUEUE_LENGTH, (model,), length)
 
     # --- versions ---------------------------------------------------------------
     def set_models(self, names: Iterable[str]) -> None:
@@ -231,95 +221,122 @@ class Metrics:
     def count_load(self, path: str, loaded: bool) -> None:
         """Counts an attempt to load the version at `path`."""
         with self._lock:
-            self._load_attempts.labels(path, "success" if loaded else "fail").inc()
+            self._add(LOAD_ATTEMPTS, (path, "success" if loaded else "fail"))
 
     def observe_warmup(self, path: str, code: Code, seconds: float) -> None:
         """Counts the warm-up of a version at `path`."""
         with self._lock:
-            self._distribution(self._warmup_latency, (path, code.name)).add(seconds * _MICROSECONDS)
+            self._observe(WARMUP_LATENCY, (path, code.name), seconds * _MICROSECONDS)
 
     def version_loaded(self, model: str, version: int, load_seconds: float, index_size: int | None) -> None:
-        """A version answers from now on. `index_size`: movies in its index, None if it has none."""
+        """A version answers from now on. `index_size`: items in its index, None if it has none."""
         labels = (model, str(version))
-        self._version.labels(*labels).set(1)
-        self._load_seconds.labels(*labels).set(load_seconds)
-        if index_size is not None:
-            self._index_size.labels(*labels).set(index_size)
+        with self._lock:
+            self._set(VERSION, labels, 1)
+            self._set(LOAD_SECONDS, labels, load_seconds)
+            if index_size is not None:
+                self._set(INDEX_SIZE, labels, index_size)
 
     def version_unloaded(self, model: str, version: int) -> None:
         """A version answers no more."""
         labels = (model, str(version))
-        for gauge in (self._version, self._load_seconds, self._index_size):
-            # With several processes a label cannot be removed from a file; 0 is not printed.
-            gauge.labels(*labels).set(0)
-            if not self._dir:
-                gauge.remove(*labels)
+        with self._lock:
+            for metric in (VERSION, LOAD_SECONDS, INDEX_SIZE):
+                self._places.pop((metric, labels), None)
+                self._own.remove(_key(metric, labels))
 
     # --- exposition -------------------------------------------------------------
     def render(self) -> bytes:
         """The metrics in Prometheus's text format, as TensorFlow Serving prints them."""
-        registry = self.registry
-        if self._dir:
-            registry = CollectorRegistry()
-            multiprocess.MultiProcessCollector(registry, self._dir)
+        processes = self._processes()
+        found: dict[str, dict[tuple[str, ...], list[float]]] = {name: {} for name in METRICS}
+        for file, process in zip(self._files, processes[-len(self._files) :], strict=True):
+            for key, numbers in file.read():
+                name, *labels = json.loads(key)
+                metric = METRICS[name]
+                if metric.kind in (GAUGE, HIGHEST) and not process.pid:
+                    continue
+                before = found[name].setdefault(tuple(labels), [0.0] * len(numbers))
+                merge = max if metric.kind == HIGHEST else float.__add__
+                before[:] = map(merge, before, numbers)
         lines: list[str] = []
-        for metric in registry.collect():
-            lines += _lines(metric)
-        lines += _process_lines(self.processes)
+        for name, series in found.items():
+            if series:
+                lines += _lines(METRICS[name], series)
+        lines += _process_lines(processes)
         return ("\n".join(lines) + "\n").encode()
 
-    def _distribution(self, histogram: Histogram, labels: tuple[str, ...]) -> _Distribution:
-        key = (histogram, labels)
-        found = self._children.get(key)
-        if found is None:
-            found = self._children[key] = _Distribution(histogram.labels(*labels))
-        return found
+    # --- numbers, under the lock ------------------------------------------------
+    def _add(self, metric: Metric, labels: tuple[str, ...], amount: float = 1) -> None:
+        place = self._place(metric, labels)
+        if place is not None:
+            self._numbers[place] += amount
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(_TF + name, text, labels, registry=self.registry)
+    def _set(self, metric: Metric, labels: tuple[str, ...], value: float) -> None:
+        place = self._place(metric, labels)
+        if place is not None:
+            self._numbers[place] = value
 
-    def _histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
-        return Histogram(_TF + name, text, labels, registry=self.registry, buckets=buckets)
+    def _observe(self, metric: Metric, labels: tuple[str, ...], value: float) -> None:
+        place = self._place(metric, labels)
+        if place is not None:
+            self._numbers[place + bisect_left(metric.bounds, value)] += 1
+            self._numbers[place + len(metric.bounds) + 1] += value
 
-    def _gauge(self, name: str, text: str, mode: Any, *labels: str) -> Gauge:
-        return Gauge("marquee:serving:" + name, text, labels, registry=self.registry, multiprocess_mode=mode)
+    def _place(self, metric: Metric, labels: tuple[str, ...]) -> int | None:
+        try:
+            return self._places[metric, labels]
+        except KeyError:
+            place = self._own.place(_key(metric, labels), metric.numbers)
+            self._places[metric, labels] = place
+            return place
 
 
-def _lines(metric: Metric) -> list[str]:
-    """One metric. prometheus_client would add _total to counters and print bounds in full."""
-    name = metric.name
-    if metric.type == "counter" and name.endswith("request_example_count"):
-        name += "_total"
-    found = []
-    for sample in metric.samples:
-        labels = dict(sample.labels)
-        if metric.type == "gauge" and sample.value == 0 and "version" in labels:
+def _key(metric: Metric, labels: tuple[str, ...]) -> bytes:
+    return json.dumps([metric.name, *labels]).encode()
+
+
+def _lines(metric: Metric, series: Mapping[tuple[str, ...], Sequence[float]]) -> list[str]:
+    kind = GAUGE if metric.kind == HIGHEST else metric.kind
+    lines = [f"# TYPE {metric.name} {kind}"]
+    for labels, numbers in series.items():
+        inner = ",".join(
+            f'{key}="{_escaped(value)}"' for key, value in zip(metric.labels, labels, strict=True)
+        )
+        if metric.kind != HISTOGRAM:
+            lines.append(f"{metric.name}{{{inner}}} {numbers[0]:.17g}")
             continue
-        if "le" in labels and labels["le"] != "+Inf":
-            # Six digits, as absl::StrCat prints a double.
-            labels["le"] = f"{float(labels['le']):g}"
-        full = name if metric.type == "counter" else sample.name
-        inner = ",".join(f'{key}="{_escaped(value)}"' for key, value in labels.items())
-        found.append(f"{full}{{{inner}}} {sample.value:.17g}")
-    return [f"# TYPE {name} {metric.type}", *found] if found else []
+        count = 0.0
+        # Six digits, as absl::StrCat prints a double.
+        for bound, number in zip((*(f"{b:g}" for b in metric.bounds), "+Inf"), numbers, strict=False):
+            count += number
+            lines.append(f'{metric.name}_bucket{{{inner},le="{bound}"}} {count:.17g}')
+        lines.append(f"{metric.name}_count{{{inner}}} {count:.17g}")
+        lines.append(f"{metric.name}_sum{{{inner}}} {numbers[-1]:.17g}")
+    return lines
 
 
 def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-def _process_lines(processes: dict[str, int]) -> list[str]:
-    lines = ["# TYPE process_resident_memory_bytes gauge"]
+def _process_lines(processes: Sequence[ProcessInfo]) -> list[str]:
+    memory = ["# TYPE process_resident_memory_bytes gauge"]
     cpu = ["# TYPE process_cpu_seconds_total counter"]
-    for name, pid in processes.items():
+    restarts: list[str] = []
+    for process in processes:
+        label = f'{{process="{process.name}"}}'
+        if process.restarts is not None:
+            restarts.append(f"{_RESTARTS}{label} {process.restarts}")
         try:
-            memory = resident_bytes(pid)
-            seconds = cpu_seconds(pid)
+            resident, seconds = resident_bytes(process.pid), cpu_seconds(process.pid)
         except OSError:
-            continue  # died since; its successor is reported next time
-        lines.append(f'process_resident_memory_bytes{{process="{name}"}} {memory}')
-        cpu.append(f'process_cpu_seconds_total{{process="{name}"}} {seconds}')
-    return lines + cpu
+            continue  # it does not run; its successor is reported next time
+        memory.append(f"process_resident_memory_bytes{label} {resident}")
+        cpu.append(f"process_cpu_seconds_total{label} {seconds}")
+    if restarts:
+        restarts.insert(0, f"# TYPE {_RESTARTS} counter")
+    return memory + cpu + restarts
 
 
 def resident_bytes(pid: int) -> int:

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -24,12 +24,10 @@ from tensorflow.core.example import example_pb2
 from tensorflow.python.framework import errors_impl
 from tensorflow.python.lib.io import tf_record
 from tensorflow_serving.apis import (
-    classification_pb2,
     inference_pb2,
     input_pb2,
     predict_pb2,
     prediction_log_pb2,
-    regression_pb2,
 )
 
 import contract
@@ -39,7 +37,7 @@ from serving.protocol.errors import Code, StatusError, invalid_argument
 if TYPE_CHECKING:
     from tensorflow_serving.config import model_server_config_pb2
 
-    from serving.model_server.execution.predict import ModelSpec, Prediction
+    from serving.model_server.execution.requests import Prediction
 
 _log = logging.getLogger(__name__)
 
@@ -86,7 +84,7 @@ class RequestLog:
         self._warned = 0.0
 
     def configure(self, config: model_server_config_pb2.ModelServerConfig) -> None:
-        """Takes the logging_config of each model; whoever has none is not logged.
+        """Takes the logging_config of each model; a model without one is not logged.
 
         Raises:
           StatusError: a sampling rate outside 0 to 1, a collector that is not
@@ -111,36 +109,16 @@ class RequestLog:
             names = tuple(output_filter)
             self._put(sampled, lambda: _predict_record(prediction, inputs, names))
 
-    def classified(
-        self,
-        spec: ModelSpec,
-        given: input_pb2.Input,
-        response: classification_pb2.ClassificationResponse,
-    ) -> None:
-        """A Classify request was answered."""
-        if self._sampled and (sampled := self._draw(spec.name)):
+    def answered(self, log_field: str, name: str, given: input_pb2.Input, response: Any) -> None:
+        """A Classify or Regress request was answered; `log_field` of a PredictionLog takes it."""
+        if self._sampled and (sampled := self._draw(name)):
 
             def record() -> prediction_log_pb2.PredictionLog:
                 made = prediction_log_pb2.PredictionLog()
-                made.classify_log.request.model_spec.CopyFrom(response.model_spec)
-                made.classify_log.request.input.CopyFrom(_anonymous_input(given))
-                made.classify_log.response.CopyFrom(response)
-                made.log_metadata.model_spec.CopyFrom(response.model_spec)
-                return made
-
-            self._put(sampled, record)
-
-    def regressed(
-        self, spec: ModelSpec, given: input_pb2.Input, response: regression_pb2.RegressionResponse
-    ) -> None:
-        """A Regress request was answered."""
-        if self._sampled and (sampled := self._draw(spec.name)):
-
-            def record() -> prediction_log_pb2.PredictionLog:
-                made = prediction_log_pb2.PredictionLog()
-                made.regress_log.request.model_spec.CopyFrom(response.model_spec)
-                made.regress_log.request.input.CopyFrom(_anonymous_input(given))
-                made.regress_log.response.CopyFrom(response)
+                log = getattr(made, log_field)
+                log.request.model_spec.CopyFrom(response.model_spec)
+                log.request.input.CopyFrom(_anonymous_input(given))
+                log.response.CopyFrom(response)
                 made.log_metadata.model_spec.CopyFrom(response.model_spec)
                 return made
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 from aiohttp import web
 
 from serving.model_server.api import grpc_service, rest_service
 from serving.model_server.execution.batching import Batcher, BatchingOptions
+from serving.model_server.execution.large_requests import ByteBudget
 from serving.model_server.execution.predict import DataPlane
 from serving.model_server.observe.access_log import AccessLog
 from serving.model_server.observe.metrics import Metrics
@@ -22,13 +22,11 @@ from serving.model_server.versions.servables import Manager
 
 _log = logging.getLogger(__name__)
 
-# TensorFlow Serving's limit of a message, in both directions.
+# TensorFlow Serving's limit of a message.
 _MAX_MESSAGE = 2**31 - 1
 # Calls that gRPC holds before it cancels some: an overload is to be answered by
 # the full queue, with UNAVAILABLE.
 _MAX_PENDING = 20_000
-# For streams: reflection, and a health service that is asked once.
-_STREAM_THREADS = 32
 
 
 class Frontend:
@@ -50,9 +48,11 @@ class Frontend:
         data_plane = DataPlane(
             manager, self._batcher, metrics, self._request_log, options.enable_signature_method_name_check
         )
-        self._grpc = grpc.server(ThreadPoolExecutor(_STREAM_THREADS), options=self._channel_options())
-        self._services = grpc_service.GrpcServices(self._grpc, data_plane, manager, options, self._access_log)
-        app = rest_service.create_app(data_plane, manager, metrics, options, self._access_log)
+        budget = ByteBudget(options.max_pending_request_bytes)
+        self._services = grpc_service.GrpcServices(
+            self._channel_options(), data_plane, manager, options, budget, self._access_log
+        )
+        app = rest_service.create_app(data_plane, manager, metrics, options, budget, self._access_log)
         self._rest = rest_service.create_runner(app, grace_seconds=options.shutdown_grace_seconds)
 
     async def start(self) -> None:
@@ -67,7 +67,7 @@ class Frontend:
         if options.grpc_socket_path:
             self._listen(f"unix:{options.grpc_socket_path}")
         if options.port or options.grpc_socket_path:
-            self._services.start()
+            await self._services.start()
         if options.rest_api_port:
             await self._rest.setup()
             opened = ports.open_port(options.host, options.rest_api_port, self._share_ports)
@@ -91,7 +91,7 @@ class Frontend:
 
     def _channel_options(self) -> list[tuple[str, int | str]]:
         ours: dict[str, int | str] = {
-            "grpc.max_receive_message_length": _MAX_MESSAGE,
+            "grpc.max_receive_message_length": min(self._options.grpc_max_message_bytes, _MAX_MESSAGE),
             "grpc.max_send_message_length": _MAX_MESSAGE,
             "grpc.so_reuseport": int(self._share_ports),
             "grpc.server.max_pending_requests": _MAX_PENDING,
@@ -103,14 +103,14 @@ class Frontend:
         tls = self._options.tls
         try:
             if tls is None:
-                self._grpc.add_insecure_port(address)
+                self._services.ports.add_insecure_port(address)
                 return
             credentials = grpc.ssl_server_credentials(
                 [(tls.server_key.encode(), tls.server_cert.encode())],
                 root_certificates=tls.custom_ca.encode() or None,
                 require_client_auth=tls.client_verify,
             )
-            self._grpc.add_secure_port(address, credentials)
+            self._services.ports.add_secure_port(address, credentials)
         except (RuntimeError, ValueError) as error:
             raise ports.PortInUseError(f"gRPC cannot listen on {address}: {error}") from error
 
@@ -118,7 +118,11 @@ class Frontend:
 def batching_options(options: ServerOptions) -> BatchingOptions:
     """How requests are batched: never, by the file, or what queues up for our signatures."""
     return BatchingOptions.of(
-        options.enable_batching, options.batching, options.max_queued_requests, options.workers
+        options.enable_batching,
+        options.batching,
+        options.max_queued_requests,
+        options.workers,
+        options.max_request_rows,
     )
 
 

@@ -85,9 +85,21 @@ class ServerOptions:
         30.0, "time that requests under way have after SIGTERM or Ctrl-C", own=True
     )
     servable_versions_always_present: bool = _flag(
-        False, "keep what is loaded when the last version's folder vanishes", own=True
+        False, "keep what answers while no version that the policy wants is there", own=True
+    )
+    allow_config_reload: bool = _flag(
+        False, "answer HandleReloadConfigRequest, by which any client of gRPC replaces the config", own=True
     )
     rest_api_max_body_bytes: int = _flag(16 << 20, "largest REST request", own=True)
+    grpc_max_message_bytes: int = _flag(
+        64 << 20, "largest gRPC request; grpc.max_receive_message_length wins", own=True
+    )
+    max_pending_request_bytes: int = _flag(
+        256 << 20, "bytes of all requests under way in one process, beyond 64 KiB of each", own=True
+    )
+    max_request_rows: int = _flag(
+        1024, "rows of a request for one of Marquee's signatures; 0 for no bound", own=True
+    )
     max_queued_requests: int = _flag(
         0,
         "requests that may wait per signature, besides the bound of the batching; 0 for no more than that",
@@ -141,7 +153,7 @@ NOT_HONOURED: Final[dict[str, tuple[type, Any, str]]] = {
     "mixed_precision": (str, "", "graphs run as they were saved"),
     "skip_initialize_tpu": (bool, False, "this server runs on CPUs"),
 }
-# Flags that would weaken what was asked for, if they were ignored.
+# Flags whose request for protection must not be ignored.
 _REFUSED: Final = {"use_alts_credentials": "ALTS is not supported; use --ssl_config_file for TLS"}
 
 
@@ -239,13 +251,13 @@ def _check(options: ServerOptions) -> None:
         "shutdown_grace_seconds",
         "rest_api_timeout_in_ms",
         "max_queued_requests",
+        "max_request_rows",
     ):
         if getattr(options, name) < 0:
             raise UsageError(f"--{name} must not be negative, got {getattr(options, name)}")
-    if options.rest_api_max_body_bytes < 1:
-        raise UsageError(
-            f"--rest_api_max_body_bytes must be at least 1, got {options.rest_api_max_body_bytes}"
-        )
+    for name in ("rest_api_max_body_bytes", "grpc_max_message_bytes", "max_pending_request_bytes"):
+        if getattr(options, name) < 1:
+            raise UsageError(f"--{name} must be at least 1, got {getattr(options, name)}")
     threads = ("session", "intra_op", "inter_op")
     set_threads = [name for name in threads if getattr(options, f"tensorflow_{name}_parallelism") > 0]
     if len(set_threads) > 1 and "session" in set_threads:
@@ -323,6 +335,8 @@ _LONG = {
     "tensorflow_intra_op_parallelism",
     "tensorflow_inter_op_parallelism",
     "rest_api_max_body_bytes",
+    "grpc_max_message_bytes",
+    "max_pending_request_bytes",
 }
 FLAGS: Final = tuple(field for field in dataclasses.fields(ServerOptions) if "text" in field.metadata)
 

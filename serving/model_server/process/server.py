@@ -1,10 +1,11 @@
-"""The model server in one process: load, open the ports, serve, drain."""
+"""One process of the model server: load, open the ports, serve, drain."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import gc
 import logging
 import os
@@ -17,8 +18,9 @@ from typing import Any
 
 from serving.model_server.observe.metrics import Metrics, resident_bytes
 from serving.model_server.process.options import ServerOptions
-from serving.model_server.process.ports import PortInUseError, Reservation
-from serving.model_server.versions.coordinator import Coordinator
+from serving.model_server.process.ports import PortInUseError
+from serving.model_server.process.siblings import Siblings
+from serving.model_server.versions.coordinator import Coordinator, no_trial
 from serving.model_server.versions.servables import Manager
 from serving.protocol.errors import StatusError
 
@@ -30,69 +32,76 @@ FAILED = 1
 _GC_THRESHOLD = 50_000
 
 
-def run(options: ServerOptions, on_ready: OnReady | None = None) -> int:
-    """Serves until SIGTERM or Ctrl-C; returns the exit code.
+async def serve(
+    options: ServerOptions,
+    metrics: Metrics,
+    on_answers: Callable[[dict[str, tuple[int, ...]]], None],
+    siblings: Siblings | None = None,
+) -> int:
+    """Loads, opens the ports, serves until SIGTERM or Ctrl-C, drains; returns the exit code.
 
     Args:
       options: what to serve and where.
-      on_ready: called once the ports are open; prints a few lines if None.
+      metrics: of this process.
+      on_answers: called with the versions by model once the ports are open.
+      siblings: the other worker processes of the server; None if this is the only process.
     """
-    on_ready = on_ready or print_ready
-    announce(options)
-    try:
-        reserved = Reservation(options)
-    except PortInUseError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return FAILED
-    try:
-        if options.workers > 1:
-            from serving.model_server.process.workers import serve
-
-            return asyncio.run(serve(options, on_ready))
-        import uvloop
-
-        return uvloop.run(_serve(options, on_ready))
-    finally:
-        reserved.close()
-
-
-async def _serve(options: ServerOptions, on_ready: OnReady) -> int:
-    stopping = on_signals()
-    metrics = Metrics()
+    # Ctrl-C reaches the whole process group: a worker leaves it to its supervisor.
+    stopping = on_signals(signal.SIGTERM, *([signal.SIGINT] if siblings is None else []))
     frontend, manager = assemble(options, metrics)
-    coordinator = Coordinator(options, manager.set_epoch, lambda error: _bug(error, stopping))
-    manager.reload_config = coordinator.reload
+    trial = no_trial if siblings is None else siblings.trial
+    coordinator = Coordinator(options, manager, functools.partial(_bug, stopping), trial)
+    manager.reload_config = coordinator.reload if siblings is None else siblings.reload
+    beside = [] if siblings is None else [asyncio.ensure_future(siblings.give_signs_of_life(stopping.set))]
     try:
-        code = await _start(coordinator, manager, frontend, stopping)
+        code = await _start(coordinator, frontend, stopping, siblings)
         if code is None:
-            on_ready(is_ready(options, manager.routed(), [os.getpid()]))
+            models = manager.routed()
+            if siblings is not None:
+                siblings.answers(models)
+                beside.append(asyncio.ensure_future(siblings.follow_reloads()))
+            for task in beside:
+                task.add_done_callback(functools.partial(_ended, stopping))
+            on_answers(models)
             await stopping.wait()
             code = stopping.code
     finally:
+        for task in beside:
+            task.cancel()
         await coordinator.stop()
         await drain(frontend, options.shutdown_grace_seconds)
     return code
 
 
-async def _start(coordinator: Coordinator, manager: Manager, frontend: Any, stopping: Stopping) -> int | None:
+async def _start(
+    coordinator: Coordinator, frontend: Any, stopping: Stopping, siblings: Siblings | None
+) -> int | None:
     """Loads and opens; an exit code if that was all."""
-    start = asyncio.ensure_future(coordinator.start([manager]))
+    start = asyncio.ensure_future(_load_and_open(coordinator, frontend, siblings))
     stop = asyncio.ensure_future(stopping.wait())
     await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
     if not start.done():
         start.cancel()
+        await asyncio.wait([start])
         return stopping.code
-    stop.cancel()
     try:
         await start
-        await frontend.start()
     except (StatusError, PortInUseError) as error:
         print(f"Failed to start server. Error: {error}", file=sys.stderr)
         return FAILED
     return None
 
 
-def assemble(options: ServerOptions, metrics: Metrics, epoch: Any = None) -> tuple[Any, Manager]:
+async def _load_and_open(coordinator: Coordinator, frontend: Any, siblings: Siblings | None) -> None:
+    await coordinator.start()
+    if siblings is not None:
+        await siblings.all_loaded()
+        await siblings.catch_up(coordinator)
+    await frontend.start()
+
+
+def assemble(options: ServerOptions, metrics: Metrics) -> tuple[Any, Manager]:
     """The frontend and the manager of one process. Imports TensorFlow, in the calling thread."""
     from serving.model_server.process import lean_tensorflow
 
@@ -104,7 +113,7 @@ def assemble(options: ServerOptions, metrics: Metrics, epoch: Any = None) -> tup
     # made took up to a tenth of a request's CPU.
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
-    manager = Manager(ModelLoader(options, metrics), metrics, epoch)
+    manager = Manager(ModelLoader(options, metrics), metrics)
     return Frontend(options, manager, metrics), manager
 
 
@@ -130,8 +139,8 @@ class Stopping(asyncio.Event):
         return FAILED if self.broken else OK
 
 
-def on_signals() -> Stopping:
-    """An event that the first SIGTERM or SIGINT sets; the second one ends the process at once."""
+def on_signals(*numbers: int) -> Stopping:
+    """An event that the first of these signals sets; the second one ends the process at once."""
     stopping = Stopping()
     loop = asyncio.get_running_loop()
 
@@ -141,12 +150,17 @@ def on_signals() -> Stopping:
         _log.info("%s: finishing the requests under way", signal.Signals(number).name)
         stopping.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in numbers:
         loop.add_signal_handler(number, stop, number)
     return stopping
 
 
-def _bug(error: BaseException, stopping: Stopping) -> None:
+def _ended(stopping: Stopping, task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _bug(stopping, error)
+
+
+def _bug(stopping: Stopping, error: BaseException) -> None:
     _log.critical("versions are not looked after any more: the server ends", exc_info=error)
     stopping.broken = True
     stopping.set()

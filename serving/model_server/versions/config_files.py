@@ -70,7 +70,7 @@ class Tls:
 
     Attributes:
       server_key, server_cert: of this server.
-      custom_ca: whose clients are trusted; "" uses gRPC's default roots.
+      custom_ca: certificate authority of trusted clients; "" uses gRPC's default roots.
       client_verify: whether a client must show a certificate.
     """
 

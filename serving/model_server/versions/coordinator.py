@@ -1,12 +1,11 @@
 """What should be loaded, and when traffic moves: the part of TensorFlow Serving's manager that decides.
 
-It drives one replica (this process) or several (worker processes) alike and
-imports no TensorFlow.
+It imports no TensorFlow. Of several worker processes each has its own and polls
+for itself.
 
 A version goes START -> LOADING -> AVAILABLE -> UNLOADING -> END. A new version
-is loaded and warmed by every replica before any of them routes to it, and the
-old one is freed only once something else answers. All replicas change over by
-one write to shared memory, so nobody sees versions go back and forth.
+is loaded and warmed before requests are routed to it, and the old one is freed
+only once something else answers.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from tensorflow_serving.config import model_server_config_pb2
 
@@ -24,8 +23,8 @@ from serving.model_server.process import cpus
 from serving.model_server.process.options import ServerOptions
 from serving.model_server.versions import version_folders
 from serving.model_server.versions.config_rules import check_config
-from serving.model_server.versions.lifecycle import Action, ConfiguredModel, Version
-from serving.model_server.versions.servables import Route, State, Table, VersionStatus
+from serving.model_server.versions.lifecycle import Action, ConfiguredModel, FatalVersionError, Version
+from serving.model_server.versions.servables import Manager, Route, State, Table, VersionStatus
 from serving.protocol.errors import Code, StatusError
 
 _log = logging.getLogger(__name__)
@@ -38,18 +37,13 @@ _KEPT_ENDED = 32
 _KEPT_REMOVED = 100
 
 
-class ReplicaDiedError(Exception):
-    """The process that a command was sent to is gone; the text says how."""
+# Around the load of a version: (model, version, its files). Raises StatusError if it must not be loaded.
+Trial = Callable[[str, int, frozenset[Any]], contextlib.AbstractAsyncContextManager[None]]
 
 
-class Replica(Protocol):
-    """What loads and serves: a Manager, or a worker process with one."""
-
-    async def configure(self, config: model_server_config_pb2.ModelServerConfig) -> None: ...
-    async def load(self, name: str, version: int, path: str) -> None: ...
-    async def prepare(self, table: Table) -> None: ...
-    async def commit(self) -> None: ...
-    async def unload(self, name: str, version: int) -> None: ...
+def no_trial(model: str, version: int, files: frozenset[Any]) -> contextlib.AbstractAsyncContextManager[None]:
+    """Of the only process: there is no other one that could try a version first."""
+    return contextlib.nullcontext()
 
 
 class Coordinator:
@@ -57,28 +51,26 @@ class Coordinator:
 
     Args:
       options: polling, retries and what labels may point to.
-      set_epoch: puts the table that every replica has confirmed in force.
+      manager: loads versions and routes to them.
       on_bug: called if a task ends that must not; versions stand still from then on.
+      trial: goes around every load.
     """
 
     def __init__(
         self,
         options: ServerOptions,
-        set_epoch: Callable[[int], None],
+        manager: Manager,
         on_bug: Callable[[BaseException], None],
+        trial: Trial = no_trial,
     ) -> None:
         self._options = options
-        self._set_epoch = set_epoch
+        self._manager = manager
         self._on_bug = on_bug
-        self._replicas: list[Replica] = []
+        self._trial = trial
         self._config = model_server_config_pb2.ModelServerConfig()
         self._models: dict[str, ConfiguredModel] = {}
         self._labels: dict[str, dict[str, int]] = {}
         self._removed: dict[str, tuple[VersionStatus, ...]] = {}
-        self._epoch = 0
-        self._table = Table()
-        self.processes: dict[str, int] = {}
-        self._publish_lock = asyncio.Lock()
         self._reload_lock = asyncio.Lock()
         # At the start nothing answers yet: all models load at once, as in TensorFlow Serving.
         self._load_slots = asyncio.Semaphore(INITIAL_LOAD_THREADS)
@@ -86,7 +78,7 @@ class Coordinator:
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- life -------------------------------------------------------------------
-    async def start(self, replicas: Sequence[Replica]) -> None:
+    async def start(self) -> None:
         """Applies the config of the options and returns when every model answers.
 
         A model whose folder is missing or empty is waited for.
@@ -94,12 +86,11 @@ class Coordinator:
         Raises:
           StatusError: the config is refused, or a model did not load.
         """
-        self._replicas = list(replicas)
-        await self._apply(self._options.config)
+        await self.apply(self._options.config)
         self._spawn(self._poll_versions())
         if self._options.model_config_file and self._options.model_config_file_poll_wait_seconds > 0:
             self._spawn(self._poll_config())
-        await self._wait_for(self._models, "servable")
+        await self.wait_for(self._models, "servable")
         self._load_slots = asyncio.Semaphore(max(1, self._options.num_load_threads))
 
     async def stop(self) -> None:
@@ -119,66 +110,9 @@ class Coordinator:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._on_bug(error)
 
-    # --- replicas that come and go ------------------------------------------------
-    async def join(self, replica: Replica) -> None:
-        """Brings a replica up to what the others serve, then counts on it.
-
-        Raises:
-          StatusError: it cannot load what the others serve.
-          ReplicaDiedError: it died meanwhile.
-        """
-        loaded: set[tuple[str, Version]] = set()
-        while True:
-            wanted = set(self._available())
-            for name, version in wanted - loaded:
-                await replica.load(name, version.number, version.path)
-            for name, version in loaded - wanted:
-                await replica.unload(name, version.number)
-            loaded = wanted
-            async with self._publish_lock:
-                if set(self._available()) != wanted:
-                    continue
-                # From here on it gets what the others get: nothing is awaited in between.
-                self._replicas.append(replica)
-                await replica.configure(self._config)
-                await replica.prepare(self._table)
-                await replica.commit()
-                break
-        await self._publish()
-
-    def leave(self, replica: Replica) -> None:
-        """A replica died."""
-        if replica in self._replicas:
-            self._replicas.remove(replica)
-
-    def _available(self) -> list[tuple[str, Version]]:
-        return [
-            (model.name, version)
-            for model in self._models.values()
-            for version in model.in_state(State.AVAILABLE)
-        ]
-
-    async def _each(
-        self, command: Callable[[Replica], Any], replicas: Sequence[Replica] | None = None
-    ) -> None:
-        """Sends one command to every replica and waits for all; one that dies is no error."""
-        asked = list(self._replicas if replicas is None else replicas)
-        results = await asyncio.gather(*(command(replica) for replica in asked), return_exceptions=True)
-        for replica, result in zip(asked, results, strict=True):
-            if isinstance(result, ReplicaDiedError):
-                self.leave(replica)
-            elif isinstance(result, BaseException):
-                raise result
-
     async def _publish(self) -> None:
-        """Routes and statuses as they are now come into force everywhere at once."""
-        async with self._publish_lock:
-            self._epoch += 1
-            table = Table(self._epoch, self._routes(), self._statuses(), dict(self.processes))
-            await self._each(lambda replica: replica.prepare(table))
-            self._table = table
-            self._set_epoch(self._epoch)
-            await self._each(lambda replica: replica.commit())
+        """Routes and statuses as they are now come into force."""
+        self._manager.publish(Table(self._routes(), self._statuses()))
         async with self._changed:
             self._changed.notify_all()
 
@@ -202,16 +136,20 @@ class Coordinator:
         """
         if config.WhichOneof("config") is None:
             return  # as TensorFlow Serving: "Taking no action for empty config."
-        # In a task of its own: half a config must not come into force because who asked gave up.
-        added = await asyncio.shield(asyncio.ensure_future(self._apply(config)))
-        await self._wait_for(added, "model")
+        # In a task of its own: half a config must not come into force because the client gave up.
+        added = await asyncio.shield(asyncio.ensure_future(self.apply(config)))
+        await self.wait_for(added, "model")
 
-    async def _apply(self, config: model_server_config_pb2.ModelServerConfig) -> dict[str, ConfiguredModel]:
-        """Puts a config in force; returns the models that are new."""
+    async def apply(self, config: model_server_config_pb2.ModelServerConfig) -> dict[str, ConfiguredModel]:
+        """Puts a config in force; returns the models that are new.
+
+        Raises:
+          StatusError: it is refused, and nothing has changed.
+        """
         async with self._reload_lock:
             check_config(config, self._config)
             labels = self._checked_labels(config)
-            await self._each(lambda replica: replica.configure(config))
+            self._manager.configure(config)
             configured = {model.name: model for model in config.model_config_list.config}
             added = {}
             for name, model_config in configured.items():
@@ -257,7 +195,12 @@ class Coordinator:
                 labels.setdefault(model_config.name, {})[label] = number
         return labels
 
-    async def _wait_for(self, models: Mapping[str, ConfiguredModel], noun: str) -> None:
+    async def wait_for(self, models: Mapping[str, ConfiguredModel], noun: str) -> None:
+        """Waits until every model answers, or was removed.
+
+        Raises:
+          StatusError: UNKNOWN: one did not load. `noun` is what the text calls it.
+        """
         async with self._changed:
             await self._changed.wait_for(
                 lambda: all(model.settled or model.removed for model in models.values())
@@ -335,8 +278,6 @@ class Coordinator:
                 f"no version under {model.config.base_path}: expected folders named by a number, such as "
                 f"{model.config.base_path}/1",
             )
-            if model.in_state(State.AVAILABLE) and self._options.servable_versions_always_present:
-                return
         else:
             model.unsay("empty")
         await self._retry_changed(model, found.complete)
@@ -371,6 +312,15 @@ class Coordinator:
             for number in sorted(set(wanted) - set(newest)):
                 if number not in model.versions or model.versions[number].state is State.END:
                     model.say("stand-in", f"version {number} stands in for newer ones that do not load")
+        # A pinned version whose folder the publisher deleted must not take the last one that answers along.
+        keep = self._options.servable_versions_always_present and not model.removed
+        if keep and not wanted and serving:
+            numbers = ", ".join(str(version.number) for version in serving)
+            model.say(
+                "kept", f"no version that the policy wants is there; version {numbers} goes on answering"
+            )
+            return
+        model.unsay("kept")
         for number in wanted:
             known = model.versions.get(number)
             if known is None or (known.state is State.END and not known.aspired):
@@ -416,8 +366,11 @@ class Coordinator:
         started = time.monotonic()
         version.loading = True
         try:
-            await self._load_everywhere(model.name, version)
+            async with self._trial(model.name, version.number, version.tried):
+                await self._manager.load(model.name, version.number, version.path)
         except StatusError as error:
+            if isinstance(error, FatalVersionError):
+                version.tries = self._options.max_num_load_retries
             await self._failed(model, version, error)
             return
         finally:
@@ -433,40 +386,6 @@ class Coordinator:
         )
         # What stood in or was served before may go now.
         self._aspire(model, model.found if not model.removed else {})
-
-    async def _load_everywhere(self, name: str, version: Version) -> None:
-        """Loads a version into every replica.
-
-        While something answers one replica goes first: if the version kills
-        its process, the others live.
-        """
-        if not self._replicas:
-            raise StatusError(Code.UNAVAILABLE, "no worker process is running")
-        loaded: list[Replica] = []
-        try:
-            if self._available() and len(self._replicas) > 1:
-                loaded.append(self._replicas[0])
-                await self._load_first(self._replicas[0], name, version)
-            # Again for those that joined meanwhile.
-            while missing := [replica for replica in self._replicas if replica not in loaded]:
-                loaded += missing
-                await self._each(lambda replica: replica.load(name, version.number, version.path), missing)
-            if not self._replicas:
-                version.tries = self._options.max_num_load_retries  # as in `_load_first`
-                raise StatusError(Code.INTERNAL, "every process that loaded the version ended")
-        except StatusError:
-            await self._each(lambda replica: replica.unload(name, version.number))
-            raise
-
-    async def _load_first(self, replica: Replica, name: str, version: Version) -> None:
-        try:
-            await replica.load(name, version.number, version.path)
-        except ReplicaDiedError as error:
-            self.leave(replica)
-            version.tries = self._options.max_num_load_retries  # not again: it would kill the next one
-            raise StatusError(
-                Code.INTERNAL, f"the version ended a process that loaded it: {error}"
-            ) from error
 
     async def _failed(self, model: ConfiguredModel, version: Version, error: StatusError) -> None:
         version.code, version.message = error.code, error.message
@@ -496,7 +415,7 @@ class Coordinator:
         self._spawn(self._unload(model, version))
 
     async def _unload(self, model: ConfiguredModel, version: Version) -> None:
-        await self._each(lambda replica: replica.unload(model.name, version.number))
+        await self._manager.unload(model.name, version.number)
         version.state = State.START if version.aspired else State.END  # wanted again meanwhile
         ended = sorted(v.number for v in model.in_state(State.END) if not v.aspired)
         for number in ended[:-_KEPT_ENDED]:

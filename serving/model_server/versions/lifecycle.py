@@ -11,12 +11,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from serving.model_server.versions.servables import State, VersionStatus
-from serving.protocol.errors import Code
+from serving.protocol.errors import Code, StatusError
 
 _log = logging.getLogger(__name__)
 
 # Seconds after which a condition that lasts is mentioned again.
 REMIND_S = 60.0
+
+
+class FatalVersionError(StatusError):
+    """A version that ended a process that loaded it: it is not tried again until its files change."""
 
 
 class Action(enum.Enum):

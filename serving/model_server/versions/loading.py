@@ -36,7 +36,7 @@ class ModelLoader:
 
         Raises:
           StatusError: TensorFlow refuses it, a warm-up request fails, or its files
-            changed meanwhile (someone is still copying), so that nobody knows what was read.
+            changed meanwhile (a copy is under way), so that it is unknown what was read.
         """
         files = version_folders.fingerprint(path)
         loaded = False

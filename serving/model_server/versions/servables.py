@@ -1,8 +1,7 @@
 """Which versions of which models answer in this process.
 
 A manager loads and frees versions and keeps the routes to them. What should be
-loaded, and when traffic moves, is the coordinator's business: in this process,
-or in the parent of several.
+loaded, and when traffic moves, is the coordinator's business.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableSequence
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,7 +61,7 @@ class Route:
 
     Attributes:
       latest: version for requests that name none; None while there is none.
-      versions: every version that may be asked for.
+      versions: every version that a request may name.
       labels: label -> version, which need not be loaded.
     """
 
@@ -74,7 +73,7 @@ class Route:
 class Servable:
     """A loaded version that requests run on.
 
-    Whoever runs the model beyond the `with` block of `Manager.acquire` (a batch
+    A caller that runs the model beyond the `with` block of `Manager.acquire` (a batch
     of requests that were cancelled) holds it by `retain` until `release`.
     """
 
@@ -138,16 +137,12 @@ class Table:
     """Routes and statuses of one moment.
 
     Attributes:
-      epoch: number of this table; the one in force is in shared memory.
       routes: by model.
       statuses: by model, newest version first.
-      processes: what runs this server, name -> pid, for the metrics; empty to leave them.
     """
 
-    epoch: int = 0
     routes: Mapping[str, Route] = dataclasses.field(default_factory=dict)
     statuses: Mapping[str, tuple[VersionStatus, ...]] = dataclasses.field(default_factory=dict)
-    processes: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 # Loads and warms the version at a path; blocks. Raises StatusError.
@@ -162,22 +157,13 @@ class Manager:
     Args:
       load: makes a model of a version's folder.
       metrics: told of versions that come and go.
-      epoch: one number that says which table is in force; with several
-        processes it lies in memory they share, so that all move at once.
     """
 
-    def __init__(
-        self,
-        load: Loader,
-        metrics: Metrics,
-        epoch: MutableSequence[int] | None = None,
-    ) -> None:
+    def __init__(self, load: Loader, metrics: Metrics) -> None:
         self._load = load
         self._metrics = metrics
-        self._shared = epoch if epoch is not None else [0]
         self._loaded: dict[tuple[str, int], Servable] = {}
-        self._table = Table(self._shared[0])
-        self._next: Table | None = None
+        self._table = Table()
         self._latest: dict[str, Servable] = {}
         self._routed: dict[tuple[str, int], Servable] = {}
         self._models: tuple[str, ...] = ()
@@ -197,8 +183,6 @@ class Manager:
         Raises:
           StatusError: NOT_FOUND or INVALID_ARGUMENT, with TensorFlow Serving's texts.
         """
-        if self._shared[0] != self._table.epoch:
-            self._advance()
         if version is None and label is None:
             servable = self._latest.get(name)
         else:
@@ -217,13 +201,11 @@ class Manager:
     def statuses(
         self, name: str, version: int | None = None, label: str | None = None
     ) -> tuple[VersionStatus, ...]:
-        """States of a model's versions, newest first, or of the one asked for.
+        """States of a model's versions, newest first, or of the one that is named.
 
         Raises:
           StatusError: NOT_FOUND or INVALID_ARGUMENT, with TensorFlow Serving's texts.
         """
-        if self._shared[0] != self._table.epoch:
-            self._advance()
         if label is not None:
             version = self._version_of(name, label)
         found = self._table.statuses.get(name, ())
@@ -262,7 +244,7 @@ class Manager:
         return route.labels[label]
 
     # --- for the coordinator ----------------------------------------------------
-    async def configure(self, config: model_server_config_pb2.ModelServerConfig) -> None:
+    def configure(self, config: model_server_config_pb2.ModelServerConfig) -> None:
         """A config comes into force.
 
         Raises:
@@ -298,18 +280,21 @@ class Manager:
         self._loaded[name, version] = Servable(name, version, model, seconds, size)
         self._loaders[name, version] = loader
 
-    async def prepare(self, table: Table) -> None:
-        """Gets the table that comes into force when the shared epoch reaches its number."""
-        self._next = table
-
-    async def commit(self) -> None:
-        """Goes over to the table in force, if no request has done so yet."""
-        if self._shared[0] != self._table.epoch:
-            self._advance()
-
-    def set_epoch(self, epoch: int) -> None:
-        """Puts the prepared table in force."""
-        self._shared[0] = epoch
+    def publish(self, table: Table) -> None:
+        """Puts routes and statuses in force, from the next request on. What is routed to is loaded."""
+        before = self._routed
+        self._table = table
+        self._latest, self._routed = {}, {}
+        for name, route in table.routes.items():
+            for version in route.versions:
+                self._routed[name, version] = self._loaded[name, version]
+            if route.latest is not None:
+                self._latest[name] = self._loaded[name, route.latest]
+        for key in before.keys() - self._routed.keys():
+            self._metrics.version_unloaded(*key)
+        for key in self._routed.keys() - before.keys():
+            servable = self._routed[key]
+            self._metrics.version_loaded(*key, servable.load_seconds, servable.index_size)
 
     async def unload(self, name: str, version: int) -> None:
         """Frees a version that no route leads to, once its last request is through."""
@@ -333,31 +318,6 @@ class Manager:
         for loader in (*self._free_loaders, *self._loaders.values()):
             loader.shutdown(wait=False, cancel_futures=True)
         self._unload_pool.shutdown(wait=False)
-
-    def _advance(self) -> None:
-        table = self._next
-        if table is None or table.epoch != self._shared[0]:
-            # Cannot be: every process confirms a table before it comes into force.
-            raise StatusError(
-                Code.INTERNAL,
-                f"table {self._shared[0]} is in force, this process has {self._table.epoch} "
-                f"and {table.epoch if table else None}",
-            )
-        before = self._routed
-        self._table = table
-        self._latest, self._routed = {}, {}
-        for name, route in table.routes.items():
-            for version in route.versions:
-                self._routed[name, version] = self._loaded[name, version]
-            if route.latest is not None:
-                self._latest[name] = self._loaded[name, route.latest]
-        if table.processes:
-            self._metrics.processes = dict(table.processes)
-        for key in before.keys() - self._routed.keys():
-            self._metrics.version_unloaded(*key)
-        for key in self._routed.keys() - before.keys():
-            servable = self._routed[key]
-            self._metrics.version_loaded(*key, servable.load_seconds, servable.index_size)
 
 
 def index_size(path: str) -> int | None:

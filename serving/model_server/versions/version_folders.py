@@ -13,7 +13,7 @@ from tensorflow_serving.config import file_system_storage_path_source_pb2
 
 Policy = file_system_storage_path_source_pb2.FileSystemStoragePathSourceConfig.ServableVersionPolicy
 
-# Any of them makes a folder a SavedModel; whoever publishes writes it last.
+# Any of them makes a folder a SavedModel; publishers write it last.
 _SAVED_MODELS = ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")
 # What a load reads beside them.
 _READ = ("variables", "assets", "assets.extra", "fingerprint.pb", *_SAVED_MODELS)

@@ -8,11 +8,9 @@ from google.protobuf.message import DecodeError
 from tensorflow.python.framework import errors_impl
 from tensorflow.python.lib.io import file_io, tf_record
 from tensorflow_serving.apis import (
-    classification_pb2,
     inference_pb2,
     predict_pb2,
     prediction_log_pb2,
-    regression_pb2,
 )
 
 import contract
@@ -71,12 +69,15 @@ def replay_warmup(model: Model, path: str, iterations: int = 1) -> int:
 
 def _answer(model: Model, log: prediction_log_pb2.PredictionLog) -> None:
     kind = log.WhichOneof("log_type")
+    call = next((call for call in examples.CALLS.values() if call.log_field == kind), None)
     if kind == "predict_log":
         _predict(model, log.predict_log.request)
-    elif kind == "classify_log":
-        _classify(model, log.classify_log.request)
-    elif kind == "regress_log":
-        _regress(model, log.regress_log.request)
+    elif call is not None:
+        request = getattr(log, call.log_field).request
+        plan = call.find(model, request.model_spec.signature_name, False)
+        records = examples.serialized(request.input)
+        outputs = model.run(plan.signature.key, {plan.input: records}, plan.outputs)
+        call.fill(call.response().result, outputs, len(records))
     elif kind == "multi_inference_log":
         _multi_inference(model, log.multi_inference_log.request)
     elif kind is not None:
@@ -87,22 +88,6 @@ def _predict(model: Model, request: predict_pb2.PredictRequest) -> None:
     signature = checks.predict_signature(model, request.model_spec.signature_name, False)
     inputs = checks.predict_inputs(signature, tensors.decode_all(request.inputs))
     model.run(signature.key, inputs, checks.predict_outputs(signature, request.output_filter))
-
-
-def _classify(model: Model, request: classification_pb2.ClassificationRequest) -> None:
-    found = examples.find(model, request.model_spec.signature_name, examples.CLASSIFY, False)
-    plan = examples.classification(found, False)
-    records = examples.serialized(request.input)
-    outputs = model.run(plan.signature.key, {plan.input: records}, plan.outputs)
-    examples.fill_classification(classification_pb2.ClassificationResult(), outputs, len(records))
-
-
-def _regress(model: Model, request: regression_pb2.RegressionRequest) -> None:
-    found = examples.find(model, request.model_spec.signature_name, examples.REGRESS, False)
-    plan = examples.regression(found, False)
-    records = examples.serialized(request.input)
-    outputs = model.run(plan.signature.key, {plan.input: records}, plan.outputs)
-    examples.fill_regression(regression_pb2.RegressionResult(), outputs, len(records))
 
 
 def _multi_inference(model: Model, request: inference_pb2.MultiInferenceRequest) -> None:

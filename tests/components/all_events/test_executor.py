@@ -19,9 +19,9 @@ def examples(uri):
     return artifact
 
 
-def test_the_artifacts_hold_every_rating_of_the_file(pushed_workspace, tmp_path):
+def test_the_artifacts_hold_every_rating_of_the_file(transformed_workspace, tmp_path):
     keys = (executor.TIMELINES, executor.MOVIES)
-    inputs = {key: [examples(pushed_workspace.artifact("example_gen", key))] for key in keys}
+    inputs = {key: [examples(transformed_workspace.artifact("example_gen", key))] for key in keys}
     channels = [channel_utils.as_channel(artifacts) for artifacts in inputs.values()]
     component = AllEvents(*channels, ExampleGenParams(events_per_shard=4000))
     outputs = {key: [examples(tmp_path / key)] for key in component.outputs}
@@ -35,7 +35,7 @@ def test_the_artifacts_hold_every_rating_of_the_file(pushed_workspace, tmp_path)
         for row in timelines.to_pylist()
         for event in zip(*(row[name] for name in contract.HISTORY_FEATURES), strict=True)
     )
-    with (pushed_workspace.data / "ratings.csv").open() as file:
+    with (transformed_workspace.data / "ratings.csv").open() as file:
         rows = [
             (r["userId"], r["movieId"], float(r["rating"]), int(r["timestamp"])) for r in csv.DictReader(file)
         ]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from support import toy_metric
+from support.extensions import toy_metric
 from tfx.components.util import model_utils
 from tfx.types import standard_artifacts
 from tfx.types.channel import Channel

@@ -46,6 +46,11 @@ class World:
         """In row order."""
         return [movie.decode() for movie in self.built[contract.MODEL].catalogue.ids]
 
+    @property
+    def shares(self) -> np.ndarray:
+        """float64[N] of the train ratings, in row order."""
+        return self.built[contract.MODEL].catalogue.shares
+
     def plain(self) -> Any:
         """The catalogue as the reference wants it."""
         table = self.built[contract.MODEL].catalogue.table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import contract
+from components.common.features import Features, FeatureSpec
 from components.index.build import assemble
 from components.index.params import IndexParams
 
@@ -118,11 +120,12 @@ def test_small_catalogues(make_world, results, count):
     world = make_world(count, users=3, exact_below=16)
     scann = world.built[contract.MODEL].info["search"]["kind"] == "scann"
     assert scann == (count >= 16)
-    history = [[], world.ids[:1], world.ids[: count - 1], world.ids]
+    # With a date, or nothing at all would be said where there is no history.
+    history, now = [[], world.ids[:1], world.ids[: count - 1], world.ids], [1] * 4
     output = world.ask_eagerly(
-        contract.MODEL, contract.RECOMMEND, history_movie_ids=history, k=[100, 0, 5, 7]
+        contract.MODEL, contract.RECOMMEND, history_movie_ids=history, now=now, k=[100, 0, 5, 7]
     )
-    queries = world.query(history_movie_ids=history)
+    queries = world.query(history_movie_ids=history, now=now)
     for row, k in enumerate((100, 10, 5, 7)):
         wanted = world.reference.recommend(world.plain(), queries[row], set(history[row]), k)
         got = results(output, row)
@@ -178,6 +181,92 @@ def test_unknown_repeated_and_padded_history_change_nothing(world, results):
     output = world.ask(contract.MODEL_EXACT, contract.RECOMMEND, history_movie_ids=history)
     for row in range(1, len(history)):
         assert [movie for movie, _ in results(output, row)] == [movie for movie, _ in results(output, 0)]
+
+
+ALIKE = {"unknown": ["no such movie"], "nothing": [], "padding": ["", ""]}
+
+
+@pytest.mark.parametrize("model", contract.MODELS)
+@pytest.mark.parametrize(
+    "signature", [contract.RECOMMEND, contract.RECOMMEND_EXACT, contract.RECOMMEND_WHERE]
+)
+def test_an_empty_query_gets_the_popular_list_that_meets_its_filters(world, results, model, signature):
+    """Each beside a row with a history, in one batch: neither may change the other."""
+    cases = [case for case in CASES.values() for _ in range(2)]
+    histories = [(list(ALIKE.values())[i % 3], world.ids[i : i + 3]) for i in range(len(CASES))]
+    history = [ids for pair in histories for ids in pair]
+    exclude = [world.ids[2 * i : 5 * i] for i in range(len(cases))]
+    output = world.ask(
+        model,
+        signature,
+        history_movie_ids=history,
+        exclude=exclude,
+        user_id=["u0"] * len(cases),
+        taste_genres=[["Action"]] * len(cases),
+        taste_weights=[[0.0]] * len(cases),
+        genres=[case.get("genres", []) for case in cases],
+        **{
+            name: [case.get(name, 0) for case in cases]
+            for name in (contract.K, contract.YEAR_MIN, contract.YEAR_MAX, contract.DIVERSITY)
+        },
+    )
+    queries = world.query(history_movie_ids=history)
+    for row, case in enumerate(cases):
+        k, filters = case.get("k") or world.params.default_k, {**case}
+        filters.pop("k", None)
+        filters["genres"] = set(case.get("genres", ()))
+        got = results(output, row)
+        if row % 2 == 0:
+            wanted = world.reference.popular(world.plain(), world.shares, set(exclude[row]), k, **filters)
+            assert [movie for movie, _ in got] == [movie for movie, _ in wanted]
+            np.testing.assert_allclose([s for _, s in got], [s for _, s in wanted], rtol=1e-5)
+        elif model == contract.MODEL_EXACT:
+            seen = {*history[row], *exclude[row]}
+            _same(got, world.reference.recommend(world.plain(), queries[row], seen, k, **filters))
+
+
+def test_whoever_says_anything_is_searched_for(world, results):
+    """A taste or a date is a query, and what a model answers to it is not the popular list."""
+    nothing = {"history_movie_ids": [[]], "k": [20]}
+    popular = results(world.ask(contract.MODEL_EXACT, contract.RECOMMEND, **nothing))
+    assert [movie for movie, _ in popular] == world.ids[:20]
+    for said in (
+        {"now": [1_700_000_000]},
+        {"taste_genres": [["Drama"]], "taste_weights": [[1.0]]},
+    ):
+        got = results(world.ask(contract.MODEL_EXACT, contract.RECOMMEND, **nothing, **said))
+        query = world.query(history_movie_ids=[[]], **said)[0]
+        _same(got, world.reference.recommend(world.plain(), query, set(), 20))
+
+
+def test_a_user_id_is_a_query_where_users_have_columns(world, results):
+    of_users = Features(user=(FeatureSpec(name="age", kind="number"),))
+    built = assemble(
+        world.towers, world.movies, world.timelines, world.params, [contract.MODEL_EXACT], of_users
+    )
+    with_columns = dataclasses.replace(world, built=built, functions={})
+    output = with_columns.ask_eagerly(
+        contract.MODEL_EXACT, contract.RECOMMEND, user_id=["u0", ""], k=[20, 20]
+    )
+    query = world.query(history_movie_ids=[[]])[0]
+    _same(results(output, 0), world.reference.recommend(world.plain(), query, set(), 20))
+    assert [movie for movie, _ in results(output, 1)] == world.ids[:20]
+
+
+def test_the_popular_list_is_walked_to_its_end_where_filters_are_strict(make_world, results):
+    """9,000 movies are three blocks; a single one of the last meets the filters."""
+    world = make_world(9000, users=3, exact_below=10_000)
+    movies = world.plain()
+    year = next(y for y in reversed(movies.years) if y)
+    genres = sorted(
+        next(g for g, y in zip(movies.genres[::-1], movies.years[::-1], strict=True) if y == year)
+    )
+    asked = {"history_movie_ids": [[], []], "k": [100, 3], "year_min": [year, 0], "year_max": [year, 0]}
+    output = world.ask_eagerly(contract.MODEL_EXACT, contract.RECOMMEND, genres=[genres, []], **asked)
+    wanted = world.reference.popular(movies, world.shares, set(), 100, set(genres), year, year)
+    assert results(output, 0) == [(movie, pytest.approx(share)) for movie, share in wanted]
+    assert world.ids.index(wanted[-1][0]) > 4096
+    assert [movie for movie, _ in results(output, 1)] == world.ids[:3]
 
 
 def test_serving_default_is_recommend_with_neutral_inputs(world, results):
@@ -245,7 +334,7 @@ def test_what_holds_for_every_request(world, results, asked, model):
         genres=[sorted(request["genres"]) for request in asked],
         **{name: [request[name] for request in asked] for name in ("year_min", "year_max", "k", "diversity")},
     )
-    movies = world.plain()
+    movies, shares = world.plain(), world.shares
     row_of = {movie: row for row, movie in enumerate(ids)}
     queries = world.query(history_movie_ids=history)
     for row, request in enumerate(asked):
@@ -257,7 +346,8 @@ def test_what_holds_for_every_request(world, results, asked, model):
         assert not set(found) & {*history[row], *exclude[row]}
         for movie, score in got:
             place = row_of[movie]
-            assert abs(score - movies.vectors[place] @ queries[row]) < 1e-4
+            expected = movies.vectors[place] @ queries[row] if history[row] else shares[place]
+            assert abs(score - expected) < 1e-4
             assert not request["genres"] or request["genres"] & movies.genres[place]
             assert not request["year_min"] or movies.years[place] >= request["year_min"]
             assert not request["year_max"] or 0 < movies.years[place] <= request["year_max"]

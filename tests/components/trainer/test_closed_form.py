@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import functools
 import shutil
 from types import SimpleNamespace
 
@@ -15,34 +15,37 @@ from components.common.tensors import neutral
 from components.example_gen.records import read
 from components.index.build import assemble
 from components.index.params import IndexParams
-from components.model.params import CLOSED_FORM, ModelParams
-from components.trainer import run
-from components.trainer.inputs import events
+from components.model.closed_form import als, user_items
+from components.model.kinds import KINDS
+from components.model.params import ModelParams
+from components.trainer import fitting, run
+from components.trainer.inputs import catalogue, events
 from components.trainer.loop import fit
 from components.trainer.params import TrainerParams
 
 HALF_LIFE, WINDOW, SHRINK, L2 = 4.0, 40, 5.0, 50.0
-# All neighbours, and (nearly) full rank: the sample has 250 users and 500 movies.
-KNOBS = {
+# All neighbours, and (nearly) full rank: the sample has 150 users and 300 movies.
+HYPERPARAMETERS = {
     "popularity": {},
     "item_knn": {"knn_shrink": SHRINK, "knn_neighbours": 500, "item_item_dim": 499},
     "ease": {"item_item_l2": L2, "item_item_dim": 499},
+    "ials": {"item_item_dim": 24, "als_regularisation": 5.0, "als_confidence": 3.0, "als_sweeps": 4},
 }
 
 
 def params_of(kind: str) -> ModelParams:
     history = {} if kind == "popularity" else {"item_item_half_life": HALF_LIFE, "history_window": WINDOW}
-    return ModelParams(kind=kind, **KNOBS[kind], **history)
+    return ModelParams(kind=kind, **HYPERPARAMETERS[kind], **history)
 
 
 class Served:
-    """A kind fitted by run_fn on the shared sample's artifacts, its export, and the index around it."""
+    """A kind fitted by run_fn on toy artifacts, its export, and the index around it."""
 
-    def __init__(self, kind: str, workspace, folder) -> None:
+    def __init__(self, kind: str, artifacts, folder) -> None:
         self.kind, self.folder = kind, folder
-        self.movies_uri = str(workspace.artifact("example_gen", "movies"))
-        self.timelines_uri = str(workspace.artifact("example_gen", "timelines"))
-        self.graph = str(workspace.artifact("transform", "transform_graph"))
+        self.movies_uri = artifacts.movies
+        self.timelines_uri = artifacts.timelines
+        self.graph = artifacts.transform_graph
         fit_into(folder, self)
         self.result = fit.FitResult.read(str(folder / "run"))
         self.towers = tf.saved_model.load(str(folder / "towers"))
@@ -62,7 +65,37 @@ class Served:
             tensors[name] = tf.constant([value], tensors[name].dtype)
         return {name: x.numpy()[0] for name, x in getattr(self.module, signature)(tensors).items()}
 
-    def naive(self) -> np.ndarray:
+    def scores(self, weights: dict[int, float]) -> np.ndarray:
+        """float64[N] by the kind's formula; `weights` of a history's events by their catalogue rows."""
+        if self.kind == "popularity":
+            return self.catalogue.rating_counts.astype(float)
+        if self.kind != "ials":
+            return sum(weight * self.item_item[row] for row, weight in weights.items())
+        items, chosen = self.item_factors, HYPERPARAMETERS["ials"]
+        left = items.T @ items + chosen["als_regularisation"] * np.eye(items.shape[1])
+        right = np.zeros(items.shape[1])
+        for row, weight in weights.items():
+            left += weight * (chosen["als_confidence"] - 1.0) * np.outer(items[row], items[row])
+            right += weight * chosen["als_confidence"] * items[row]
+        return items @ np.linalg.solve(left, right)
+
+    @functools.cached_property
+    def item_factors(self) -> np.ndarray:
+        """float64[N, R], the library's, by catalogue row."""
+        transform = catalogue.MovieTransform(self.graph)
+        loaded = catalogue.load(read.read_movies(self.movies_uri), transform)
+        word = dict(zip(loaded.ids, np.asarray(loaded.catalogue.features.movie_index), strict=True))
+        index = np.array([word[id_] for id_ in self.ids])
+        watched = user_items.watched(index[self.train.rows], self.train.offsets, len(transform.movies))
+        chosen = HYPERPARAMETERS["ials"]
+        fitted = als.fit(
+            watched, chosen["item_item_dim"], chosen["als_regularisation"], chosen["als_confidence"],
+            chosen["als_sweeps"], TrainerParams().seed,
+        )  # fmt: skip
+        return np.concatenate([fitted.item_factors, np.zeros((1, chosen["item_item_dim"]))])[index]
+
+    @functools.cached_property
+    def item_item(self) -> np.ndarray:
         """float64[N, N]: what an event with i adds to the score of j, at [i, j]."""
         size = len(self.ids)
         seen = np.zeros((len(self.train.offsets) - 1, size))
@@ -71,13 +104,9 @@ class Served:
         if self.kind == "ease":
             inverse = np.linalg.inv(seen.T @ seen + L2 * np.eye(size))
             b = -inverse / np.diag(inverse)
-            np.fill_diagonal(b, 0.0)
-            return b
-        both, b = seen.T @ seen, np.zeros((size, size))
-        for j in range(size):
-            for i in range(size):
-                if i != j:
-                    b[i, j] = both[i, j] / (math.sqrt(count[i] * count[j]) + SHRINK)
+        else:
+            b = (seen.T @ seen) / (np.sqrt(np.outer(count, count)) + SHRINK)
+        np.fill_diagonal(b, 0.0)
         return b
 
 
@@ -99,15 +128,18 @@ def fit_into(folder, served, model=None, trainer=None, **config) -> None:
 
 
 @pytest.fixture(scope="module")
-def fitted(pushed_workspace, tmp_path_factory):
+def fitted(artifacts, tmp_path_factory):
     known = {}
 
     def of(kind: str) -> Served:
         if kind not in known:
-            known[kind] = Served(kind, pushed_workspace, tmp_path_factory.mktemp(kind))
+            known[kind] = Served(kind, artifacts, tmp_path_factory.mktemp(kind))
         return known[kind]
 
     return of
+
+
+CLOSED_FORM = [kind.name for kind in KINDS.values() if not kind.in_steps]
 
 
 @pytest.fixture(params=CLOSED_FORM)
@@ -123,24 +155,20 @@ def history_of(record) -> dict[str, list]:
     }
 
 
-def scores_by_the_formula(served, weights, rows) -> np.ndarray:
-    """float64[N] for the events of one person, catalogue rows, oldest first."""
-    if served.kind == "popularity":
-        return served.catalogue.rating_counts.astype(float)
-    newest = list(reversed(rows))[:WINDOW]
-    return sum(2.0 ** (-age / HALF_LIFE) * weights[row] for age, row in enumerate(newest))
+def weights_of(rows) -> dict[int, float]:
+    """Of the events of one person, catalogue rows, oldest first."""
+    return {row: 2.0 ** (-age / HALF_LIFE) for age, row in enumerate(list(reversed(rows))[:WINDOW])}
 
 
 def test_what_is_served_has_the_best_scores_of_the_formula_and_nothing_of_the_history(served):
-    weights = None if served.kind == "popularity" else served.naive()
     place = {id_: row for row, id_ in enumerate(served.ids)}
-    for record in served.test[::60]:
+    for record in served.test[::40]:
         history = history_of(record)
         rows = [place[id_] for id_ in history[contract.HISTORY_MOVIE_IDS]]
         answer = served.ask(contract.RECOMMEND, k=20, **history)
         got = [place[id_] for id_ in answer[contract.MOVIE_IDS] if id_]
         assert len(got) == 20 and not set(got) & set(rows)
-        expected = scores_by_the_formula(served, weights, rows)
+        expected = served.scores(weights_of(rows))
         expected[rows] = -np.inf
         best = np.sort(expected)[::-1][:20]
         tolerance = 0 if served.kind == "popularity" else 2e-3 * best[0]
@@ -155,7 +183,7 @@ def test_similar_movies_are_the_formulas_neighbours(served):
         if served.kind == "popularity":
             assert got == [other for other in range(6) if other != row][:5]
             continue
-        of_row = served.naive()[row]
+        of_row = served.scores({row: 1.0})
         of_row[row] = -np.inf
         best = np.sort(of_row)[::-1][:5]
         np.testing.assert_allclose(of_row[got], best, atol=2e-3 * best[0])
@@ -214,17 +242,17 @@ def test_stars_are_the_factors_alone(served):
 def test_all_kinds_predict_the_same_stars(fitted):
     """They differ in what they rank by; stars are the same factors'."""
     record = history_of(fitted("ease").test[5])
-    ease, knn, popularity = (
+    ease, *others = (
         fitted(kind).ask(contract.RATE, movie_ids=fitted(kind).ids[:9], **record)[contract.RATINGS]
-        for kind in ("ease", "item_knn", "popularity")
+        for kind in ("ease", "item_knn", "ials", "popularity")
     )
-    np.testing.assert_allclose(ease, knn, atol=1e-5)
-    np.testing.assert_allclose(ease, popularity, atol=1e-5)
+    for stars in others:
+        np.testing.assert_allclose(ease, stars, atol=1e-5)
 
 
 def test_the_movies_that_explain_are_those_that_add_most(fitted):
     served = fitted("ease")
-    weights, place = served.naive(), {id_: row for row, id_ in enumerate(served.ids)}
+    weights, place = served.item_item, {id_: row for row, id_ in enumerate(served.ids)}
     history = {name: values[-4:] for name, values in history_of(served.test[7]).items()}
     rows = [place[id_] for id_ in history[contract.HISTORY_MOVIE_IDS]]
     movie = served.ask(contract.RECOMMEND, k=1, **history)[contract.MOVIE_IDS][0]
@@ -269,24 +297,24 @@ def test_a_final_fit_solves_anew_on_all_that_there_is(fitted, tmp_path):
 
 
 def test_without_ratings_there_are_no_stars(fitted, material, tmp_path):
-    model, result = run.fit_model(
+    model, result = fitting.fit_model(
         params_of("ease"), TrainerParams(), material.transform, material.movies, material.train, None,
         str(tmp_path), implicit=True,
     )  # fmt: skip
     assert result.recall == {}
     asked = {item.name: neutral(item, 2) for item in contract.SIGNATURES[contract.RATE].inputs}
     asked[contract.MOVIE_IDS] = tf.constant([material.movies.ids[:3]] * 2)
-    towers = run.servable(model, material.movies, material.transform)
+    towers = fitting.servable(model, material.movies, material.transform)
     np.testing.assert_array_equal(towers.rate(**asked), np.zeros((2, 3)))
 
 
 @pytest.mark.parametrize(
-    "knobs", [{"warm_start": "x"}, {"checkpoint_dir": "x"}, {"max_steps": 3}, {"epochs": 2}]
+    "chosen", [{"warm_start": "x"}, {"checkpoint_dir": "x"}, {"max_steps": 3}, {"epochs": 2}]
 )
-def test_what_only_training_reads_is_refused(fitted, tmp_path, knobs):
-    (key, value), *_ = knobs.items()
+def test_what_only_training_reads_is_refused(fitted, tmp_path, chosen):
+    (key, value), *_ = chosen.items()
     with pytest.raises(ValueError, match=f"{key} = {value!r}: not read by model.kind ease; leave the"):
-        fit_into(tmp_path, fitted("ease"), trainer=TrainerParams(**knobs))
+        fit_into(tmp_path, fitted("ease"), trainer=TrainerParams(**chosen))
     if key == "max_steps":  # of the run, in place of the params'
         with pytest.raises(ValueError, match=r"max_steps = 3: not read by model\.kind ease"):
             fit_into(tmp_path, fitted("ease"), **{run.MAX_STEPS: 3})

@@ -7,7 +7,7 @@ import tensorflow as tf
 import contract
 from components.common.tensors import neutral
 from components.model.params import ModelParams
-from components.trainer import run, warm_start
+from components.trainer import fitting, warm_start
 from components.trainer.inputs import events
 from components.trainer.params import TrainerParams
 
@@ -31,9 +31,9 @@ def held_out(material):
     return before, targets
 
 
-def fitted(material, held_out, logs, **knobs):
-    return run.fit_model(
-        PARAMS, TRAINER.model_copy(update=knobs), material.transform, material.movies, material.train,
+def fitted(material, held_out, logs, **options):
+    return fitting.fit_model(
+        PARAMS, TRAINER.model_copy(update=options), material.transform, material.movies, material.train,
         held_out, str(logs),
     )  # fmt: skip
 
@@ -48,7 +48,7 @@ def model(material, held_out, tmp_path_factory):
 @pytest.fixture(scope="module")
 def towers(model, material, tmp_path_factory):
     path = str(tmp_path_factory.mktemp("content"))
-    run.servable(model, material.movies, material.transform).save(path)
+    fitting.servable(model, material.movies, material.transform).save(path)
     return tf.saved_model.load(path)
 
 
@@ -70,7 +70,7 @@ def asked(material, pairs, **inputs):
 def test_it_learns(model, material):
     """Better than the mean of the ratings on the pairs that it was fitted to."""
     pairs = material.windows.pairs(tf.constant(material.positions[:]))
-    error = float(model.losses_of(pairs, training=False)["rating"])
+    error = float(model.step_losses(pairs, training=False)["rating"])
     assert error < np.var((pairs.target_rating.numpy() - 2.75) / 2.25)
 
 
@@ -117,9 +117,8 @@ def test_it_starts_from_its_own_weights_and_from_no_other_kinds(model, material,
     vocabularies = warm_start.vocabularies(material.transform, None)
     path = str(tmp_path / contract.WARM_START)
     warm_start.save(model, vocabularies, path)
-    fresh = run.build(
-        PARAMS, TRAINER, material.transform, material.movies, material.train, material.windows,
-        material.positions,
+    fresh = fitting.build(
+        PARAMS, TRAINER, material.transform, material.movies, material.windows, material.positions
     )  # fmt: skip
     assert not np.allclose(fresh.embed_catalogue(), model.embed_catalogue(), atol=1e-3)
     warm_start.load(fresh, vocabularies, path)
@@ -130,7 +129,7 @@ def test_it_starts_from_its_own_weights_and_from_no_other_kinds(model, material,
 
 def test_it_learns_from_ratings_alone(material, tmp_path):
     with pytest.raises(ValueError, match="content_two_tower: learns from ratings, and this log has none"):
-        run.fit_model(
+        fitting.fit_model(
             PARAMS, TRAINER, material.transform, material.movies, material.train, None, str(tmp_path),
             implicit=True,
         )  # fmt: skip

@@ -9,7 +9,7 @@ import tf_keras as keras
 
 import contract
 from components.model.batches import Pairs, Sequences
-from components.model.servable import Towers
+from components.model.towers.servable import Towers
 from components.trainer.inputs import events
 from components.trainer.loop import fit
 from components.trainer.params import TrainerParams

@@ -1,6 +1,7 @@
-"""run_fn on the shared small run's artifacts, as a final fit."""
+"""run_fn on toy artifacts, as a final fit."""
 
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,27 +13,25 @@ from components.trainer.loop import fit
 from components.trainer.params import TrainerParams
 
 
-def test_a_final_fit_reads_train_alone_and_ends_with_the_tested_best_epoch(
-    pushed_workspace, tmp_path, monkeypatch
-):
+def test_a_final_fit_reads_train_alone_and_ends_with_the_tested_best_epoch(artifacts, tmp_path, monkeypatch):
     fitted_with = []
     real = fit.fit
     monkeypatch.setattr(fit, "fit", lambda *args: fitted_with.append(args[4]) or real(*args))
-    timelines = pushed_workspace.artifact("example_gen", "timelines")
+    timelines = Path(artifacts.timelines)
     shutil.copytree(timelines / "Split-train", tmp_path / "timelines" / "Split-train")  # no eval, no test
     fit.FitResult(best_epoch=1, epochs=3, recall={10: 0.2}).write(str(tmp_path / "tested_run"))
     checkpoints = tmp_path / "checkpoints"
     params = TrainerParams(epochs=3, batch_size=1024, uniform_negatives=64, checkpoint_dir=str(checkpoints))
     run.run_fn(
         SimpleNamespace(
-            transform_graph_path=str(pushed_workspace.artifact("transform", "transform_graph")),
+            transform_graph_path=artifacts.transform_graph,
             serving_model_dir=str(tmp_path / "towers"),
             model_run_dir=str(tmp_path / "run"),
             custom_config={
                 run.MODEL_PARAMS: ModelParams(embedding_dim=16, hidden=(16,), history_window=20).to_json(),
                 run.TRAINER_PARAMS: params.to_json(),
                 run.TIMELINES: str(tmp_path / "timelines"),
-                run.MOVIES: str(pushed_workspace.artifact("example_gen", "movies")),
+                run.MOVIES: artifacts.movies,
                 run.TESTED_RUN: str(tmp_path / "tested_run"),
                 run.MAX_STEPS: 10_000,  # of the run, in place of the params'
             },

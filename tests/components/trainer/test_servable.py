@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import contract
 from components.example_gen.records import read
-from components.model.servable import Towers
+from components.model.towers.servable import Towers
 from components.trainer.inputs import events
 
 
@@ -69,9 +69,9 @@ def test_without_the_item_item_part_the_towers_are_alone(material, tmp_path, ite
     assert got.shape == [3, width] and model.embed_catalogue().shape[1] == width
 
 
-def test_a_movie_embedded_from_its_content_is_its_catalogue_vector(saved, pushed_workspace):
+def test_a_movie_embedded_from_its_content_is_its_catalogue_vector(saved, artifacts):
     model, towers = saved
-    table = read.read_movies(str(pushed_workspace.artifact("example_gen", "movies"))).slice(0, 50)
+    table = read.read_movies(artifacts.movies).slice(0, 50)
     lists = {
         name: tf.ragged.constant(table[name].to_pylist(), tf.string).to_tensor(contract.PAD_ID)
         for name in (contract.GENRES, contract.TAGS)

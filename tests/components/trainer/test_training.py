@@ -95,8 +95,8 @@ def test_eval_recall_of_many_asks_some_always_the_same(material):
     assert some()[20] == pytest.approx(np.mean([alone(user) for user in some.users]), abs=1e-6)
 
 
-def fitted(material, tmp_path, **knobs):
-    params = TrainerParams(seed=3, epochs=2, batch_size=512, uniform_negatives=64, **knobs)
+def fitted(material, tmp_path, **options):
+    params = TrainerParams(seed=3, epochs=2, batch_size=512, uniform_negatives=64, **options)
     keras.utils.set_random_seed(params.seed)
     model = material.build(seed=3)
     recall = EvalRecall(model, *held_out(material), ks=(10, params.monitor_k))

@@ -28,20 +28,20 @@ EPOCHS, SEEDS = 4, (1, 2, 3, 4)
 
 
 @pytest.fixture(scope="module")
-def given(pushed_workspace):
+def given(artifacts):
     """seed, folder -> what TFX's trainer gives a run_fn."""
 
     def given(seed: int, folder: Path) -> SimpleNamespace:
         trainer = TrainerParams(seed=seed, epochs=EPOCHS, batch_size=256, uniform_negatives=256)
         return SimpleNamespace(
-            transform_graph_path=str(pushed_workspace.artifact("transform", "transform_graph")),
+            transform_graph_path=artifacts.transform_graph,
             serving_model_dir=str(folder / "model"),
             model_run_dir=str(folder / "run"),
             custom_config={
                 run.MODEL_PARAMS: ModelParams(embedding_dim=16, hidden=(32,), history_window=30).to_json(),
                 run.TRAINER_PARAMS: trainer.to_json(),
-                run.TIMELINES: str(pushed_workspace.artifact("example_gen", "timelines")),
-                run.MOVIES: str(pushed_workspace.artifact("example_gen", "movies")),
+                run.TIMELINES: artifacts.timelines,
+                run.MOVIES: artifacts.movies,
                 run.CODE: "of this test",
             },
         )
@@ -65,12 +65,12 @@ def within_the_spread(found: float, alone: np.ndarray) -> bool:
     return abs(found - alone.mean()) <= 3 * max(alone.std(ddof=1), 0.01)
 
 
-def in_a_job(arguments: SimpleNamespace, folder: Path, pushed_workspace) -> None:
+def in_a_job(arguments: SimpleNamespace, folder: Path, artifacts) -> None:
     """The step: makes the TFJob, waits for it, fetches the export."""
     params = job.JobParams(
         workers=2,
         image="registry.example/marquee:7",
-        volumes={"marquee": str(folder), "artifacts": str(pushed_workspace.folder)},
+        volumes={"marquee": str(folder), "artifacts": str(artifacts.folder)},
         folder=str(folder / "training"),
         namespace=NAMESPACE,
         cpu=1,
@@ -88,10 +88,10 @@ def logs(operator: Operator) -> dict[str, str]:
 
 
 @pytest.mark.long
-def test_two_workers_fit_as_well_as_one_process(given, alone, tmp_path, pushed_workspace):
+def test_two_workers_fit_as_well_as_one_process(given, alone, tmp_path, artifacts):
     arguments = given(1, tmp_path / "out")
     with training_operator(tmp_path, launch=True) as operator:
-        in_a_job(arguments, tmp_path, pushed_workspace)
+        in_a_job(arguments, tmp_path, artifacts)
         said = logs(operator)
         assert set(next(iter(operator.jobs.values())).starts.values()) == {1}, said
     assert "worker 1 of 2" in said["chief-0"] and "worker 2 of 2" in said["worker-0"]
@@ -105,7 +105,7 @@ def test_two_workers_fit_as_well_as_one_process(given, alone, tmp_path, pushed_w
 
 
 @pytest.mark.long
-def test_a_fit_goes_on_when_a_worker_was_killed(given, alone, tmp_path, pushed_workspace):
+def test_a_fit_goes_on_when_a_worker_was_killed(given, alone, tmp_path, artifacts):
     arguments = given(1, tmp_path / "out")
 
     def kill_in_the_second_epoch(operator: Operator) -> None:
@@ -120,7 +120,7 @@ def test_a_fit_goes_on_when_a_worker_was_killed(given, alone, tmp_path, pushed_w
     with training_operator(tmp_path, launch=True) as operator:
         killer = threading.Thread(target=kill_in_the_second_epoch, args=[operator])
         killer.start()
-        in_a_job(arguments, tmp_path, pushed_workspace)
+        in_a_job(arguments, tmp_path, artifacts)
         killer.join()
         said = logs(operator)
         assert min(next(iter(operator.jobs.values())).starts.values()) >= 2
@@ -186,5 +186,5 @@ def test_a_closed_form_is_not_spread_over_workers():
         run.TRAINER_PARAMS: TrainerParams().to_json(),
     }
     worker._check(config, 1)
-    with pytest.raises(ValueError, match=r"model\.kind = ease: is solved by one process, not by 2 workers"):
+    with pytest.raises(ValueError, match=r"model\.kind = ease: is fitted by one process, not by 2 workers"):
         worker._check(config, 2)

@@ -82,7 +82,7 @@ def test_top_per_genre_follows_what_somebody_watches(split) -> None:
 def test_ease_is_the_papers_formula(split, asked, half_life, liked) -> None:
     """Fewer users than movies, where the code never builds what the formula inverts."""
     model = fitted(ease.Ease(regularisation=20.0, half_life=half_life, liked=liked), split)
-    assert model._fewer_users
+    assert model.weights.by_users
     check_ease(model, split, asked)
 
 
@@ -91,7 +91,7 @@ def test_ease_with_more_users_than_movies(split, asked) -> None:
     train = split.train.where(np.isin(split.train.rows, few))
     small = dataclasses.replace(split, train=train)
     model = fitted(ease.EaseRecency(regularisation=20.0), small)
-    assert not model._fewer_users
+    assert not model.weights.by_users
     check_ease(model, small, asked)
 
 

@@ -37,7 +37,7 @@ SLOW = [pytest.param(name, marks=pytest.mark.long) for name in (*KERAS_RATING, "
 
 @pytest.mark.parametrize(
     "name",
-    ["ials", "bpr", "matrix_factorisation", *SLOW, pytest.param("transformer", marks=pytest.mark.long)],
+    ["ials", "bpr", "matrix_factorisation", *SLOW],
 )
 def test_a_seed_is_a_model_and_a_new_person_can_ask(split, name) -> None:
     asked = split.queries(split.test, np.flatnonzero(split.test.targets.lengths > 0)[:20])

@@ -12,7 +12,7 @@ from components.trainer.loop import checkpoints
 from leaderboard import fits, protocols, ranking, rating_errors, registry
 from leaderboard.split import Histories
 
-KNOBS = {
+HYPERPARAMETERS = {
     "model": {"embedding_dim": 16, "hidden": (16,), "history_window": 20},
     "trainer": {"epochs": 2, "batch_size": 256, "uniform_negatives": 64, "monitor_k": 10},
 }
@@ -25,7 +25,7 @@ def split(protocol):
 
 @pytest.fixture(scope="module")
 def model(split):
-    found = registry.make(registry.OURS, 1, KNOBS)
+    found = registry.make(registry.OURS, 1, HYPERPARAMETERS)
     found.fit(split.without_test())
     return found
 
@@ -65,8 +65,8 @@ def test_stars_are_in_the_order_asked(split, model) -> None:
 
 def test_the_pipelines_ease_ranks_as_the_leaderboards(split) -> None:
     """Whatever kind the pipeline's model is of, it can stand here; all but uncut, it is the same."""
-    knobs = {"kind": "ease", "item_item_dim": 400, "item_item_l2": 60.0, "history_window": 500}
-    served = registry.make(registry.OURS, 1, {"model": knobs})
+    hyperparameters = {"kind": "ease", "item_item_dim": 400, "item_item_l2": 60.0, "history_window": 500}
+    served = registry.make(registry.OURS, 1, {"model": hyperparameters})
     full = registry.make("ease_recency", 1, {"regularisation": 60.0, "half_life": 20.0})
     for found in (served, full):
         found.fit(split.without_test())
@@ -93,7 +93,7 @@ def test_it_is_fitted_afresh(split) -> None:
 
 def test_a_fit_that_broke_off_goes_on_from_its_checkpoint(protocol, tmp_path, monkeypatch, caplog) -> None:
     cut, folder = protocol(protocols.USER_TIME).final, tmp_path / "kept"
-    trainer = {**KNOBS["trainer"], "checkpoint_dir": str(folder)}
+    trainer = {**HYPERPARAMETERS["trainer"], "checkpoint_dir": str(folder)}
     save = checkpoints.Checkpoints.save
 
     def interrupted(*arguments) -> None:
@@ -102,7 +102,7 @@ def test_a_fit_that_broke_off_goes_on_from_its_checkpoint(protocol, tmp_path, mo
 
     def fitted() -> fits.Fit:
         return fits.Fits(tmp_path / "fits", {}).fit(
-            registry.OURS, {**KNOBS, "trainer": trainer}, 1, cut, "test"
+            registry.OURS, {**HYPERPARAMETERS, "trainer": trainer}, 1, cut, "test"
         )
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
@@ -120,7 +120,9 @@ def test_a_fit_that_broke_off_goes_on_from_its_checkpoint(protocol, tmp_path, mo
 @pytest.mark.long
 def test_columns_of_ones_own_and_weights_of_events_are_fitted_too(shop) -> None:
     split = protocols.load(shop[0], protocols.USER_TIME, shop[1]).final
-    found = registry.make(registry.OURS, 1, {**KNOBS, "trainer": {**KNOBS["trainer"], "epochs": 1}})
+    found = registry.make(
+        registry.OURS, 1, {**HYPERPARAMETERS, "trainer": {**HYPERPARAMETERS["trainer"], "epochs": 1}}
+    )
     found.fit(split.without_test())
     # By windows with each user's profile, and by the exported functions with each user's id.
     measured = ranking.evaluate(found, split, split.eval)
@@ -136,7 +138,7 @@ def test_columns_of_ones_own_and_weights_of_events_are_fitted_too(shop) -> None:
 def test_without_eval_it_ends_where_it_is_told(split) -> None:
     none = split.eval.targets.where(np.zeros(len(split.eval.targets.rows), bool))
     bare = dataclasses.replace(split, eval=dataclasses.replace(split.eval, targets=none), test=None)
-    found = registry.make(registry.OURS, 1, {**KNOBS, "last_epoch": 1})
+    found = registry.make(registry.OURS, 1, {**HYPERPARAMETERS, "last_epoch": 1})
     found.fit(bare)
     assert found.chosen() == {"last_epoch": 1}
     assert found._result.recall == {}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.ask.titles import Movie, TitleError, Titles, normalised
+from pipeline.ask.titles import Movie, TitleError, TitleIndex, normalised
 
 CATALOGUE = (
     Movie("1", "Toy Story", 1995, ("Animation", "Comedy"), 215),
@@ -35,8 +35,8 @@ CATALOGUE = (
 
 
 @pytest.fixture(scope="module")
-def titles() -> Titles:
-    return Titles(CATALOGUE)
+def titles() -> TitleIndex:
+    return TitleIndex(CATALOGUE)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def titles() -> Titles:
         ("ID: 915", "915"),
     ],
 )
-def test_names_one_movie(titles: Titles, query: str, movie_id: str) -> None:
+def test_names_one_movie(titles: TitleIndex, query: str, movie_id: str) -> None:
     assert titles.find(query).movie_id == movie_id
 
 
@@ -84,14 +84,14 @@ def test_names_one_movie(titles: Titles, query: str, movie_id: str) -> None:
         ("War of the Worlds (2005)", ("names 2 movies", "id:34048", "id:64997", '"id:34048"')),
     ],
 )
-def test_ambiguous_titles_list_the_candidates(titles: Titles, query: str, parts: tuple[str, ...]) -> None:
+def test_ambiguous_titles_list_the_candidates(titles: TitleIndex, query: str, parts: tuple[str, ...]) -> None:
     with pytest.raises(TitleError) as caught:
         titles.find(query)
     assert all(part in str(caught.value) for part in parts)
     assert caught.value.exit_code == 2
 
 
-def test_the_most_rated_candidate_comes_first(titles: Titles) -> None:
+def test_the_most_rated_candidate_comes_first(titles: TitleIndex) -> None:
     with pytest.raises(TitleError) as caught:
         titles.find("sabrina")
     assert str(caught.value).index("(1995)") < str(caught.value).index("(1954)")
@@ -107,7 +107,7 @@ def test_the_most_rated_candidate_comes_first(titles: Titles) -> None:
         ("Toy Stroy (1995)", "Toy Story (1995)"),
     ],
 )
-def test_misspelt_titles_get_suggestions(titles: Titles, query: str, suggested: str) -> None:
+def test_misspelt_titles_get_suggestions(titles: TitleIndex, query: str, suggested: str) -> None:
     assert titles.suggestions(query)[0].label == suggested
     with pytest.raises(TitleError, match="did you mean") as caught:
         titles.find(query)
@@ -123,7 +123,7 @@ def test_misspelt_titles_get_suggestions(titles: Titles, query: str, suggested: 
         ("", 'no movie is called ""'),
     ],
 )
-def test_unknown_titles_say_so(titles: Titles, query: str, reason: str) -> None:
+def test_unknown_titles_say_so(titles: TitleIndex, query: str, reason: str) -> None:
     with pytest.raises(TitleError) as caught:
         titles.find(query)
     assert reason in str(caught.value)
@@ -146,18 +146,18 @@ def test_unknown_titles_say_so(titles: Titles, query: str, reason: str) -> None:
     ],
 )
 def test_lists_take_the_longest_title_at_each_comma(
-    titles: Titles, text: str, expected: list[tuple[str, str]]
+    titles: TitleIndex, text: str, expected: list[tuple[str, str]]
 ) -> None:
     assert [(movie.movie_id, mark) for movie, mark in titles.find_all(text)] == expected
 
 
-def test_an_unknown_title_in_a_list_is_named(titles: Titles) -> None:
+def test_an_unknown_title_in_a_list_is_named(titles: TitleIndex) -> None:
     with pytest.raises(TitleError, match='"Hest"; did you mean "Heat'):
         titles.find_all("Toy Story, Hest, Sabrina (1954)")
 
 
 @pytest.mark.parametrize("movie", CATALOGUE, ids=lambda movie: movie.movie_id)
-def test_every_shown_label_names_its_movie(titles: Titles, movie: Movie) -> None:
+def test_every_shown_label_names_its_movie(titles: TitleIndex, movie: Movie) -> None:
     """What a message shows can be typed back, unless a namesake shares the year."""
     if movie.title == "War of the Worlds":
         return
@@ -180,7 +180,7 @@ def test_case_marks_and_punctuation_do_not_count(words: list[str], sign: str) ->
 @settings(deadline=None)
 @given(st.text())
 def test_any_text_gives_a_movie_or_a_message(text: str) -> None:
-    titles = Titles(CATALOGUE)
+    titles = TitleIndex(CATALOGUE)
     try:
         found = titles.find_all(text)
     except TitleError as error:

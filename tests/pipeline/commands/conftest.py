@@ -14,9 +14,11 @@ import pyarrow as pa
 import pytest
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
+from support.servers.model_servers import free_port
 
 import contract
 from pipeline import cli
+from pipeline.ask import running_server
 from pipeline.runs.metadata_store import connection_config
 
 TITLES = ("Toy Story", "Heat", "Sabrina", "Sabrina", "Matrix, The", "Good, the Bad and the Ugly, The")
@@ -105,24 +107,32 @@ Marquee = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="session")
-def load_once() -> Callable[[str], Any]:
-    """A command loads its model in a process of its own; here one load serves them all."""
-    import tensorflow as tf
+def load_once() -> Callable[..., Any]:
+    """A command loads its model in a process of its own; here one load of a version serves them all."""
+    from serving.model_server.execution.runtime import Model
 
-    return functools.cache(tf.saved_model.load)
+    whole = functools.cache(Model.load)
+    return lambda path, options=None: whole(str(Path(path).resolve()))
+
+
+@pytest.fixture
+def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever may be up on this machine's default port is none of a test's."""
+    monkeypatch.setattr(running_server, "ADDRESS", f"http://127.0.0.1:{free_port()}")
 
 
 @pytest.fixture
 def marquee(
     world: dict[str, Any],
-    load_once: Callable[[str], Any],
+    load_once: Callable[..., Any],
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
+    no_server: None,
 ) -> Marquee:
     """Runs a command in this process: (exit code, stdout, stderr) at the level of descriptors."""
-    import tensorflow as tf
+    from serving.model_server.execution.runtime import Model
 
-    monkeypatch.setattr(tf.saved_model, "load", load_once)
+    monkeypatch.setattr(Model, "load", load_once)
 
     def run(*arguments: str, artifacts: Path | None = None) -> tuple[int, str, str]:
         root = artifacts or world["artifacts"]

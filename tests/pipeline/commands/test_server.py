@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from support.servers.model_servers import Server, start
 
 import contract
+from pipeline.ask import running_server
 from serving.client import Client, Code, Query, ServingError
 
 Marquee = Callable[..., tuple[int, str, str]]
@@ -85,7 +90,7 @@ def _nearly(value: Any) -> Any:
 def test_the_scann_model_is_asked_unless_another_is_named(marquee: Marquee, address: str) -> None:
     code, out, err = marquee("similar", "Heat (1995)", "--k", "3", "--server", address)
     assert (code, err) == (0, "")
-    assert out.splitlines()[0].endswith(f"(marquee version {VERSION} at {address})")
+    assert out.splitlines()[0].endswith(f"(marquee version {VERSION}, at {address})")
 
 
 def test_without_a_catalogue_ids_are_shown_and_it_says_so(
@@ -122,6 +127,65 @@ def test_without_a_catalogue_the_server_still_knows_users_and_tastes(
     assert code == 2 and '"Heat": there is no catalogue here to look titles up in; give ids' in err
 
 
+DEFAULT = (("recommend", "--user", "u1", "--k", "7"), ("similar", "Heat (1995)"), ("rate", "--user", "u1"))
+
+
+@pytest.mark.parametrize("arguments", DEFAULT, ids=lambda a: a[0])
+def test_a_server_that_is_up_with_the_same_version_is_asked_unasked(
+    marquee_json: Ask, server: Server, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    here = marquee_json(*arguments)
+    assert here["server"] is None
+    address = f"http://{server.rest}"
+    monkeypatch.setattr(running_server, "ADDRESS", address)
+    # This one did not warm up: its first answers may take seconds.
+    monkeypatch.setattr(running_server, "_ANSWER_S", 60.0)
+    assert marquee_json(*arguments) == _nearly({**here, "server": address})
+    assert marquee_json(*arguments, "--local") == here
+
+
+def test_a_server_of_another_version_or_model_is_passed_over(
+    marquee: Marquee, server: Server, monkeypatch: pytest.MonkeyPatch, world: dict[str, Any], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(running_server, "ADDRESS", f"http://{server.rest}")
+    monkeypatch.setattr(running_server, "_ANSWER_S", 60.0)
+
+    def ask(artifacts: Path) -> tuple[str | None, str]:
+        code, out, err = marquee("similar", "id:13", "--k", "3", "--json", artifacts=artifacts)
+        assert code == 0
+        return json.loads(out)["server"], err
+
+    def pushed(number: int) -> Path:
+        root = tmp_path / str(number)
+        for model in contract.MODELS:
+            source = world["artifacts"] / "serving_model" / model / str(VERSION)
+            shutil.copytree(source, root / "serving_model" / model / str(number))
+        return root
+
+    where, err = ask(pushed(VERSION + 1))
+    assert where is None
+    assert f"has {contract.MODEL_EXACT} version {VERSION}, not {VERSION + 1}: loaded here" in err
+    # The same name and number, and other counts behind it.
+    other = pushed(VERSION)
+    assert ask(other) == (f"http://{server.rest}", "")
+    file = other / "serving_model" / contract.MODEL_EXACT / str(VERSION) / contract.ASSETS_EXTRA
+    shares = pq.read_table(file / contract.POPULARITY)
+    halved = pc.multiply(shares.column(1), 0.5)
+    pq.write_table(shares.set_column(1, shares.column_names[1], halved), file / contract.POPULARITY)
+    where, err = ask(other)
+    assert (
+        where is None and f"has another {contract.MODEL_EXACT} version {VERSION} than the pushed one" in err
+    )
+
+
+def test_what_is_no_model_server_is_passed_over_without_a_word(
+    marquee_json: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(running_server, "ADDRESS", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert marquee_json("similar", "id:13")["server"] is None
+
+
 def test_titles_of_another_version_are_announced(
     marquee: Marquee, server: Server, world: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -130,7 +194,7 @@ def test_titles_of_another_version_are_announced(
         version = world["artifacts"] / "serving_model" / model / str(VERSION)
         (tmp_path / "serving_model" / model / "5").symlink_to(version)
     code, out, err = marquee("similar", "Heat (1995)", "--server", server.grpc, artifacts=tmp_path)
-    assert code == 0 and f"marquee version {VERSION} at" in out
+    assert code == 0 and f"marquee version {VERSION}, at" in out
     assert f"version {VERSION} is not in {tmp_path}" in err
     assert "so titles are those of version 5" in err
 

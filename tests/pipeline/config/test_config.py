@@ -167,7 +167,7 @@ def test_a_wrong_override_is_explained(override: str, parts: list[str]) -> None:
         (
             "ease",
             ["kubeflow.trainer_workers=2", "kubeflow.volumes={a: /a}", "kubeflow.trainer_dir=/a/t"],
-            "kubeflow.trainer_workers = 2: a model of kind ease is solved by one process; expected 1",
+            "kubeflow.trainer_workers = 2: a model of kind ease is fitted by one process; expected 1",
         ),
         (
             "lightfm",

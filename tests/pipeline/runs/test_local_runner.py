@@ -117,13 +117,13 @@ def test_a_failure_stops_the_run_and_says_why(tmp_path: Path, mode: str, reason:
 def test_a_pushed_version_of_which_a_part_was_removed_is_pushed_again(tmp_path: Path, removed: str) -> None:
     local_runner.run(create_pipeline(tmp_path), "run-1", Recorder())
     ran(tmp_path)
-    pushed.forget_untrue(store(tmp_path), str(tmp_path / "serving_model"))
+    pushed.invalidate_stale(store(tmp_path), str(tmp_path / "serving_model"))
     local_runner.run(create_pipeline(tmp_path), "run-2", Recorder())
     assert ran(tmp_path) == []
 
     path = tmp_path / "serving_model" / removed
     shutil.rmtree(path) if path.is_dir() else path.unlink()
-    pushed.forget_untrue(store(tmp_path), str(tmp_path / "serving_model"))
+    pushed.invalidate_stale(store(tmp_path), str(tmp_path / "serving_model"))
     local_runner.run(create_pipeline(tmp_path), "run-3", Recorder())
     assert ran(tmp_path) == ["push"]
     local_runner.run(create_pipeline(tmp_path), "run-4", Recorder())
@@ -158,10 +158,10 @@ def test_a_baseline_counts_until_another_model_is_pushed(tmp_path, compared_with
         (folder / SAVED_MODEL).touch()
         (folder / contract.PUSHED).write_text(json.dumps({"model": made_from, "metrics": {}}))
 
-    pushed.forget_untrue(metadata, str(served))
+    pushed.invalidate_stale(metadata, str(served))
     (found,) = metadata.get_artifacts_by_id([number])
     assert (found.state == metadata_store_pb2.Artifact.LIVE) == stays
 
 
 def test_nothing_is_forgotten_before_the_first_push(tmp_path: Path) -> None:
-    pushed.forget_untrue(store(tmp_path), str(tmp_path / "serving_model"))
+    pushed.invalidate_stale(store(tmp_path), str(tmp_path / "serving_model"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import math
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -203,14 +204,14 @@ def test_types_without_json_are_not_implemented(rest: Target) -> None:
     ("body", "text"),
     [
         (b"", "JSON Parse error: The document is empty"),
-        (b"instances = [1, 2]", "JSON Parse error: Invalid value. at offset: 0"),
+        (b"instances = [1, 2]", r"JSON Parse error: .+ at offset: 0"),
         (
             b'{"instances": [1, 2}',
-            "JSON Parse error: Missing a comma or ] after an array element. at offset: 19",
+            r"JSON Parse error: .+ at offset: 19",
         ),
         (
             b'{"instances": [1]} x',
-            "JSON Parse error: The document root must not be followed by other values. at offset: 19",
+            r"JSON Parse error: .+ at offset: 19",
         ),
         (b"[1]", "Is not object"),
     ],
@@ -218,7 +219,8 @@ def test_types_without_json_are_not_implemented(rest: Target) -> None:
 def test_what_is_no_json_is_an_error_with_its_offset(rest: Target, body: bytes, text: str) -> None:
     found = rest.http("POST", PREDICT, body)
     assert found.status == 400
-    assert text in found.error
+    # The parser's own sentence is not part of the protocol; the form around it is.
+    assert re.search(text, found.error)
 
 
 def test_a_version_or_label_may_be_asked(rest: Target) -> None:

@@ -25,11 +25,13 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from serving.protocol import error_body
+
 REPOSITORY = Path(__file__).parents[3]
 _MAX_MESSAGE = 2**31 - 1
 START_SECONDS = 120.0
 # What starts our server.
-OUR_COMMAND = (sys.executable, "-m", "serving.model_server", "--host=127.0.0.1")
+OUR_COMMAND = (sys.executable, "-m", "serving.model_server", "--host=127.0.0.1", "--allow_config_reload")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +50,8 @@ class Answer:
     @property
     def error(self) -> str:
         """The text of an error, whose body holds nothing else."""
-        assert list(self.json) == ["error"], self.body
-        return str(self.json["error"])
+        assert list(self.json) == error_body.SCHEMA["required"], self.body
+        return str(error_body.read(self.json))
 
 
 class Target:

@@ -26,6 +26,7 @@ from tensorflow_serving.apis.model_service_pb2_grpc import (
     add_ModelServiceServicer_to_server,
 )
 
+from serving.protocol import error_body
 from serving.protocol.errors import Code, StatusError
 
 VERSION = 7
@@ -158,13 +159,13 @@ def rest_server(script: Script, port: int = 0, context: ssl.SSLContext | None = 
             try:
                 outputs = script.answer(seen)
             except StatusError as error:
-                self._send(error.http_status, {"error": error.message})
+                self._send(error.http_status, error_body.write(error.message))
                 return
             # A single output comes without its name.
             self._send(200, {"outputs": next(iter(outputs.values())) if len(outputs) == 1 else outputs})
 
         def _send(self, status: int, document: Any) -> None:
-            content = json.dumps(document).encode()
+            content = document if isinstance(document, bytes) else json.dumps(document).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))

@@ -62,7 +62,7 @@ def _fits(type_: pa.DataType, kind: Kind) -> tuple[bool, str]:
     number = integer or pa.types.is_floating(type_) or pa.types.is_decimal(type_)
     if kind == "id":
         return text or integer, "text or whole numbers"
-    if kind == "text":
+    if kind in ("text", "cell"):
         return text or number or pa.types.is_boolean(type_), "single values"
     if kind == "texts":
         lists = pa.types.is_list(type_) or pa.types.is_large_list(type_)

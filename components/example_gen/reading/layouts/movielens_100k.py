@@ -28,7 +28,7 @@ def _detect(path: Place, params: ExampleGenParams) -> bool:
 
 def _describe(path: Place, params: ExampleGenParams) -> Dataset:
     folder, encoding = folder_of(path), params.encoding or "latin-1"
-    kinds: dict[str, Kind] = {ITEM: "text", TITLE: "text", **dict.fromkeys(GENRE_COLUMNS, "integer")}
+    kinds: dict[str, Kind] = {ITEM: "id", TITLE: "text", **dict.fromkeys(GENRE_COLUMNS, "integer")}
     return Dataset(
         LAYOUT.name,
         table(

@@ -25,7 +25,7 @@ from components.example_gen.reading.source import (
 )
 
 RATINGS_KINDS: Final[dict[str, Kind]] = {USER: "id", ITEM: "id", RATING: "number", TIME: "time:s"}
-ITEMS_KINDS: Final[dict[str, Kind]] = {ITEM: "text", TITLE: "text", GENRES: "text"}
+ITEMS_KINDS: Final[dict[str, Kind]] = {ITEM: "id", TITLE: "text", GENRES: "text"}
 TAGS_KINDS: Final[dict[str, Kind]] = {USER: "id", ITEM: "id", TAG: "text", TIME: "time:s"}
 
 

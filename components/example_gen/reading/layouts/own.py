@@ -16,6 +16,7 @@ from components.example_gen.reading.source import (
     EVENT,
     GENRES,
     ITEM,
+    MISSING_MARKERS,
     RATING,
     TIME,
     TITLE,
@@ -74,7 +75,15 @@ def _describe(
     columns = dict(params.columns)
     return Dataset(
         layout,
-        Source("ratings", files, _format(files[0], params), columns, _of(columns, kinds)),
+        Source(
+            "ratings",
+            files,
+            _format(files[0], params),
+            columns,
+            _of(columns, kinds),
+            optional=frozenset({EVENT}) & columns.keys(),
+            missing=(*MISSING_MARKERS, *params.missing),
+        ),
         None if items_file is None else _items(items_file, params),
         users=None if users_file is None else _users(users_file, params),
     )
@@ -82,12 +91,13 @@ def _describe(
 
 def _items(file: Place, params: ExampleGenParams) -> Source:
     specs, format_ = own(params.item_features), _format(file, params)
-    kinds: dict[str, Kind] = {ITEM: "text", TITLE: "text", YEAR: "text", GENRES: "texts"}
+    kinds: dict[str, Kind] = {ITEM: "id", TITLE: "text", YEAR: "text", GENRES: "texts"}
     if isinstance(format_, Parquet):
-        kinds |= {ITEM: "id", YEAR: "integer"}
+        kinds[YEAR] = "integer"
     kinds |= own_columns.kinds(specs)
     columns = {**params.item_columns, **{spec.name: spec.source for spec in specs}}
-    return Source("items", (file,), format_, columns, _of(columns, kinds), frozenset(columns) - {ITEM})
+    optional, missing = frozenset(columns) - {ITEM}, (*MISSING_MARKERS, *params.missing)
+    return Source("items", (file,), format_, columns, _of(columns, kinds), optional, missing)
 
 
 def _users(file: Place, params: ExampleGenParams) -> Source:
@@ -95,14 +105,17 @@ def _users(file: Place, params: ExampleGenParams) -> Source:
     columns = {**params.user_columns, **{spec.name: spec.source for spec in specs}}
     kinds: dict[str, Kind] = {USER: "id", **own_columns.kinds(specs)}
     optional = frozenset(columns) - {USER}
-    return Source("users", (file,), _format(file, params), columns, _of(columns, kinds), optional)
+    missing = (*MISSING_MARKERS, *params.missing)
+    return Source("users", (file,), _format(file, params), columns, _of(columns, kinds), optional, missing)
 
 
 def _format(file: Place, params: ExampleGenParams) -> Format:
     if _PARQUET_NAMES.fullmatch(file.name):
         return Parquet()
     tabs = params.delimiter == "," and ".tsv" in file.suffixes
-    return Delimited("\t" if tabs else params.delimiter, encoding=params.encoding or "utf-8")
+    delimiter = "\t" if tabs else params.delimiter
+    quoted = delimiter != "\t" if params.quoted is None else params.quoted
+    return Delimited(delimiter, quoted=quoted, encoding=params.encoding or "utf-8")
 
 
 def _of(columns: Mapping[str, str], kinds: Mapping[str, Kind]) -> dict[str, Kind]:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from support import toy_metric
+from support.extensions import toy_metric
 
 from components.common.metrics import names, registry
 

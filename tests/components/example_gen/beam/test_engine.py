@@ -161,8 +161,8 @@ def test_movielens_csv(both, tmp_path):
     account = json.loads(made[f"quarantine/{contract.ROWS}"])
     assert account["ratings"]["rows_in"] == 2010
     assert account["ratings"]["bad"] == {
-        "NaN": 1, "exact duplicate": 2, "impossible time": 1, "missing field": 2, "rated before": 1,
-        "rating out of scale": 1, "unknown item": 1, "wrong number of columns": 1,
+        "exact duplicate": 2, "impossible time": 1, "missing field": 2, "missing user or item": 1,
+        "rated before": 1, "rating out of scale": 1, "unknown item": 1, "wrong number of columns": 1,
     }  # fmt: skip
 
 
@@ -193,7 +193,11 @@ def test_parquet_in_shards(both, tmp_path):
     parquet(tmp_path, log)
     made = both(tmp_path, max_bad_share=0.5, **OWN)
     lines = [json.loads(line) for line in made[f"quarantine/{contract.BAD_ROWS}"].splitlines()]
-    assert {line["kind"] for line in lines} == {"missing field", "rating out of scale", "exact duplicate"}
+    assert {line["kind"] for line in lines} == {
+        "missing user or item",
+        "rating out of scale",
+        "exact duplicate",
+    }
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from components.example_gen.reading import cells
+from components.example_gen.reading.source import MISSING_MARKERS
 
 text = st.lists(
     st.one_of(
@@ -20,6 +21,10 @@ text = st.lists(
     ),
     max_size=6,
 )
+
+
+def is_missing(cell: str) -> bool:
+    return cell.strip() in MISSING_MARKERS
 
 
 def reference_number(cell: str) -> float | None:
@@ -38,8 +43,8 @@ def test_numbers(dictionary, some):
     values, wrong = cells.typed(column.dictionary_encode() if dictionary else column, "number")
     for cell, value, what in zip(some, values.to_pylist(), wrong.tolist(), strict=True):
         number = reference_number(cell)
-        if number is None:
-            assert what == (cells.NOT_OF_KIND if cell.strip() else cells.MISSING)
+        if is_missing(cell) or number is None:
+            assert what == (cells.MISSING if is_missing(cell) else cells.NOT_OF_KIND)
             continue
         assert not what
         with_precision = pa.scalar(number, pa.float64()).cast(pa.float32(), safe=False).as_py()
@@ -54,7 +59,7 @@ def test_whole_numbers(kind, unit, some):
     values, wrong = cells.typed(pa.array(some, pa.string()), kind)
     for cell, value, what in zip(some, values.to_pylist(), wrong.tolist(), strict=True):
         if not re.fullmatch(r"-?[0-9]+", cell.strip(" ")):
-            assert what == (cells.NOT_OF_KIND if cell.strip() else cells.MISSING)
+            assert what == (cells.MISSING if is_missing(cell) else cells.NOT_OF_KIND)
         elif abs(int(cell)) > 2**63 - 1:
             assert what == cells.TOO_LARGE
         else:
@@ -74,7 +79,7 @@ def test_times_in_iso_8601(some):
         try:
             time = datetime.datetime.fromisoformat(cell.strip())
         except ValueError:
-            assert what == (cells.NOT_OF_KIND if cell.strip() else cells.MISSING)
+            assert what == (cells.MISSING if is_missing(cell) else cells.NOT_OF_KIND)
             continue
         time = time if time.tzinfo else time.replace(tzinfo=datetime.UTC)
         assert (value, what) == (math.floor(time.timestamp()), 0)
@@ -85,7 +90,7 @@ def test_bytes_that_are_no_utf8_are_wrong_in_every_kind():
     for kind in ("id", "text", "number", "integer"):
         assert cells.typed(raw, kind)[1].tolist()[:2] == [0, cells.NOT_UTF8]
     values, wrong = cells.typed(raw, "id")
-    assert (values.to_pylist(), wrong.tolist()) == (["7", "", "é"], [0, cells.NOT_UTF8, 0])
+    assert (values.to_pylist(), wrong.tolist()) == (["7", None, "é"], [0, cells.NOT_UTF8, 0])
 
 
 @pytest.mark.parametrize(
@@ -113,6 +118,20 @@ def test_finite_numbers_are_finite():
         pa.array([1.5, math.inf, 1e99, math.nan, None]),
     ):
         values, wrong = cells.typed(column, "finite")
-        bad = cells.NOT_OF_KIND
-        assert wrong.tolist() == [0, bad, bad, bad, cells.MISSING]
+        bad, missing = cells.NOT_OF_KIND, cells.MISSING
+        assert wrong.tolist() == [0, bad, bad, missing, missing]
         assert (values[0].as_py(), values[4].as_py()) == (1.5, None)
+
+
+@pytest.mark.parametrize("kind", ["id", "cell", "number", "finite", "integer", "time:s", "time:iso"])
+def test_markers_are_missing_in_every_kind_blanks_or_not(kind):
+    markers = [*MISSING_MARKERS, "Unknown", " NA ", "  "]
+    _, wrong = cells.typed(pa.array(markers), kind, (*MISSING_MARKERS, "Unknown"))
+    assert set(wrong.tolist()) == {cells.MISSING}
+    assert not cells.typed(pa.array(markers), "text")[1].any()  # a film may be called so
+
+
+def test_ids_have_no_blanks_around_them_and_no_line_ends():
+    values, wrong = cells.typed(pa.array([" a", "a ", "a b", "a\nb"]).dictionary_encode(), "id")
+    assert values.to_pylist() == ["a", "a", "a b", None]
+    assert wrong.tolist() == [0, 0, 0, cells.NOT_OF_KIND]

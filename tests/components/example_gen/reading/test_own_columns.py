@@ -76,14 +76,51 @@ def test_parquet_has_types_of_its_own(log, tmp_path, read):
     assert columns(found.items) == {**EXPECTED, "brand": [["7"], [], ["8"]]}
 
 
-@pytest.mark.parametrize("cell", ["dear", "1,5", "nan", "inf", "1e99", "--3"])
-def test_a_number_that_is_none_sets_its_item_aside(log, read, cell):
-    path = log(f'{HEADER}{ROWS}d,Bad,acme,,"{cell}",\n')
-    found = read(path, **KNOBS, max_bad_share=1)
-    assert [(row["file"], row["line"], row["kind"], row["reason"]) for row in found.rows_bad] == [
-        ("items.csv", 5, quarantine.NOT_A_NUMBER, f"price is {cell!r}, expected a number or nothing")
+@pytest.mark.parametrize("cell", ["dear", "1,5", "inf", "1e99", "--3", "$3.99"])
+def test_a_number_that_is_none_is_missing_and_counted(log, read, cell):
+    path = log(f'{HEADER}{ROWS}d,Good,acme,,"{cell}",\n')
+    found = read(path, **KNOBS)
+    assert found.rows_bad == []
+    assert [row["price"] for row in found.items] == [*EXPECTED["price"], []]
+    assert list(found.bad.unread_cells()) == [
+        f"a cell of price is taken for missing: price is {cell!r}, expected a number or nothing"
     ]
-    assert columns(found.items) == EXPECTED
+
+
+@pytest.mark.parametrize("cell", ["", " ", "NA", "nan", "Unknown"])
+def test_a_missing_number_is_not_counted(log, read, cell):
+    found = read(log(f"{HEADER}{ROWS}d,Good,NULL,,{cell},\n"), **KNOBS, missing=["Unknown"])
+    assert (found.items[3]["price"], found.items[3]["brand"]) == ([], [])
+    assert not found.bad.unread
+
+
+def test_an_item_twice_is_left_out_where_it_is_the_same_and_bad_where_not(log, read):
+    found = read(log(f"{HEADER}{ROWS}b,Cup,,,,\nb,Mug,,,,\n"), **KNOBS, max_bad_share=1)
+    assert [row[contract.TITLE] for row in found.items] == ["Mug", "Cup", "Hat"]
+    assert found.bad.left_out["items"] == {"the same row again": 1}
+    assert [(row["line"], row["kind"], row["reason"]) for row in found.rows_bad] == [
+        (6, quarantine.ID_AGAIN, "sku is 'b', expected an id that no earlier line has (line 3 stays)")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("unknown_items", "events", "items"),
+    [("drop", 2, ["a", "b", "c"]), ("keep", 3, ["a", "b", "c", "x"])],
+)
+def test_items_that_are_not_in_the_table(log, tmp_path, read, unknown_items, events, items):
+    path = log()
+    (tmp_path / "log.csv").write_text("who,sku\n1,a\n1,x\n1,c\n")
+    with pytest.raises(ValueError, match=r"what may help: example_gen\.unknown_items: drop or keep"):
+        read(path, **KNOBS)
+    found = read(path, **KNOBS, unknown_items=unknown_items)
+    assert len(found.ratings) == events
+    assert [row[contract.MOVIE_ID] for row in found.items] == items
+    assert sum(found.left_out.values()) == 3 - events
+    if unknown_items == "keep":
+        assert found.items[3] == {
+            "movie_id": "x", "title": "x", "year": 0, "genres": [], "brand": [], "shelf": [], "price": [],
+            "about": "",
+        }  # fmt: skip
 
 
 def test_a_missing_column_stops_at_once(log, read):

@@ -29,7 +29,8 @@ ITEMS = [
 ASKED = [
     [],
     ["brand=acme"],
-    ["brand=acme", "brand=zeta"],
+    ["price<=+2.e1", "price>=-.5"],
+    ["brand=acme", " Brand = zeta"],
     ["brand=nobody"],
     ["brand=nobody", "brand=zeta"],
     ["brand=a=b <=c"],
@@ -49,7 +50,7 @@ ASKED = [
 def meets(item, conditions):
     wanted = {}
     for text in conditions:
-        text = text.replace(" price <= 20 ", "price<=20")
+        text = {" price <= 20 ": "price<=20", " Brand = zeta": "brand=zeta"}.get(text, text)
         operator = next(sign for sign in ("<=", ">=", "=") if sign in text.split("=")[0] + "=")
         name, value = text.split(operator, 1)
         wanted.setdefault(name, []).append((operator, value))
@@ -112,8 +113,10 @@ def test_a_batch_of_conditions_equals_plain_python(conditions, batch):
         ("brand<=acme", "got.*brand<=acme"),
         ("acme", "got.*acme"),
         ("price>20", "got.*price>20"),
-        ("price<=dear", "could not correctly convert string: dear"),
-        ("price<=nan", "must be a finite number"),
+        ("price<=dear", "COLUMN<=NUMBER.*got.*price<=dear"),
+        ("price<=nan", "got.*price<=nan"),
+        ("price<=", "got.*price<="),
+        ("price<=1e99", "must be a finite number"),
     ],
 )
 def test_a_condition_that_is_none_is_refused(conditions, condition, message):

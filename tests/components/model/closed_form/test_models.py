@@ -1,20 +1,24 @@
 """Closed-form models rank as their papers' formulas do, by loops or dense algebra."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import sparse
-from support import toy_training
+from support.training import toy_training
 
-from components.model.closed_form.models import ClosedForm
+from components.common.event_lists import Events
+from components.model.closed_form import als
+from components.model.fit_inputs import FitInputs
 from components.model.history import History
 from components.model.params import ModelParams
 
 MOVIES, USERS, HALF_LIFE, WINDOW = 31, 90, 3.0, 12
 UNWATCHED = MOVIES - 1
 SHRINK, NEIGHBOURS, L2 = 4.0, 8, 5.0
+REGULARISATION, CONFIDENCE = 2.0, 4.0
 
 
 @pytest.fixture(scope="module")
@@ -30,21 +34,43 @@ def seen(train):
     return found
 
 
-def made(kind, train, seen, **knobs):
-    if kind == "ease":
-        knobs = {"item_item_l2": L2, **knobs}
-    if kind == "item_knn":
-        knobs = {"knn_shrink": SHRINK, "knn_neighbours": NEIGHBOURS, **knobs}
+class Sizes(NamedTuple):
+    """All that a closed form reads of the vocabularies."""
+
+    movies: int
+
+
+def made(kind, train, seen, *, implicit=False, **hyperparameters):
+    given = {
+        "popularity": {},
+        "item_knn": {"knn_shrink": SHRINK, "knn_neighbours": NEIGHBOURS},
+        "ease": {"item_item_l2": L2},
+        "ials": {"als_regularisation": REGULARISATION, "als_confidence": CONFIDENCE, "als_sweeps": 3},
+    }[kind]
     if kind != "popularity":
-        knobs = {
+        given |= {
             "item_item_dim": MOVIES - 1,
             "item_item_half_life": HALF_LIFE,
             "history_window": WINDOW,
-            **knobs,
         }
-    model = ClosedForm(ModelParams(kind=kind, **knobs), MOVIES, toy_training.catalogue(train, MOVIES))
-    model.fit(sparse.csr_matrix(seen))
-    return model
+    params = ModelParams(kind=kind, **{**given, **hyperparameters})
+    users, rows = np.nonzero(seen)
+    lengths = np.bincount(users, minlength=len(seen))
+    inputs = FitInputs(
+        params,
+        seed=1,
+        sizes=Sizes(MOVIES),
+        catalogue=toy_training.catalogue(train, MOVIES),
+        train=Events(
+            rows.astype(np.int32),
+            np.random.default_rng(5).integers(1, 11, len(rows)).astype(np.float32) / 2,
+            np.arange(len(rows)),
+            np.concatenate([[0], np.cumsum(lengths)]),
+        ),
+        sample_pairs=None,
+        implicit=implicit,
+    )
+    return params.entry.code().build(inputs)
 
 
 def weights_of(kind, seen):
@@ -105,7 +131,7 @@ def test_popularity_counts_and_asks_nobody(train, seen):
             assert (scores[0, i] > scores[0, j]) == (count[i] > count[j])
 
 
-@pytest.mark.parametrize("kind", ["ease", "item_knn"])
+@pytest.mark.parametrize("kind", ["ease", "item_knn", "ials"])
 def test_where_nothing_is_known_it_ranks_by_popularity(kind, train, seen):
     """No event, or one with a movie that nobody watched in train."""
     model, popular = made(kind, train, seen), made("popularity", train, seen)
@@ -118,7 +144,7 @@ def test_where_nothing_is_known_it_ranks_by_popularity(kind, train, seen):
     np.testing.assert_allclose(both[0], both[1], atol=1e-6)  # beside a known one it says nothing
 
 
-@pytest.mark.parametrize("kind", ["ease", "item_knn", "popularity"])
+@pytest.mark.parametrize("kind", ["ease", "item_knn", "ials", "popularity"])
 def test_candidates_are_of_length_one_and_new_ones_have_their_count_alone(kind, train, seen):
     model = made(kind, train, seen)
     np.testing.assert_allclose(np.linalg.norm(model.embed_catalogue(), axis=1), 1.0, rtol=1e-6)
@@ -158,8 +184,39 @@ def test_the_cut_leaves_the_best_of_the_order(train):
     assert len(best(full) & best(cut)) >= 8
 
 
-def test_without_ratings_there_are_no_factors_of_stars(train):
-    params = ModelParams(kind="popularity")
-    movies = toy_training.catalogue(train, MOVIES)
-    assert ClosedForm(params, MOVIES, movies, implicit=True).rating_factors is None
-    assert ClosedForm(params, MOVIES, movies).rating_factors is not None
+def test_without_ratings_there_are_no_factors_of_stars(train, seen):
+    assert made("popularity", train, seen, implicit=True).rating_factors is None
+    assert made("popularity", train, seen).rating_factors is not None
+
+
+@pytest.mark.parametrize("confidence", [1.0, 3.0, 0.5])
+def test_als_queries_are_the_librarys_own_users(train, seen, confidence):
+    """Of histories whose events all weigh the same, which is what the library solves for."""
+    model = made("ials", train, seen, als_confidence=confidence, item_item_dim=6, item_item_half_life=1e9)
+    library = als.fit(sparse.csr_matrix(seen), 6, REGULARISATION, confidence, 3, seed=1)
+    asked = [[-1, -1, 3, 9, 14], [5, 1, 2, 17, 8]]
+    histories = np.zeros((2, MOVIES))
+    for user, rows in enumerate(asked):
+        histories[user, [row for row in rows if row >= 0]] = 1.0
+    expected = library.recalculate_user(np.arange(2), sparse.csr_matrix(histories)) @ library.item_factors.T
+    for got, wanted in zip(scores_of(model, asked), expected, strict=True):
+        scale = got @ wanted / (wanted @ wanted)
+        assert scale > 0
+        np.testing.assert_allclose(got, scale * wanted, atol=1e-4)
+
+
+def test_als_queries_solve_the_weighted_normal_equations(train, seen):
+    """Hu, Koren and Volinsky, equation 4, user by user in float64; an older event counts less."""
+    model = made("ials", train, seen, item_item_dim=6)
+    items = als.fit(sparse.csr_matrix(seen), 6, REGULARISATION, CONFIDENCE, 3, seed=1).item_factors
+    rows = [4, 9, 22, 7]
+    left = items.T.astype(float) @ items + REGULARISATION * np.eye(6)
+    right = np.zeros(6)
+    for age, row in enumerate(reversed(rows)):
+        weight, y = 2.0 ** (-age / HALF_LIFE), items[row].astype(float)
+        left += weight * (CONFIDENCE - 1.0) * np.outer(y, y)
+        right += weight * CONFIDENCE * y
+    user = np.linalg.solve(left, right)
+    query = model.embed_query(history([rows]), tf.zeros([1], tf.int64)).numpy()[0]
+    np.testing.assert_allclose(query[:6], user / np.linalg.norm(user), atol=1e-5)
+    np.testing.assert_array_equal(query[6:], 0.0)

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
-from support import toy_training
-from support.toy_training import GENRES, TAGS
+from support.training import toy_training
+from support.training.toy_training import GENRES, TAGS
 
 import contract
 from components.common.features import MOVIELENS
@@ -39,7 +39,7 @@ def model(catalogue, train):
     model = made(catalogue)
     windows = events.Windows(train, 10)
     model.adapt(windows.pairs(tf.constant(events.PairPositions(train)[:])))
-    model.losses_of(windows.pairs(tf.constant([1, 2], tf.int64)), training=False)
+    model.step_losses(windows.pairs(tf.constant([1, 2], tf.int64)), training=False)
     return model
 
 
@@ -100,7 +100,7 @@ def test_the_loss_is_the_squared_error_of_scaled_stars(model, catalogue, train):
     queries = model.embed_query(pairs.history, pairs.now).numpy()
     movies = model.embed_catalogue().numpy()[pairs.target.numpy()]
     scaled = (pairs.target_rating.numpy() - 2.75) / 2.25
-    losses = model.losses_of(pairs, training=False)
+    losses = model.step_losses(pairs, training=False)
     assert list(losses) == ["rating"]
     expected = np.mean(((queries * movies).sum(axis=1) - scaled) ** 2)
     assert float(model.total_loss(losses)) == pytest.approx(expected, rel=1e-5)

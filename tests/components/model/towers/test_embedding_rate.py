@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from components.model.content import Embedding
 from components.model.params import ModelParams
+from components.model.towers.content import Embedding
 from components.model.towers.encoders import CandidateTower
 from components.model.towers.sequence_tower import Block
 

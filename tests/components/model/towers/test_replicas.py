@@ -14,7 +14,7 @@ TESTS = Path(__file__).parents[3]
 @pytest.fixture(scope="module")
 def differences():
     done = subprocess.run(
-        [sys.executable, str(TESTS / "support" / "toy_training.py")],
+        [sys.executable, str(TESTS / "support" / "training" / "toy_training.py")],
         env={**os.environ, "PYTHONPATH": str(TESTS.parent)},
         capture_output=True,
         text=True,

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.toy_timelines import IDS, event, timelines
+from support.training.toy_timelines import IDS, event, timelines
 
 import contract
 from components.trainer.inputs import event_files, events

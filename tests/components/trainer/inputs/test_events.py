@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.toy_timelines import IDS, event, timelines
+from support.training.toy_timelines import IDS, event, timelines
 
+from components.model.closed_form import user_items
 from components.trainer.inputs import events
 
 
@@ -83,14 +84,14 @@ def test_some_records_are_whole_and_no_more_than_asked(lengths, at_most, seed):
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     every = [np.arange(offsets[-1], dtype=t) for t in (np.int32, np.float32, np.int64)]
     log = events.Events(*every, offsets, np.arange(len(lengths), dtype=np.int32))
-    some = events.some_records(log, at_most, seed)
+    some = user_items.some_records(log, at_most, seed)
     assert len(some.rows) <= at_most or some is log
     assert (some is log) == (offsets[-1] <= at_most)
     for i, record in enumerate(some.profiles):
         span, own = slice(*offsets[record : record + 2]), slice(*some.offsets[i : i + 2])
         for name in ("rows", "ratings", "timestamps"):
             np.testing.assert_array_equal(getattr(some, name)[own], getattr(log, name)[span])
-    again = events.some_records(log, at_most, seed)
+    again = user_items.some_records(log, at_most, seed)
     np.testing.assert_array_equal(again.rows, some.rows)
 
 

@@ -12,8 +12,8 @@ import contract
 from components.common.features import FeatureSpec
 from components.example_gen.records import read, schemas
 from components.model.batches import Sequences
-from components.model.servable import Towers
-from components.trainer import run, warm_start
+from components.model.towers.servable import Towers
+from components.trainer import fitting, warm_start
 from components.trainer.inputs import events, profiles
 from components.trainer.params import TrainerParams
 
@@ -73,25 +73,25 @@ def test_the_table_equals_plain_python():
 
 
 @pytest.fixture(scope="module")
-def profiled(material, pushed_workspace):
+def profiled(material, artifacts):
     """The shared run's users with profiles made up for every second one."""
-    uri = str(pushed_workspace.artifact("example_gen", "timelines"))
+    uri = artifacts.timelines
     train = read.read_timelines(uri, contract.TRAIN)
     users = train[contract.USER_ID].to_pylist()
     people = [(user, *(PEOPLE[i // 2 % 4][1:] if i % 2 else PEOPLE[1][1:])) for i, user in enumerate(users)]
     table = profiles.profiles(timelines(people), SPECS, max_values=100)
     found = dataclasses.replace(material.train, profiles=profiles.rows_of(table, train))
     windows = events.Windows(found, material.model_params.history_window)
-    model = run.build(
+    model = fitting.build(
         material.model_params, TrainerParams(uniform_negatives=16), material.transform, material.movies,
-        found, windows, material.positions, known=table,
+        windows, material.positions, known=table,
     )  # fmt: skip
     for weight in model.profile_tower.trainable_variables:
         weight.assign_add(0.3 * tf.random.stateless_normal(weight.shape, seed=(4, 2)))
     return model, windows, users, table
 
 
-def test_a_profile_moves_a_query_and_nobodys_does_not(profiled, material):
+def test_a_profile_moves_a_query_and_none_does_not(profiled, material):
     model, windows, _, _ = profiled
     pairs = windows.pairs(tf.constant(material.positions[::301]))
     (encoded,) = model.encode_rows(pairs.rows)
@@ -135,9 +135,9 @@ def test_the_profiles_are_fitted(profiled, material):
 def test_every_position_of_the_transformer_is_moved(profiled, material):
     model, windows, _, table = profiled
     params = model.params.model_copy(update={"query_encoder": "transformer"})
-    model = run.build(
+    model = fitting.build(
         params, TrainerParams(uniform_negatives=16), material.transform, material.movies,
-        windows.events, windows, material.positions, known=table,
+        windows, material.positions, known=table,
     )  # fmt: skip
     ends = events.window_ends(windows.events, params.history_window)
     ends = tf.constant(ends[:: len(ends) // 16])

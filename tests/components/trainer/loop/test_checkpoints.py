@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support import toy_training
+from support.training import toy_training
 
 from components.model.params import ModelParams
 from components.trainer.inputs import events

@@ -82,7 +82,7 @@ def test_filters_without_the_timelines_say_what_is_missing(
     (tmp_path / "serving_model").symlink_to(world["artifacts"] / "serving_model")
     code, out, err = marquee("recommend", "--user", "u2", "--genres", "Drama", artifacts=tmp_path)
     assert (code, out) == (2, "")
-    assert "nobody's history is at hand" in err
+    assert "no history can be read" in err
 
 
 def test_an_unknown_user_gets_the_popular_list_and_is_told(
@@ -118,6 +118,12 @@ def test_the_popular_list_keeps_to_the_filters(marquee_json: Ask, world: dict[st
     ]
     assert ids(answer) == expected
     assert f"only {len(expected)} movies are left by the filters" in answer["note"]
+    where = ("--where", "genres=Drama", "--where", "Year >= 1960", "--where", "year<=1990")
+    by_columns = marquee_json("recommend", "--user", "nobody", *where, "--k", "20")
+    assert (by_columns["popular"], ids(by_columns)) == (True, expected)
+    mixed = marquee_json("recommend", "--user", "nobody", "--diversity", "1", "--k", "20")
+    assert mixed["popular"] and ids(mixed)[0] == world["movies"][contract.MOVIE_ID][0].as_py()
+    assert ids(mixed) != world["movies"][contract.MOVIE_ID].to_pylist()[:20]
 
 
 def test_an_unknown_user_with_likes_is_served_by_them(marquee_json: Ask) -> None:
@@ -202,7 +208,7 @@ def test_the_table_shows_titles_years_genres_scores_and_why(marquee: Marquee) ->
     code, out, err = marquee("recommend", "--user", "u1", "--taste", "Drama=2", "--k", "3")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0] == "for user u1; who wants Drama 2  (marquee-exact version 1700000000)"
+    assert lines[0] == "for user u1; who wants Drama 2  (marquee-exact version 1700000000, loaded here)"
     header = next(line for line in lines if line.startswith("#"))
     assert header.split() == ["#", "title", "year", "genres", "score", "why"]
     rows = lines[lines.index(header) + 1 :]
@@ -222,7 +228,7 @@ def test_framework_logs_stay_off_the_terminal(marquee: Marquee, world: dict[str,
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ((), "nobody to recommend for"),
+        ((), "nothing to recommend by"),
         (("--user", "u1", "--k", "0"), "--k must be at least 1, got 0"),
         (("--user", "u1", "--k", "21"), "max_k = 20"),
         (("--likes", "Sabrina"), '"Sabrina" names 2 movies'),
@@ -238,7 +244,13 @@ def test_framework_logs_stay_off_the_terminal(marquee: Marquee, world: dict[str,
         (("--likes", "Heat", "--exclude", "Nonesuch"), 'no movie is called "Nonesuch"'),
         (("--likes", "Heat", "--diversity", "2"), "diversity must be between 0 and 1"),
         (("--likes", "Heat", "--year-min", "-3"), "year_min must be not negative"),
-        (("--user", "nobody", "--diversity", "0.5"), "--diversity needs something to recommend by"),
+        (("--likes", "Heat", "--where", " "), '--where "" is no condition'),
+        (("--likes", "Heat", "--where", "colour=red"), "expected COLUMN=VALUE for genres and COLUMN<=NUMBER"),
+        (("--likes", "Heat", "--where", "year<=dear"), "for year; got year<=dear"),
+        (
+            ("--likes", "Heat", "--where", "year<=1990", "--exact", "--model", "marquee"),
+            "add --model marquee-exact, or leave --exact out",
+        ),
         (("--likes", "Heat", "--version", "5"), "no version 5 has been pushed; there are 1700000000"),
     ],
 )

@@ -64,7 +64,17 @@ def test_a_fresh_process_prints_the_answer_and_nothing_else(world: dict[str, Any
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     setting = f"artifacts={world['artifacts']}"
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", "similar", "Heat (1995)", "--json", "--set", setting],
+        [
+            sys.executable,
+            "-m",
+            "pipeline.cli",
+            "similar",
+            "Heat (1995)",
+            "--json",
+            "--local",
+            "--set",
+            setting,
+        ],
         env=environment,
         capture_output=True,
         text=True,

@@ -201,7 +201,7 @@ def test_mutated_requests_are_answered(server: Server, seed: int) -> None:
     check(server, 2500, 2500, seed)
 
 
-@pytest.mark.long
+@pytest.mark.nightly("serving/model_server", "serving/protocol")
 @pytest.mark.parametrize("seed", range(10, 14))
 def test_many_mutated_requests_are_answered(server: Server, seed: int) -> None:
     check(server, 12_500, 12_500, seed)

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import grpc
+import numpy as np
 import pytest
-from tensorflow_serving.apis import model_management_pb2
+import tensorflow as tf
+from support.models import conformance_models
+from support.servers.model_servers import outputs_of, predict_request
+from tensorflow.core.framework import types_pb2
+from tensorflow_serving.apis import model_management_pb2, predict_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 from serving.model_server.api import grpc_service
 from serving.model_server.execution.batching import Batcher, BatchingOptions
+from serving.model_server.execution.large_requests import ByteBudget
 from serving.model_server.execution.predict import DataPlane
 from serving.model_server.execution.runtime import Model
 from serving.model_server.observe.metrics import Metrics
 from serving.model_server.process.options import ServerOptions
-from serving.model_server.versions.servables import Manager
+from serving.model_server.versions.servables import Manager, Route, Table
+from serving.protocol import tensors
 
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
 RELOAD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
 STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 
@@ -30,21 +41,30 @@ async def broken(config: model_server_config_pb2.ModelServerConfig) -> None:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[grpc.aio.Channel]:
-    """A server without models, and with a bug in its reload."""
+async def serving(
+    may_reload: bool = True, models: Mapping[str, Path] = MappingProxyType({}), budget: int = 1 << 30
+) -> AsyncIterator[grpc.aio.Channel]:
+    """A server of version 1 of each model, with a bug in its reload."""
     metrics = Metrics()
     manager = Manager(Model.load, metrics)
+    for name, path in models.items():
+        await manager.load(name, 1, str(path))
+    manager.publish(Table({name: Route(1, (1,)) for name in models}))
     manager.reload_config = broken
     batcher = Batcher(BatchingOptions())
-    server = grpc.server(ThreadPoolExecutor(2))
     services = grpc_service.GrpcServices(
-        server, DataPlane(manager, batcher, metrics), manager, ServerOptions()
+        [("grpc.max_receive_message_length", 64 << 20)],
+        DataPlane(manager, batcher, metrics),
+        manager,
+        ServerOptions(allow_config_reload=may_reload),
+        ByteBudget(budget),
     )
-    port = server.add_insecure_port("127.0.0.1:0")
-    services.start()
+    port = services.ports.add_insecure_port("127.0.0.1:0")
+    await services.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield channel
     await services.stop(0)
+    await manager.close()
     batcher.close()
 
 
@@ -72,6 +92,85 @@ def test_a_bug_is_internal_with_its_traceback_in_the_log(caplog: pytest.LogCaptu
     (logged,) = [record for record in caplog.records if record.exc_info]
     assert "HandleReloadConfigRequest" in logged.getMessage()
     assert after == (grpc.StatusCode.INVALID_ARGUMENT, "Missing ModelSpec")
+
+
+def test_a_reload_is_refused_unless_the_operator_allows_it() -> None:
+    """Any client could have it unload every model, load code from any path, or log requests anywhere."""
+
+    async def main() -> tuple[grpc.StatusCode, str]:
+        async with serving(may_reload=False) as channel:
+            request = model_management_pb2.ReloadConfigRequest()
+            request.config.model_config_list.SetInParent()
+            done = channel.unary_unary(RELOAD)(request.SerializeToString(), timeout=60)
+            return await done.code(), await done.details()
+
+    code, text = asyncio.run(main())
+    assert code is grpc.StatusCode.PERMISSION_DENIED
+    assert "must be started with --allow_config_reload" in text
+
+
+def test_types_are_looked_at_before_anything_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten million empty strings for a number held the event loop for six seconds, to be refused then."""
+    conformance_models.half_plus(tmp_path / "1", 1.0)
+    monkeypatch.setattr(tensors, "decode_all", lambda inputs: pytest.fail("decoded"))
+    request = predict_request("half", {})
+    strings = request.inputs["x"]
+    strings.dtype = types_pb2.DT_STRING
+    strings.tensor_shape.dim.add().size = 10_000_000
+    strings.tensor_content = bytes(10_000_000)
+
+    async def main() -> tuple[grpc.StatusCode, str]:
+        async with serving(models={"half": tmp_path / "1"}) as channel:
+            done = channel.unary_unary(PREDICT)(request.SerializeToString(), timeout=60)
+            return await done.code(), await done.details()
+
+    assert asyncio.run(main()) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "Expects arg[0] to be float but string is provided",
+    )
+
+
+def test_the_bytes_of_requests_under_way_are_bounded() -> None:
+    async def main() -> list[grpc.StatusCode]:
+        async with serving(budget=100_000) as channel:
+            # What was refused, or answered, is free again.
+            sent = [b"\xff" * size for size in (10, 200_000, 150_000, 200_000, 150_000)]
+            return [await channel.unary_unary(STATUS)(raw, timeout=60).code() for raw in sent]
+
+    exhausted, invalid = grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INVALID_ARGUMENT
+    assert asyncio.run(main()) == [invalid, exhausted, invalid, exhausted, invalid]
+
+
+@pytest.mark.parametrize("count", [3, 400_000])
+def test_large_requests_and_answers_leave_the_event_loop_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    conformance_models.half_plus(tmp_path / "1", 1.0)
+    threads: dict[str, str] = {}
+
+    def watch(name: str) -> None:
+        real = getattr(tensors, name)
+
+        def call(*arguments: Any) -> Any:
+            threads[name] = threading.current_thread().name
+            return real(*arguments)
+
+        monkeypatch.setattr(tensors, name, call)
+
+    watch("decode_all")
+    watch("encode")
+    request = predict_request("half", {"x": tf.constant(np.arange(count, dtype=np.float32))})
+
+    async def main() -> bytes:
+        async with serving(models={"half": tmp_path / "1"}) as channel:
+            return await channel.unary_unary(PREDICT)(request.SerializeToString(), timeout=60)
+
+    answer = outputs_of(predict_pb2.PredictResponse.FromString(asyncio.run(main())))
+    assert answer["y"].tolist() == (np.arange(count) / 2 + 1).tolist()
+    expected = "MainThread" if count == 3 else "large_requests_0"
+    assert threads == {"decode_all": expected, "encode": expected}
 
 
 def test_bytes_that_are_no_message_are_an_invalid_argument() -> None:

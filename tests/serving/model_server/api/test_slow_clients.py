@@ -12,6 +12,7 @@ from aiohttp import web
 
 from serving.model_server.api import rest_service
 from serving.model_server.execution.batching import Batcher, BatchingOptions
+from serving.model_server.execution.large_requests import ByteBudget
 from serving.model_server.execution.predict import DataPlane
 from serving.model_server.execution.runtime import Model
 from serving.model_server.observe.metrics import Metrics
@@ -25,14 +26,21 @@ HEAD = b"POST /v1/models/m:predict HTTP/1.1\r\nHost: x\r\n"
 
 
 @asynccontextmanager
-async def serving(body_seconds: float) -> AsyncIterator[int]:
+async def serving(
+    body_seconds: float, max_body: int = _MAX_BODY, pending_bytes: int = 1 << 30
+) -> AsyncIterator[int]:
     """The REST API of a server without models, with short limits; gives its port."""
     metrics = Metrics()
     manager = Manager(Model.load, metrics)
     batcher = Batcher(BatchingOptions())
-    options = ServerOptions(rest_api_max_body_bytes=_MAX_BODY)
+    options = ServerOptions(rest_api_max_body_bytes=max_body)
     app = rest_service.create_app(
-        DataPlane(manager, batcher, metrics), manager, metrics, options, body_seconds=body_seconds
+        DataPlane(manager, batcher, metrics),
+        manager,
+        metrics,
+        options,
+        ByteBudget(pending_bytes),
+        body_seconds=body_seconds,
     )
     runner = rest_service.create_runner(app, header_seconds=_HEADER_S, grace_seconds=1.0)
     await runner.setup()
@@ -46,9 +54,9 @@ async def serving(body_seconds: float) -> AsyncIterator[int]:
         batcher.close()
 
 
-def run(test: Callable[[int], Awaitable[None]], body_seconds: float = _BODY_S) -> None:
+def run(test: Callable[[int], Awaitable[None]], body_seconds: float = _BODY_S, **limits: int) -> None:
     async def main() -> None:
-        async with serving(body_seconds) as port:
+        async with serving(body_seconds, **limits) as port:
             await asyncio.wait_for(test(port), 60)
 
     asyncio.run(main())
@@ -132,6 +140,37 @@ def test_a_body_beyond_the_limit_is_413() -> None:
         assert chunked.startswith(b"HTTP/1.1 413 ")
 
     run(test)
+
+
+def test_bodies_that_are_held_back_leave_room_for_others() -> None:
+    """Each was bounded, their number was not."""
+    part = b" " * 500_000
+    head = HEAD + b"Content-Length: 1000000\r\n\r\n"
+
+    async def test(port: int) -> None:
+        holding = [asyncio.ensure_future(exchange(port, head + part)) for _ in range(8)]
+        done, held = await asyncio.wait(holding, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+        while len(done) < 6:  # two of them fit
+            more, held = await asyncio.wait(held, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+            done |= more
+        for client in done:
+            assert client.result().startswith(b"HTTP/1.1 429 ")
+            assert b"are beyond the 1000000 of --max_pending_request_bytes" in client.result()
+        # Requests of ordinary size are answered.
+        small = b'{"instances": [1]}'
+        body = HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(small) + small
+        assert (await exchange(port, body)).startswith(b"HTTP/1.1 404 ")
+        # What a client held is free once it has left.
+        for client in held:
+            client.cancel()
+        await asyncio.wait(held)
+        large = b'{"instances": [1]}' + b" " * 900_000
+        whole = HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(large) + large
+        while not (answer := await exchange(port, whole)).startswith(b"HTTP/1.1 404 "):
+            assert answer.startswith(b"HTTP/1.1 429 ")
+            await asyncio.sleep(0.05)
+
+    run(test, body_seconds=3600.0, max_body=1 << 20, pending_bytes=1_000_000)
 
 
 def test_a_small_body_that_unpacks_to_much_is_413() -> None:

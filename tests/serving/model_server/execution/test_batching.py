@@ -72,7 +72,7 @@ def serve(
     """
 
     async def run() -> Any:
-        batcher = Batcher(BatchingOptions(**{"num_batch_threads": 1, "asked_for": True, **options}), metrics)
+        batcher = Batcher(BatchingOptions(**{"num_batch_threads": 1, "explicit": True, **options}), metrics)
         servable = Servable("model", 1, model)
         try:
             return await body(batcher, servable)
@@ -274,7 +274,7 @@ def test_a_batch_is_padded_to_the_next_allowed_size(watched: Watched) -> None:
         found = await asyncio.gather(first, *tasks)
         assert [answer["y"].tolist() for answer in found[1:]] == [[3 * i] for i in range(5)]
 
-    serve(watched, body, metrics, asked_for=True, allowed_batch_sizes=(2, 8), max_batch_size=8)
+    serve(watched, body, metrics, explicit=True, allowed_batch_sizes=(2, 8), max_batch_size=8)
     assert watched.rows == [2, 8]
     printed = metrics.render().decode()
     assert (
@@ -307,7 +307,7 @@ def test_a_request_above_the_maximum(watched: Watched) -> None:
         assert code_of(task) is Code.INVALID_ARGUMENT
         assert "Task size 10 is larger than maximum input batch size 4" in str(task.exception())
 
-    serve(watched, answered, max_batch_size=4, asked_for=False)
+    serve(watched, answered, max_batch_size=4, explicit=False)
     assert watched.rows == [10]
     serve(watched, refused, max_batch_size=4)
     cut = {"enable_large_batch_splitting": True, "max_execution_batch_size": 4}
@@ -357,7 +357,7 @@ def test_of_other_models_nobody_s_rows_are_mixed_unasked(watched: Watched) -> No
         watched.open.set()
         await asyncio.gather(first, *tasks)
 
-    serve(watched, body, asked_for=False)
+    serve(watched, body, explicit=False)
     assert watched.rows == [1] * 4
 
 
@@ -423,7 +423,7 @@ def test_a_batch_that_is_not_full_waits_for_the_timeout(watched: Watched) -> Non
         lone = ask(batcher, servable, x([3]))
         assert (await lone)["y"].tolist() == [9]
 
-    serve(watched, body, max_batch_size=4, batch_timeout_micros=1_000_000, asked_for=True)
+    serve(watched, body, max_batch_size=4, batch_timeout_micros=1_000_000, explicit=True)
     assert watched.rows == [4, 1]
 
 
@@ -467,7 +467,7 @@ def test_options_from_tensorflow_serving_s_flags() -> None:
     assert BatchingOptions.of(None, {}) == BatchingOptions()
     assert not BatchingOptions.of(False, {}).enabled
     given = BatchingOptions.of(True, {"max_batch_size": 16, "allowed_batch_sizes": (4, 16)}, 7)
-    assert (given.asked_for, given.max_batch_size, given.allowed_batch_sizes) == (True, 16, (4, 16))
+    assert (given.explicit, given.max_batch_size, given.allowed_batch_sizes) == (True, 16, (4, 16))
     assert given.max_queued_requests == 7
     assert BatchingOptions.of(True, {}).max_batch_size == 1000
     cut = BatchingOptions(enable_large_batch_splitting=True, max_batch_size=8, max_execution_batch_size=4)
@@ -494,13 +494,15 @@ def test_nothing_of_an_unloaded_model_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def endless_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process so busy that requests wait for company for ever."""
-    monkeypatch.setattr("serving.model_server.execution.batching._Load.patience", lambda self, now: 3600.0)
+def endless_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process so busy that requests wait for others for ever."""
+    monkeypatch.setattr(
+        "serving.model_server.execution.batching._AdaptiveWait.seconds", lambda self, now: 3600.0
+    )
 
 
 def test_a_lone_client_waits_for_nobody_however_busy_the_process(
-    endless_patience: None, watched: Watched
+    endless_wait: None, watched: Watched
 ) -> None:
     async def body(batcher: Batcher, servable: Servable) -> None:
         for number in range(5):
@@ -512,13 +514,13 @@ def test_a_lone_client_waits_for_nobody_however_busy_the_process(
 
 
 def test_a_batch_waits_until_as_many_are_here_as_there_were_lately(
-    endless_patience: None, watched: Watched, monkeypatch: pytest.MonkeyPatch
+    endless_wait: None, watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.model_server.execution.batching._MEMORY", 3600.0)
+    monkeypatch.setattr("serving.model_server.execution.batching._WINDOW_S", 3600.0)
 
     async def body(batcher: Batcher, servable: Servable) -> None:
-        crowd = [ask(batcher, servable, x([number])) for number in range(4)]
-        await asyncio.wait_for(asyncio.gather(*crowd), 30)
+        clients = [ask(batcher, servable, x([number])) for number in range(4)]
+        await asyncio.wait_for(asyncio.gather(*clients), 30)
         # The first of the next round waits for the other three.
         first = ask(batcher, servable, x([7]))
         await asyncio.sleep(0.2)
@@ -530,14 +532,81 @@ def test_a_batch_waits_until_as_many_are_here_as_there_were_lately(
     assert watched.rows == [4, 4]
 
 
-def test_a_crowd_that_has_gone_is_forgotten(endless_patience: None, watched: Watched) -> None:
+def test_clients_that_have_gone_are_not_waited_for(endless_wait: None, watched: Watched) -> None:
     async def body(batcher: Batcher, servable: Servable) -> None:
-        crowd = [ask(batcher, servable, x([number])) for number in range(4)]
-        await asyncio.wait_for(asyncio.gather(*crowd), 30)
-        for _ in range(2):  # each look at the time ends one stretch of memory
+        clients = [ask(batcher, servable, x([number])) for number in range(4)]
+        await asyncio.wait_for(asyncio.gather(*clients), 30)
+        for _ in range(2):  # each look at the time ends one window
             await asyncio.sleep(0.15)
-            batcher._crowd.is_complete(0, time.monotonic())
+            batcher._concurrency.is_reached(0, time.monotonic())
         await asyncio.wait_for(ask(batcher, servable, x([7])), 30)
 
     serve(watched, body)
     assert watched.rows == [4, 1]
+
+
+def some_histories(rows: int) -> dict[str, np.ndarray]:
+    return tiny_models.history_inputs(*[[f"{row % 99}", "7"] for row in range(rows)])
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_more_rows_than_the_bound_are_refused_before_anything_runs(histories: Model, enabled: bool) -> None:
+    """A few hundred bytes could hold every thread for minutes: one value filled up to 524,288 rows."""
+    watched = Watched(histories)
+    rows = 524_288
+    flood = {name: np.repeat(value, rows, 0) for name, value in some_histories(1).items()}
+    # What does not go into a batch, since its inputs differ in their rows, is bounded as well.
+    uneven = {**some_histories(1), contract.HISTORY_MOVIE_IDS: flood[contract.HISTORY_MOVIE_IDS]}
+
+    async def body(batcher: Batcher, servable: Servable) -> None:
+        for inputs in (flood, uneven):
+            with pytest.raises(StatusError) as error:
+                await ask(batcher, servable, inputs, signature=contract.SERVING_DEFAULT)
+            assert error.value.code is Code.INVALID_ARGUMENT
+            assert "has 524288 rows, at most 1024 are answered in one request" in error.value.message
+
+    serve(watched, body, enabled=enabled, explicit=False, max_request_rows=1024)
+    assert watched.rows == []
+
+
+def test_a_large_request_runs_in_parts_and_others_between_them(histories: Model) -> None:
+    watched = Watched(histories)
+    large, small = some_histories(50), some_histories(1)
+
+    async def body(batcher: Batcher, servable: Servable) -> None:
+        whole = ask(batcher, servable, large, signature=contract.SERVING_DEFAULT)
+        await asyncio.sleep(0)
+        await ask(batcher, servable, small, signature=contract.SERVING_DEFAULT)
+        assert not whole.done()
+        found = await whole
+        alone = histories.run(contract.SERVING_DEFAULT, large, tuple(found))
+        for name, value in found.items():
+            assert value.tolist() == alone[name].tolist()
+
+    serve(watched, body, max_batch_size=8, explicit=False, max_request_rows=1024)
+    assert max(watched.rows) == 8
+    assert sum(watched.rows) == 51
+
+
+@pytest.mark.parametrize("how", ["deadline", "cancel"])
+def test_what_is_left_of_a_large_request_is_not_begun_when_its_client_has_gone(
+    histories: Model, how: str
+) -> None:
+    watched = Watched(histories)
+    watched.open.clear()
+
+    async def body(batcher: Batcher, servable: Servable) -> None:
+        deadline = time.monotonic() + 0.3 if how == "deadline" else None
+        task = ask(
+            batcher, servable, some_histories(80), signature=contract.SERVING_DEFAULT, deadline=deadline
+        )
+        await asyncio.sleep(0.5)  # the first part runs
+        if how == "cancel":
+            task.cancel()
+            await asyncio.sleep(0)
+        watched.open.set()
+        await asyncio.wait([task])
+        assert task.cancelled() if how == "cancel" else code_of(task) is Code.DEADLINE_EXCEEDED
+
+    serve(watched, body, max_batch_size=8, explicit=False, max_request_rows=1024)
+    assert watched.rows == [8]

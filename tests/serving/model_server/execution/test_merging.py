@@ -64,7 +64,7 @@ def _requests(signature: str) -> st.SearchStrategy[list[dict[str, np.ndarray]]]:
 @pytest.mark.parametrize("name", [contract.SERVING_DEFAULT, contract.RATE, contract.EXPLAIN])
 def test_together_they_get_what_each_gets_alone(model: Model, name: str) -> None:
     signature = model.signatures[name]
-    rule = merging.of_signature(signature, asked_for=False, pad=False)
+    rule = merging.of_signature(signature, explicit=False, pad=False)
 
     @settings(max_examples=40, deadline=None)
     @given(requests=_requests(name), padding=st.integers(0, 3))
@@ -116,7 +116,7 @@ def test_a_long_history_does_not_make_all_others_as_long(model: Model) -> None:
 
 @pytest.mark.parametrize("name", sorted(contract.SIGNATURES))
 def test_every_signature_of_the_contract_but_evaluate_is_known(name: str) -> None:
-    rule = merging.of_signature(_contract_signature(name), asked_for=False, pad=False)
+    rule = merging.of_signature(_contract_signature(name), explicit=False, pad=False)
     # The width of what `evaluate` answers follows from the records, not from an input's width.
     assert (rule is None) == (name == contract.EVALUATE)
     assert rule is None or isinstance(rule, merging.Contract)

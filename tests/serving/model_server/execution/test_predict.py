@@ -13,7 +13,8 @@ from tensorflow_serving.apis import inference_pb2, input_pb2
 
 from serving.model_server.execution import checks
 from serving.model_server.execution.batching import Batcher, BatchingOptions
-from serving.model_server.execution.predict import DataPlane, ModelSpec
+from serving.model_server.execution.predict import DataPlane
+from serving.model_server.execution.requests import ModelSpec
 from serving.model_server.execution.runtime import Model
 from serving.model_server.observe.metrics import Metrics
 from serving.model_server.observe.request_log import RequestLog
@@ -47,8 +48,7 @@ def with_models(
         manager = Manager(Model.load, metrics)
         for name in names:
             await manager.load(name, 3, str(folder / name))
-        await manager.prepare(Table(1, {name: Route(3, (3,), {"stable": 3}) for name in names}))
-        manager.set_epoch(1)
+        manager.publish(Table({name: Route(3, (3,), {"stable": 3}) for name in names}))
         batcher = Batcher(BatchingOptions(), metrics)
         try:
             plane = DataPlane(manager, batcher, metrics, RequestLog(), check_method_names)

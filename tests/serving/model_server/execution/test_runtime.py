@@ -39,6 +39,29 @@ def test_signatures_say_what_the_model_takes(model: Model) -> None:
     assert model.signatures["scalar"].method_name == "tensorflow/serving/predict"
 
 
+@pytest.mark.parametrize("names", [("look_up",), ("any_rank",), ("highest", "look_up")])
+def test_of_some_signatures_alone_the_answers_are_the_same(saved: Path, model: Model, names) -> None:
+    some = Model.load(str(saved), RuntimeOptions(signatures=names))
+    assert set(some.signatures) == set(names)
+    asked = {
+        "look_up": {"words": np.array([[b"two", b"none"]], object)},
+        "any_rank": {"x": np.ones((2, 1), np.float32)},
+        "highest": {"x": np.ones((1, 2), np.float32)},
+    }
+    for name in names:
+        outputs = model.signatures[name].output_names
+        whole, part = (m.run(name, asked[name], outputs) for m in (model, some))
+        assert part.keys() == whole.keys()
+        for output in outputs:
+            np.testing.assert_array_equal(part[output], whole[output])
+    count = {m: len(m._session.graph.get_operations()) for m in (some, model)}
+    assert count[some] < count[model]
+    some.close()
+    with pytest.raises(StatusError, match="no signature 'nonesuch'") as error:
+        Model.load(str(saved), RuntimeOptions(signatures=("nonesuch",)))
+    assert error.value.code is Code.NOT_FOUND
+
+
 def test_tables_assets_and_variables_are_there(model: Model) -> None:
     words = np.array([[b"two", b"zero"], [b"none", b"one"]], object)
     assert model.run("look_up", {"words": words}, ["lines"])["lines"].tolist() == [[2, 0], [-1, 1]]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import prometheus_client
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.model_server.observe import metrics
-from serving.model_server.observe.metrics import Metrics
+from serving.model_server.observe import metrics, series
+from serving.model_server.observe.metrics import Metrics, ProcessInfo
 from serving.protocol.errors import Code
 
 REPOSITORY = Path(__file__).parents[4]
@@ -55,13 +58,16 @@ def test_buckets() -> None:
 
 
 @pytest.mark.parametrize("value", [0, 9.99, 10, 10.01, 1e3, 1e12])
-def test_a_value_lands_in_the_bucket_that_prometheus_client_would_choose(value: float) -> None:
-    ours, theirs = Metrics(), Metrics()
-    ours.observe_runtime("m", metrics.PREDICT, value / 1e6)
-    theirs._runtime_latency.labels("m", metrics.PREDICT, "TF1").observe(value / 1e6 * 1e6)
-    assert [line for line in lines(ours) if "runtime_latency" in line] == [
-        line for line in lines(theirs) if "runtime_latency" in line
-    ]
+def test_a_value_lands_in_the_bucket_that_prometheus_client_would_choose(
+    value: float, counted: Metrics
+) -> None:
+    counted.observe_runtime("m", metrics.PREDICT, value / 1e6)
+    theirs = prometheus_client.Histogram("x", "x", buckets=metrics.LATENCY_BUCKETS, registry=None)
+    theirs.observe(value / 1e6 * 1e6)
+    [family] = theirs.collect()
+    expected = [sample.value for sample in family.samples if sample.name == "x_bucket"]
+    found = [line for line in lines(counted) if ":runtime_latency_bucket{" in line]
+    assert [float(line.rpartition(" ")[2]) for line in found] == expected
 
 
 def test_batches(counted: Metrics) -> None:
@@ -128,10 +134,10 @@ def test_process_memory_is_what_the_system_says(counted: Metrics) -> None:
 
 COUNT = """
 import os, signal, sys
-from serving.protocol.errors import Code
 from serving.model_server.observe.metrics import Metrics
-folder, worker, times, paths = sys.argv[1], *map(int, sys.argv[2:])
-counted = Metrics(folder, worker)
+from serving.protocol.errors import Code
+worker, times, paths, *files = map(int, sys.argv[1:])
+counted = Metrics(files, worker)
 counted.set_models(["m"])
 for number in range(times):
     counted.observe_request("m", "Predict", "GRPC", Code.OK, 0.001)
@@ -139,50 +145,72 @@ for number in range(times):
     if number < paths:
         counted.observe_warmup(f"/path/{number}", Code.OK, 1.0)
 counted.version_loaded("m", 7, 1.5, 9742)
+counted.set_queue_length("m", 4)
 os.kill(os.getpid(), signal.SIGKILL)
 """
-RENDER = """
-import sys
-from serving.model_server.observe.metrics import Metrics
-sys.stdout.write(Metrics(sys.argv[1], 2).render().decode())
-"""
 
 
-def python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Runs code in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
+@pytest.fixture
+def files() -> Iterator[list[int]]:
+    made = [os.memfd_create("metrics") for _ in range(3)]
+    yield made
+    for descriptor in made:
+        os.close(descriptor)
+
+
+def count_and_end(files: list[int], worker: int, times: int, paths: int = 0) -> None:
+    arguments = map(str, (worker, times, paths, *files))
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT, *arguments],
         cwd=REPOSITORY,
+        pass_fds=files,
         capture_output=True,
         text=True,
         check=False,
     )
-
-
-def count_and_die(folder: Path, worker: int, times: int, paths: int = 0) -> None:
-    done = python(COUNT, folder, worker, times, paths)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
-def test_workers_are_summed_also_those_that_were_killed(tmp_path: Path) -> None:
-    count_and_die(tmp_path, 0, 10)
-    count_and_die(tmp_path, 1, 5)
+def rendered(files: list[int], *running: int) -> list[str]:
+    """What the third worker prints."""
+    infos = [ProcessInfo(f"worker {n}", os.getpid() if n in running else 0, n) for n in range(3)]
+    return lines(Metrics(files, 2, lambda: infos))
+
+
+def test_workers_are_summed_also_those_that_were_killed(files: list[int]) -> None:
+    count_and_end(files, 0, 10)
+    count_and_end(files, 1, 5)
     # Worker 0 is started anew and goes on where it was.
-    count_and_die(tmp_path, 0, 100)
-    rendered = python(RENDER, tmp_path).stdout.splitlines()
-    assert ':tensorflow:serving:request_count{model_name="m",status="OK"} 115' in rendered
-    labels = 'API="Predict",entrypoint="GRPC",model_name="m",le="1102"'
-    assert f":tensorflow:serving:request_latency_bucket{{{labels}}} 115" in rendered
+    count_and_end(files, 0, 100)
+    found = rendered(files, 0, 2)
+    assert ':tensorflow:serving:request_count{model_name="m",status="OK"} 115' in found
+    assert f':tensorflow:serving:request_latency_bucket{REQUEST},le="1102"}} 115' in found
     pool = '{thread_pool_name="batch_threads"}'
-    assert f":tensorflow:serving:batching_session:input_batch_size_sum{pool} 230" in rendered
-    assert 'marquee:serving:loaded_version{model_name="m",version="7"} 1' in rendered
-    # Who restarts reuses the files; the third number is of the one that printed.
-    assert {path.stem.rpartition("_")[2] for path in tmp_path.iterdir()} <= {"0", "1", "2"}
+    assert f":tensorflow:serving:batching_session:input_batch_size_sum{pool} 230" in found
+    # What is true of a process as long as it runs is not asked of one that does not.
+    assert 'marquee:serving:loaded_version{model_name="m",version="7"} 1' in found
+    assert 'marquee:serving:queue_length{model_name="m"} 4' in found
+    assert 'marquee:serving:process_restarts_total{process="worker 1"} 1' in found
+    assert not any("loaded_version" in line for line in rendered(files, 2))
 
 
-def test_a_file_of_values_may_grow(tmp_path: Path) -> None:
-    count_and_die(tmp_path, 0, 400, paths=400)
-    assert max(path.stat().st_size for path in tmp_path.iterdir()) > 1 << 20
-    rendered = python(RENDER, tmp_path).stdout
-    assert ':tensorflow:serving:request_count{model_name="m",status="OK"} 400' in rendered
-    assert 'model_warmup_latency_count{model_path="/path/399",status="OK"} 1' in rendered
+def test_a_thousand_versions_leave_as_much_as_one(counted: Metrics) -> None:
+    for number in range(1000):
+        counted.version_loaded("m", number, 1.5, 9742)
+        counted.version_unloaded("m", number)
+    assert not any('version="' in line for line in lines(counted))
+    assert counted._own._used[0] < 2000  # bytes
+
+
+def test_a_file_that_is_full_costs_the_series_that_come_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(series, "_BYTES", 4096)
+    counted = Metrics()
+    counted.set_models(["m"])
+    counted.observe_request("m", metrics.PREDICT, metrics.GRPC, Code.OK, 0.001)
+    for number in range(100):
+        counted.observe_warmup(f"/path/{number}", Code.OK, 1.0)
+    counted.observe_request("m", metrics.PREDICT, metrics.GRPC, Code.OK, 0.001)
+    found = lines(counted)
+    assert ':tensorflow:serving:request_count{model_name="m",status="OK"} 2' in found
+    assert any("/path/0" in line for line in found)
+    assert not any("/path/99" in line for line in found)

@@ -11,7 +11,7 @@ from tensorflow_serving.apis import classification_pb2, inference_pb2, input_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 import contract
-from serving.model_server.execution.predict import ModelSpec, Prediction
+from serving.model_server.execution.requests import Prediction
 from serving.model_server.observe import request_log
 from serving.model_server.observe.request_log import RequestLog
 from serving.protocol.errors import Code, StatusError
@@ -80,7 +80,7 @@ def test_examples_are_logged_without_who_asked(tmp_path: Path) -> None:
     given.example_list_with_context.examples.append(person("bob", x=2))
     request = inference_pb2.MultiInferenceRequest(input=given)
     request.tasks.add().model_spec.name = "m"
-    log.classified(ModelSpec("m"), given, classification_pb2.ClassificationResponse())
+    log.answered("classify_log", "m", given, classification_pb2.ClassificationResponse())
     log.inferred("m", request, inference_pb2.MultiInferenceResponse())
     log.close()
     found = records(tmp_path)

@@ -15,6 +15,7 @@ import grpc
 import pytest
 import tensorflow as tf
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from support.models import conformance_models
 from support.servers.certificates import Authority
 from support.servers.model_servers import (
@@ -23,6 +24,7 @@ from support.servers.model_servers import (
     free_port,
     outputs_of,
     predict_request,
+    refusal,
     start,
     wait_until,
 )
@@ -63,7 +65,12 @@ def y(response: predict_pb2.PredictResponse) -> list[float]:
 def test_start_says_what_is_served_where_and_what_it_took(
     run: Callable[..., Server], models: Path, tmp_path: Path
 ) -> None:
-    server = run(f"--grpc_socket_path={tmp_path / 's'}", MODEL_NAME="half", MODEL_BASE_PATH=str(tmp_path))
+    server = run(
+        f"--grpc_socket_path={tmp_path / 's'}",
+        "--grpc_max_message_bytes=100000",
+        MODEL_NAME="half",
+        MODEL_BASE_PATH=str(tmp_path),
+    )
     printed = server.output
     for line in (
         "model  half  version 1",
@@ -76,6 +83,9 @@ def test_start_says_what_is_served_where_and_what_it_took(
     assert len(printed.splitlines()) < 15, printed
     assert y(server.predict("half", X)) == [3.0]
     assert y(Target(f"unix:{tmp_path / 's'}", None).predict("half", X)) == [3.0]
+    # A message is bounded before it is read: 2 GiB of it would be memory that the process has not.
+    code, _ = refusal(lambda: server.predict("half", {"x": tf.zeros([25_000])}))
+    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
     status = server.http("GET", "/v1/models/half").json
     assert status["model_version_status"][0]["state"] == "AVAILABLE"
     assert server.stop() == 0
@@ -275,11 +285,13 @@ class Blocked:
             "tfx", "tfx_bsl", "apache_beam", "ml_metadata", "tensorflow_transform",
             "tensorflow_model_analysis", "tensorflow_data_validation", "tensorflow_recommenders",
             "tf_keras", "keras", "kfp", "pandas", "pyarrow", "pydantic", "pipeline", "scann",
+            "prometheus_client",
         }:
             raise ImportError(f"{name} is not installed here")
 
 sys.meta_path.insert(0, Blocked())
-from serving.model_server.__main__ import leave, main
+from serving.model_server.__main__ import main
+from serving.model_server.process.launch import leave
 leave(main())
 """
 
@@ -292,3 +304,37 @@ def test_it_runs_where_the_pipeline_is_not_installed(models: Path, tmp_path: Pat
         assert y(server.predict("default", X)) == [3.0]
     finally:
         assert server.stop() == 0
+
+
+# A grpcio of tomorrow: what unary_calls.py takes from it is not there any more.
+MOVED = """
+from grpc._cython import cygrpc
+del cygrpc.ReceiveMessageOperation
+from serving.model_server.__main__ import main
+from serving.model_server.process.launch import leave
+leave(main())
+"""
+
+
+def test_a_grpcio_whose_private_parts_have_moved_costs_speed_and_no_service(
+    models: Path, tmp_path: Path
+) -> None:
+    server = start(
+        (sys.executable, "-c", MOVED),
+        ("--host=127.0.0.1", f"--model_base_path={models}", "--enable_grpc_healthcheck_service"),
+        tmp_path,
+    )
+    try:
+        assert server.output.count("gRPC is answered by grpc.aio") == 1
+        assert y(server.predict("default", X)) == [3.0]
+        assert refusal(lambda: server.predict("none", X)) == (
+            grpc.StatusCode.NOT_FOUND,
+            "Servable not found for request: Latest(none)",
+        )
+        health = health_pb2_grpc.HealthStub(server.channel)
+        assert health.Check(health_pb2.HealthCheckRequest()).status == health_pb2.HealthCheckResponse.SERVING
+        with grpc.insecure_channel(server.grpc) as channel:
+            services = ProtoReflectionDescriptorDatabase(channel).get_services()
+        assert "tensorflow.serving.PredictionService" in services
+    finally:
+        assert server.stop() == 0, server.output

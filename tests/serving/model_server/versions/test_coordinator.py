@@ -19,7 +19,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from serving.model_server.observe.metrics import Metrics
 from serving.model_server.process import options
-from serving.model_server.versions.coordinator import Coordinator, ReplicaDiedError
+from serving.model_server.versions.coordinator import Coordinator
 from serving.model_server.versions.loading import ModelLoader
 from serving.model_server.versions.servables import Manager, State, VersionStatus
 from serving.protocol.errors import Code, StatusError
@@ -84,10 +84,10 @@ async def serving(text: str, **fields: Any) -> AsyncIterator[Serving]:
     metrics = Metrics()
     manager = Manager(ModelLoader(parsed, metrics), metrics)
     bugs: list[BaseException] = []
-    coordinator = Coordinator(parsed, manager.set_epoch, bugs.append)
+    coordinator = Coordinator(parsed, manager, bugs.append)
     manager.reload_config = coordinator.reload
     try:
-        await coordinator.start([manager])
+        await coordinator.start()
         yield Serving(coordinator, manager, bugs)
     finally:
         await coordinator.stop()
@@ -402,6 +402,35 @@ def test_versions_can_be_kept_when_the_last_folder_vanishes(tmp_path: Path, put_
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("always_present", [True, False])
+def test_a_pinned_version_that_is_deleted_takes_the_last_answer_along_only_without_the_flag(
+    always_present: bool, tmp_path: Path, put_version: PutVersion
+) -> None:
+    """A roll-back by `specific` outlives the retention of pushed versions."""
+
+    async def run() -> None:
+        for number in (1, 2, 3):
+            put_version(tmp_path, number)
+        pinned = one(tmp_path, "specific { versions: 1 }")
+        async with serving(pinned, servable_versions_always_present=always_present) as server:
+            assert server.latest() == 1
+            (tmp_path / "1").rename(tmp_path / ".retired-1")
+            if not always_present:
+                await server.until(lambda: server.latest() is None)
+                return
+            await asyncio.sleep(0.3)
+            assert server.latest() == 1
+            # What the operator asks for next is served, and only then the pinned one is unloaded.
+            await server.manager.reload(config(one(tmp_path, "specific { versions: 3 }")))
+            await server.until(lambda: server.latest() == 3)
+            await server.until(lambda: server.versions()[1] is State.END)
+            # A model that the config removes is removed.
+            await server.manager.reload(config(one(tmp_path, name="other")))
+            await server.until(lambda: server.latest() is None)
+
+    asyncio.run(run())
+
+
 def test_a_missing_base_path_is_waited_for(
     tmp_path: Path, put_version: PutVersion, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -506,31 +535,6 @@ def test_a_reload_that_nobody_waits_for_is_done_to_its_end(tmp_path: Path, put_v
             assert name in known
 
     asyncio.run(run())
-
-
-class Fatal(Manager):
-    """A process that ends when it loads anything."""
-
-    async def load(self, name: str, version: int, path: str) -> None:
-        raise ReplicaDiedError("it was killed by SIGKILL")
-
-
-def test_a_version_that_ends_every_process_is_not_taken_for_loaded(
-    tmp_path: Path, put_version: PutVersion
-) -> None:
-    async def run() -> None:
-        flags = options.parse(["--model_base_path=/unused", "--max_num_load_retries=5"], {})
-        parsed = dataclasses.replace(flags, config=config(one(tmp_path)))
-        metrics = Metrics()
-        coordinator = Coordinator(parsed, lambda _: None, pytest.fail)
-        with pytest.raises(StatusError, match="every process that loaded the version ended"):
-            await coordinator.start([Fatal(ModelLoader(parsed, metrics), metrics) for _ in range(2)])
-        # The processes that come after them must not be asked to load it.
-        assert coordinator._available() == []
-        await coordinator.stop()
-
-    put_version(tmp_path, 1)
-    asyncio.run(asyncio.wait_for(run(), 30))
 
 
 def test_a_reload_that_waits_for_a_folder_does_not_hold_up_the_next_one(

@@ -1,7 +1,7 @@
 """A layout is one file and its line in the registry."""
 
 import pytest
-from support.layouts import toy_layout
+from support.extensions import toy_layout
 
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
@@ -19,7 +19,7 @@ def test_a_toy_layout_is_read_by_one_file_and_its_entry(tmp_path, read, monkeypa
         ("ann", "x"), ("ann", "y"), ("ann", "z"), ("bob", "y"), ("bob", "x"),
     ]  # fmt: skip
     assert [(row["line"], row["kind"]) for row in found.rows_bad] == [
-        (3, "wrong number of columns"), (4, "missing field"),
+        (3, "wrong number of columns"), (4, "missing user or item"),
     ]  # fmt: skip
     assert read(tmp_path / "jukebox.txt", layout="jukebox", max_bad_share=1).ratings == found.ratings
 

@@ -1,0 +1,57 @@
+"""The popular list: the most rated items that a request lets through."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from components.index.conditions.filters import MovieFilters, Wanted
+from components.index.search.blocks import MIN_BLOCK, best_in_blocks
+from components.index.search.candidates import Candidates, Seen
+
+# Rows are in the list's order already: a first block holds what most requests need.
+_BLOCK = 4 * MIN_BLOCK
+
+
+class PopularList(tf.Module):
+    """The most rated items, scored by their share of the train ratings.
+
+    The catalogue is walked in its own order, most rated first, and only until every row has
+    what it needs: without a strict filter that is one block, however large the catalogue.
+
+    Args:
+      shares: float32[N], descending.
+      filters: the same items' columns.
+      block_scores: scores held at once.
+    """
+
+    def __init__(self, shares: tf.Variable, filters: MovieFilters, block_scores: int) -> None:
+        super().__init__(name="popular_list")
+        self._shares = shares
+        self._filters = filters
+        self._block_scores = block_scores
+
+    def __call__(self, wanted: Wanted, seen: Seen, needed: tf.Tensor, width: tf.Tensor) -> Candidates:
+        """Lists.
+
+        Args:
+          wanted: the filters of the B rows.
+          seen: the items that must not come back.
+          needed: int32[B], results that make a row complete, at most `width`; a row of 0 may be left short.
+          width: int32[], results per row.
+
+        Returns:
+          Candidates [B, width], the most rated first.
+        """
+        batch = tf.maximum(tf.shape(needed)[0], 1)
+        block = tf.clip_by_value(self._block_scores // (batch * self._filters.per_score), MIN_BLOCK, _BLOCK)
+        shares = self._shares.read_value()
+
+        def score(start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
+            return tf.broadcast_to(shares[start:stop], [tf.shape(needed)[0], stop - start])
+
+        def complete(found: Candidates) -> tf.Tensor:
+            return tf.reduce_all(tf.reduce_sum(tf.cast(found.present, tf.int32), axis=1) >= needed)
+
+        return best_in_blocks(
+            self._shares.shape[0], block, score, self._filters, wanted, seen, width, complete
+        )

@@ -1,1 +1,0 @@
-"""What training reads: events, catalogue, profiles."""

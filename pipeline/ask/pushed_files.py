@@ -1,0 +1,117 @@
+"""Which pushed version answers, and what its files say of it."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import TYPE_CHECKING, Any
+
+import contract
+from components.common import storage
+from components.common.features import Features, own
+from components.pusher import versions
+from pipeline.ask.titles import Movie, TitleIndex
+from pipeline.errors import InputError
+from pipeline.terminal.typed import typed
+
+if TYPE_CHECKING:
+    from components.pusher.versions import Version
+
+
+def choose(destination: str, model: str, number: int | None) -> tuple[Version, str]:
+    """The version of that number, or the newest that has the model.
+
+    Returns:
+      The version, and why it is not the newest of all; "" where it is, or was named.
+
+    Raises:
+      InputError: there is none; says which there are.
+    """
+    complete = versions.list_versions(destination)
+    if not complete:
+        raise InputError(
+            f"no model has been pushed to {destination} yet; `{typed('run')}` trains and pushes one"
+        )
+    if number is not None:
+        complete = [version for version in complete if version.number == number] or _none_of(number, complete)
+    if model == contract.MODEL_EXACT:
+        with_exact = [version for version in complete if version.path_exact]
+        if not with_exact:
+            raise InputError(
+                f"version {complete[-1].number} in {destination} lacks {model}; try --model {contract.MODEL}"
+            )
+        chosen, newest = with_exact[-1], complete[-1]
+        note = f"version {newest.number} lacks {model}, so version {chosen.number} answers"
+        return chosen, "" if chosen is newest else note
+    return complete[-1], ""
+
+
+def _none_of(number: int, complete: list[Version]) -> list[Version]:
+    known = ", ".join(str(version.number) for version in complete)
+    raise InputError(f"no version {number} has been pushed; there are {known}")
+
+
+class PushedFiles:
+    """What lies beside a pushed model for people to read.
+
+    Args:
+      path: the SavedModel's folder.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    @functools.cached_property
+    def titles(self) -> TitleIndex:
+        """The items that the model knows."""
+        shown = [spec.name for spec in own(self.features.item) if spec.filters]
+        return TitleIndex(
+            Movie(
+                _text(row[contract.MOVIE_ID]),
+                _text(row[contract.TITLE]),
+                row[contract.YEAR],
+                tuple(map(_text, row[contract.GENRES] or ())),
+                row[contract.RATING_COUNT],
+                tuple((name, tuple(row[name])) for name in shown),
+            )
+            for row in self._parquet(contract.CATALOGUE).to_pylist()
+        )
+
+    @functools.cached_property
+    def features(self) -> Features:
+        """What is known of items and users."""
+        return Features.model_validate(self.info.get("features", {}))
+
+    def popular(self, count: int) -> list[tuple[str, float]]:
+        """Ids of the most rated items and their shares of the ratings, most rated first."""
+        ids, shares = (
+            column.to_pylist() for column in self._parquet(contract.POPULARITY).slice(0, count).columns
+        )
+        return list(zip(map(_text, ids), shares, strict=True))
+
+    @functools.cached_property
+    def info(self) -> dict[str, Any]:
+        value = json.loads(storage.read_text(self._extra(contract.INDEX_INFO)))
+        assert isinstance(value, dict)
+        return value
+
+    def _parquet(self, name: str) -> Any:
+        import pyarrow.parquet as pq
+
+        # Not `read_table`: that is a data set's, which imports pandas.
+        with storage.open_binary(self._extra(name), "rb") as file:
+            return pq.ParquetFile(file).read()
+
+    def _extra(self, name: str) -> str:
+        return storage.join(self.path, contract.ASSETS_EXTRA, name)
+
+
+def pushed_files(version: Version, model: str) -> PushedFiles:
+    """Those of one of a version's two models."""
+    path = version.path if model == contract.MODEL else version.path_exact
+    assert path is not None, "choose() leaves out versions without the model"
+    return PushedFiles(path)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value

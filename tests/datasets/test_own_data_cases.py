@@ -1,0 +1,128 @@
+"""Small logs as people have them: read as what they are, or refused with what helps.
+
+Each folder is one log with its config; they stand for kinds of faults.
+"""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.example_gen.errors import DataError
+from components.example_gen.params import ExampleGenParams
+from components.example_gen.reading import layouts
+from datasets.report import Report, check
+from pipeline.terminal.data_report import text
+
+CASES = Path(__file__).parent / "own_data_cases"
+
+
+def report_on(name: str, **params) -> Report:
+    (folder,) = CASES.glob(f"{name}_*")
+    config = yaml.safe_load((folder / "config.yaml").read_text())["example_gen"]
+    options = ExampleGenParams(**{**config, **params})
+    (log,) = folder.glob("log.*")
+    return check(layouts.detect(log, options), options)
+
+
+def anomaly(report: Report, part: str) -> bool:
+    return any(part in found for found in report.anomalies)
+
+
+def test_a_stray_quote_joins_no_lines():
+    report = report_on("01")
+    assert (report.account.tables["ratings"].rows_in, report.events) == (24, 24)
+    assert not report.stops
+    # Where it is said that quotes enclose values, what they take in is no id.
+    quoted = report_on("01", quoted=True)
+    assert sum(quoted.account.tables["ratings"].bad.values()) > 0
+    assert quoted.stops
+
+
+def test_the_order_of_sorted_rows_is_no_time():
+    report = report_on("02")
+    assert anomaly(
+        report, "there is no time, and the rows of 6 (100 %) users are sorted by item: their order"
+    )
+    assert report.years == {}
+    assert "1970" not in text(report)
+    assert "time       none: the rows are taken to be in the order of time" in text(report)
+
+
+@pytest.mark.parametrize(
+    ("case", "reason", "help_"),
+    [
+        ("03", "log.csv, line 2: time is ", "what may help: example_gen.time_unit"),
+        ("21", "log.csv, line 2: item is 'caf\\udce9 4', expected UTF-8 text", "encoding: latin-1"),
+    ],
+)
+def test_where_nothing_is_left_the_first_rows_and_what_helps_are_shown(case, reason, help_):
+    with pytest.raises(DataError, match=r"nothing is left of 24 rows: 24 bad") as error:
+        report_on(case)
+    assert reason in str(error.value)
+    assert help_ in str(error.value)
+
+
+def test_a_marker_of_a_missing_value_is_no_user():
+    report = report_on("04")
+    assert report.users == 3
+    assert report.account.tables["ratings"].bad == {"missing user or item": 12}
+    assert "example_gen.max_bad_share allows 0.1 %" in report.stops[0]
+    assert "example_gen.max_missing_share allows 10 %" in report_on("04", max_missing_share=0.1).stops[0]
+    assert not report_on("04", max_missing_share=0.5).stops
+
+
+def test_ids_that_come_both_ways_are_noticed_and_blanks_go():
+    report = report_on("05")
+    assert anomaly(report, "ids of users come as whole numbers and as decimals, such as ")
+    assert report_on("06").users == 6
+
+
+@pytest.mark.parametrize(
+    ("case", "note"), [("08", "3 cells of price (items)"), ("09", "a cell of episodes is")]
+)
+def test_a_bad_cell_of_a_feature_takes_neither_item_nor_events(case, note):
+    report = report_on(case)
+    assert (report.items, report.events, report.stops) == (9, 24, [])
+    assert anomaly(report, note)
+
+
+def test_a_row_twice_is_one_more_repeat_where_repeats_have_a_rule():
+    report = report_on("10")
+    rows = report.account.tables["ratings"]
+    assert (rows.rows_in, rows.used, rows.bad, rows.left_out) == (28, 24, {}, {"rated again (last kept)": 4})
+    assert not report.stops
+
+
+def test_two_meanings_of_one_column_are_refused():
+    with pytest.raises(ValueError, match="columns gives one column, 'item', several meanings: item, rating"):
+        report_on("12")
+
+
+def test_an_item_of_bad_rows_alone_is_no_item():
+    assert report_on("13").items == 9
+
+
+def test_seconds_that_are_milliseconds_are_noticed():
+    assert anomaly(report_on("22"), "every event is in 1970: are the times of another unit than seconds")
+
+
+def test_an_item_twice_with_the_same_row_is_left_out_and_counted():
+    report = report_on("26")
+    rows = report.account.tables["items"]
+    assert rows.rows_in == rows.used + sum(rows.bad.values()) + sum(rows.left_out.values())
+    assert (report.items, report.events) == (9, 24)
+
+
+def test_a_table_of_some_of_the_items():
+    assert "unknown item" in report_on("27").stops[0]
+    kept, dropped = report_on("27", unknown_items="keep"), report_on("27", unknown_items="drop")
+    assert (kept.items, kept.events, kept.stops) == (9, 24, [])
+    assert (dropped.items, dropped.events, dropped.stops) == (6, 16, [])
+    left_out = dropped.account.tables["ratings"].left_out
+    assert left_out == {"of an item that is not in the table of items": 8}
+
+
+def test_dates_need_a_time():
+    with pytest.raises(ValueError, match="start needs a column time"):
+        report_on("30")
