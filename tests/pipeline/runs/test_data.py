@@ -65,7 +65,7 @@ def test_the_sample_without_network_made_once(tmp_path: Path, monkeypatch: pytes
         made.append(path)
         folder(path)
 
-    monkeypatch.setattr(data.sample, "generate", generate)
+    monkeypatch.setattr(data.movielens_sample, "generate", generate)
     for _ in range(2):
         found = data.resolve(Config(), {})
         assert found.path == tmp_path / "artifacts" / "sample"
