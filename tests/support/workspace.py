@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 from support.runs import fork_server
 from support.runs.fork_server import Finished
 
@@ -50,6 +51,10 @@ def killed_run(workspace: Workspace, node: str, when: str) -> str:
     script = str(REPOSITORY / "tests" / "support" / "runs" / "run_and_kill.py")
     command = (script, node, when, "--", "run", "--data", str(workspace.data), *settings())
     done = fork_server.run(command, workspace.folder, {**os.environ, "PYTHONPATH": str(REPOSITORY)})
+    # The serving check's model server outlives a run that cannot stop it any more.
+    for process in psutil.process_iter(["cwd"]):
+        if process.info["cwd"] == str(workspace.folder):
+            process.kill()
     assert done.code == -signal.SIGKILL, done.out + done.err
     return done.out
 

@@ -1,4 +1,4 @@
-"""From artifacts on disk to artifacts on disk, on the shared small run."""
+"""From artifacts on disk to artifacts on disk."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ def examples(uri):
     return artifact
 
 
-def test_the_artifacts_hold_every_rating_of_the_file(transformed_workspace, tmp_path):
-    keys = (executor.TIMELINES, executor.MOVIES)
-    inputs = {key: [examples(transformed_workspace.artifact("example_gen", key))] for key in keys}
-    channels = [channel_utils.as_channel(artifacts) for artifacts in inputs.values()]
-    component = AllEvents(*channels, ExampleGenParams(events_per_shard=4000))
+def test_the_artifacts_hold_every_rating_of_the_file(artifacts, tmp_path):
+    inputs = {
+        executor.TIMELINES: [examples(artifacts.timelines)], executor.MOVIES: [examples(artifacts.movies)]
+    }  # fmt: skip
+    channels = [channel_utils.as_channel(given) for given in inputs.values()]
+    component = AllEvents(*channels, ExampleGenParams(events_per_shard=2000))
     outputs = {key: [examples(tmp_path / key)] for key in component.outputs}
     executor.Executor().Do(inputs, outputs, {**component.exec_properties, contract.CODE_HASH: "ignored"})
 
@@ -35,7 +36,7 @@ def test_the_artifacts_hold_every_rating_of_the_file(transformed_workspace, tmp_
         for row in timelines.to_pylist()
         for event in zip(*(row[name] for name in contract.HISTORY_FEATURES), strict=True)
     )
-    with (transformed_workspace.data / "ratings.csv").open() as file:
+    with (artifacts.folder / "data" / "ratings.csv").open() as file:
         rows = [
             (r["userId"], r["movieId"], float(r["rating"]), int(r["timestamp"])) for r in csv.DictReader(file)
         ]

@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from support.workspace import Workspace, killed_run, new_workspace
+from support.workspace import Workspace, new_workspace
 
 RUN = "run.json"  # what `marquee run --json` printed
 _TEXT = (".json",)
@@ -55,16 +55,6 @@ class SharedRun:
         shutil.copytree(self._live, copied)
         rewrite_paths(copied, self._live, self.to_read.folder)
         copied.rename(self.to_read.folder)
-
-
-def transformed_once(folder: Path) -> Workspace:
-    """A workspace whose run ended after Transform: what the trainer reads, in a fifth of the time."""
-    with alone(folder.with_suffix(".lock")):
-        if not folder.exists():
-            workspace = new_workspace(folder.with_suffix(".part"))
-            killed_run(workspace, "transform", "after")
-            workspace.folder.rename(folder)
-    return Workspace(folder)
 
 
 @contextlib.contextmanager

@@ -53,14 +53,14 @@ def is_guarded(path: str, guards: tuple[str, ...]) -> bool:
 
 
 def changed_files(revision: str, root: Path) -> list[str]:
-    """Paths below `root` that differ from `revision`, with those that git does not know yet.
+    """Paths below `root` changed since it left `revision`, with those that git does not know yet.
 
     Raises:
       pytest.UsageError: git does not know the revision.
     """
     found = []
     for command in (
-        ("diff", "--name-only", "--no-renames", revision, "--"),
+        ("diff", "--name-only", "--no-renames", "--merge-base", revision, "--"),
         ("ls-files", "--others", "--exclude-standard"),
     ):
         done = subprocess.run(["git", *command], cwd=root, capture_output=True, text=True, check=False)

@@ -7,8 +7,8 @@ from components.index.users import user_records
 
 
 @pytest.fixture(scope="module")
-def uri(transformed_workspace):
-    return str(transformed_workspace.artifact("example_gen", "timelines"))
+def uri(artifacts):
+    return artifacts.timelines
 
 
 def test_users_that_the_model_keeps_are_read_whole(uri):
