@@ -63,13 +63,13 @@ bench-serving: setup-dev ## the model server against in-process, naive and empty
 bench-command-line: setup-dev ## seconds of the commands, with the newest pushed model loaded or served (ARGS="--server URL")
 	@$(bin)/python benchmarks/command_line.py $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
 
-bench-ann: setup-dev ## ScaNN as exported against exact search, faiss and hnswlib on a million movies (FOLDER keeps what is made)
+bench-ann: setup-dev ## ScaNN as exported against exact search, faiss and hnswlib on a million items (FOLDER keeps what is made)
 	@$(bin)/python benchmarks/ann.py --folder "$(or $(FOLDER),artifacts/bench-ann)" $(ARGS)
 
 bench-quality: setup-dev ## the two-tower against the other models of the leaderboard, hours (DATA=folder; ARGS=--large for time and memory)
 	@$(bin)/python benchmarks/quality.py $(if $(DATA),--data "$(DATA)") $(ARGS)
 
-bench-behaviour: setup-dev ## the newest pushed model with new people and movies, explanations, diversity, similar movies
+bench-behaviour: setup-dev ## the newest pushed model with new people and items, explanations, diversity, similar items
 	@$(bin)/python -m benchmarks.behaviour $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
 
 bench-scale: setup-dev ## the whole pipeline on a million generated ratings, one epoch (ARGS="--ratings 10000000 32000000", hours)

@@ -3,7 +3,7 @@
     python benchmarks/ann.py --folder FOLDER
 
 Vectors are those of towers trained on a generated catalogue of a million
-movies, queries those of its users' histories (see vectors.py; FOLDER keeps
+items, queries those of its users' histories (see vectors.py; FOLDER keeps
 them and the indexes, so a second run is quick). One thread searches. Every
 engine's search setting is the fastest that reaches recall@10 of 0.95 on one
 half of the queries; recall and time are then measured on the other half. In
@@ -11,7 +11,7 @@ each round the engines take turns, and a bar is the median over rounds of the
 ratio within a round. Writes benchmarks/out/ann.json.
 
 Times are CPU of the whole process. Recall@10: share of the ten found whose
-exact score reaches that of the tenth best (of two equal movies either will do).
+exact score reaches that of the tenth best (of two equal items either will do).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def build(folder: Path, name: str) -> dict[str, float]:
             done = subprocess.run(
                 [
                     sys.executable, str(Path(ann_engines.__file__)), name, "--out", str(out),
-                    "--vectors", str(folder / "movies.npy"), "--queries", str(folder / "tuning.npy"),
+                    "--vectors", str(folder / "items.npy"), "--queries", str(folder / "tuning.npy"),
                 ],
                 capture_output=True, text=True, check=False, env=environment,
             )  # fmt: skip
@@ -204,10 +204,10 @@ def main() -> None:
     command = [sys.executable, str(Path(vectors.__file__)), "--folder", str(folder)]
     if subprocess.run([*command, *vectors.as_arguments(args)], check=False).returncode:
         sys.exit("the vectors were not made; what went wrong stands above")
-    matrix, queries = np.load(folder / "movies.npy"), np.load(folder / "queries.npy")
+    matrix, queries = np.load(folder / "items.npy"), np.load(folder / "queries.npy")
     tuning, asked = queries[::2], np.ascontiguousarray(queries[1::2])
     np.save(folder / "tuning.npy", tuning)
-    print(f"{len(matrix):,} movies, {matrix.shape[1]} dimensions, {len(queries):,} queries")
+    print(f"{len(matrix):,} items, {matrix.shape[1]} dimensions, {len(queries):,} queries")
 
     names = args.engines.split(",")
     rows: dict[str, dict[str, Any]] = {name: build(folder, name) for name in names}
@@ -252,7 +252,7 @@ def main() -> None:
             TIMES_BETTER,
         ),
     ]
-    report.write("ann", bars, {"movies": len(matrix), "queries": len(asked), "engines": rows}, args.out)
+    report.write("ann", bars, {"items": len(matrix), "queries": len(asked), "engines": rows}, args.out)
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def main() -> None:
     with session.graph.as_default():
         meta = tf.compat.v1.saved_model.loader.load(session, ["serve"], args.model)
     signature = meta.signature_def["serving_default"]
-    names = ("history_movie_ids", "history_ratings", "history_timestamps")
+    names = ("history_item_ids", "history_ratings", "history_timestamps")
     call = session._make_callable_from_options(
         config_pb2.CallableOptions(
             feed=[signature.inputs[name].name for name in names],

@@ -6,7 +6,7 @@
 
 Each runs in a process of its own, as its executor, with the imports done before
 the clock starts. CsvExampleGen writes one record per line of ratings.csv;
-ExampleGen also checks, sorts, cuts and joins movies and tags. With --beam it is beside
+ExampleGen also checks, sorts, cuts and joins items and tags. With --beam it is beside
 itself on Beam, in its process and on 2 worker processes. Prints a table and writes
 benchmarks/out/example_gen.json with the bars.
 """
@@ -61,7 +61,7 @@ def ours(data: Path, target: Path, flags: tuple[str, ...] = ()) -> Any:
         tmp_dir=str(target / "tmp"),
     )
     artifacts = {}
-    for name in (executor.TIMELINES, executor.MOVIES, executor.QUARANTINE):
+    for name in (executor.TIMELINES, executor.ITEMS, executor.QUARANTINE):
         kind = simple_artifacts.File if name == executor.QUARANTINE else standard_artifacts.Examples
         artifact = kind()
         artifact.uri = str(target / name)
@@ -156,7 +156,7 @@ def generated(folder: Path, ratings: int) -> Path:
 
     data = folder / f"s{ratings}"
     if not data.exists():
-        generate(data, users=ratings // 160, movies=max(3000, ratings // 640), ratings=ratings)
+        generate(data, users=ratings // 160, items=max(3000, ratings // 640), ratings=ratings)
     return data
 
 

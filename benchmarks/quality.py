@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks import report
 
 OURS = "two_tower"
-LARGE = {"users": 6_040, "movies": 3_416, "ratings": 1_000_000}
+LARGE = {"users": 6_040, "items": 3_416, "ratings": 1_000_000}
 _GB = 1024**3
 
 
@@ -89,7 +89,7 @@ def large(out: Path, arguments: list[str]) -> tuple[list[report.Bar], dict[str, 
     rows = [line.split(",") for line in (folder / "ratings.csv").read_text().splitlines()[1:]]
     rows.sort(key=lambda row: int(row[3]))
     file = folder / "events.txt"
-    file.write_text("".join(f"{user} {movie}\n" for user, movie, _, _ in rows))
+    file.write_text("".join(f"{user} {item}\n" for user, item, _, _ in rows))
     began = time.monotonic()
     found = leaderboard(
         "leave-last-out",

@@ -70,11 +70,11 @@ class Server:
 
 
 def histories(folder: Path, count: int, seed: int = 1) -> list[History]:
-    """Histories of movies that the model knows, popular ones more often."""
+    """Histories of items that the model knows, popular ones more often."""
     import pyarrow.parquet as pq
 
     extra = folder / contract.ASSETS_EXTRA
-    ids = pq.read_table(extra / contract.CATALOGUE)[contract.MOVIE_ID].to_pylist()
+    ids = pq.read_table(extra / contract.CATALOGUE)[contract.ITEM_ID].to_pylist()
     ids = np.array([each.encode() if isinstance(each, str) else each for each in ids], dtype=object)
     limit = json.loads((extra / contract.INDEX_INFO).read_text())["params"]["max_history"]
     rng = np.random.default_rng(seed)
@@ -108,7 +108,7 @@ def rest_body(history: History) -> bytes:
     import orjson
 
     ids, stars, times = history
-    row = (("history_movie_ids", [i.decode() for i in ids]), ("history_ratings", stars))
+    row = (("history_item_ids", [i.decode() for i in ids]), ("history_ratings", stars))
     return orjson.dumps({"instances": [{**dict(row), "history_timestamps": times}]})
 
 
@@ -119,11 +119,11 @@ def check_answer(kind: str, answer: bytes) -> None:
         from tensorflow_serving.apis import predict_pb2
 
         outputs = predict_pb2.PredictResponse.FromString(answer).outputs
-        ids = tf.make_ndarray(outputs[contract.MOVIE_IDS]).ravel().tolist()
+        ids = tf.make_ndarray(outputs[contract.ITEM_IDS]).ravel().tolist()
     else:
-        ids = json.loads(answer)["predictions"][0][contract.MOVIE_IDS]
+        ids = json.loads(answer)["predictions"][0][contract.ITEM_IDS]
     if not ids or not all(ids):
-        sys.exit(f"an answer over {kind} holds no full list of movies: {answer[:300]!r}")
+        sys.exit(f"an answer over {kind} holds no full list of items: {answer[:300]!r}")
 
 
 # --- servers ------------------------------------------------------------------

@@ -4,8 +4,8 @@ Nowhere else is such a string written. This module imports nothing beyond the
 standard library, because the model server and its client read it too, on
 machines that have neither TFX nor Beam.
 
-Shapes: B requests in a batch, H history events, K results, N movies in the
-catalogue, M movies asked about, D embedding dimensions.
+Shapes: B requests in a batch, H history events, K results, N items in the
+catalogue, M items asked about, D embedding dimensions.
 """
 
 from __future__ import annotations
@@ -67,22 +67,22 @@ def weight_of_rating(rating: Any) -> Any:
 
 # --- timelines: one tf.Example per user and split ---------------------------
 USER_ID: Final = "user_id"
-HISTORY_MOVIE_IDS: Final = "history_movie_ids"  # bytes list, oldest first
+HISTORY_ITEM_IDS: Final = "history_item_ids"  # bytes list, oldest first
 HISTORY_RATINGS: Final = "history_ratings"  # float list, stars
 HISTORY_TIMESTAMPS: Final = "history_timestamps"  # int64 list, Unix seconds
-TARGET_MOVIE_IDS: Final = "target_movie_ids"
+TARGET_ITEM_IDS: Final = "target_item_ids"
 TARGET_RATINGS: Final = "target_ratings"
 TARGET_TIMESTAMPS: Final = "target_timestamps"
 SLICE_HISTORY: Final = "slice_history"  # bucket of history length ("" in train)
 SLICE_COLD: Final = "slice_cold"  # COLD or WARM ("" in train)
 
-HISTORY_FEATURES: Final = (HISTORY_MOVIE_IDS, HISTORY_RATINGS, HISTORY_TIMESTAMPS)
-TARGET_FEATURES: Final = (TARGET_MOVIE_IDS, TARGET_RATINGS, TARGET_TIMESTAMPS)
+HISTORY_FEATURES: Final = (HISTORY_ITEM_IDS, HISTORY_RATINGS, HISTORY_TIMESTAMPS)
+TARGET_FEATURES: Final = (TARGET_ITEM_IDS, TARGET_RATINGS, TARGET_TIMESTAMPS)
 TIMELINE_FEATURES: Final = (USER_ID, *HISTORY_FEATURES, *TARGET_FEATURES, SLICE_HISTORY, SLICE_COLD)
 
 
 # What is known of a user beside the events (`user_features` of the config) comes
-# after these, as the own columns of movies do.
+# after these, as the own columns of items do.
 def user_feature(name: str) -> str:
     return f"user_{name}"
 
@@ -93,27 +93,27 @@ HISTORY_BUCKETS: Final = ((9, "001-009"), (29, "010-029"), (99, "030-099"), (299
 COLD: Final = "cold"
 WARM: Final = "warm"
 
-# --- movies: one tf.Example per movie, one split named train ----------------
-MOVIE_ID: Final = "movie_id"  # bytes
+# --- items: one tf.Example per item, one split named train ----------------
+ITEM_ID: Final = "item_id"  # bytes
 TITLE: Final = "title"  # bytes, without the year
 YEAR: Final = "year"  # int64, 0 if none
 GENRES: Final = "genres"  # bytes list, empty for "(no genres listed)"
 TAGS: Final = "tags"  # bytes list, lower case
 RATING_COUNT: Final = "rating_count"  # int64, train ratings
 RATING_MEAN: Final = "rating_mean"  # float, mean of the train ratings in stars, 0 if none
-MOVIE_FEATURES: Final = (MOVIE_ID, TITLE, YEAR, GENRES, TAGS, RATING_COUNT, RATING_MEAN)
+ITEM_FEATURES: Final = (ITEM_ID, TITLE, YEAR, GENRES, TAGS, RATING_COUNT, RATING_MEAN)
 
 # A data set's own columns (`item_features` of the config) come after these, by
 # their names: categorical and multi as bytes lists, number as a float list of one
 # or none, text as bytes.
 
-# --- what Transform makes of a movie ----------------------------------------
-MOVIE_INDEX: Final = "movie_index"  # int64[1]: row in the movie vocabulary, its size if out of vocabulary
+# --- what Transform makes of an item ----------------------------------------
+ITEM_INDEX: Final = "item_index"  # int64[1]: row in the item vocabulary, its size if out of vocabulary
 POPULARITY_SCALED: Final = "popularity_scaled"  # float[1]: z-score of log(1 + rating_count)
-MOVIE_VOCABULARY: Final = "movies"  # file inside the transform graph, by descending rating_count
+ITEM_VOCABULARY: Final = "items"  # file inside the transform graph, by descending rating_count
 
 
-# Of each feature of the movies, MovieLens's or a data set's own. Its vocabulary file has its name.
+# Of each feature of the items, MovieLens's or a data set's own. Its vocabulary file has its name.
 def indices(feature: str) -> str:
     """int64 list: rows of its vocabulary; unknown ones are its size, or dropped where there are weights."""
     return f"{feature}_indices"
@@ -125,12 +125,12 @@ def weights(feature: str) -> str:
 
 
 def scaled(feature: str) -> str:
-    """float[1]: z-score over the movies that have a value, 0 for one that has none."""
+    """float[1]: z-score over the items that have a value, 0 for one that has none."""
     return f"{feature}_scaled"
 
 
 def known(feature: str) -> str:
-    """float[1]: 1 if the movie has a value."""
+    """float[1]: 1 if the item has a value."""
     return f"{feature}_known"
 
 
@@ -212,7 +212,7 @@ FILTER_GENRES: Final = "genres"
 YEAR_MIN: Final = "year_min"
 YEAR_MAX: Final = "year_max"
 DIVERSITY: Final = "diversity"
-MOVIE_IDS: Final = "movie_ids"
+ITEM_IDS: Final = "item_ids"
 SCORES: Final = "scores"
 RATINGS: Final = "ratings"
 WEIGHTS: Final = "weights"
@@ -227,7 +227,7 @@ UNKNOWN_NUMBER: Final = -3.4028234663852886e38
 PAD_SCORE: Final = 0.0  # beside a padded id; strict JSON parsers refuse NaN
 
 _HISTORY = (
-    Input(HISTORY_MOVIE_IDS, "string", "H", PAD_ID),
+    Input(HISTORY_ITEM_IDS, "string", "H", PAD_ID),
     Input(HISTORY_RATINGS, "float32", "H", 0.0),  # 0 = rated, stars unknown
     Input(HISTORY_TIMESTAMPS, "int64", "H", 0),  # 0 = unknown
 )
@@ -240,7 +240,7 @@ _QUERY = (
     Input(TASTE_WEIGHTS, "float32", "T", 0.0),
 )
 _K = Input(K, "int32", None, 0)  # 0 = default_k of the config
-_RESULT = (Output(MOVIE_IDS, "string", "K"), Output(SCORES, "float32", "K"))
+_RESULT = (Output(ITEM_IDS, "string", "K"), Output(SCORES, "float32", "K"))
 _RECOMMEND = (
     *_QUERY,
     _K,
@@ -250,7 +250,7 @@ _RECOMMEND = (
     Input(YEAR_MAX, "int32", None, 0),  # inclusive; 0 = no bound
     Input(DIVERSITY, "float32", None, 0.0),  # 0 = relevance only, 1 = diversity only (MMR)
 )
-_ASKED = Input(MOVIE_IDS, "string", "M", PAD_ID)
+_ASKED = Input(ITEM_IDS, "string", "M", PAD_ID)
 
 SERVING_DEFAULT: Final = "serving_default"
 RECOMMEND: Final = "recommend"
@@ -261,15 +261,15 @@ SIMILAR: Final = "similar"
 RATE: Final = "rate"
 EXPLAIN: Final = "explain"
 EMBED_QUERY: Final = "embed_query"
-EMBED_MOVIE: Final = "embed_movie"
+EMBED_ITEM: Final = "embed_item"
 EMBED_ITEM: Final = "embed_item"
 EVALUATE: Final = "evaluate"
 
-# Outputs of `evaluate` beyond MOVIE_IDS, SCORES, TARGET_MOVIE_IDS, TARGET_RATINGS.
-EXACT_MOVIE_IDS: Final = "exact_movie_ids"  # string[B, K]: exact search on the same query
-POPULAR_MOVIE_IDS: Final = "popular_movie_ids"  # string[B, K]: popularity's ranking, history excluded
+# Outputs of `evaluate` beyond ITEM_IDS, SCORES, TARGET_ITEM_IDS, TARGET_RATINGS.
+EXACT_ITEM_IDS: Final = "exact_item_ids"  # string[B, K]: exact search on the same query
+POPULAR_ITEM_IDS: Final = "popular_item_ids"  # string[B, K]: popularity's ranking, history excluded
 PREDICTED_RATINGS: Final = "predicted_ratings"  # float[B, M]: stars, NaN past the end
-MOVIE_NOVELTY: Final = "movie_novelty"  # float[B, K]: -log2 of the movie's share of train ratings
+ITEM_NOVELTY: Final = "item_novelty"  # float[B, K]: -log2 of the item's share of train ratings
 TARGET_COLD: Final = "target_cold"  # float[B, M]: 1 where the target has no train rating, NaN past the end
 CATALOGUE_SIZE: Final = "catalogue_size"  # int64[B]: N, for coverage
 
@@ -286,23 +286,23 @@ SIGNATURES: Final[dict[str, Signature]] = {
         # values any must hold, on one of numbers all, and every column's must.
         Signature(RECOMMEND_WHERE, (*_RECOMMEND, Input(WHERE, "string", "W", PAD_ID)), _RESULT),
         Signature(RECOMMEND_USER, (Input(USER_ID, "string", None, PAD_ID), _K), _RESULT),
-        Signature(SIMILAR, (Input(MOVIE_ID, "string", None, PAD_ID), _K), _RESULT),
-        # Stars; 0 for a padded or unknown movie.
+        Signature(SIMILAR, (Input(ITEM_ID, "string", None, PAD_ID), _K), _RESULT),
+        # Stars; 0 for a padded or unknown item.
         Signature(RATE, (*_QUERY, _ASKED), (Output(RATINGS, "float32", "M"),)),
-        # For each movie asked about: how much of its score each history movie
-        # carries (score with the whole history minus score without that movie).
+        # For each item asked about: how much of its score each history item
+        # carries (score with the whole history minus score without that item).
         # Both outputs are [B, M, EXPLAIN_WIDTH], heaviest first, padded.
         Signature(
             EXPLAIN,
             (*_QUERY, _ASKED),
-            (Output(HISTORY_MOVIE_IDS, "string", "M"), Output(WEIGHTS, "float32", "M")),
+            (Output(HISTORY_ITEM_IDS, "string", "M"), Output(WEIGHTS, "float32", "M")),
         ),
         Signature(EMBED_QUERY, _QUERY, (Output(EMBEDDING, "float32", "D"),)),
-        # A movie by its content, known or not; an id the model has learnt adds its own row.
+        # An item by its content, known or not; an id the model has learnt adds its own row.
         Signature(
-            EMBED_MOVIE,
+            EMBED_ITEM,
             (
-                Input(MOVIE_ID, "string", None, PAD_ID),
+                Input(ITEM_ID, "string", None, PAD_ID),
                 Input(YEAR, "int64", None, 0),
                 Input(GENRES, "string", "G", PAD_ID),
                 Input(TAGS, "string", "T", PAD_ID),
@@ -314,7 +314,7 @@ SIGNATURES: Final[dict[str, Signature]] = {
         Signature(
             EMBED_ITEM,
             (
-                Input(MOVIE_ID, "string", None, PAD_ID),
+                Input(ITEM_ID, "string", None, PAD_ID),
                 Input(ATTRIBUTES, "string", "A", PAD_ID),
                 Input(RATING_COUNT, "int64", None, 0),
             ),
@@ -325,27 +325,27 @@ SIGNATURES: Final[dict[str, Signature]] = {
             (Input(EXAMPLES, "string", None, PAD_ID),),  # serialized timelines
             (
                 *_RESULT,
-                Output(EXACT_MOVIE_IDS, "string", "K"),
-                Output(POPULAR_MOVIE_IDS, "string", "K"),
-                Output(TARGET_MOVIE_IDS, "string", "M"),
+                Output(EXACT_ITEM_IDS, "string", "K"),
+                Output(POPULAR_ITEM_IDS, "string", "K"),
+                Output(TARGET_ITEM_IDS, "string", "M"),
                 Output(TARGET_RATINGS, "float32", "M"),
                 Output(PREDICTED_RATINGS, "float32", "M"),
-                Output(MOVIE_NOVELTY, "float32", "K"),
+                Output(ITEM_NOVELTY, "float32", "K"),
                 Output(TARGET_COLD, "float32", "M"),
                 Output(CATALOGUE_SIZE, "int64", None),
             ),
         ),
     )
 }
-# How many history movies `explain` names for each movie.
+# How many history items `explain` names for each item.
 EXPLAIN_WIDTH: Final = 5
 # Width of the result of `evaluate`: the largest k of the metrics.
 EVALUATE_K: Final = 100
 
 # Functions of the SavedModel that the trainer writes (same inputs as the
 # signatures, plus `rate`'s stars); the index wraps them.
-TOWER_FUNCTIONS: Final = (EMBED_QUERY, EMBED_MOVIE, RATE)
-# One more where a movie's own vector is no query for movies like it, nor says how alike two are:
+TOWER_FUNCTIONS: Final = (EMBED_QUERY, EMBED_ITEM, RATE)
+# One more where an item's own vector is no query for items like it, nor says how alike two are:
 # known ids, string[n], to unit vectors, float32[n, D], that do both.
 SIMILAR_QUERY: Final = "similar_query"
 
@@ -363,8 +363,8 @@ MODEL_TESTED: Final = "marquee-tested"
 
 ASSETS_EXTRA: Final = "assets.extra"
 WARMUP_REQUESTS: Final = "tf_serving_warmup_requests"  # TFRecord of PredictionLog, at most 1,000
-CATALOGUE: Final = "catalogue.parquet"  # the movies the model knows, MOVIE_FEATURES
-POPULARITY: Final = "popularity.parquet"  # movie_id, score; most popular first
+CATALOGUE: Final = "catalogue.parquet"  # the items the model knows, ITEM_FEATURES
+POPULARITY: Final = "popularity.parquet"  # item_id, score; most popular first
 WARM_START: Final = "warm_start.npz"  # weights and vocabularies, in the towers and in MODEL
 INDEX_INFO: Final = "index.json"  # sizes, limits and ScaNN parameters of this model
 

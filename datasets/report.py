@@ -170,7 +170,7 @@ def _figures(log: Log, rows: int, implicit: bool) -> _Figures:
     by_item = by_rating = np.zeros(2, np.int64)
     for start, end in log.spans(rows):
         events = log.events(start, end)
-        per_item += np.bincount(events.movies, minlength=len(per_item))
+        per_item += np.bincount(events.items, minlength=len(per_item))
         # Half stars are what most logs have; a finer scale falls into its bins.
         values = (
             contract.weight_of_rating(events.ratings).round(3)
@@ -189,7 +189,7 @@ def _figures(log: Log, rows: int, implicit: bool) -> _Figures:
         same += int(again.sum())
         counts = np.diff(events.offsets)
         at_once += int(((events.per_user(again) == counts - 1) & (counts > 2)).sum())
-        by_item += _in_order(events.movies, events, _FEW)
+        by_item += _in_order(events.items, events, _FEW)
         by_rating += _in_order(events.ratings, events, _SOME)
     return _Figures(
         {f"{value:g}": stars[value] for value in sorted(stars)},

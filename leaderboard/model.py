@@ -44,7 +44,7 @@ class Model(abc.ABC):
 
     @abc.abstractmethod
     def score_many(self, queries: Queries) -> np.ndarray:
-        """float[B, N]: the higher, the sooner a movie is recommended; -inf: never.
+        """float[B, N]: the higher, the sooner an item is recommended; -inf: never.
 
         History need not be excluded: the evaluator does that.
         """
@@ -55,12 +55,12 @@ class Model(abc.ABC):
         return scores
 
     def predict_ratings(self, queries: Queries, asked: Histories) -> np.ndarray:
-        """float[E]: stars, not clipped, for the movies of B lists, those of query b in list b.
+        """float[E]: stars, not clipped, for the items of B lists, those of query b in list b.
 
         Raises:
           NotImplementedError: the model only ranks (RATES is false).
         """
-        raise NotImplementedError(f"{self.NAME} ranks movies and predicts no ratings")
+        raise NotImplementedError(f"{self.NAME} ranks items and predicts no ratings")
 
     @property
     @abc.abstractmethod

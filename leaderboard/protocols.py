@@ -11,8 +11,8 @@ rules, and what is measured.
                   test and the tenth before eval.
   random          P2: 80/20 of all ratings, drawn with seed 42 as scikit-learn's
                   train_test_split draws from the file: published notebooks do that. RMSE,
-                  MAE, and rankings of each user's own test movies.
-  time-ratings    P3: the ratings of user-time's test part whose user and movie are in
+                  MAE, and rankings of each user's own test items.
+  time-ratings    P3: the ratings of user-time's test part whose user and item are in
                   train, RMSE and MAE. A query's history holds eval's ratings too, as ever.
   leave-last-out  P4: of each user the last event is test, the one before eval (Kang and
                   McAuley 2018, "Self-Attentive Sequential Recommendation"). The whole
@@ -134,7 +134,7 @@ def cut(data: Gathered, events: Events, name: str, params: ExampleGenParams) -> 
     if not (final.test.targets.lengths > 0).any():
         raise ValueError(f"{name} leaves no user with a test event; users need 3 events or more")
     sizes = [int((parts == part).sum()) for part in (0, 1, 2)]
-    text = "{:,} users, {:,} movies, {:,} / {:,} / {:,} events in train / eval / test".format(
+    text = "{:,} users, {:,} items, {:,} / {:,} / {:,} events in train / eval / test".format(
         len(tuning.user_ids), tuning.catalogue.size, *sizes
     )
     return Protocol(name, tuning, final, text)
@@ -152,11 +152,11 @@ def _rule(events: Events, name: str, params: ExampleGenParams) -> ExampleGenPara
 def _random_parts(events: Events) -> np.ndarray:
     """int8[R]: a fifth of all ratings is test, drawn as train_test_split(random_state=42) does.
 
-    MovieLens's files are in order of user and movie, and so is the draw here.
+    MovieLens's files are in order of user and item, and so is the draw here.
     """
-    count = len(events.movies)
+    count = len(events.items)
     user = np.repeat(np.arange(len(events.offsets) - 1), np.diff(events.offsets))
-    in_file = np.lexsort((events.movies, user))
+    in_file = np.lexsort((events.items, user))
     drawn = in_file[np.random.RandomState(_RANDOM_SEED).permutation(count)]
     test = int(np.ceil(_RANDOM_TEST * count))
     eval_ = int(_RANDOM_EVAL * (count - test))
@@ -199,7 +199,7 @@ def _split(data: Gathered, events: Events, parts: np.ndarray, name: str, params:
 
 def _events(events: Events, kept: np.ndarray) -> Histories:
     return Histories(
-        events.movies[kept],
+        events.items[kept],
         events.ratings[kept],
         events.timestamps[kept],
         ragged.offsets_of(events.per_user(kept)),
@@ -209,14 +209,14 @@ def _events(events: Events, kept: np.ndarray) -> Histories:
 def _totals(events: Events, parts: np.ndarray) -> Totals:
     """What `item_records.records` needs, for a cut that need not be one of example_gen's rules."""
     train = parts == splits.TRAIN_PART
-    count = len(events.movie_ids)
+    count = len(events.item_ids)
     user = np.repeat(np.arange(len(events.offsets) - 1), np.diff(events.offsets))
     last = np.full(len(events.offsets) - 1, -1, np.int64)
     # In time order within a user, so the last one written stays.
     last[user[train]] = events.timestamps[train]
     return Totals(
-        train_count=np.bincount(events.movies[train], minlength=count),
-        train_sum=np.bincount(events.movies[train], events.ratings[train], count),
+        train_count=np.bincount(events.items[train], minlength=count),
+        train_sum=np.bincount(events.items[train], events.ratings[train], count),
         last_train=last,
         history={},
         targets={},

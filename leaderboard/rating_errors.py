@@ -1,7 +1,7 @@
 """RMSE and MAE of predicted stars, and how well they order a user's own test items.
 
 Ranking only what the user is known to have rated measures another thing than ranking
-the catalogue, and is reported because published notebooks do: with few test movies
+the catalogue, and is reported because published notebooks do: with few test items
 each, even random order does well, so random and perfect order stand beside it.
 """
 
@@ -31,7 +31,7 @@ def metrics() -> tuple[str, ...]:
 
 
 def evaluate(model: Model, split: Split, part: Part) -> UserMetrics:
-    """Asks a fitted model for the ratings of a part whose user and movie are in train.
+    """Asks a fitted model for the ratings of a part whose user and item are in train.
 
     In the random split all ratings count: what it is compared with counts them too.
 
@@ -94,7 +94,7 @@ def bounds(split: Split, part: Part) -> dict[str, dict[str, float]]:
     targets, _ = judged(split, part)
     relevant = np.bincount(targets.owner, targets.ratings >= contract.RELEVANT_RATING, len(targets))
     counts, relevant = targets.lengths[relevant > 0], relevant[relevant > 0]
-    # Each of n places is as likely for a relevant movie; the first 10 are shown.
+    # Each of n places is as likely for a relevant item; the first 10 are shown.
     shown = np.minimum(_K, counts) / counts
     best = np.minimum(_K, relevant)
     return {

@@ -89,7 +89,7 @@ def check(protocol_by_ratings: bool, models: Sequence[str], trials: int, seeds: 
     """Raises ValueError for settings that cannot be run."""
     for name in models:
         if protocol_by_ratings and name not in registry.RATING:
-            raise ValueError(f"{name} ranks movies and predicts no ratings, which this protocol measures")
+            raise ValueError(f"{name} ranks items and predicts no ratings, which this protocol measures")
     if not models or len(set(models)) < len(models):
         raise ValueError(f"models are {list(models)}; expected at least one, none twice")
     if trials < 1 or seeds < 1:

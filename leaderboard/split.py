@@ -1,6 +1,6 @@
 """What a model is fitted and measured on: one split as flat arrays.
 
-U users, N movies in catalogue order ("rows"), E events.
+U users, N items in catalogue order ("rows"), E events.
 """
 
 from __future__ import annotations
@@ -78,11 +78,11 @@ class Histories(Events):
         ends = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
         return Histories(self.rows[kept], self.ratings[kept], self.timestamps[kept], ends[self.offsets])
 
-    def matrix(self, movies: int, values: np.ndarray | None = None) -> sp.csr_matrix:
-        """float32[B, movies], sparse: `values` (float[E], default 1) at each event's movie."""
+    def matrix(self, items: int, values: np.ndarray | None = None) -> sp.csr_matrix:
+        """float32[B, items], sparse: `values` (float[E], default 1) at each event's item."""
         data = np.ones(len(self.rows), np.float32) if values is None else values.astype(np.float32)
         # A copy: libraries sort a matrix where it is, and the order of these lists is time.
-        return sp.csr_matrix((data, self.rows, self.offsets), (len(self), movies), copy=True)
+        return sp.csr_matrix((data, self.rows, self.offsets), (len(self), items), copy=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,13 +117,13 @@ class Queries:
 
 @dataclasses.dataclass(frozen=True)
 class Catalogue:
-    """The N movies, with what train alone says of them.
+    """The N items, with what train alone says of them.
 
     Attributes:
-      table: components.example_gen.records.schemas.movies_schema, in row order.
+      table: components.example_gen.records.schemas.items_schema, in row order.
       years: int64[N], 0 if none.
       genres: float32[N, G], sparse, multi-hot; genre_names: of the columns.
-      tags: float32[N, T], sparse, 1 where a movie has a tag; tag_names.
+      tags: float32[N, T], sparse, 1 where an item has a tag; tag_names.
     """
 
     table: pa.Table
@@ -139,7 +139,7 @@ class Catalogue:
 
     @property
     def ids(self) -> list[str]:
-        ids: list[str] = self.table[contract.MOVIE_ID].to_pylist()
+        ids: list[str] = self.table[contract.ITEM_ID].to_pylist()
         return ids
 
     @classmethod
@@ -177,7 +177,7 @@ class Split:
 
     Attributes:
       protocol: its name.
-      catalogue: every movie, also unrated ones.
+      catalogue: every item, also unrated ones.
       user_ids: U ids.
       train: U lists, of which some may be empty.
       eval, test: U lists each; a user without targets there has an empty one.

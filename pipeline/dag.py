@@ -104,28 +104,28 @@ def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:
     example_gen = ExampleGen(
         data_path=launch.data, fingerprint=launch.fingerprint, params=config.example_gen
     ).with_id("example_gen")
-    timelines, movies = example_gen.outputs["timelines"], example_gen.outputs["movies"]
+    timelines, items = example_gen.outputs["timelines"], example_gen.outputs["items"]
 
     statistics_timelines = StatisticsGen(examples=timelines).with_id("statistics_timelines")
-    statistics_movies = StatisticsGen(examples=movies).with_id("statistics_movies")
+    statistics_items = StatisticsGen(examples=items).with_id("statistics_items")
     of_users = Features(item=(), user=config.example_gen.user_features)
     schema_timelines = ImportSchema("timelines.pbtxt", of_users).with_id("schema_timelines")
     own = Features(item=config.example_gen.item_features)
-    schema_movies = ImportSchema("movies.pbtxt", own).with_id("schema_movies")
+    schema_items = ImportSchema("items.pbtxt", own).with_id("schema_items")
     validate_timelines = ExampleValidator(
         statistics=statistics_timelines.outputs["statistics"], schema=schema_timelines.outputs["schema"]
     ).with_id("validate_timelines")
-    validate_movies = ExampleValidator(
-        statistics=statistics_movies.outputs["statistics"], schema=schema_movies.outputs["schema"]
-    ).with_id("validate_movies")
+    validate_items = ExampleValidator(
+        statistics=statistics_items.outputs["statistics"], schema=schema_items.outputs["schema"]
+    ).with_id("validate_items")
     data_check = DataCheck(
         timelines_anomalies=validate_timelines.outputs["anomalies"],
-        movies_anomalies=validate_movies.outputs["anomalies"],
+        items_anomalies=validate_items.outputs["anomalies"],
     ).with_id("data_check")
 
     transform = Transform(
-        examples=movies,
-        schema=schema_movies.outputs["schema"],
+        examples=items,
+        schema=schema_items.outputs["schema"],
         preprocessing_fn=f"{preprocessing.__name__}.{preprocessing.preprocessing_fn.__name__}",
         custom_config=preprocessing.custom_config(config.transform, own.item),
         # The trainer applies the graph itself, as serving does: a transformed copy,
@@ -136,7 +136,7 @@ def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:
     ).with_id("transform")
     trainer = Trainer(
         timelines=timelines,
-        movies=movies,
+        items=items,
         transform_graph=transform.outputs["transform_graph"],
         model_params=config.model,
         params=_warm_start(config),
@@ -147,7 +147,7 @@ def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:
     transform.add_upstream_node(data_check)
     trainer.add_upstream_node(data_check)
     index = Index(
-        towers=trainer.outputs["model"], movies=movies, timelines=timelines, params=config.index
+        towers=trainer.outputs["model"], items=items, timelines=timelines, params=config.index
     ).with_id("index")
     model = index.outputs["model"]
     baseline = Baseline(model=model, push_destination=launch.push_to).with_id("baseline")
@@ -160,7 +160,7 @@ def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:
     # What is pushed: this model as it was tested, or its fit on all events.
     final_fit = None
     if config.final_fit == contract.ALL:
-        final_fit = _final_fit(config, launch, timelines, movies, transform, trainer, index, evaluator)
+        final_fit = _final_fit(config, launch, timelines, items, transform, trainer, index, evaluator)
     final_index = final_fit.index if final_fit else index
     final_evaluator = final_fit.evaluator if final_fit else evaluator
     serving_check = ServingCheck(
@@ -190,11 +190,11 @@ def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:
         components=[
             _on_sources(example_gen),
             _on_sources(statistics_timelines),
-            _on_sources(statistics_movies),
+            _on_sources(statistics_items),
             _on_sources(schema_timelines, data=(f"{_SCHEMAS}/timelines.pbtxt",)),
-            _on_sources(schema_movies, data=(f"{_SCHEMAS}/movies.pbtxt",)),
+            _on_sources(schema_items, data=(f"{_SCHEMAS}/items.pbtxt",)),
             _on_sources(validate_timelines),
-            _on_sources(validate_movies),
+            _on_sources(validate_items),
             _on_sources(data_check),
             _on_sources(transform),
             _on_sources(trainer),
@@ -221,21 +221,19 @@ def _final_fit(
     config: Config,
     launch: Launch,
     timelines: BaseChannel,
-    movies: BaseChannel,
+    items: BaseChannel,
     transform: Transform,
     trainer: Trainer,
     index: Index,
     evaluator: Evaluator,
 ) -> _FinalFit:
     """The steps from the split's data to a judged model once more, with nothing held out."""
-    all_events = AllEvents(timelines=timelines, movies=movies, params=config.example_gen).with_id(
-        "all_events"
-    )
+    all_events = AllEvents(timelines=timelines, items=items, params=config.example_gen).with_id("all_events")
     all_events.add_upstream_node(evaluator)  # no step needs it sooner
-    all_timelines, all_movies = all_events.outputs["all_timelines"], all_events.outputs["all_movies"]
+    all_timelines, all_items = all_events.outputs["all_timelines"], all_events.outputs["all_items"]
     final_trainer = Trainer(
         timelines=all_timelines,
-        movies=all_movies,
+        items=all_items,
         transform_graph=transform.outputs["transform_graph"],
         model_params=config.model,
         params=_warm_start(config),
@@ -248,7 +246,7 @@ def _final_fit(
         ),
     ).with_id("final_trainer")
     final_index = Index(
-        towers=final_trainer.outputs["model"], movies=all_movies, timelines=all_timelines, params=config.index
+        towers=final_trainer.outputs["model"], items=all_items, timelines=all_timelines, params=config.index
     ).with_id("final_index")
     # A check of sanity: having seen the answers, it must not do worse than the model that has not.
     final_evaluator = Evaluator(

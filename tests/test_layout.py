@@ -53,7 +53,7 @@ def test_the_wheel_holds_every_source_file_and_the_package_data(wheel: set[str])
     }
     assert {name for name in wheel if not is_metadata(name)} == expected
     assert "pipeline/configs/reference.yaml" in expected
-    assert "components/transform/schemas/movies.pbtxt" in expected
+    assert "components/transform/schemas/items.pbtxt" in expected
 
 
 def test_the_wheel_holds_nothing_else(wheel: set[str]) -> None:

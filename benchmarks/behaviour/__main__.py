@@ -1,4 +1,4 @@
-"""New people, new movies, explanations, diversity and similar movies, asked of the newest pushed model.
+"""New people, new items, explanations, diversity and similar items, asked of the newest pushed model.
 
     python -m benchmarks.behaviour [--config FILE] [--set KEY=VALUE] [--version N]
 
@@ -76,7 +76,7 @@ def bars(found: run.Behaviour) -> list[bars_report.Bar]:
             bars_report.at_least(f"{name}: low end", compared.low, 0.0)
             for name, compared in found.comparisons.items()
         ),
-        bars_report.at_least("explanation: same first movie", found.explanation.same_first, 0.99),
+        bars_report.at_least("explanation: same first item", found.explanation.same_first, 0.99),
         bars_report.at_least("diversity: least step of unlikeness", least, 0.0),
     ]
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import contract
 from components.common import storage
-from components.common.dense_columns import byte_strings, movie_inputs
+from components.common.dense_columns import byte_strings, item_inputs
 from components.common.features import MOVIELENS, FeatureSpec
 from leaderboard.split import Catalogue, Queries
 
@@ -21,12 +21,12 @@ _AT_ONCE: Final = 64
 
 
 class Asked:
-    """One SavedModel and the movies that it knows, in rows.
+    """One SavedModel and the items that it knows, in rows.
 
     Args:
       model_dir: of any of the pushed models.
       catalogue: what it carries (`log.read`).
-      specs: the features of its movies.
+      specs: the features of its items.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Asked:
         self.limits: dict[str, int] = info["params"]
         self.catalogue = catalogue
         self._loaded = tf.saved_model.load(model_dir)
-        self._ids = byte_strings(catalogue.table[contract.MOVIE_ID])
+        self._ids = byte_strings(catalogue.table[contract.ITEM_ID])
         self._rows = {id_: row for row, id_ in enumerate(self._ids)}
 
     def ask(self, signature: str, requests: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
@@ -67,7 +67,7 @@ class Asked:
             span = slice(history.offsets[i], history.offsets[i + 1])
             found.append(
                 {
-                    contract.HISTORY_MOVIE_IDS: self.names(history.rows[span]),
+                    contract.HISTORY_ITEM_IDS: self.names(history.rows[span]),
                     contract.HISTORY_RATINGS: history.ratings[span].tolist(),
                     contract.HISTORY_TIMESTAMPS: history.timestamps[span].tolist(),
                     contract.USER_ID: user.encode(),
@@ -77,7 +77,7 @@ class Asked:
         return found
 
     def names(self, rows: np.ndarray) -> list[bytes]:
-        """The movies' ids."""
+        """The items' ids."""
         names: list[bytes] = self._ids[rows].tolist()
         return names
 
@@ -89,24 +89,24 @@ class Asked:
     def recommended(self, requests: Sequence[Request], k: int) -> np.ndarray:
         """int64[B, k]: rows of what `recommend` answers, best first, -1 past the end."""
         answer = self.ask(contract.RECOMMEND, [{**request, contract.K: k} for request in requests])
-        return self.rows(answer[contract.MOVIE_IDS][:, :k])
+        return self.rows(answer[contract.ITEM_IDS][:, :k])
 
     def queries(self, requests: Sequence[Request]) -> np.ndarray:
         """float32[B, D]: what `embed_query` makes of requests."""
         return self.ask(contract.EMBED_QUERY, requests)[contract.EMBEDDING]
 
-    def movies(self, rows: np.ndarray, **instead: Any) -> np.ndarray:
-        """float32[n, D]: what `embed_movie` makes of catalogue rows.
+    def items(self, rows: np.ndarray, **instead: Any) -> np.ndarray:
+        """float32[n, D]: what `embed_item` makes of catalogue rows.
 
         Args:
           rows: int[n].
-          **instead: a value that stands for every movie's own, by input name.
+          **instead: a value that stands for every item's own, by input name.
         """
-        given = movie_inputs(self.catalogue.table.take(rows), self._specs)
+        given = item_inputs(self.catalogue.table.take(rows), self._specs)
         for name, value in instead.items():
             one = (value or [contract.PAD_ID]) if given[name].ndim == 2 else value
             given[name] = np.array([one] * len(rows), given[name].dtype)
-        embed = self._loaded.signatures[contract.EMBED_MOVIE]
+        embed = self._loaded.signatures[contract.EMBED_ITEM]
         types = embed.structured_input_signature[1]
 
         def block(start: int) -> np.ndarray:
@@ -118,5 +118,5 @@ class Asked:
         return np.concatenate([block(start) for start in range(0, len(rows), _AT_ONCE)])
 
     def unknown_id(self) -> bytes:
-        """An id that no movie of the catalogue has."""
+        """An id that no item of the catalogue has."""
         return b"not among " + b"".join(sorted(self._ids, key=len)[-1:])

@@ -41,7 +41,7 @@ class ColdStart:
     from all likes, with no time; `newest` are what a visitor has just liked.
 
     Attributes:
-      users: how many: with max(LIKES) liked movies or more in the history, and at most as
+      users: how many: with max(LIKES) liked items or more in the history, and at most as
         many events as a request may exclude.
       known: what is known -> figures, popularity's first.
     """
@@ -62,14 +62,14 @@ def measure(asked: Asked, log: Log, seed: int = 5) -> ColdStart:
       seed: of the draw of favourites.
 
     Raises:
-      ValueError: nobody has as many liked movies.
+      ValueError: nobody has as many liked items.
     """
     likes = liked(log.queries.history)
     lengths = log.queries.history.lengths
     users = np.flatnonzero((likes.lengths >= max(LIKES)) & (lengths <= asked.limits["max_exclude"]))
     if not len(users):
         raise ValueError(
-            f"nobody in test has {max(LIKES)} liked movies in a history of at most "
+            f"nobody in test has {max(LIKES)} liked items in a history of at most "
             f"{asked.limits['max_exclude']} events; cold start cannot be measured on this log"
         )
     queries, likes, relevant = log.queries.take(users), likes.take(users), log.relevant.take(users)
@@ -81,7 +81,7 @@ def measure(asked: Asked, log: Log, seed: int = 5) -> ColdStart:
         cut = dataclasses.replace(queries, history=history, user_ids=("",) * len(queries))
         requests = asked.requests(cut)
         for request, of_whole in zip(requests, whole, strict=True):
-            request[contract.EXCLUDE] = of_whole[contract.HISTORY_MOVIE_IDS]
+            request[contract.EXCLUDE] = of_whole[contract.HISTORY_ITEM_IDS]
         if tastes:
             requests = [{**request, **given} for request, given in zip(requests, tastes, strict=True)]
         return measured.of_lists(asked.recommended(requests, measured.WIDTH), relevant)
@@ -99,9 +99,9 @@ def measure(asked: Asked, log: Log, seed: int = 5) -> ColdStart:
 
 
 def tastes(likes: Histories, catalogue: Catalogue) -> list[Request]:
-    """Each person's TASTES genres that most of the liked movies have, weighted by how many do.
+    """Each person's TASTES genres that most of the liked items have, weighted by how many do.
 
-    Fewer where the liked movies have fewer; equal counts in the order of the names.
+    Fewer where the liked items have fewer; equal counts in the order of the names.
     """
     counts = (likes.matrix(catalogue.size) @ catalogue.genres).toarray()
     strongest = np.argsort(-counts, axis=1, kind="stable")[:, :TASTES]

@@ -23,25 +23,25 @@ _K: Final = 10
 def measure(asked: Asked, log: Log) -> dict[float, UserMetrics]:
     """The trade-off: `diversity` of the request -> figures of the first ten, METRICS by person."""
     requests = asked.requests(log.queries)
-    movies = asked.movies(np.arange(log.catalogue.size))
+    items = asked.items(np.arange(log.catalogue.size))
     curve = {}
     for value in VALUES:
         rows = asked.recommended([{**request, contract.DIVERSITY: value} for request in requests], _K)
         found = measured.of_lists(rows, log.relevant)
-        lists = {UNLIKENESS: unlikeness(rows, movies), GENRES: genres(rows, log.catalogue.genres)}
+        lists = {UNLIKENESS: unlikeness(rows, items), GENRES: genres(rows, log.catalogue.genres)}
         curve[value] = measured.by_user({**found.values, **lists})
     return curve
 
 
-def unlikeness(rows: np.ndarray, movies: np.ndarray) -> np.ndarray:
+def unlikeness(rows: np.ndarray, items: np.ndarray) -> np.ndarray:
     """float64[U]: 1 - mean cosine of the pairs of a list (Smyth and McClave 2001); 0 for fewer than two.
 
     Args:
       rows: int[U, K], -1 past the end.
-      movies: float[N, D], unit vectors.
+      items: float[N, D], unit vectors.
     """
     inside = rows >= 0
-    vectors = np.where(inside[:, :, None], movies[np.maximum(rows, 0)], 0.0).astype(np.float64)
+    vectors = np.where(inside[:, :, None], items[np.maximum(rows, 0)], 0.0).astype(np.float64)
     count = inside.sum(axis=1)
     # The square of a sum of unit vectors is the count and twice the sum over pairs.
     pairs = (np.square(vectors.sum(axis=1)).sum(axis=1) - np.square(vectors).sum(axis=(1, 2))) / 2
@@ -49,14 +49,14 @@ def unlikeness(rows: np.ndarray, movies: np.ndarray) -> np.ndarray:
     return np.where(number > 0, 1 - pairs / np.maximum(number, 1), 0.0)
 
 
-def genres(rows: np.ndarray, of_movies: sp.csr_matrix) -> np.ndarray:
-    """float64[U]: how many different genres the movies of each list have.
+def genres(rows: np.ndarray, of_items: sp.csr_matrix) -> np.ndarray:
+    """float64[U]: how many different genres the items of each list have.
 
     Args:
       rows: int[U, K], -1 past the end.
-      of_movies: float[N, G], multi-hot.
+      of_items: float[N, G], multi-hot.
     """
     user, _ = np.nonzero(rows >= 0)
     chosen = rows[rows >= 0]
-    shown = sp.csr_matrix((np.ones(len(chosen)), (user, chosen)), (len(rows), of_movies.shape[0]))
-    return np.asarray(((shown @ of_movies) > 0).sum(axis=1), np.float64).ravel()
+    shown = sp.csr_matrix((np.ones(len(chosen)), (user, chosen)), (len(rows), of_items.shape[0]))
+    return np.asarray(((shown @ of_items) > 0).sum(axis=1), np.float64).ravel()

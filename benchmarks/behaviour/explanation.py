@@ -1,7 +1,7 @@
-"""Explanations: does `explain` name the history movies that the recommendation hangs on?
+"""Explanations: does `explain` name the history items that the recommendation hangs on?
 
-The definition is computed outside the graph: take every event of one history movie out,
-ask again, and see how much of the recommended movie's score is gone, and how far down the
+The definition is computed outside the graph: take every event of one history item out,
+ask again, and see how much of the recommended item's score is gone, and how far down the
 list it falls.
 """
 
@@ -21,10 +21,10 @@ from leaderboard.comparison import Comparison, compare
 from leaderboard.ranking import UserMetrics
 
 FALL: Final = "doublings of the place"
-NAMED: Final = "the movie named first"
-RANDOM: Final = "any other history movie"
-NEWEST: Final = "the newest other history movie"
-_MOVIES: Final = 3  # recommendations explained for each person
+NAMED: Final = "the item named first"
+RANDOM: Final = "any other history item"
+NEWEST: Final = "the newest other history item"
+_ITEMS: Final = 3  # recommendations explained for each person
 # What is asked outside the graph grows with the square of the history.
 _MOST_EVENTS: Final = 300
 
@@ -35,12 +35,12 @@ class Explanation:
 
     Attributes:
       users, recommendations: how many.
-      same_first: share whose first named movie is leave-one-out's heaviest of the *whole* history.
-      same_five: share of leave-one-out's heaviest movies that are named.
-      tau: Kendall's, of the named movies' weights and leave-one-out's; mean.
+      same_first: share whose first named item is leave-one-out's heaviest of the *whole* history.
+      same_five: share of leave-one-out's heaviest items that are named.
+      tau: Kendall's, of the named items' weights and leave-one-out's; mean.
       largest_error: of a weight, as a share of the largest weight by leave-one-out.
-      within_reach: share of leave-one-out's absolute weight on movies that `explain` looks at.
-      fall: what is taken out -> FALL: log2 of the recommended movie's new place over its old
+      within_reach: share of leave-one-out's absolute weight on items that `explain` looks at.
+      fall: what is taken out -> FALL: log2 of the recommended item's new place over its old
         one, mean of a person's recommendations.
     """
 
@@ -63,31 +63,31 @@ def measure(asked: Asked, log: Log, people: int = 100, seed: int = 5) -> Explana
       people: at most so many, drawn.
 
     Raises:
-      ValueError: nobody's history can be left out movie by movie.
+      ValueError: nobody's history can be left out item by item.
     """
     distinct = np.array([len(np.unique(rows)) for rows in _split(log)])
     short = log.queries.history.lengths <= _MOST_EVENTS
-    able = np.flatnonzero((distinct > 2) & short & (log.catalogue.size - distinct >= _MOVIES))
+    able = np.flatnonzero((distinct > 2) & short & (log.catalogue.size - distinct >= _ITEMS))
     if not len(able):
-        raise ValueError(f"nobody in test has between 3 movies and {_MOST_EVENTS} events in the history")
+        raise ValueError(f"nobody in test has between 3 items and {_MOST_EVENTS} events in the history")
     users = np.random.default_rng(seed).choice(able, min(people, len(able)), replace=False)
     requests = asked.requests(log.queries.take(users))
-    recommended = asked.recommended(requests, _MOVIES)
+    recommended = asked.recommended(requests, _ITEMS)
     answer = asked.ask(
         contract.EXPLAIN,
         [
-            {**request, contract.MOVIE_IDS: asked.names(rows)}
+            {**request, contract.ITEM_IDS: asked.names(rows)}
             for request, rows in zip(requests, recommended, strict=True)
         ],
     )
-    movies = asked.movies(np.arange(log.catalogue.size))
+    items = asked.items(np.arange(log.catalogue.size))
     found = []
     for request, rows, names, weights in zip(
-        requests, recommended, answer[contract.HISTORY_MOVIE_IDS], answer[contract.WEIGHTS], strict=True
+        requests, recommended, answer[contract.HISTORY_ITEM_IDS], answer[contract.WEIGHTS], strict=True
     ):
-        honest = leave_one_out(asked, request, movies, rows)
+        honest = leave_one_out(asked, request, items, rows)
         found.append(
-            [_agreement(asked, honest, place, names[place], weights[place]) for place in range(_MOVIES)]
+            [_agreement(asked, honest, place, names[place], weights[place]) for place in range(_ITEMS)]
         )
     table = {key: np.array([[case[key] for case in person] for person in found]) for key in found[0][0]}
     return Explanation(
@@ -104,11 +104,11 @@ def measure(asked: Asked, log: Log, people: int = 100, seed: int = 5) -> Explana
 
 @dataclasses.dataclass(frozen=True)
 class LeftOut:
-    """Leave-one-out of one request, J different history movies, newest first; M movies explained.
+    """Leave-one-out of one request, J different history items, newest first; M items explained.
 
     Attributes:
       ids: J ids.
-      weights: float64[J, M], the score with the whole history less the score without the movie.
+      weights: float64[J, M], the score with the whole history less the score without the item.
       fall: float64[J, M], log2 of (place without / place with), places from 1 in the whole
         catalogue but the history.
     """
@@ -118,14 +118,14 @@ class LeftOut:
     fall: np.ndarray
 
 
-def leave_one_out(asked: Asked, request: Request, movies: np.ndarray, rows: np.ndarray) -> LeftOut:
+def leave_one_out(asked: Asked, request: Request, items: np.ndarray, rows: np.ndarray) -> LeftOut:
     """The definition, with nothing of the graph's own shortcuts.
 
     Args:
-      movies: float32[N, D], the catalogue's vectors.
-      rows: int[M], the movies explained.
+      items: float32[N, D], the catalogue's vectors.
+      rows: int[M], the items explained.
     """
-    history = request[contract.HISTORY_MOVIE_IDS]
+    history = request[contract.HISTORY_ITEM_IDS]
     ids = list(dict.fromkeys(reversed(history)))
     versions = [request]
     for left_out in ids:
@@ -133,7 +133,7 @@ def leave_one_out(asked: Asked, request: Request, movies: np.ndarray, rows: np.n
         versions.append(
             {**request, **{name: [request[name][i] for i in kept] for name in contract.HISTORY_FEATURES}}
         )
-    scores = (asked.queries(versions) @ movies.T).astype(np.float64)
+    scores = (asked.queries(versions) @ items.T).astype(np.float64)
     own = scores[:, rows]
     running = scores.copy()
     running[:, asked.rows(np.array(history, object))] = -np.inf

@@ -17,7 +17,7 @@ from leaderboard.split import Catalogue, Histories, Queries
 
 @dataclasses.dataclass(frozen=True)
 class Log:
-    """N movies, V users of train, U users of test who have a history and a relevant target.
+    """N items, V users of train, U users of test who have a history and a relevant target.
 
     Attributes:
       catalogue: in the model's order, most rated in train first.
@@ -52,7 +52,7 @@ def read(model_dir: str, timelines_uri: str) -> Log:
     ) as file:
         catalogue = Catalogue.of(pq.read_table(file))
     if (np.diff(catalogue.table[contract.RATING_COUNT].to_numpy()) > 0).any():
-        raise ValueError(f"the catalogue of {model_dir} is not in the order of its movies' ratings")
+        raise ValueError(f"the catalogue of {model_dir} is not in the order of its items' ratings")
     ids = [id_.encode() for id_ in catalogue.ids]
     train = events.history_events(read_timelines(timelines_uri, contract.TRAIN), ids)
     test = read_timelines(timelines_uri, contract.TEST)

@@ -1,4 +1,4 @@
-"""Figures by user or by movie, in the form that paired intervals are made of."""
+"""Figures by user or by item, in the form that paired intervals are made of."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WIDTH: Final = 20
 
 @dataclasses.dataclass(frozen=True)
 class Ratios:
-    """A figure that is a ratio of two sums over units, such as movies.
+    """A figure that is a ratio of two sums over units, such as items.
 
     Attributes:
       users: int64[R], the units.
@@ -57,13 +57,13 @@ def of_lists(rows: np.ndarray, relevant: Histories) -> UserMetrics:
 
 
 def list_ranks(rows: np.ndarray, owner: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """int64[T]: the place, from 0, of movie wanted[t] in rows[owner[t]] (int[U, K]), or NEVER."""
+    """int64[T]: the place, from 0, of item wanted[t] in rows[owner[t]] (int[U, K]), or NEVER."""
     same = rows[owner] == wanted[:, None]
     return np.where(same.any(axis=1), same.argmax(axis=1), NEVER)
 
 
 def popularity(history: Histories, relevant: Histories) -> UserMetrics:
-    """The same of the most rated movies without the history; rows are in that order."""
+    """The same of the most rated items without the history; rows are in that order."""
     seen = [np.unique(history.rows[a:b]) for a, b in zip(history.offsets, history.offsets[1:], strict=False)]
     ahead = [
         np.searchsorted(seen[user], row) for user, row in zip(relevant.owner, relevant.rows, strict=True)

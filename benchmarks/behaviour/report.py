@@ -7,7 +7,7 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from benchmarks.behaviour import cold_start, diversity, explanation, measured, new_movies, similar
+from benchmarks.behaviour import cold_start, diversity, explanation, measured, new_items, similar
 from benchmarks.behaviour.run import Behaviour
 
 # (title, header, rows)
@@ -21,21 +21,21 @@ class _Figures(Protocol):
 
 
 def tables(found: Behaviour) -> list[Table]:
-    people, movies, near, why = found.cold_start, found.new_movies, found.similar, found.explanation
-    pairs, unrated = movies.pairs
+    people, items, near, why = found.cold_start, found.new_items, found.similar, found.explanation
+    pairs, unrated = items.pairs
     parts = [
         _table(
             f"new people ({people.users} people): what is known of them", people.known, cold_start.METRICS
         ),
         _table(
-            f"new movies: {pairs:,} pairs of a person and a movie liked later, made new; told of it",
-            movies.hidden,
-            new_movies.METRICS,
+            f"new items: {pairs:,} pairs of a person and an item liked later, made new; told of it",
+            items.hidden,
+            new_items.METRICS,
         ),
     ]
-    if movies.unrated:
-        title = f"new movies: {unrated:,} pairs with a movie that has no train rating; told of it"
-        parts.append(_table(title, movies.unrated, new_movies.METRICS))
+    if items.unrated:
+        title = f"new items: {unrated:,} pairs with an item that has no train rating; told of it"
+        parts.append(_table(title, items.unrated, new_items.METRICS))
     agreement = ("same_first", "same_five", "tau", "largest_error", "within_reach")
     parts += [
         (
@@ -50,7 +50,7 @@ def tables(found: Behaviour) -> list[Table]:
             diversity.METRICS,
         ),
         _table(
-            f"similar: ten movies for each of {near.anchors:,} with {near.least} train ratings or more",
+            f"similar: ten items for each of {near.anchors:,} with {near.least} train ratings or more",
             near.lists,
             similar.METRICS,
             {"mean ratings": near.ratings},
@@ -88,14 +88,14 @@ def as_dict(found: Behaviour) -> dict[str, Any]:
     def means(lines: Mapping[Any, _Figures], metrics: Sequence[str]) -> dict[str, dict[str, float]]:
         return {str(name): {m: figures.mean(m) for m in metrics} for name, figures in lines.items()}
 
-    people, movies, near, why = found.cold_start, found.new_movies, found.similar, found.explanation
+    people, items, near, why = found.cold_start, found.new_items, found.similar, found.explanation
     numbers = {name: value for name, value in vars(why).items() if name != "fall"}
     return {
         "cold_start": {"users": people.users, "known": means(people.known, cold_start.METRICS)},
-        "new_movies": {
-            "pairs": movies.pairs,
-            "hidden": means(movies.hidden, new_movies.METRICS),
-            "unrated": means(movies.unrated or {}, new_movies.METRICS),
+        "new_items": {
+            "pairs": items.pairs,
+            "hidden": means(items.hidden, new_items.METRICS),
+            "unrated": means(items.unrated or {}, new_items.METRICS),
         },
         "explanation": {**numbers, "fall": means(why.fall, (explanation.FALL,))},
         "diversity": means(found.diversity, diversity.METRICS),
@@ -111,7 +111,7 @@ def as_dict(found: Behaviour) -> dict[str, Any]:
 
 
 def svg(found: Behaviour) -> str:
-    """Recall of new people, the trade-off of diversity, and the lift of similar movies."""
+    """Recall of new people, the trade-off of diversity, and the lift of similar items."""
     known = {name: figures.mean(measured.RECALL_20) for name, figures in found.cold_start.known.items()}
     lifts = {name: figures.mean(similar.LIFT) for name, figures in found.similar.lists.items()}
     points = {
@@ -121,7 +121,7 @@ def svg(found: Behaviour) -> str:
     panels = [
         _bars("recall@20 by what is known", known, "{:.3f}"),
         _curve("recall@10 against unlikeness, by diversity", points),
-        _bars("co-rating lift of ten movies", lifts, "{:.2f}"),
+        _bars("co-rating lift of ten items", lifts, "{:.2f}"),
     ]
     shifted = [f'<g transform="translate({i * _WIDTH}, 0)">\n{panel}\n</g>' for i, panel in enumerate(panels)]
     head = (

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 
-from benchmarks.behaviour import cold_start, diversity, explanation, log, measured, new_movies, similar
+from benchmarks.behaviour import cold_start, diversity, explanation, log, measured, new_items, similar
 from benchmarks.behaviour.asked import Asked
 from components.common import feature_file
 from leaderboard.comparison import Comparison
@@ -18,15 +18,15 @@ class Behaviour:
     """What was found; `diversity` by the request's `diversity`."""
 
     cold_start: cold_start.ColdStart
-    new_movies: new_movies.NewMovies
+    new_items: new_items.NewItems
     explanation: explanation.Explanation
     diversity: dict[float, UserMetrics]
     similar: similar.Similar
 
     @functools.cached_property
     def comparisons(self) -> dict[str, Comparison]:
-        """What each part is held against, paired over the same people or movies; 95 % intervals."""
-        people, movies, near = self.cold_start, self.new_movies, self.similar
+        """What each part is held against, paired over the same people or items; 95 % intervals."""
+        people, items, near = self.cold_start, self.new_items, self.similar
         known = [
             cold_start.GENRES,
             *(name(n) for name in (cold_start.favourites, cold_start.newest) for n in cold_start.LIKES),
@@ -36,9 +36,9 @@ class Behaviour:
         return {
             **{f"new person, {name}": people.above_popularity(name, measured.RECALL_20) for name in known},
             "new person, genres against nothing": tastes,
-            "new movie": movies.above_popularity(new_movies.PERCENTILE),
-            "new movie among new ones": movies.above_chance(new_movies.AMONG_NEW),
-            "explanation, named movie taken out": named,
+            "new item": items.above_popularity(new_items.PERCENTILE),
+            "new item among new ones": items.above_chance(new_items.AMONG_NEW),
+            "explanation, named item taken out": named,
             **{
                 f"similar, {metric}, {other}": near.above(other, metric)
                 for metric in similar.METRICS
@@ -60,14 +60,14 @@ def measure(model_dir: str, timelines_uri: str, say: Callable[[str], None] = lam
     """
     known = log.read(model_dir, timelines_uri)
     asked = Asked(model_dir, known.catalogue, feature_file.read(timelines_uri).item)
-    say(f"{len(known.queries):,} people with a relevant test movie, {known.catalogue.size:,} movies")
+    say(f"{len(known.queries):,} people with a relevant test item, {known.catalogue.size:,} items")
     say("new people")
     people = cold_start.measure(asked, known)
-    say("new movies")
-    movies = new_movies.measure(asked, known)
+    say("new items")
+    items = new_items.measure(asked, known)
     say("explanations")
     reasons = explanation.measure(asked, known)
     say("diversity")
     curve = diversity.measure(asked, known)
-    say("similar movies")
-    return Behaviour(people, movies, reasons, curve, similar.measure(asked, known))
+    say("similar items")
+    return Behaviour(people, items, reasons, curve, similar.measure(asked, known))

@@ -1,4 +1,4 @@
-"""Similar movies: do neighbours share the audience, or only the genre?"""
+"""Similar items: do neighbours share the audience, or only the genre?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from leaderboard.split import Histories
 NEIGHBOURS: Final = "similar"
 MATCHED: Final = "as like by genre"
 GENRES: Final = "same genres"
-RANDOM: Final = "any movies"
+RANDOM: Final = "any items"
 LIFT: Final = "lift in train"
 LATER: Final = "lift of what came later"
 METRICS: Final = (LIFT, LATER)
@@ -28,10 +28,10 @@ _PAIRS_AT_ONCE: Final = 4096
 
 @dataclasses.dataclass(frozen=True)
 class Similar:
-    """Co-rating lift of each anchor's ten movies.
+    """Co-rating lift of each anchor's ten items.
 
-    Lift is the number of people who rated both movies over the number to be expected if the two
-    had nothing to do with one another. Both are summed over an anchor's ten, so that movies with
+    Lift is the number of people who rated both items over the number to be expected if the two
+    had nothing to do with one another. Both are summed over an anchor's ten, so that items with
     few ratings do not decide.
 
       LIFT   expected n_i n_j / U; in train, which the model was fitted on; mean over anchors.
@@ -41,10 +41,10 @@ class Similar:
              anchors too.
 
     Attributes:
-      anchors: movies with at least `least` train ratings.
+      anchors: items with at least `least` train ratings.
       lists: NEIGHBOURS (`similar`), MATCHED (`as_like`), GENRES and RANDOM (`drawn`) -> LIFT and
         LATER.
-      ratings: the same -> mean train ratings of the movies listed.
+      ratings: the same -> mean train ratings of the items listed.
       least: see `measure`.
     """
 
@@ -63,15 +63,15 @@ def measure(asked: Asked, log: Log, least: int = 20, seed: int = 5) -> Similar:
       least: train ratings of an anchor.
 
     Raises:
-      ValueError: fewer than two movies have as many.
+      ValueError: fewer than two items have as many.
     """
     counts = log.rating_counts
     anchors = np.flatnonzero(counts >= least)
     if len(anchors) < 2:
-        raise ValueError(f"{len(anchors)} movies have {least} train ratings; similar movies need two")
+        raise ValueError(f"{len(anchors)} items have {least} train ratings; similar items need two")
     rng = np.random.default_rng(seed)
-    requests = [{contract.MOVIE_ID: id_, contract.K: _K} for id_ in asked.names(anchors)]
-    neighbours = asked.rows(asked.ask(contract.SIMILAR, requests)[contract.MOVIE_IDS][:, :_K])
+    requests = [{contract.ITEM_ID: id_, contract.K: _K} for id_ in asked.names(anchors)]
+    neighbours = asked.rows(asked.ask(contract.SIMILAR, requests)[contract.ITEM_IDS][:, :_K])
     genres = log.catalogue.genres
     none = np.zeros(len(counts))
     lists: dict[str, list[np.ndarray]] = {name: [] for name in (NEIGHBOURS, MATCHED, GENRES, RANDOM)}
@@ -98,29 +98,29 @@ def measure(asked: Asked, log: Log, least: int = 20, seed: int = 5) -> Similar:
     return Similar(len(anchors), found, ratings, least)
 
 
-def genre_likeness(genres: sp.csr_matrix, movie: int) -> np.ndarray:
+def genre_likeness(genres: sp.csr_matrix, item: int) -> np.ndarray:
     """float64[N]: genres shared over genres of either (Jaccard), 0 where neither has one."""
     sizes = np.asarray(genres.sum(axis=1)).ravel()
-    shared = np.asarray((genres @ genres[[movie]].T).todense()).ravel()
-    return np.asarray(shared / np.maximum(sizes + sizes[movie] - shared, 1), np.float64)
+    shared = np.asarray((genres @ genres[[item]].T).todense()).ravel()
+    return np.asarray(shared / np.maximum(sizes + sizes[item] - shared, 1), np.float64)
 
 
 def as_like(
-    movie: int, neighbours: np.ndarray, likeness: np.ndarray, counts: np.ndarray, rng: np.random.Generator
+    item: int, neighbours: np.ndarray, likeness: np.ndarray, counts: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """int64[K]: for each neighbour a rated movie of the same likeness, or the nearest left.
+    """int64[K]: for each neighbour a rated item of the same likeness, or the nearest left.
 
     Of equally near ones it is drawn in proportion to ratings, and may be the neighbour itself.
     Neighbours that are no better than their genres are no better than these.
 
     Args:
       neighbours: int[K], -1 past the end, where -1 is returned.
-      likeness: float[N], to `movie`.
+      likeness: float[N], to `item`.
 
     Raises:
-      ValueError: fewer other movies have a rating than there are neighbours.
+      ValueError: fewer other items have a rating than there are neighbours.
     """
-    clock = _clock(movie, counts, len(neighbours), rng)
+    clock = _clock(item, counts, len(neighbours), rng)
     found = np.full(len(neighbours), -1)
     free = np.isfinite(clock)
     for place in np.flatnonzero(neighbours >= 0):
@@ -131,30 +131,30 @@ def as_like(
     return found
 
 
-def drawn(movie: int, likeness: np.ndarray, counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """int64[10]: rated movies, the likest first; of equally like ones some drawn in proportion to ratings.
+def drawn(item: int, likeness: np.ndarray, counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """int64[10]: rated items, the likest first; of equally like ones some drawn in proportion to ratings.
 
     Raises:
-      ValueError: fewer than ten other movies have a rating.
+      ValueError: fewer than ten other items have a rating.
     """
-    clock = _clock(movie, counts, _K, rng)
+    clock = _clock(item, counts, _K, rng)
     return np.lexsort((clock, np.where(np.isfinite(clock), -likeness, np.inf)))[:_K]
 
 
-def _clock(movie: int, counts: np.ndarray, least: int, rng: np.random.Generator) -> np.ndarray:
+def _clock(item: int, counts: np.ndarray, least: int, rng: np.random.Generator) -> np.ndarray:
     """float64[N]: exponential clocks (Efraimidis and Spirakis 2006), of which the first to ring is taken.
 
-    Infinite for `movie` and for movies without a rating.
+    Infinite for `item` and for items without a rating.
     """
     able = counts > 0
-    able[movie] = False
+    able[item] = False
     if able.sum() < least:
-        raise ValueError(f"only {able.sum()} movies beside {movie} have a rating; expected {least} or more")
+        raise ValueError(f"only {able.sum()} items beside {item} have a rating; expected {least} or more")
     return np.where(able, rng.exponential(size=len(counts)) / np.maximum(counts, 1), np.inf)
 
 
 def co_rated(rated: sp.csc_matrix, anchors: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """People who rated an anchor and its listed movies, and how many chance would make.
+    """People who rated an anchor and its listed items, and how many chance would make.
 
     Args:
       rated: float[U, N], 0 or 1.
@@ -175,10 +175,10 @@ def co_rated(rated: sp.csc_matrix, anchors: np.ndarray, rows: np.ndarray) -> tup
 def went_on_to(
     before: sp.csc_matrix, after: sp.csc_matrix, anchors: np.ndarray, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """People with an anchor in `before` and its listed movies in `after`, and how many chance would make.
+    """People with an anchor in `before` and its listed items in `after`, and how many chance would make.
 
     Args:
-      before, after: float[U, N], 0 or 1; nobody has a movie in both.
+      before, after: float[U, N], 0 or 1; nobody has an item in both.
       anchors: int[A].
       rows: int[A, K], -1 past the end.
 
@@ -197,7 +197,7 @@ def went_on_to(
 
 
 def _pairs(anchors: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """int64[P] each: position of the anchor, its row, the listed movie's row."""
+    """int64[P] each: position of the anchor, its row, the listed item's row."""
     anchor, column = np.nonzero(rows >= 0)
     return anchor, anchors[anchor], rows[anchor, column]
 
@@ -213,9 +213,9 @@ def _counts(matrix: sp.csc_matrix) -> np.ndarray:
     return np.asarray(matrix.sum(axis=0), np.float64).ravel()
 
 
-def _once(lists: Histories, movies: int) -> sp.csc_matrix:
-    """float32[lists, movies]: 1 where a list has the movie."""
-    matrix = lists.matrix(movies)
+def _once(lists: Histories, items: int) -> sp.csc_matrix:
+    """float32[lists, items]: 1 where a list has the item."""
+    matrix = lists.matrix(items)
     matrix.sum_duplicates()
     matrix.data[:] = 1.0
     return matrix.tocsc()

@@ -1,6 +1,6 @@
 """The searches that benchmarks/ann.py compares: each is built in a process of its own, saved, loaded, tuned.
 
-    python benchmarks/harness/ann_engines.py scann-exported --vectors movies.npy \
+    python benchmarks/harness/ann_engines.py scann-exported --vectors items.npy \
         --queries queries.npy --out FOLDER
 
 `build` may use every core; `search` runs in the thread that calls it.

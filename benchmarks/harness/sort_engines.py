@@ -98,7 +98,7 @@ def buckets_rows(file: Path, limit_mb: int, spill: str) -> Iterator[pa.RecordBat
     for first, last in log.spans(BATCH_ROWS):
         events = log.events(first, last)
         user = np.repeat(user_ids[first:last], np.diff(events.offsets))
-        arrays = (user, item_ids[events.movies], events.ratings, events.timestamps)
+        arrays = (user, item_ids[events.items], events.ratings, events.timestamps)
         yield pa.RecordBatch.from_arrays([pa.array(array) for array in arrays], COLUMNS)
 
 
@@ -147,7 +147,7 @@ def main() -> None:
     for ratings in args.ratings:
         data = folder / f"s{ratings}"
         if not data.exists():
-            generate(data, users=ratings // 160, movies=20_000, ratings=ratings)
+            generate(data, users=ratings // 160, items=20_000, ratings=ratings)
         for limit in args.limit_mb:
             for engine in args.engines:
                 done = subprocess.run(

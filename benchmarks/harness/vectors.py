@@ -1,9 +1,9 @@
 """Vectors of trained towers on a large generated catalogue: what benchmarks/ann.py searches.
 
-    python benchmarks/harness/vectors.py --folder FOLDER --movies 1000000
+    python benchmarks/harness/vectors.py --folder FOLDER --items 1000000
 
 Generates a log in MovieLens's layout, runs the pipeline's own components on it
-up to the trainer, and embeds every movie by the candidate tower and the
+up to the trainer, and embeds every item by the candidate tower and the
 histories of users by the query tower. What is in FOLDER already is not made
 again (the pipeline's cache counts code and knobs).
 """
@@ -29,7 +29,7 @@ _LAST_COMPONENT = "trainer"
 class Size:
     """How much is generated, and how the towers are fitted on it."""
 
-    movies: int
+    items: int
     users: int
     ratings: int
     queries: int
@@ -53,7 +53,7 @@ class Stage:
 
 
 def make(folder: Path, size: Size) -> None:
-    """Writes movies.npy, float32[N, D], and queries.npy, float32[Q, D], to `folder`."""
+    """Writes items.npy, float32[N, D], and queries.npy, float32[Q, D], to `folder`."""
     wanted = dataclasses.asdict(size)
     done = folder / "size.json"
     if done.exists() and json.loads(done.read_text()) == wanted:
@@ -66,7 +66,7 @@ def make(folder: Path, size: Size) -> None:
         _generate(data, size)
     with Stage("components up to the trainer"):
         _train(folder, data, size)
-    with Stage("movies and queries embedded"):
+    with Stage("items and queries embedded"):
         _embed(folder, size)
     done.write_text(json.dumps(wanted))
 
@@ -75,7 +75,7 @@ def _generate(data: Path, size: Size) -> None:
     from datasets.generated import movielens_sample
 
     stamp = data.with_suffix(".json")
-    wanted = {"users": size.users, "movies": size.movies, "ratings": size.ratings, "seed": size.seed}
+    wanted = {"users": size.users, "items": size.items, "ratings": size.ratings, "seed": size.seed}
     if stamp.exists() and json.loads(stamp.read_text()) == wanted:
         return
     stamp.unlink(missing_ok=True)
@@ -122,7 +122,7 @@ def _embed(folder: Path, size: Size) -> None:
     import tensorflow as tf
 
     import contract
-    from components.example_gen.records.read import read_movies, read_timelines
+    from components.example_gen.records.read import read_items, read_timelines
     from components.index.build import sample_queries
     from components.index.carried import catalogue as catalogues
     from components.index.params import IndexParams
@@ -133,24 +133,24 @@ def _embed(folder: Path, size: Size) -> None:
 
     towers = tf.saved_model.load(str(artifact("trainer", "model") / "Format-Serving"))
     params = IndexParams.model_validate({"recall_queries": size.queries, "max_history": 200})
-    catalogue = catalogues.from_movies(read_movies(str(artifact("example_gen", "movies"))))
+    catalogue = catalogues.from_items(read_items(str(artifact("example_gen", "items"))))
     vectors = catalogues.embed(
-        catalogue, towers.embed_movie, params.embed_block, lambda done: _progress(done, len(catalogue))
+        catalogue, towers.embed_item, params.embed_block, lambda done: _progress(done, len(catalogue))
     )
     timelines = read_timelines(str(artifact("example_gen", "timelines")), contract.TEST)
     histories = known_histories({contract.TEST: timelines}, catalogue)
     queries = sample_queries(towers, catalogue, histories, vectors, params)
-    np.save(folder / "movies.npy", vectors)
+    np.save(folder / "items.npy", vectors)
     np.save(folder / "queries.npy", np.asarray(queries))
 
 
 def _progress(done: int, total: int) -> None:
     if done % (total // 10) < 4096:
-        print(f"  {done}/{total} movies embedded", flush=True)
+        print(f"  {done}/{total} items embedded", flush=True)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--movies", type=int, default=1_000_000)
+    parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--users", type=int, default=6_000)
     parser.add_argument("--ratings", type=int, default=3_000_000)
     parser.add_argument("--queries", type=int, default=4096, help="users whose histories are the queries")
@@ -159,12 +159,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def as_arguments(args: argparse.Namespace) -> list[str]:
     """What `add_arguments` read, for another process."""
-    names = ("movies", "users", "ratings", "queries", "train_batch")
+    names = ("items", "users", "ratings", "queries", "train_batch")
     return [f"--{name.replace('_', '-')}={getattr(args, name)}" for name in names]
 
 
 def size_of(args: argparse.Namespace) -> Size:
-    return Size(args.movies, args.users, args.ratings, args.queries, args.train_batch)
+    return Size(args.items, args.users, args.ratings, args.queries, args.train_batch)
 
 
 def main() -> None:

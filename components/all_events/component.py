@@ -13,20 +13,20 @@ from components.example_gen.params import ExampleGenParams
 class AllEvents(
     Step,
     executor=executor.Executor,
-    inputs={executor.TIMELINES: Examples, executor.MOVIES: Examples},
-    outputs={executor.ALL_TIMELINES: Examples, executor.ALL_MOVIES: Examples},
+    inputs={executor.TIMELINES: Examples, executor.ITEMS: Examples},
+    outputs={executor.ALL_TIMELINES: Examples, executor.ALL_ITEMS: Examples},
 ):
     """The data set with nothing held out, in the form in which ExampleGen holds out.
 
     So the trainer and the index of a final fit are those of the tested one,
     on other artifacts. Outputs: `all_timelines` with the one split train, whose
-    histories are all events of each user; `all_movies`, whose rating counts and
-    means are of all events. A movie's tags stay those known at the end of train.
+    histories are all events of each user; `all_items`, whose rating counts and
+    means are of all events. An item's tags stay those known at the end of train.
 
     Args:
-      timelines, movies: ExampleGen's.
+      timelines, items: ExampleGen's.
       params: how large the shards are.
     """
 
-    def __init__(self, timelines: BaseChannel, movies: BaseChannel, params: ExampleGenParams) -> None:
-        super().__init__(timelines=timelines, movies=movies, params=params)
+    def __init__(self, timelines: BaseChannel, items: BaseChannel, params: ExampleGenParams) -> None:
+        super().__init__(timelines=timelines, items=items, params=params)

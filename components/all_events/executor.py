@@ -17,12 +17,12 @@ from components.common.step import StepExecutor
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.records import schemas
 from components.example_gen.records.artifact import describe, write_split
-from components.example_gen.records.read import read_movies, read_timelines, split_uri
+from components.example_gen.records.read import read_items, read_timelines, split_uri
 
 TIMELINES = "timelines"
-MOVIES = "movies"
+ITEMS = "items"
 ALL_TIMELINES = "all_timelines"
-ALL_MOVIES = "all_movies"
+ALL_ITEMS = "all_items"
 
 
 class Executor(StepExecutor):
@@ -37,11 +37,11 @@ class Executor(StepExecutor):
         params = ExampleGenParams.from_json(properties[contract.PARAMS])
         uri = inputs[TIMELINES].uri
         timelines = merge.timelines({split: read_timelines(uri, split) for split in contract.SPLITS})
-        movies = merge.movies(read_movies(inputs[MOVIES].uri), timelines)
-        events = pc.list_value_length(timelines[contract.HISTORY_MOVIE_IDS]).to_numpy()
+        items = merge.items(read_items(inputs[ITEMS].uri), timelines)
+        events = pc.list_value_length(timelines[contract.HISTORY_ITEM_IDS]).to_numpy()
         for key, split, table, sizes in (
             (ALL_TIMELINES, contract.TRAIN, timelines, events),
-            (ALL_MOVIES, schemas.MOVIES_SPLIT, movies, np.ones(len(movies), np.int64)),
+            (ALL_ITEMS, schemas.ITEMS_SPLIT, items, np.ones(len(items), np.int64)),
         ):
             artifact = outputs[key]
             describe(artifact, [split])

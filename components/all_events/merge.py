@@ -1,4 +1,4 @@
-"""Timelines and movies with nothing held out. Pure functions over Arrow tables."""
+"""Timelines and items with nothing held out. Pure functions over Arrow tables."""
 
 from __future__ import annotations
 
@@ -57,23 +57,23 @@ def timelines(splits: Mapping[str, pa.Table]) -> pa.Table:
     return pa.Table.from_arrays([columns[field.name] for field in latest.schema], schema=latest.schema)
 
 
-def movies(table: pa.Table, everything: pa.Table) -> pa.Table:
-    """The movies with the count and mean of all their ratings; the rest stays.
+def items(table: pa.Table, everything: pa.Table) -> pa.Table:
+    """The items with the count and mean of all their ratings; the rest stays.
 
     Args:
-      table: as `schemas.movies_schema` has it.
+      table: as `schemas.items_schema` has it.
       everything: what `timelines` returned.
 
     Raises:
-      ValueError: an event's movie is not in `table`.
+      ValueError: an event's item is not in `table`.
     """
-    rated = everything[contract.HISTORY_MOVIE_IDS].combine_chunks().flatten()
+    rated = everything[contract.HISTORY_ITEM_IDS].combine_chunks().flatten()
     stars = everything[contract.HISTORY_RATINGS].combine_chunks().flatten().to_numpy()
-    rows = pc.index_in(rated, value_set=table[contract.MOVIE_ID].combine_chunks())
+    rows = pc.index_in(rated, value_set=table[contract.ITEM_ID].combine_chunks())
     if rows.null_count:
         raise ValueError(
-            f"the timelines hold movie {rated.filter(rows.is_null())[0].as_py()!r}, which is not among the "
-            "movies; both must come from the same ExampleGen run"
+            f"the timelines hold item {rated.filter(rows.is_null())[0].as_py()!r}, which is not among the "
+            "items; both must come from the same ExampleGen run"
         )
     count = np.bincount(rows.to_numpy(), minlength=len(table))
     mean = np.bincount(rows.to_numpy(), stars, len(table)) / np.maximum(count, 1)

@@ -1,4 +1,4 @@
-"""Columns of movies as the dense arrays that a model's functions take."""
+"""Columns of items as the dense arrays that a model's functions take."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import contract
 from components.common.features import MOVIELENS, FeatureSpec, own
 
 
-def movie_inputs(movies: pa.Table, specs: Sequence[FeatureSpec] = MOVIELENS) -> dict[str, np.ndarray]:
-    """Inputs of contract.EMBED_MOVIE and those of the data set's own features (`features.inputs`).
+def item_inputs(items: pa.Table, specs: Sequence[FeatureSpec] = MOVIELENS) -> dict[str, np.ndarray]:
+    """Inputs of contract.EMBED_ITEM and those of the data set's own features (`features.inputs`).
 
     Args:
-      movies: contract.MOVIE_FEATURES and the own features' columns, n rows.
+      items: contract.ITEM_FEATURES and the own features' columns, n rows.
     """
     result = {
-        contract.MOVIE_ID: byte_strings(movies.column(contract.MOVIE_ID)),
-        contract.YEAR: np.asarray(movies.column(contract.YEAR), dtype=np.int64),
-        contract.GENRES: dense_strings(movies.column(contract.GENRES)),
-        contract.TAGS: dense_strings(movies.column(contract.TAGS)),
-        contract.RATING_COUNT: np.asarray(movies.column(contract.RATING_COUNT), dtype=np.int64),
+        contract.ITEM_ID: byte_strings(items.column(contract.ITEM_ID)),
+        contract.YEAR: np.asarray(items.column(contract.YEAR), dtype=np.int64),
+        contract.GENRES: dense_strings(items.column(contract.GENRES)),
+        contract.TAGS: dense_strings(items.column(contract.TAGS)),
+        contract.RATING_COUNT: np.asarray(items.column(contract.RATING_COUNT), dtype=np.int64),
     }
     for spec in own(specs):
-        column = movies.column(spec.name)
+        column = items.column(spec.name)
         if spec.kind == "number":
             result[spec.name] = dense_numbers(column)
         elif spec.kind == "text":

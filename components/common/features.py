@@ -67,7 +67,7 @@ class FeatureSpec(Section):
         return not self.weighted
 
 
-# What MovieLens says of a movie. Their raw columns have names and types of their own in the contract.
+# What MovieLens says of an item. Their raw columns have names and types of their own in the contract.
 MOVIELENS: Final = (
     FeatureSpec(name=contract.GENRES, kind="multi", taste=True),
     FeatureSpec(name=contract.TAGS, kind="multi", tfidf=True),
@@ -77,7 +77,7 @@ MOVIELENS_NAMES: Final = tuple(spec.name for spec in MOVIELENS)
 
 
 # Names of something else in artifacts and models.
-RESERVED: Final = (*(set(contract.MOVIE_FEATURES) - set(MOVIELENS_NAMES)), "movies", "movie_ids", "tastes")
+RESERVED: Final = (*(set(contract.ITEM_FEATURES) - set(MOVIELENS_NAMES)), "items", "item_ids", "tastes")
 
 
 def own(specs: Iterable[FeatureSpec]) -> tuple[FeatureSpec, ...]:

@@ -19,7 +19,7 @@ class Anomaly:
     """One difference between data and schema.
 
     Attributes:
-      dataset: timelines or movies.
+      dataset: timelines or items.
       split: contract.SPLITS.
       feature: its name, or WHOLE_DATASET.
       reason: the short description, such as "Out-of-range values".

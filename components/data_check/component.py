@@ -15,7 +15,7 @@ class DataCheck(
     executor=executor.Executor,
     inputs={
         executor.TIMELINES_ANOMALIES: ExampleAnomalies,
-        executor.MOVIES_ANOMALIES: ExampleAnomalies,
+        executor.ITEMS_ANOMALIES: ExampleAnomalies,
     },
     outputs={executor.REPORT: File},
     properties=(),
@@ -27,11 +27,11 @@ class DataCheck(
 
     Args:
       timelines_anomalies: `anomalies` of the ExampleValidator on timelines.
-      movies_anomalies: the same on movies.
+      items_anomalies: the same on items.
 
     Output: `report`, anomalies.json: a list of {dataset, split, feature, reason, detail},
     empty when all is well.
     """
 
-    def __init__(self, timelines_anomalies: BaseChannel, movies_anomalies: BaseChannel) -> None:
-        super().__init__(timelines_anomalies=timelines_anomalies, movies_anomalies=movies_anomalies)
+    def __init__(self, timelines_anomalies: BaseChannel, items_anomalies: BaseChannel) -> None:
+        super().__init__(timelines_anomalies=timelines_anomalies, items_anomalies=items_anomalies)

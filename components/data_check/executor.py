@@ -17,11 +17,11 @@ from components.common.step import StepExecutor
 from components.data_check.anomalies import DataCheckError, read
 
 TIMELINES_ANOMALIES = "timelines_anomalies"
-MOVIES_ANOMALIES = "movies_anomalies"
+ITEMS_ANOMALIES = "items_anomalies"
 REPORT = "report"
 REPORT_FILE = "anomalies.json"
 
-_DATASETS = {TIMELINES_ANOMALIES: "timelines", MOVIES_ANOMALIES: "movies"}
+_DATASETS = {TIMELINES_ANOMALIES: "timelines", ITEMS_ANOMALIES: "items"}
 
 
 class Executor(StepExecutor):

@@ -18,10 +18,10 @@ class ExampleGen(
     Step,
     base_beam_component.BaseBeamComponent,
     executor=executor.Executor,
-    outputs={executor.TIMELINES: Examples, executor.MOVIES: Examples, executor.QUARANTINE: File},
+    outputs={executor.TIMELINES: Examples, executor.ITEMS: Examples, executor.QUARANTINE: File},
     properties=(executor.DATA_PATH, contract.DATA_FINGERPRINT, contract.PARAMS),
 ):
-    """Reads a log; emits `timelines` (train, eval, test), `movies` and `quarantine`.
+    """Reads a log; emits `timelines` (train, eval, test), `items` and `quarantine`.
 
     `quarantine` holds contract.BAD_ROWS, the rows that were set aside, and contract.ROWS,
     where all rows went.

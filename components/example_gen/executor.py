@@ -36,12 +36,12 @@ from components.example_gen.sorting.totals import Totals, require_splits
 
 DATA_PATH = "data_path"
 TIMELINES = "timelines"
-MOVIES = "movies"
+ITEMS = "items"
 QUARANTINE = "quarantine"
 
 
 class Executor(StepExecutor, base_beam_executor.BaseBeamExecutor):
-    """Reads interactions and writes `timelines`, `movies` and what was set aside.
+    """Reads interactions and writes `timelines`, `items` and what was set aside.
 
     The log is read, sorted and cut here or on the workers of the Beam runner, as
     `ExampleGenParams.engine` says, with the same artifacts.
@@ -81,13 +81,13 @@ class Executor(StepExecutor, base_beam_executor.BaseBeamExecutor):
             for split in contract.SPLITS:
                 sizes = known.sizes(split)
                 logging.info("timelines, %s: %d records, %d ratings", split, len(sizes), sizes.sum())
-            _write_movies(outputs[MOVIES], data, known, params)
+            _write_items(outputs[ITEMS], data, known, params)
             meaning = Features(
                 feedback="implicit" if dataset.implicit else "explicit",
                 item=params.item_features,
                 user=params.user_features,
             )
-            for key in (TIMELINES, MOVIES):
+            for key in (TIMELINES, ITEMS):
                 feature_file.write(outputs[key].uri, meaning)
             account = accounts.account(data, known, bad)
             storage.copy_file(str(bad_rows), storage.join(folder, contract.BAD_ROWS))
@@ -118,11 +118,11 @@ class Executor(StepExecutor, base_beam_executor.BaseBeamExecutor):
             storage.remove_tree(root)
 
 
-def _write_movies(
+def _write_items(
     artifact: types.Artifact, data: Gathered[Index], known: Totals, params: ExampleGenParams
 ) -> None:
-    describe(artifact, (schemas.MOVIES_SPLIT,))
+    describe(artifact, (schemas.ITEMS_SPLIT,))
     table = item_records.records(data.items, data.tags, data.log.user_ids, known, params.item_features)
-    folder, sizes = split_uri(artifact.uri, schemas.MOVIES_SPLIT), np.ones(len(table), np.int64)
+    folder, sizes = split_uri(artifact.uri, schemas.ITEMS_SPLIT), np.ones(len(table), np.int64)
     write_split(folder, sizes, lambda part: table[part], params.events_per_shard)
-    logging.info("movies: %d", len(table))
+    logging.info("items: %d", len(table))

@@ -1,1 +1,1 @@
-"""Towers and movies into two retrieval SavedModels: ScaNN inside, and stock operations only."""
+"""Towers and items into two retrieval SavedModels: ScaNN inside, and stock operations only."""

@@ -1,4 +1,4 @@
-"""Towers, movies and timelines into the two SavedModels."""
+"""Towers, items and timelines into the two SavedModels."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from components.common.features import Features
 from components.index.carried import catalogue as catalogues
 from components.index.carried.extra_assets import write_extra_assets
 from components.index.carried.warmup_requests import warmup_requests
-from components.index.conditions.filters import MovieFilters
+from components.index.conditions.filters import ItemFilters
 from components.index.params import IndexParams
 from components.index.retrieval import Retrieval, Search
 from components.index.search.approximate import ApproximateSearch, build_scann
 from components.index.search.exact import ExactSearch
-from components.index.search.scann_config import MIN_MOVIES
+from components.index.search.scann_config import MIN_ITEMS
 from components.index.users.histories import Histories, dense, known_histories, neutral
 from components.index.users.known_users import KnownUsers
 
@@ -41,7 +41,7 @@ class Built:
 
     Attributes:
       module: the signatures.
-      catalogue: its movies.
+      catalogue: its items.
       histories: of the users given, whether or not the model keeps them.
       info: sizes, limits and search parameters (contract.INDEX_INFO).
     """
@@ -54,7 +54,7 @@ class Built:
 
 def build_models(
     towers: Any,
-    movies: pa.Table,
+    items: pa.Table,
     timelines: Mapping[str, pa.Table],
     params: IndexParams,
     model_dirs: Mapping[str, str],
@@ -64,10 +64,10 @@ def build_models(
     """Builds and saves the retrieval models, each with its assets.extra.
 
     Args:
-      towers, movies, timelines, params, features, keep_users: as `assemble`.
+      towers, items, timelines, params, features, keep_users: as `assemble`.
       model_dirs: where to save each of contract.MODELS that is wanted.
     """
-    made = assemble(towers, movies, timelines, params, list(model_dirs), features, keep_users)
+    made = assemble(towers, items, timelines, params, list(model_dirs), features, keep_users)
     for name, built in made.items():
         started = time.monotonic()
         tf.saved_model.save(
@@ -79,12 +79,12 @@ def build_models(
         requests = warmup_requests(built.catalogue, built.histories, timelines, name, features.item)
         write_extra_assets(model_dirs[name], built.catalogue, built.info, requests)
         kind, seconds = built.info["search"]["kind"], time.monotonic() - started
-        _log.info("%s: %d movies, %s search, saved in %.1f s", name, len(built.catalogue), kind, seconds)
+        _log.info("%s: %d items, %s search, saved in %.1f s", name, len(built.catalogue), kind, seconds)
 
 
 def assemble(
     towers: Any,
-    movies: pa.Table,
+    items: pa.Table,
     timelines: Mapping[str, pa.Table],
     params: IndexParams,
     names: Sequence[str] = contract.MODELS,
@@ -95,35 +95,35 @@ def assemble(
 
     Args:
       towers: loaded SavedModel with contract.TOWER_FUNCTIONS.
-      movies: contract.MOVIE_FEATURES, in any order.
+      items: contract.ITEM_FEATURES, in any order.
       timelines: by split, contract.TIMELINE_FEATURES; any of the splits.
       params: limits and search.
       names: of contract.MODELS, those wanted.
-      features: what the columns of movies and timelines mean.
+      features: what the columns of items and timelines mean.
       keep_users: whether the model may keep the users' histories, if they are not too many.
 
     Raises:
-      catalogue.CatalogueError: the movies or their embeddings make no index.
+      catalogue.CatalogueError: the items or their embeddings make no index.
     """
-    catalogue = catalogues.from_movies(movies)
+    catalogue = catalogues.from_items(items)
     embeddings = catalogues.embed(
         catalogue,
-        towers.embed_movie,
+        towers.embed_item,
         params.embed_block,
-        lambda done: progress.report(done, len(catalogue), "movies embedded"),
+        lambda done: progress.report(done, len(catalogue), "items embedded"),
         features.item,
     )
     histories = known_histories(timelines, catalogue)
     with_users = keep_users and 0 < len(histories) <= params.max_known_users
     users = KnownUsers(histories) if with_users else None
-    filters = MovieFilters(catalogue, features.item)
+    filters = ItemFilters(catalogue, features.item)
     vectors = tf.Variable(embeddings, trainable=False, name="embeddings")
     exact = ExactSearch(vectors, filters, params.block_scores)
     built = {}
     for name in names:
         search: Search = exact
         search_info: dict[str, Any] = {"kind": "exact"}
-        if name == contract.MODEL and len(catalogue) >= max(params.exact_below, MIN_MOVIES):
+        if name == contract.MODEL and len(catalogue) >= max(params.exact_below, MIN_ITEMS):
             queries = sample_queries(towers, catalogue, histories, embeddings, params)
             tuned = build_scann(vectors, queries, params.recall_at, params.target_recall)
             search = ApproximateSearch(tuned.index, exact, filters, params.filter_oversample)
@@ -135,7 +135,7 @@ def assemble(
             }
         info = {
             "model": name,
-            "movies": len(catalogue),
+            "items": len(catalogue),
             "dimension": int(embeddings.shape[1]),
             "known_users": len(histories) if with_users else 0,
             "search": search_info,
@@ -154,7 +154,7 @@ def sample_queries(
     embeddings: np.ndarray,
     params: IndexParams,
 ) -> np.ndarray:
-    """float32[Q, D]: queries of users spread over all; without users, the movies' own vectors."""
+    """float32[Q, D]: queries of users spread over all; without users, the items' own vectors."""
     count = min(params.recall_queries, len(histories))
     if not count:
         return embeddings[:: max(1, len(embeddings) // params.recall_queries)]

@@ -13,7 +13,7 @@ from components.index.params import IndexParams
 class Index(
     Step,
     executor=executor.Executor,
-    inputs={executor.TOWERS: Model, executor.MOVIES: Examples, executor.TIMELINES: Examples},
+    inputs={executor.TOWERS: Model, executor.ITEMS: Examples, executor.TIMELINES: Examples},
     outputs={executor.MODEL: Model, executor.MODEL_EXACT: Model},
 ):
     """Two retrieval SavedModels out of the trained towers.
@@ -23,12 +23,12 @@ class Index(
 
     Args:
       towers: Model, what the trainer wrote.
-      movies: Examples, raw: the catalogue.
+      items: Examples, raw: the catalogue.
       timelines: Examples; histories become the table behind `recommend_user`.
       params: limits and search.
     """
 
     def __init__(
-        self, towers: BaseChannel, movies: BaseChannel, timelines: BaseChannel, params: IndexParams
+        self, towers: BaseChannel, items: BaseChannel, timelines: BaseChannel, params: IndexParams
     ) -> None:
-        super().__init__(towers=towers, movies=movies, timelines=timelines, params=params)
+        super().__init__(towers=towers, items=items, timelines=timelines, params=params)

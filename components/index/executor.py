@@ -13,13 +13,13 @@ from tfx.utils import path_utils
 import contract
 from components.common import feature_file, storage
 from components.common.step import StepExecutor
-from components.example_gen.records.read import read_movies
+from components.example_gen.records.read import read_items
 from components.index.build import build_models
 from components.index.params import IndexParams
 from components.index.users.user_records import read
 
 TOWERS = "towers"
-MOVIES = "movies"
+ITEMS = "items"
 TIMELINES = "timelines"
 MODEL = "model"
 MODEL_EXACT = "model_exact"
@@ -34,21 +34,21 @@ class Executor(StepExecutor):
         outputs: Mapping[str, types.Artifact],
         properties: Mapping[str, Any],
     ) -> None:
-        timelines, movies_uri = inputs[TIMELINES], inputs[MOVIES].uri
+        timelines, items_uri = inputs[TIMELINES], inputs[ITEMS].uri
         towers_dir = path_utils.serving_model_path(inputs[TOWERS].uri)
         params = IndexParams.from_json(properties[contract.PARAMS])
         splits = artifact_utils.decode_split_names(timelines.split_names)
         users = read(timelines.uri, splits, params)
         build_models(
             tf.saved_model.load(towers_dir),
-            read_movies(movies_uri),
+            read_items(items_uri),
             users.tables,
             params,
             {
                 contract.MODEL: _model_dir(outputs[MODEL]),
                 contract.MODEL_EXACT: _model_dir(outputs[MODEL_EXACT]),
             },
-            feature_file.read(movies_uri),
+            feature_file.read(items_uri),
             keep_users=users.everybody,
         )
         _carry_weights(towers_dir, _model_dir(outputs[MODEL]))

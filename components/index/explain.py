@@ -1,4 +1,4 @@
-"""Why a movie: how much of its score each movie of the history carries."""
+"""Why an item: how much of its score each item of the history carries."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ def leave_one_out(
     history: Mapping[str, tf.Tensor],
     rows: tf.Tensor,
     embed: Callable[[dict[str, tf.Tensor]], tf.Tensor],
-    movies: tf.Tensor,
+    items: tf.Tensor,
     newest: int,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Explains one request.
 
-    The weight of a history movie is exact: the score with the whole history
-    minus the score with every event of that movie taken out. A score is a
+    The weight of a history item is exact: the score with the whole history
+    minus the score with every event of that item taken out. A score is a
     cosine, so weights are too small or too large to add up to it, and one that
-    speaks against the movie is negative.
+    speaks against the item is negative.
 
     Args:
       history: contract.HISTORY_FEATURES, each [H]: the whole history, so that
         the tower's own window moves as it would.
-      rows: int32[H], catalogue rows, -1 for padding and unknown movies.
+      rows: int32[H], catalogue rows, -1 for padding and unknown items.
       embed: (history of J rows, each [J, H]) -> float32[J, D] unit vectors.
-      movies: float32[M, D], unit vectors of the movies asked about.
-      newest: only the last so many different movies are weighed.
+      items: float32[M, D], unit vectors of the items asked about.
+      newest: only the last so many different items are weighed.
 
     Returns:
       int32[M, contract.EXPLAIN_WIDTH] catalogue rows, heaviest first, -1 where
@@ -43,7 +43,7 @@ def leave_one_out(
         name: tf.where(stays, values[tf.newaxis, :], tf.zeros([], values.dtype))
         for name, values in history.items()
     }
-    scores = tf.linalg.matmul(embed(versions), movies, transpose_b=True)
+    scores = tf.linalg.matmul(embed(versions), items, transpose_b=True)
     weights = tf.transpose(scores[:1] - scores[1:])
     top = tf.math.top_k(weights, tf.minimum(contract.EXPLAIN_WIDTH, tf.shape(weights)[1]))
     missing = [[0, 0], [0, contract.EXPLAIN_WIDTH - tf.shape(top.values)[1]]]

@@ -25,14 +25,14 @@ class IndexParams(Section):
     max_exclude: int = Field(
         1000,
         ge=0,
-        description="most movies in a request's `exclude`, and attributes of an item in `embed_item`",
+        description="most items in a request's `exclude`, and attributes of an item in `embed_item`",
     )
     max_genres: int = Field(
         64,
         ge=1,
         description="most genres in a request's filter and in its tastes, and most conditions in its `where`",
     )
-    max_movies: int = Field(1000, ge=1, description="most movies that one `rate` or `explain` may ask about")
+    max_items: int = Field(1000, ge=1, description="most items that one `rate` or `explain` may ask about")
 
     max_known_users: int = Field(
         100_000,
@@ -43,21 +43,21 @@ class IndexParams(Section):
         100, ge=1, description="newest known history events that `explain` weighs one by one"
     )
     diversity_pool: int = Field(
-        200, ge=1, description="best movies among which maximal marginal relevance chooses"
+        200, ge=1, description="best items among which maximal marginal relevance chooses"
     )
 
     exact_below: int = Field(
         1000,
         ge=16,
-        description="catalogues smaller than this (movies) are searched exactly: ScaNN gains nothing there",
+        description="catalogues smaller than this (items) are searched exactly: ScaNN gains nothing there",
     )
     target_recall: float = Field(
         0.99,
         gt=0.0,
         le=1.0,
-        description="share of the exact top movies that ScaNN has to find; leaves are added until it does",
+        description="share of the exact top items that ScaNN has to find; leaves are added until it does",
     )
-    recall_at: int = Field(100, ge=1, description="how many of the exact top movies `target_recall` looks at")
+    recall_at: int = Field(100, ge=1, description="how many of the exact top items `target_recall` looks at")
     recall_queries: int = Field(512, ge=1, description="users whose queries measure that recall")
     filter_oversample: int = Field(
         5,
@@ -69,7 +69,7 @@ class IndexParams(Section):
         ge=1024,
         description="scores that exact search holds at once (4 bytes each), which bounds memory",
     )
-    embed_block: int = Field(4096, ge=1, description="movies embedded at once while the index is built")
+    embed_block: int = Field(4096, ge=1, description="items embedded at once while the index is built")
 
     @pydantic.model_validator(mode="after")
     def _default_within_limit(self) -> Self:

@@ -14,7 +14,7 @@ from components.common.features import inputs as own_inputs
 from components.common.tensors import input_specs, neutral, take
 from components.index.carried.catalogue import Catalogue
 from components.index.conditions import attributes
-from components.index.conditions.filters import MovieFilters, Wanted
+from components.index.conditions.filters import ItemFilters, Wanted
 from components.index.conditions.limits import checked
 from components.index.explain import leave_one_out
 from components.index.params import IndexParams
@@ -57,7 +57,7 @@ class Retrieval(tf.Module):
 
     Args:
       towers: a loaded SavedModel with contract.TOWER_FUNCTIONS.
-      catalogue: N movies.
+      catalogue: N items.
       embeddings: float32[N, D] in the catalogue's order.
       filters: the catalogue's genres and years.
       search: for everything but `recommend_exact`.
@@ -72,7 +72,7 @@ class Retrieval(tf.Module):
         towers: Any,
         catalogue: Catalogue,
         embeddings: tf.Variable,
-        filters: MovieFilters,
+        filters: ItemFilters,
         search: Search,
         exact: Search,
         users: KnownUsers | None,
@@ -89,7 +89,7 @@ class Retrieval(tf.Module):
         self._exact = exact
         self._users = users
         self._params = params
-        self._ids = tf.Variable(tf.constant(catalogue.ids, tf.string), trainable=False, name="movie_ids")
+        self._ids = tf.Variable(tf.constant(catalogue.ids, tf.string), trainable=False, name="item_ids")
         self._shares = tf.Variable(catalogue.shares.astype(np.float32), trainable=False, name="shares")
         self._popular = PopularList(self._shares, filters, params.block_scores)
         self._cold = tf.Variable(catalogue.rating_counts == 0, trainable=False, name="cold")
@@ -129,10 +129,10 @@ class Retrieval(tf.Module):
         return self._recommend(request, self._search, self._params.max_k)
 
     def similar(self, inputs: Tensors) -> dict[str, tf.Tensor]:
-        row = self._rows.lookup(inputs[contract.MOVIE_ID])
+        row = self._rows.lookup(inputs[contract.ITEM_ID])
         k = tf.where(row >= 0, self._k(inputs[contract.K]), 0)
         queries = self._alike(tf.maximum(row, 0))
-        wanted = MovieFilters.everything(tf.shape(row)[0], self._filters.words)
+        wanted = ItemFilters.everything(tf.shape(row)[0], self._filters.words)
         seen = Seen.of(row[:, tf.newaxis])
         found = self._search(queries, wanted, seen, k, self._width(k), self._params.max_k)
         return self._result(found, k, self._params.max_k)
@@ -144,21 +144,21 @@ class Retrieval(tf.Module):
         """See `explain.leave_one_out`; one request after the other, each being a batch of its own."""
         history = {name: inputs[name] for name in contract.HISTORY_FEATURES}
         others = {name: inputs[name] for name in _QUERY_INPUTS if name not in history}
-        asked = self._rows.lookup(inputs[contract.MOVIE_IDS])
-        known = self._rows.lookup(inputs[contract.HISTORY_MOVIE_IDS])
+        asked = self._rows.lookup(inputs[contract.ITEM_IDS])
+        known = self._rows.lookup(inputs[contract.HISTORY_ITEM_IDS])
 
         def one(request: tuple[dict[str, tf.Tensor], ...]) -> tuple[tf.Tensor, tf.Tensor]:
             history, others, rows, asked = request
 
             def embed(versions: dict[str, tf.Tensor]) -> tf.Tensor:
-                count = tf.shape(versions[contract.HISTORY_MOVIE_IDS])[0]
+                count = tf.shape(versions[contract.HISTORY_ITEM_IDS])[0]
                 repeated = {
                     name: tf.repeat(value[tf.newaxis], count, axis=0) for name, value in others.items()
                 }
                 return self._towers.embed_query(**versions, **repeated)
 
-            movies = take(self._embeddings, tf.maximum(asked, 0))
-            return leave_one_out(history, rows, embed, movies, self._params.explain_history)
+            items = take(self._embeddings, tf.maximum(asked, 0))
+            return leave_one_out(history, rows, embed, items, self._params.explain_history)
 
         shape = [tf.shape(asked)[0], tf.shape(asked)[1], contract.EXPLAIN_WIDTH]
         rows, weights = tf.cond(
@@ -177,23 +177,23 @@ class Retrieval(tf.Module):
         )
         shown = (rows >= 0) & (asked >= 0)[:, :, tf.newaxis]
         return {
-            contract.HISTORY_MOVIE_IDS: tf.where(shown, self._names(rows), contract.PAD_ID),
+            contract.HISTORY_ITEM_IDS: tf.where(shown, self._names(rows), contract.PAD_ID),
             contract.WEIGHTS: tf.where(shown, weights, contract.PAD_SCORE),
         }
 
     def embed_query(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         return {contract.EMBEDDING: self._towers.embed_query(**inputs)}
 
-    def embed_movie(self, inputs: Tensors) -> dict[str, tf.Tensor]:
-        batch = tf.shape(inputs[contract.MOVIE_ID])[0]
+    def embed_item(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        batch = tf.shape(inputs[contract.ITEM_ID])[0]
         unknown = {item.name: neutral(item, batch) for item in self._own_inputs}
-        return {contract.EMBEDDING: self._towers.embed_movie(**inputs, **unknown)}
+        return {contract.EMBEDDING: self._towers.embed_item(**inputs, **unknown)}
 
     def embed_item(self, inputs: Tensors) -> dict[str, tf.Tensor]:
-        given = {name: inputs[name] for name in (contract.MOVIE_ID, contract.RATING_COUNT)}
-        others = [item for item in contract.SIGNATURES[contract.EMBED_MOVIE].inputs if item.name not in given]
+        given = {name: inputs[name] for name in (contract.ITEM_ID, contract.RATING_COUNT)}
+        others = [item for item in contract.SIGNATURES[contract.EMBED_ITEM].inputs if item.name not in given]
         said = attributes.read(inputs[contract.ATTRIBUTES], [*others, *self._own_inputs])
-        return {contract.EMBEDDING: self._towers.embed_movie(**given, **said)}
+        return {contract.EMBEDDING: self._towers.embed_item(**given, **said)}
 
     def evaluate(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         """Answers timelines as `recommend` would, beside what the metrics compare with.
@@ -207,22 +207,22 @@ class Retrieval(tf.Module):
         queries = self._queries(request)
         width = contract.EVALUATE_K
         k = tf.fill([batch], width)
-        wanted = MovieFilters.everything(batch, self._filters.words)
+        wanted = ItemFilters.everything(batch, self._filters.words)
         result = self._result(self._found(queries, self._search, wanted, k, width), k, width)
         best = self._result(self._found(queries, self._exact, wanted, k, width), k, width)
         popular = self._result(self._popular(wanted, queries.seen, k, self._width(k)), k, width)
-        targets = parsed[contract.TARGET_MOVIE_IDS]
+        targets = parsed[contract.TARGET_ITEM_IDS]
         asked = {name: request[name] for name in _QUERY_INPUTS}
         return {
             **result,
-            contract.EXACT_MOVIE_IDS: best[contract.MOVIE_IDS],
-            contract.POPULAR_MOVIE_IDS: popular[contract.MOVIE_IDS],
-            contract.TARGET_MOVIE_IDS: targets,
+            contract.EXACT_ITEM_IDS: best[contract.ITEM_IDS],
+            contract.POPULAR_ITEM_IDS: popular[contract.ITEM_IDS],
+            contract.TARGET_ITEM_IDS: targets,
             contract.TARGET_RATINGS: _nan_past_end(targets, parsed[contract.TARGET_RATINGS]),
             contract.PREDICTED_RATINGS: _nan_past_end(
-                targets, self._towers.rate(**asked, **{contract.MOVIE_IDS: targets})
+                targets, self._towers.rate(**asked, **{contract.ITEM_IDS: targets})
             ),
-            contract.MOVIE_NOVELTY: self._novelty(result[contract.MOVIE_IDS]),
+            contract.ITEM_NOVELTY: self._novelty(result[contract.ITEM_IDS]),
             contract.TARGET_COLD: _nan_past_end(targets, self._is_cold(targets)),
             contract.CATALOGUE_SIZE: tf.fill([batch], tf.constant(self._ids.shape[0], tf.int64)),
         }
@@ -246,7 +246,7 @@ class Retrieval(tf.Module):
 
     # --- parts ---------------------------------------------------------------------
     def _recommend(self, inputs: Tensors, search: Search, columns: int) -> dict[str, tf.Tensor]:
-        """The best movies for a query that are not in its history and meet its filters."""
+        """The best items for a query that are not in its history and meet its filters."""
         request = _completed(inputs, contract.RECOMMEND)
         k = self._k(request[contract.K])
         diversity = request[contract.DIVERSITY]
@@ -277,7 +277,7 @@ class Retrieval(tf.Module):
         return self._result(found, k, columns)
 
     def _alike(self, rows: tf.Tensor) -> tf.Tensor:
-        """float32[..., D] of rows, int32[...]: unit vectors whose cosines say how alike movies are."""
+        """float32[..., D] of rows, int32[...]: unit vectors whose cosines say how alike items are."""
         similar_query = getattr(self._towers, contract.SIMILAR_QUERY, None)
         if similar_query is None:
             return take(self._embeddings, rows)
@@ -288,7 +288,7 @@ class Retrieval(tf.Module):
         """What to search with, for every row."""
         vectors = self._towers.embed_query(**{name: request[name] for name in _QUERY_INPUTS})
         vectors = tf.debugging.assert_all_finite(vectors, "the query tower's vector is not finite")
-        history = self._rows.lookup(request[contract.HISTORY_MOVIE_IDS])
+        history = self._rows.lookup(request[contract.HISTORY_ITEM_IDS])
         seen = Seen.of(tf.concat([history, self._rows.lookup(request[contract.EXCLUDE])], axis=1))
         # A date alone is a query: what was liked at that time.
         empty = (tf.reduce_max(history, axis=1) < 0) & (request[contract.NOW] == 0)
@@ -330,7 +330,7 @@ class Retrieval(tf.Module):
         scores = tf.pad(found.scores, short, constant_values=NOTHING)[:, :columns]
         present = tf.math.is_finite(scores)
         return {
-            contract.MOVIE_IDS: tf.where(present, self._names(rows), contract.PAD_ID),
+            contract.ITEM_IDS: tf.where(present, self._names(rows), contract.PAD_ID),
             contract.SCORES: tf.where(present, scores, contract.PAD_SCORE),
         }
 
@@ -338,19 +338,19 @@ class Retrieval(tf.Module):
         return take(self._ids, tf.maximum(rows, 0))
 
     def _novelty(self, ids: tf.Tensor) -> tf.Tensor:
-        """float32: -log2 of each movie's share of train ratings (Vargas & Castells 2011), NaN at pads."""
+        """float32: -log2 of each item's share of train ratings (Vargas & Castells 2011), NaN at pads."""
         share = take(self._shares, tf.maximum(self._rows.lookup(ids), 0))
         return _nan_past_end(ids, -tf.math.log(share) / np.float32(np.log(2.0)))
 
     def _is_cold(self, ids: tf.Tensor) -> tf.Tensor:
-        """float32: 1 where the movie has no train rating or is unknown."""
+        """float32: 1 where the item has no train rating or is unknown."""
         rows = self._rows.lookup(ids)
         return tf.cast((rows < 0) | take(self._cold, tf.maximum(rows, 0)), tf.float32)
 
 
 def _completed(inputs: Tensors, signature: str) -> dict[str, tf.Tensor]:
     """The inputs of `signature`, neutral where `inputs` has none."""
-    batch = tf.shape(inputs[contract.HISTORY_MOVIE_IDS])[0]
+    batch = tf.shape(inputs[contract.HISTORY_ITEM_IDS])[0]
     expected = contract.SIGNATURES[signature].inputs
     return {
         item.name: inputs[item.name] if item.name in inputs else neutral(item, batch) for item in expected

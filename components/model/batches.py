@@ -29,7 +29,7 @@ class Pairs(_Windows):
 
     Attributes:
       rows, ratings, timestamps, mask: the prefix's window, as in `History`.
-      target: int32[B], catalogue row of the next movie.
+      target: int32[B], catalogue row of the next item.
       target_rating: float32[B], stars.
       now: int64[B], time of the next event.
       profile: int32[B], the user's row in the table of profiles; 0 where there is none.
@@ -41,8 +41,8 @@ class Sequences(_Windows):
 
     Attributes:
       rows, ratings, timestamps, mask: [B, W], as in `History`.
-      target: int32[B, W], catalogue row of the movie after each event.
+      target: int32[B, W], catalogue row of the item after each event.
       target_rating: float32[B, W], stars.
-      now: int64[B, W], time of the movie after each event.
+      now: int64[B, W], time of the item after each event.
       profile: int32[B], as in `Pairs`.
     """

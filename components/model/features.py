@@ -1,7 +1,7 @@
-"""Movie features as the towers read them.
+"""Item features as the towers read them.
 
 One structure for both ways in: rows gathered from the catalogue (training,
-index) and single movies from a request (`embed_movie`).
+index) and single items from a request (`embed_item`).
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ import numpy as np
 import tensorflow as tf
 
 
-class MovieFeatures(NamedTuple):
-    """Transformed features of n movies.
+class ItemFeatures(NamedTuple):
+    """Transformed features of n items.
 
     Attributes:
-      movie_index: int32[n], row of the movie vocabulary; its size if unknown.
+      item_index: int32[n], row of the item vocabulary; its size if unknown.
       popularity_scaled: float32[n], z-score of log(1 + rating_count).
       content: by the contract's names. `indices` int32[n, L] padded with -1,
         `weights` float32[n, L] padded with 0, `scaled` and `known` float32[n].
     """
 
-    movie_index: tf.Tensor
+    item_index: tf.Tensor
     popularity_scaled: tf.Tensor
     content: Mapping[str, tf.Tensor]
 
-    def gather(self, rows: tf.Tensor) -> MovieFeatures:
-        """Features of the movies at `rows` (int[n])."""
+    def gather(self, rows: tf.Tensor) -> ItemFeatures:
+        """Features of the items at `rows` (int[n])."""
         return self.map(lambda feature: tf.gather(feature, rows))
 
-    def map(self, function: Callable[..., Any], *others: MovieFeatures) -> MovieFeatures:
+    def map(self, function: Callable[..., Any], *others: ItemFeatures) -> ItemFeatures:
         """`function` of each feature, and of the same one of `others`."""
         parts = (self, *others)
-        return MovieFeatures(
-            function(*(part.movie_index for part in parts)),
+        return ItemFeatures(
+            function(*(part.item_index for part in parts)),
             function(*(part.popularity_scaled for part in parts)),
             {name: function(*(part.content[name] for part in parts)) for name in self.content},
         )
@@ -71,7 +71,7 @@ class Popularity(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Catalogue:
-    """All N movies, as arrays in one order ("rows").
+    """All N items, as arrays in one order ("rows").
 
     Attributes:
       features: transformed features, N rows each.
@@ -82,7 +82,7 @@ class Catalogue:
       popularity: how popularity_scaled follows from a count.
     """
 
-    features: MovieFeatures
+    features: ItemFeatures
     genres: np.ndarray
     rating_count: np.ndarray
     rating_sum: np.ndarray

@@ -1,4 +1,4 @@
-"""What the query tower reads of a history: known movies, once each, the last W."""
+"""What the query tower reads of a history: known items, once each, the last W."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class History(NamedTuple):
     """A batch of windowed histories, right-aligned: the newest event is the last column.
 
     Attributes:
-      rows: int32[B, W], catalogue row of each event's movie; 0 where masked.
+      rows: int32[B, W], catalogue row of each event's item; 0 where masked.
       ratings: float32[B, W], stars; 0 where masked.
       timestamps: int64[B, W], Unix seconds, 0 = unknown.
       mask: bool[B, W], true where there is an event.
@@ -45,7 +45,7 @@ def window(
 ) -> History:
     """The last `size` distinct known events of each row, right-aligned.
 
-    Of a movie's events the first counts, because TensorFlow Serving pads a
+    Of an item's events the first counts, because TensorFlow Serving pads a
     short row by repeating its first element at the end.
 
     Args:
@@ -58,18 +58,16 @@ def window(
     """
     width = tf.shape(rows, out_type=tf.int64)[1]
     position = tf.range(width)[tf.newaxis, :]
-    movie = tf.where(known, tf.cast(rows, tf.int64), tf.constant(-1, tf.int64))
-    # Sorted by movie, then position: the one sort of the whole width. In a batch
+    item = tf.where(known, tf.cast(rows, tf.int64), tf.constant(-1, tf.int64))
+    # Sorted by item, then position: the one sort of the whole width. In a batch
     # most of it is padding, so what follows works on W columns.
     step = tf.maximum(width, 1)
-    key = tf.sort(movie * step + position, axis=1)
-    movie = key // step
-    # Before the first stands a value that no movie has.
-    before = tf.concat([tf.fill(tf.shape(movie[:, :1]), tf.constant(-2, tf.int64)), movie[:, :-1]], axis=1)
-    first = (movie >= 0) & (movie != before)
-    newest = tf.math.top_k(
-        tf.where(first, key - movie * step, -1), tf.minimum(size, tf.shape(rows)[1])
-    ).values
+    key = tf.sort(item * step + position, axis=1)
+    item = key // step
+    # Before the first stands a value that no item has.
+    before = tf.concat([tf.fill(tf.shape(item[:, :1]), tf.constant(-2, tf.int64)), item[:, :-1]], axis=1)
+    first = (item >= 0) & (item != before)
+    newest = tf.math.top_k(tf.where(first, key - item * step, -1), tf.minimum(size, tf.shape(rows)[1])).values
     order = tf.reverse(newest, [1])
     keep = order >= 0
     order = tf.maximum(order, 0)

@@ -17,7 +17,7 @@ class Hyperparameters(Section):
 
     kind: str = Field("two_tower", description="see ModelParams")
     embedding_dim: int = Field(
-        64, ge=2, le=1024, description="D, width of the shared movie embedding and of both towers' output"
+        64, ge=2, le=1024, description="D, width of the shared item embedding and of both towers' output"
     )
     item_item_dim: int = Field(
         128,
@@ -66,8 +66,8 @@ class Hyperparameters(Section):
         0.1,
         ge=0,
         lt=1,
-        description="share of movie ids replaced by the out-of-vocabulary row in training, "
-        "so that a movie without ratings is placed by its content",
+        description="share of item ids replaced by the out-of-vocabulary row in training, "
+        "so that an item without ratings is placed by its content",
     )
     history_dropout: float = Field(
         0.05,
@@ -87,13 +87,13 @@ class Hyperparameters(Section):
     )
     rating_hidden: tuple[Width, ...] = Field((64,), description="widths of the rating head's hidden layers")
     rating_shrinkage: float = Field(
-        5.0, gt=0, description="pseudo-ratings that pull a user's or a movie's mean to the global one"
+        5.0, gt=0, description="pseudo-ratings that pull a user's or an item's mean to the global one"
     )
     rating_factors: int = Field(
         8, ge=0, le=256, description="factors of the closed-form part of the predicted stars; 0: no such part"
     )
     rating_factors_sweeps: int = Field(
-        25, ge=1, description="passes over users and movies in which the factors are fitted"
+        25, ge=1, description="passes over users and items in which the factors are fitted"
     )
     rating_factors_share: float = Field(
         0.5,

@@ -22,7 +22,7 @@ class Profiles:
       specs: the features, at least one.
       words: vocabularies, in the order of their indices, of those that are no numbers.
       user_ids: of rows 1 to P.
-      content: arrays of P + 1 rows, as `MovieFeatures.content`.
+      content: arrays of P + 1 rows, as `ItemFeatures.content`.
     """
 
     specs: Sequence[FeatureSpec]

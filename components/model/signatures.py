@@ -10,12 +10,12 @@ import tensorflow as tf
 
 import contract
 from components.common.tensors import function_of, input_specs
-from components.model.features import Catalogue, MovieFeatures
+from components.model.features import Catalogue, ItemFeatures
 from components.model.history import History, window
 from components.model.towers.rating_head import clip_stars
 
-# Raw inputs of movies by name -> features, as Transform makes them.
-TransformMovies = Callable[[Mapping[str, tf.Tensor]], MovieFeatures]
+# Raw inputs of items by name -> features, as Transform makes them.
+TransformItems = Callable[[Mapping[str, tf.Tensor]], ItemFeatures]
 
 
 def vocabulary_table(words: Sequence[bytes], default: int) -> tf.lookup.StaticHashTable:
@@ -31,7 +31,7 @@ def buffer(values: Any, name: str) -> tf.Variable:
 
 
 class Events(NamedTuple):
-    """Histories with their movies looked up, each [B, H]: rows, ratings, timestamps, whether it is known."""
+    """Histories with their items looked up, each [B, H]: rows, ratings, timestamps, whether it is known."""
 
     rows: tf.Tensor
     ratings: tf.Tensor
@@ -46,24 +46,24 @@ class Catalogued(NamedTuple):
     """What requests name things by.
 
     Attributes:
-      movie_ids: catalogue ids in row order.
+      item_ids: catalogue ids in row order.
       tastes: what tastes are in (genres) in the order of their indices.
-      transform: Transform's graph over raw movies.
+      transform: Transform's graph over raw items.
       resources: whatever `transform` needs to be tracked when saving.
-      own: what `embed_movie` takes of a movie beyond the contract's inputs.
+      own: what `embed_item` takes of an item beyond the contract's inputs.
     """
 
-    movie_ids: Sequence[bytes]
+    item_ids: Sequence[bytes]
     tastes: Sequence[bytes]
-    transform: TransformMovies
+    transform: TransformItems
     resources: Any
     own: Sequence[contract.Input] = ()
 
 
 class Signatures(tf.Module):
-    """`embed_query`, `embed_movie` and `rate` over strings, as the contract lists them.
+    """`embed_query`, `embed_item` and `rate` over strings, as the contract lists them.
 
-    A subclass says what a query, a movie and stars are.
+    A subclass says what a query, an item and stars are.
 
     Args:
       named: see there.
@@ -77,17 +77,17 @@ class Signatures(tf.Module):
         self._resources = named.resources
         self._transform = named.transform
         self._rates = rates
-        self._rows = vocabulary_table(named.movie_ids, -1)
+        self._rows = vocabulary_table(named.item_ids, -1)
         self._num_tastes = tastes
         self._taste_rows = vocabulary_table(named.tastes, tastes - 1)
-        self._movie_index = buffer(catalogue.features.movie_index, "movie_index")
+        self._item_index = buffer(catalogue.features.item_index, "item_index")
         # AutoGraph is not needed (there is no Python control flow over tensors)
         # and would convert all of Keras.
         self.embed_query = tf.function(
             self._embed_query, input_signature=input_specs(contract.EMBED_QUERY), autograph=False
         )
-        self.embed_movie = function_of(
-            (*contract.SIGNATURES[contract.EMBED_MOVIE].inputs, *named.own), self._embed_movie
+        self.embed_item = function_of(
+            (*contract.SIGNATURES[contract.EMBED_ITEM].inputs, *named.own), self._embed_item
         )
         self.rate = tf.function(self._rate, input_signature=input_specs(contract.RATE), autograph=False)
 
@@ -97,7 +97,7 @@ class Signatures(tf.Module):
         """float32[B, D]. `taste`: float32[B, G], see `_taste`."""
 
     @abc.abstractmethod
-    def _movie(self, features: MovieFeatures, count: tf.Tensor) -> tf.Tensor:
+    def _item(self, features: ItemFeatures, count: tf.Tensor) -> tf.Tensor:
         """float32[n, D] of length 1. `count`: int64[n], ratings in train."""
 
     @abc.abstractmethod
@@ -112,14 +112,14 @@ class Signatures(tf.Module):
             path,
             signatures={
                 contract.EMBED_QUERY: _named(self.embed_query, contract.EMBEDDING),
-                contract.EMBED_MOVIE: _named(self.embed_movie, contract.EMBEDDING),
+                contract.EMBED_ITEM: _named(self.embed_item, contract.EMBEDDING),
                 contract.RATE: _named(self.rate, contract.RATINGS),
             },
         )
 
-    def _events(self, movie_ids: tf.Tensor, ratings: tf.Tensor, timestamps: tf.Tensor) -> Events:
-        rows = tf.cast(self._rows.lookup(movie_ids), tf.int32)
-        # The empty string pads and is no movie's id: the table does not know it either.
+    def _events(self, item_ids: tf.Tensor, ratings: tf.Tensor, timestamps: tf.Tensor) -> Events:
+        rows = tf.cast(self._rows.lookup(item_ids), tf.int32)
+        # The empty string pads and is no item's id: the table does not know it either.
         return Events(tf.maximum(rows, 0), ratings, timestamps, rows >= 0)
 
     def _taste(self, names: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -131,31 +131,31 @@ class Signatures(tf.Module):
         return tf.math.divide_no_nan(taste, tf.reduce_sum(tf.abs(taste), axis=1, keepdims=True))
 
     def _embed_query(
-        self, history_movie_ids: tf.Tensor, history_ratings: tf.Tensor, history_timestamps: tf.Tensor,
+        self, history_item_ids: tf.Tensor, history_ratings: tf.Tensor, history_timestamps: tf.Tensor,
         user_id: tf.Tensor, now: tf.Tensor, taste_genres: tf.Tensor, taste_weights: tf.Tensor,
     ) -> tf.Tensor:  # fmt: skip
         """float32[B, D]. Of `user_id` the profile is looked up: there is no user embedding."""
-        events = self._events(history_movie_ids, history_ratings, history_timestamps)
+        events = self._events(history_item_ids, history_ratings, history_timestamps)
         return self._query(events, now, self._taste(taste_genres, taste_weights), user_id)
 
-    def _embed_movie(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def _embed_item(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """float32[B, D] unit vectors from content; a learnt id adds its own rows."""
         features = self._transform(
             {name: _without_repeats(x) if x.shape.rank == 2 else x for name, x in inputs.items()}
         )
-        return self._movie(features, inputs[contract.RATING_COUNT])
+        return self._item(features, inputs[contract.RATING_COUNT])
 
     def _rate(
-        self, history_movie_ids: tf.Tensor, history_ratings: tf.Tensor, history_timestamps: tf.Tensor,
+        self, history_item_ids: tf.Tensor, history_ratings: tf.Tensor, history_timestamps: tf.Tensor,
         user_id: tf.Tensor, now: tf.Tensor, taste_genres: tf.Tensor, taste_weights: tf.Tensor,
-        movie_ids: tf.Tensor,
+        item_ids: tf.Tensor,
     ) -> tf.Tensor:  # fmt: skip
-        """float32[B, M] stars within the scale; 0 for a pad or an unknown movie, or if nothing rates."""
+        """float32[B, M] stars within the scale; 0 for a pad or an unknown item, or if nothing rates."""
         del user_id, taste_genres, taste_weights
         if not self._rates:
-            return tf.zeros(tf.shape(movie_ids))
-        events = self._events(history_movie_ids, history_ratings, history_timestamps)
-        looked_up = tf.cast(self._rows.lookup(movie_ids), tf.int32)
+            return tf.zeros(tf.shape(item_ids))
+        events = self._events(history_item_ids, history_ratings, history_timestamps)
+        looked_up = tf.cast(self._rows.lookup(item_ids), tf.int32)
         stars = self._stars(events, now, tf.maximum(looked_up, 0))
         return tf.where(looked_up >= 0, clip_stars(stars), 0.0)
 

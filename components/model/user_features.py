@@ -31,7 +31,7 @@ def star_weight(history: History) -> tf.Tensor:
 def calendar(history: History, now: tf.Tensor, first: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
     """float32[B, NUM_DATES]: where the request lies between two dates; zeros if its time is not known.
 
-    What people watch depends on the date: a movie cannot be watched before it is
+    What people watch depends on the date: an item cannot be watched before it is
     released, and is watched most soon after. Bump b is exp(-(place - b)^2), place
     being 0 at `first` and NUM_DATES - 1 at `last`; a later request is read as at `last`.
 
@@ -87,7 +87,7 @@ def summary(history: History, now: tf.Tensor) -> tf.Tensor:
 def genre_taste(history: History, genres: tf.Tensor) -> tf.Tensor:
     """float32[B, G]: how a user's attention is spread over the genres, summing to 1.
 
-    Each event adds its stars, scaled to [0, 2], to its movie's genres, so that a
+    Each event adds its stars, scaled to [0, 2], to its item's genres, so that a
     genre watched often and one rated highly both count. All 0 for an empty history.
 
     Args:

@@ -15,7 +15,7 @@ from components.common import storage
 _NAN_ALLOWED = {
     contract.TARGET_RATINGS,
     contract.PREDICTED_RATINGS,
-    contract.MOVIE_NOVELTY,
+    contract.ITEM_NOVELTY,
     contract.TARGET_COLD,
 }
 

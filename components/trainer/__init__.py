@@ -1,1 +1,1 @@
-"""Reads timelines and movies, fits the model, exports it."""
+"""Reads timelines and items, fits the model, exports it."""

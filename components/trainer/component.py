@@ -20,11 +20,11 @@ from components.trainer.params import TrainerParams
 
 
 class TrainerSpec(standard_component_specs.TrainerSpec):
-    """The stock spec plus the movies and, for a final fit, what was tested."""
+    """The stock spec plus the items and, for a final fit, what was tested."""
 
     INPUTS = {  # noqa: RUF012 (TFX's own form)
         **standard_component_specs.TrainerSpec.INPUTS,
-        executor.MOVIES_KEY: ChannelParameter(type=standard_artifacts.Examples),
+        executor.ITEMS_KEY: ChannelParameter(type=standard_artifacts.Examples),
         executor.TESTED_MODEL_KEY: ChannelParameter(type=standard_artifacts.Model, optional=True),
         executor.TESTED_RUN_KEY: ChannelParameter(type=standard_artifacts.ModelRun, optional=True),
         executor.BLESSING_KEY: ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),
@@ -55,8 +55,8 @@ class Trainer(tfx_trainer.Trainer):
 
     Args:
       timelines: Examples with the splits train, eval and test; train and eval are read.
-      movies: Examples, raw.
-      transform_graph: Transform's output for the movies.
+      items: Examples, raw.
+      transform_graph: Transform's output for the items.
       model_params, params: the two config sections.
       repeat: the fit to do again on `timelines`, of which train alone is read: nothing is
         held out, and as many epochs are run as it kept. None: a fit that stops by eval.
@@ -74,7 +74,7 @@ class Trainer(tfx_trainer.Trainer):
     def __init__(
         self,
         timelines: types.BaseChannel,
-        movies: types.BaseChannel,
+        items: types.BaseChannel,
         transform_graph: types.BaseChannel,
         model_params: ModelParams,
         params: TrainerParams,
@@ -85,7 +85,7 @@ class Trainer(tfx_trainer.Trainer):
     ) -> None:
         spec = TrainerSpec(
             examples=timelines,
-            movies=movies,
+            items=items,
             transform_graph=transform_graph,
             train_args=trainer_pb2.TrainArgs(),
             # `run_fn` reads what it needs itself, but TFX looks for eval unless told otherwise.

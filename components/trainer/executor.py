@@ -17,7 +17,7 @@ from components.trainer import run
 
 _log = logging.getLogger(__name__)
 
-MOVIES_KEY = "movies"
+ITEMS_KEY = "items"
 # Of a final fit alone.
 TESTED_MODEL_KEY = "tested_model"
 TESTED_RUN_KEY = "tested_run"
@@ -27,7 +27,7 @@ MAX_STEPS_KEY = "max_steps"
 
 
 class Executor(tfx_executor.GenericExecutor):
-    """Adds the URIs of timelines and movies and the hash of the sources to what `run_fn` gets.
+    """Adds the URIs of timelines and items and the hash of the sources to what `run_fn` gets.
 
     `_GetFnArgs` is private to TFX; TFX is pinned and a test covers the override.
     """
@@ -62,7 +62,7 @@ class Executor(tfx_executor.GenericExecutor):
         fn_args.custom_config = {
             **fn_args.custom_config,
             run.TIMELINES: artifact_utils.get_single_uri(input_dict[standard_component_specs.EXAMPLES_KEY]),
-            run.MOVIES: artifact_utils.get_single_uri(input_dict[MOVIES_KEY]),
+            run.ITEMS: artifact_utils.get_single_uri(input_dict[ITEMS_KEY]),
             run.CODE: exec_properties.get(contract.CODE_HASH),
         }
         if input_dict.get(TESTED_RUN_KEY):

@@ -29,8 +29,8 @@ _log = logging.getLogger(__name__)
 def fit_model(
     model_params: ModelParams,
     params: TrainerParams,
-    transform: catalogue.MovieTransform,
-    movies: catalogue.Movies,
+    transform: catalogue.ItemTransform,
+    items: catalogue.Items,
     train: events.Events,
     held_out: tuple[events.Events, events.Events] | None,
     log_dir: str,
@@ -43,7 +43,7 @@ def fit_model(
     """Builds the model of the kind that `model_params` says and fits it.
 
     Args:
-      train: timelines; catalogue rows as in `movies`, profiles as in `known`.
+      train: timelines; catalogue rows as in `items`, profiles as in `known`.
       held_out: histories and targets of the eval split, on whose Recall@k the fit stops; None
         if there is none.
       log_dir: for TensorBoard.
@@ -65,10 +65,10 @@ def fit_model(
             "training needs users with at least two train ratings (four in all)"
         )
     _log.info(
-        "training on %d pairs of %d users, %d movies", len(positions), len(train.offsets) - 1, len(movies.ids)
+        "training on %d pairs of %d users, %d items", len(positions), len(train.offsets) - 1, len(items.ids)
     )
     windows = events.Windows(train, model_params.history_window)
-    model = build(model_params, params, transform, movies, windows, positions, implicit, known)
+    model = build(model_params, params, transform, items, windows, positions, implicit, known)
     eval_recall: Callable[[], dict[int, float]] = dict
     if held_out is not None:
         ks = tuple(sorted({10, 100, params.monitor_k}))
@@ -85,8 +85,8 @@ def fit_model(
 def build(
     model_params: ModelParams,
     params: TrainerParams,
-    transform: catalogue.MovieTransform,
-    movies: catalogue.Movies,
+    transform: catalogue.ItemTransform,
+    items: catalogue.Items,
     windows: events.Windows,
     positions: events.PairPositions,
     implicit: bool = False,
@@ -104,7 +104,7 @@ def build(
             model_params,
             params.seed,
             transform.sizes,
-            movies.catalogue,
+            items.catalogue,
             windows.events,
             sample_pairs,
             implicit=implicit,
@@ -116,9 +116,9 @@ def build(
     )
 
 
-def servable(model: Model, movies: catalogue.Movies, transform: catalogue.MovieTransform) -> Signatures:
+def servable(model: Model, items: catalogue.Items, transform: catalogue.ItemTransform) -> Signatures:
     """A fitted model as it is exported."""
-    return KINDS[model.params.kind].code().signatures(model, movies.named(transform))
+    return KINDS[model.params.kind].code().signatures(model, items.named(transform))
 
 
 def _measured(kind: str, recall: dict[int, float], log_dir: str) -> fit.FitResult:

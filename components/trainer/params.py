@@ -44,7 +44,7 @@ class TrainerParams(Section):
         0.3,
         ge=0,
         le=1,
-        description="weight of a next movie rated below the relevance threshold as a positive",
+        description="weight of a next item rated below the relevance threshold as a positive",
     )
     monitor_k: int = Field(
         20,

@@ -30,14 +30,14 @@ _log = logging.getLogger(__name__)
 MODEL_PARAMS = "model"
 TRAINER_PARAMS = "trainer"
 TIMELINES = "timelines_uri"
-MOVIES = "movies_uri"
+ITEMS = "items_uri"
 TESTED_RUN = "tested_run_uri"
 MAX_STEPS = "max_steps"
 CODE = "code"
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Reads timelines and movies, fits the model, exports it.
+    """Reads timelines and items, fits the model, exports it.
 
     Args:
       fn_args: `transform_graph_path`, `serving_model_dir`, `model_run_dir`, and in
@@ -73,30 +73,30 @@ def _run(fn_args: FnArgs, params: TrainerParams, scratch: Path) -> None:
     params.check_kind(model_params)
     keras.utils.set_random_seed(params.seed)
     meaning = feature_file.read(config[TIMELINES])
-    transform = catalogue.MovieTransform(fn_args.transform_graph_path, meaning.item)
-    movies = catalogue.load(read.read_movies(config[MOVIES]), transform)
+    transform = catalogue.ItemTransform(fn_args.transform_graph_path, meaning.item)
+    items = catalogue.load(read.read_items(config[ITEMS]), transform)
     known = None
     if meaning.user:
         columns = [contract.USER_ID, *(contract.user_feature(spec.name) for spec in meaning.user)]
         users = read.read_timelines(config[TIMELINES], contract.TRAIN, columns)
         known = profiles.profiles(users, meaning.user, model_params.max_profile_values)
     (train,) = _events(
-        config[TIMELINES], contract.TRAIN, movies.ids, [contract.HISTORY_FEATURES], known, scratch
+        config[TIMELINES], contract.TRAIN, items.ids, [contract.HISTORY_FEATURES], known, scratch
     )
     held_out, last_epoch = None, None
     if TESTED_RUN in config:
         last_epoch = fit.FitResult.read(config[TESTED_RUN]).best_epoch
     else:
         lists = [contract.HISTORY_FEATURES, contract.TARGET_FEATURES]
-        histories, targets = _events(config[TIMELINES], contract.EVAL, movies.ids, lists, known, scratch)
+        histories, targets = _events(config[TIMELINES], contract.EVAL, items.ids, lists, known, scratch)
         held_out = histories, targets
     vocabularies = warm_start.vocabularies(transform, known)
     kept = None
     if params.checkpoint_dir:
-        name = _fit_name(config, params, meaning, vocabularies, movies, known, train, held_out, last_epoch)
+        name = _fit_name(config, params, meaning, vocabularies, items, known, train, held_out, last_epoch)
         kept = checkpoints.Checkpoints(storage.join(params.checkpoint_dir, name), params.checkpoint_steps)
     model, result = fitting.fit_model(
-        model_params, params, transform, movies, train, held_out, fn_args.model_run_dir, last_epoch,
+        model_params, params, transform, items, train, held_out, fn_args.model_run_dir, last_epoch,
         implicit=meaning.implicit, known=known, kept=kept,
     )  # fmt: skip
     _log.info(
@@ -104,7 +104,7 @@ def _run(fn_args: FnArgs, params: TrainerParams, scratch: Path) -> None:
     )
     result.write(fn_args.model_run_dir)
 
-    fitting.servable(model, movies, transform).save(fn_args.serving_model_dir)
+    fitting.servable(model, items, transform).save(fn_args.serving_model_dir)
     if model_params.entry.warm_start:
         warm_start.save(model, vocabularies, warm_start.weights_file(fn_args.serving_model_dir))
     if kept:
@@ -116,22 +116,22 @@ def _fit_name(
     params: TrainerParams,
     meaning: Features,
     vocabularies: Mapping[str, Sequence[bytes]],
-    movies: catalogue.Movies,
+    items: catalogue.Items,
     known: Profiles | None,
     train: events.Events,
     held_out: tuple[events.Events, events.Events] | None,
     last_epoch: int | None,
 ) -> str:
     """The same for the same fit begun again, another for other data, params or sources."""
-    arrays, users = movies.catalogue, Profiles([], {}, [], {}) if known is None else known
+    arrays, users = items.catalogue, Profiles([], {}, [], {}) if known is None else known
     return checkpoints.key(
         config[MODEL_PARAMS],
         params.model_dump_json(exclude={"checkpoint_dir"}),
         config.get(CODE),
         last_epoch,
         meaning.to_json(),
-        *(b"\n".join(words) for words in (movies.ids, *vocabularies.values(), users.user_ids)),
-        [np.asarray(x) for x in (arrays.features.movie_index, *arrays.features.content.values())],
+        *(b"\n".join(words) for words in (items.ids, *vocabularies.values(), users.user_ids)),
+        [np.asarray(x) for x in (arrays.features.item_index, *arrays.features.content.values())],
         [np.asarray(x) for x in users.content.values()],
         [arrays.rating_count, arrays.rating_sum],
         *([x.rows, x.ratings, x.timestamps, x.offsets] for x in (train, *(held_out or ()))),

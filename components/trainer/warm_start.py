@@ -14,13 +14,13 @@ import tf_keras as keras
 import contract
 from components.common import storage
 from components.model.profile import Profiles
-from components.trainer.inputs.catalogue import MovieTransform
+from components.trainer.inputs.catalogue import ItemTransform
 
 _log = logging.getLogger(__name__)
 
 # Weights with a row a word of a vocabulary. Most have one more, out of vocabulary;
 # weighted features have none (an unknown tag is dropped).
-_TABLE = re.compile(r"(movie_encoder|profile_tower)/(?:content/)?(\w+)/embeddings")
+_TABLE = re.compile(r"(item_encoder|profile_tower)/(?:content/)?(\w+)/embeddings")
 
 
 def weights_file(model_dir: str) -> str:
@@ -28,7 +28,7 @@ def weights_file(model_dir: str) -> str:
     return storage.join(model_dir, contract.ASSETS_EXTRA, contract.WARM_START)
 
 
-def vocabularies(transform: MovieTransform, known: Profiles | None) -> dict[str, Sequence[bytes]]:
+def vocabularies(transform: ItemTransform, known: Profiles | None) -> dict[str, Sequence[bytes]]:
     """Those of items by their names, and those of users' features."""
     of_users = {} if known is None else {_of_users(name): words for name, words in known.words.items()}
     return {**transform.vocabularies, **of_users}
@@ -48,7 +48,7 @@ def _vocabulary_of(weight: str) -> str | None:
     name = found[2]
     if found[1] == "profile_tower":
         return _of_users(name)
-    return contract.MOVIE_VOCABULARY if name == "movie_ids" else name
+    return contract.ITEM_VOCABULARY if name == "item_ids" else name
 
 
 def _by_name(model: keras.Model) -> dict[str, tf.Variable]:
@@ -74,7 +74,7 @@ def save(model: keras.Model, vocabularies: Mapping[str, Sequence[bytes]], path: 
 def load(model: keras.Model, vocabularies: Mapping[str, Sequence[bytes]], path: str) -> int:
     """Start `model` from the weights at `path`; rows are matched by vocabulary string.
 
-    New words keep their fresh rows. Returns how many movies were recognised.
+    New words keep their fresh rows. Returns how many items were recognised.
 
     Raises:
       ValueError: `path` does not exist, or a weight has another shape (another
@@ -116,7 +116,7 @@ def load(model: keras.Model, vocabularies: Mapping[str, Sequence[bytes]], path: 
         if len(new) > len(vocabularies[vocabulary]):
             new[-1] = old[-1]
         variable.assign(new)
-        if vocabulary == "movies":
+        if vocabulary == "items":
             recognised = len(pairs)
-    _log.info("warm start from %s: %d of %d movies recognised", path, recognised, len(vocabularies["movies"]))
+    _log.info("warm start from %s: %d of %d items recognised", path, recognised, len(vocabularies["items"]))
     return recognised

@@ -30,7 +30,7 @@ from components.training_job import manifest, worker
 
 JOB = "job"  # in custom_config
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-_INPUTS = (run.TIMELINES, run.MOVIES, run.TESTED_RUN)
+_INPUTS = (run.TIMELINES, run.ITEMS, run.TESTED_RUN)
 # The API may be away for as many polls: a control plane that is being upgraded.
 _PATIENCE = 60
 

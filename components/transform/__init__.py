@@ -1,1 +1,1 @@
-"""Features of movies (TensorFlow Transform) and the curated schemas of both data sets."""
+"""Features of items (TensorFlow Transform) and the curated schemas of both data sets."""

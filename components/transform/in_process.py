@@ -24,7 +24,7 @@ from components.import_schema.own_features import add_features
 from components.transform.params import TransformParams
 from components.transform.preprocessing import custom_config, preprocessing_fn
 
-_SCHEMA = Path(__file__).parent / "schemas" / "movies.pbtxt"
+_SCHEMA = Path(__file__).parent / "schemas" / "items.pbtxt"
 # Folders of the graphs of this process, by what they were analysed on.
 _graphs: dict[str, tempfile.TemporaryDirectory] = {}
 
@@ -33,7 +33,7 @@ def analysed(items: pa.Table, params: TransformParams, features: Features) -> st
     """Folder of the graph, as the step's artifact has it; made once in a process.
 
     Args:
-      items: schemas.movies_schema of `features.item`.
+      items: schemas.items_schema of `features.item`.
       params: the config's transform section.
       features: what the columns mean.
     """

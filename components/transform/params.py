@@ -13,18 +13,16 @@ class TransformParams(Section):
     min_ratings: int = Field(
         1,
         ge=1,
-        description="Train ratings a movie needs for a row of its own in the movie vocabulary. Below it, "
-        "a movie is embedded from its content with the out-of-vocabulary row.",
+        description="Train ratings an item needs for a row of its own in the item vocabulary. Below it, "
+        "an item is embedded from its content with the out-of-vocabulary row.",
     )
     max_tags: int = Field(
         1000,
         ge=1,
         description="Tags (of your own items also words of each text) kept in the vocabulary: those of the "
-        "most movies.",
+        "most items.",
     )
-    min_tag_movies: int = Field(
-        2, ge=1, description="Movies a tag or word must be on to enter the vocabulary."
-    )
+    min_tag_items: int = Field(2, ge=1, description="Items a tag or word must be on to enter the vocabulary.")
     max_values: int = Field(
         100_000,
         ge=1,

@@ -1,13 +1,13 @@
-"""What the model sees of a movie: a graph over raw `movies`, fitted once on the whole catalogue.
+"""What the model sees of an item: a graph over raw `items`, fitted once on the whole catalogue.
 
 The stock TFX Transform runs `preprocessing_fn` by its import path. The same
-graph is part of the serving models, where it must work on movies that came after
-training, and on fewer inputs: it reads MOVIE_ID, RATING_COUNT and the features
+graph is part of the serving models, where it must work on items that came after
+training, and on fewer inputs: it reads ITEM_ID, RATING_COUNT and the features
 of the config alone (MovieLens's are GENRES, TAGS and YEAR: a title says nothing
 by itself, and a mean of few ratings mostly noise). Every input is known in train
-(see example_gen.movies).
+(see example_gen.items).
 
-B movies in a batch.
+B items in a batch.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def custom_config(params: TransformParams, specs: Sequence[FeatureSpec] = MOVIEL
 
 
 def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, str]) -> dict[str, Any]:
-    """Raw features of movies -> features of the movie tower.
+    """Raw features of items -> features of the item tower.
 
     Args:
-      inputs: contract.MOVIE_FEATURES, [B, 1] each, GENRES and TAGS sparse [B, ...];
+      inputs: contract.ITEM_FEATURES, [B, 1] each, GENRES and TAGS sparse [B, ...];
         of the config's own features texts [B, 1], the others sparse [B, ...].
       custom_config: of the function of that name.
 
@@ -53,12 +53,12 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, str]) -> d
     specs = Features.from_json(custom_config[contract.FEATURES]).item
     rating_count = tf.cast(inputs[contract.RATING_COUNT], tf.float32)
     result = {
-        contract.MOVIE_INDEX: tft.compute_and_apply_vocabulary(
-            inputs[contract.MOVIE_ID],
+        contract.ITEM_INDEX: tft.compute_and_apply_vocabulary(
+            inputs[contract.ITEM_ID],
             weights=rating_count,
             frequency_threshold=params.min_ratings,
             num_oov_buckets=1,
-            vocab_filename=contract.MOVIE_VOCABULARY,
+            vocab_filename=contract.ITEM_VOCABULARY,
         ),
         # Rating counts span four orders of magnitude; their logarithm is close to normal.
         contract.POPULARITY_SCALED: tft.scale_to_z_score(tf.math.log1p(rating_count)),
@@ -90,9 +90,9 @@ def _transformed(spec: FeatureSpec, raw: Any, params: TransformParams) -> dict[s
 def _weighted(
     tags: tf.SparseTensor, name: str, params: TransformParams
 ) -> tuple[tf.SparseTensor, tf.SparseTensor]:
-    """(vocabulary rows, TF-IDF weights) of each movie's known tags (or words); unknown ones are dropped.
+    """(vocabulary rows, TF-IDF weights) of each item's known tags (or words); unknown ones are dropped.
 
-    The weight of a tag is 1 / (the movie's known tags) * (1 + ln((movies + 1) / (movies
+    The weight of a tag is 1 / (the item's known tags) * (1 + ln((items + 1) / (items
     with the tag + 1))): smoothed TF-IDF (Salton and Buckley, "Term-weighting
     approaches in automatic text retrieval", 1988). It equals tft.tfidf, which cannot
     be used: it counts unknown tags as the last one and fails on a vocabulary of one.
@@ -100,25 +100,25 @@ def _weighted(
     indices = tft.compute_and_apply_vocabulary(
         tags,
         top_k=params.max_tags,
-        frequency_threshold=params.min_tag_movies,
+        frequency_threshold=params.min_tag_items,
         default_value=-1,
         vocab_filename=name,
     )
     size = tft.get_num_buckets_for_transformed_feature(indices)
     known = tft.sparse_tensor_left_align(tf.sparse.retain(indices, indices.values >= 0))
-    rows, num_movies = known.indices[:, 0], known.dense_shape[0]
+    rows, num_items = known.indices[:, 0], known.dense_shape[0]
     ones = tf.ones_like(known.values, tf.float32)
 
-    # 1 where a movie has a tag, [B, size]. Sparse also because its static shape is
+    # 1 where an item has a tag, [B, size]. Sparse also because its static shape is
     # unknown: while analysing, `size` is a placeholder whose default shape inference
     # would take for the truth.
-    has_tag = tf.SparseTensor(tf.stack([rows, known.values], axis=1), ones, [num_movies, size])
-    movies_with_tag = tf.reshape(tft.sum(has_tag, reduce_instance_dims=False), [-1])
-    movies = tft.sum(tf.cast(num_movies, tf.float32))
-    inverse_frequency = 1.0 + tf.math.log((movies + 1.0) / (movies_with_tag + 1.0))
+    has_tag = tf.SparseTensor(tf.stack([rows, known.values], axis=1), ones, [num_items, size])
+    items_with_tag = tf.reshape(tft.sum(has_tag, reduce_instance_dims=False), [-1])
+    items = tft.sum(tf.cast(num_items, tf.float32))
+    inverse_frequency = 1.0 + tf.math.log((items + 1.0) / (items_with_tag + 1.0))
 
-    tags_of_movie = tf.math.unsorted_segment_sum(ones, rows, num_movies)
-    weights = tf.gather(inverse_frequency, known.values) / tf.gather(tags_of_movie, rows)
+    tags_of_item = tf.math.unsorted_segment_sum(ones, rows, num_items)
+    weights = tf.gather(inverse_frequency, known.values) / tf.gather(tags_of_item, rows)
     return known, known.with_values(weights)
 
 
@@ -135,7 +135,7 @@ def _words(texts: tf.Tensor) -> tf.SparseTensor:
 
 
 def _number(raw: Any, log: bool) -> tuple[tf.Tensor, tf.Tensor]:
-    """([B, 1] z-score over the movies that have a number, [B, 1] 1 where there is one).
+    """([B, 1] z-score over the items that have a number, [B, 1] 1 where there is one).
 
     0 for the others, and if all numbers are equal. A dense 0 is none (a year).
     """

@@ -168,7 +168,7 @@ def distinct_items(
     count = len(stock.cluster)
     by_cluster, starts = stock.by_cluster, stock.starts
     ends = np.cumsum(stock.weight[by_cluster])
-    before = np.concatenate(([0.0], ends))[starts]  # weight before each cluster's first movie
+    before = np.concatenate(([0.0], ends))[starts]  # weight before each cluster's first item
 
     seen = np.zeros((user[-1] + 1) * count, bool)
     chosen = np.full(len(user), -1)
@@ -182,12 +182,12 @@ def distinct_items(
         else:
             found = np.searchsorted(ends, ends[-1] * rng.random(len(unfilled)), side="right")
             found = np.minimum(found, count - 1)
-        movie = by_cluster[found]
-        cell = user[unfilled] * count + movie
+        item = by_cluster[found]
+        cell = user[unfilled] * count + item
         _, first = np.unique(cell, return_index=True)  # the earliest event keeps it
         first = first[~seen[cell[first]]]
         seen[cell[first]] = True
-        chosen[unfilled[first]] = movie[first]
+        chosen[unfilled[first]] = item[first]
         unfilled = unfilled[chosen[unfilled] < 0]
         if not len(unfilled):
             return chosen

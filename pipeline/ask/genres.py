@@ -15,7 +15,7 @@ def parse(texts: Iterable[str], known: Sequence[str] | None) -> list[str]:
     `known` None takes them as they are typed.
 
     Raises:
-      InputError: a genre that no movie has; suggests the nearest.
+      InputError: a genre that no item has; suggests the nearest.
     """
     return list(dict.fromkeys(_find(part, known) for part in _parts(texts)))
 
@@ -52,7 +52,7 @@ def _find(name: str, known: Sequence[str] | None) -> str:
         if near
         else f"there are {', '.join(known)}"
     )
-    raise InputError(f'no movie has the genre "{name.strip()}"; {hint}')
+    raise InputError(f'no item has the genre "{name.strip()}"; {hint}')
 
 
 def _positive(text: str, part: str) -> float:

@@ -10,7 +10,7 @@ import contract
 from components.common import storage
 from components.common.features import Features, own
 from components.pusher import versions
-from pipeline.ask.titles import Movie, TitleIndex
+from pipeline.ask.titles import Item, TitleIndex
 from pipeline.errors import InputError
 from pipeline.terminal.typed import typed
 
@@ -66,8 +66,8 @@ class PushedFiles:
         """The items that the model knows."""
         shown = [spec.name for spec in own(self.features.item) if spec.filters]
         return TitleIndex(
-            Movie(
-                _text(row[contract.MOVIE_ID]),
+            Item(
+                _text(row[contract.ITEM_ID]),
                 _text(row[contract.TITLE]),
                 row[contract.YEAR],
                 tuple(map(_text, row[contract.GENRES] or ())),

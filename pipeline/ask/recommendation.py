@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import contract
-from pipeline.ask.titles import Movie
+from pipeline.ask.titles import Item
 from pipeline.ask.user_timeline import NoTimelinesError, Timeline, UserEvents
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
     from pipeline.ask.servable import Servable
 
-# How a liked movie counts if no stars are given.
+# How a liked item counts if no stars are given.
 LIKE = contract.MAX_RATING
 
 
@@ -36,10 +36,10 @@ class Request:
     """
 
     user_id: str | None = None
-    likes: tuple[tuple[Movie, float], ...] = ()
+    likes: tuple[tuple[Item, float], ...] = ()
     tastes: dict[str, float] = dataclasses.field(default_factory=dict)
     k: int = 10
-    exclude: tuple[Movie, ...] = ()
+    exclude: tuple[Item, ...] = ()
     genres: tuple[str, ...] = ()
     year_min: int = 0
     year_max: int = 0
@@ -64,9 +64,9 @@ class Result:
       in_taste: its genres among the request's tastes.
     """
 
-    movie: Movie
+    item: Item
     score: float
-    because_of: tuple[tuple[Movie, float], ...] = ()
+    because_of: tuple[tuple[Item, float], ...] = ()
     in_taste: tuple[str, ...] = ()
 
 
@@ -131,9 +131,9 @@ def recommend(servable: Servable, request: Request, find_user: Callable[[str], T
         # The test block too: what was rated since the cut must not be shown either.
         history = found.whole if found else history
     if request.likes:
-        movies, stars = zip(*request.likes, strict=True)
-        at_unknown_time = (0,) * len(movies)
-        history = history.then(UserEvents(tuple(movie.movie_id for movie in movies), stars, at_unknown_time))
+        items, stars = zip(*request.likes, strict=True)
+        at_unknown_time = (0,) * len(items)
+        history = history.then(UserEvents(tuple(item.item_id for item in items), stars, at_unknown_time))
     history = history.newest(servable.limit("max_history") or len(history))
     popular = not history and not request.tastes
     query = {
@@ -150,7 +150,7 @@ def _results(servable: Servable, request: Request, query: dict[str, Any]) -> tup
     """What the model answers to `query`, the inputs of contract.EMBED_QUERY, with the request's filters."""
     filters = {
         contract.K: request.k,
-        contract.EXCLUDE: [movie.movie_id for movie in request.exclude],
+        contract.EXCLUDE: [item.item_id for item in request.exclude],
         contract.FILTER_GENRES: list(request.genres),
         contract.YEAR_MIN: request.year_min,
         contract.YEAR_MAX: request.year_max,
@@ -162,50 +162,48 @@ def _results(servable: Servable, request: Request, query: dict[str, Any]) -> tup
     found = scored(servable, servable.ask(name, **query, **filters))
     if not found:
         return ()
-    reasons = _reasons(servable, query, [movie for movie, _ in found])
+    reasons = _reasons(servable, query, [item for item, _ in found])
     return tuple(
-        Result(movie, score, why, tuple(word for word in servable.tastes_of(movie) if word in request.tastes))
-        for (movie, score), why in zip(found, reasons, strict=True)
+        Result(item, score, why, tuple(word for word in servable.tastes_of(item) if word in request.tastes))
+        for (item, score), why in zip(found, reasons, strict=True)
     )
 
 
 def _reasons(
-    servable: Servable, query: dict[str, Any], movies: Sequence[Movie]
-) -> list[tuple[tuple[Movie, float], ...]]:
+    servable: Servable, query: dict[str, Any], items: Sequence[Item]
+) -> list[tuple[tuple[Item, float], ...]]:
     """For each item the items of the history that speak for it; no history, no reasons."""
-    if not query[contract.HISTORY_MOVIE_IDS]:
-        return [()] * len(movies)
-    answer = servable.ask(
-        contract.EXPLAIN, **query, **{contract.MOVIE_IDS: [movie.movie_id for movie in movies]}
-    )
+    if not query[contract.HISTORY_ITEM_IDS]:
+        return [()] * len(items)
+    answer = servable.ask(contract.EXPLAIN, **query, **{contract.ITEM_IDS: [item.item_id for item in items]})
     return [
         tuple(
-            (servable.movie(movie_id.decode()), float(weight))
-            for movie_id, weight in zip(ids, weights, strict=True)
-            if movie_id != contract.PAD_ID and weight > 0
+            (servable.item(item_id.decode()), float(weight))
+            for item_id, weight in zip(ids, weights, strict=True)
+            if item_id != contract.PAD_ID and weight > 0
         )
-        for ids, weights in zip(answer[contract.HISTORY_MOVIE_IDS], answer[contract.WEIGHTS], strict=True)
+        for ids, weights in zip(answer[contract.HISTORY_ITEM_IDS], answer[contract.WEIGHTS], strict=True)
     ]
 
 
 def _by_user_id(servable: Servable, request: Request) -> Answer:
     """From the history that the model carries; the popular list for a user it does not know."""
 
-    def ask(user_id: str | None) -> list[tuple[Movie, float]]:
+    def ask(user_id: str | None) -> list[tuple[Item, float]]:
         inputs = {contract.USER_ID: user_id, contract.K: request.k}
         return scored(servable, servable.ask(contract.RECOMMEND_USER, **inputs))
 
     found = ask(request.user_id)
-    is_popular = [movie for movie, _ in found] == [movie for movie, _ in ask(None)]
-    results = tuple(Result(movie, score) for movie, score in found)
+    is_popular = [item for item, _ in found] == [item for item, _ in ask(None)]
+    results = tuple(Result(item, score) for item, score in found)
     return Answer(results, known_user=not is_popular, popular=is_popular, history=None)
 
 
-def scored(servable: Servable, answer: dict[str, Any]) -> list[tuple[Movie, float]]:
+def scored(servable: Servable, answer: dict[str, Any]) -> list[tuple[Item, float]]:
     """The items and scores of a result row, without its padding."""
-    pairs = zip(answer[contract.MOVIE_IDS], answer[contract.SCORES], strict=True)
+    pairs = zip(answer[contract.ITEM_IDS], answer[contract.SCORES], strict=True)
     return [
-        (servable.movie(movie_id.decode()), float(score))
-        for movie_id, score in pairs
-        if movie_id != contract.PAD_ID
+        (servable.item(item_id.decode()), float(score))
+        for item_id, score in pairs
+        if item_id != contract.PAD_ID
     ]

@@ -106,7 +106,7 @@ def _local(destination: str, model: str, number: int) -> tuple[PushedFiles | Non
             None,
             "",
             f"no {model} has been pushed to {destination}, so there is no catalogue to take titles from: "
-            "movies are named by their ids",
+            "items are named by their ids",
         )
     for version in here:
         if version.number == number:

@@ -82,6 +82,6 @@ def _has_popular_list(client: Client, number: int, files: PushedFiles) -> bool:
     ranking = client.recommend_user("", version=number, timeout_s=_ANSWER_S)
     expected = files.popular(len(ranking))
     return 0 < len(ranking) == len(expected) and all(
-        item.movie_id == item_id and math.isclose(item.score, share, rel_tol=1e-5)
+        item.item_id == item_id and math.isclose(item.score, share, rel_tol=1e-5)
         for item, (item_id, share) in zip(ranking, expected, strict=True)
     )

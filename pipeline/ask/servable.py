@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import contract
 from components.common.features import Features
-from pipeline.ask.titles import IdsOnly, Movie, TitleIndex
+from pipeline.ask.titles import IdsOnly, Item, TitleIndex
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,29 +39,29 @@ class Servable(abc.ABC):
         """The items that this model knows."""
         return self.files.titles if self.files else IdsOnly()
 
-    def movie(self, movie_id: str) -> Movie:
-        return self.titles.by_id.get(movie_id) or Movie(movie_id, f"id:{movie_id}")
+    def item(self, item_id: str) -> Item:
+        return self.titles.by_id.get(item_id) or Item(item_id, f"id:{item_id}")
 
     @functools.cached_property
     def genres(self) -> list[str] | None:
         """Every genre of the catalogue, by name; None if there is no catalogue to look into."""
         if self.files is None:
             return None
-        return sorted({genre for movie in self.titles.by_id.values() for genre in movie.genres})
+        return sorted({genre for item in self.titles.by_id.values() for genre in item.genres})
 
     @functools.cached_property
     def taste_words(self) -> list[str] | None:
         """What a taste can be in: genres, or the values of the data's own feature; None if unknown."""
         if self.files is None:
             return None
-        return sorted({word for movie in self.titles.by_id.values() for word in self.tastes_of(movie)})
+        return sorted({word for item in self.titles.by_id.values() for word in self.tastes_of(item)})
 
-    def tastes_of(self, movie: Movie) -> tuple[str, ...]:
+    def tastes_of(self, item: Item) -> tuple[str, ...]:
         """The words in which a taste for this item would be said."""
         taste = next((spec.name for spec in self.features.item if spec.taste), None)
         if taste == contract.GENRES:
-            return movie.genres
-        return tuple(map(str, dict(movie.own).get(taste or "", ())))
+            return item.genres
+        return tuple(map(str, dict(item.own).get(taste or "", ())))
 
     def limit(self, name: str) -> int | None:
         """A limit on requests, a key of `components.index.params`; None if unknown."""

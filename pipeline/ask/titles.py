@@ -1,7 +1,7 @@
 """Items by what people type: "the matrix", "Matrix, The (1999)", "amelie 2001", "id:318".
 
 Case, diacritics and punctuation do not count, nor where the article stands. A
-query that names several movies, or none, is an error that lists what to type.
+query that names several items, or none, is an error that lists what to type.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", 
 
 
 class TitleError(InputError):
-    """A title that names no movie, or more than one."""
+    """A title that names no item, or more than one."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Movie:
-    """One movie of a model's catalogue; `year` is 0 if unknown, `own` are values by column of its own."""
+class Item:
+    """One item of a model's catalogue; `year` is 0 if unknown, `own` are values by column of its own."""
 
-    movie_id: str
+    item_id: str
     title: str
     year: int = 0
     genres: tuple[str, ...] = ()
@@ -58,24 +58,24 @@ class TitleIndex:
 
     A query is tried as (1) a whole title, (2) one without its leading article,
     (3) the part before a colon, or another title given in parentheses; the
-    first that names any movie decides.
+    first that names any item decides.
     """
 
-    def __init__(self, movies: Iterable[Movie]) -> None:
-        self.by_id = {movie.movie_id: movie for movie in movies}
+    def __init__(self, items: Iterable[Item]) -> None:
+        self.by_id = {item.item_id: item for item in items}
 
     @functools.cached_property
-    def _tiers(self) -> tuple[dict[str, list[Movie]], ...]:
+    def _tiers(self) -> tuple[dict[str, list[Item]], ...]:
         """Made with the first title: who gives ids alone need not wait for it."""
-        tiers: tuple[dict[str, list[Movie]], ...] = tuple(defaultdict(list) for _ in range(3))
-        for movie in self.by_id.values():
-            for tier, keys in zip(tiers, _keys(movie.title), strict=True):
+        tiers: tuple[dict[str, list[Item]], ...] = tuple(defaultdict(list) for _ in range(3))
+        for item in self.by_id.values():
+            for tier, keys in zip(tiers, _keys(item.title), strict=True):
                 for key in keys:
-                    tier[key].append(movie)
+                    tier[key].append(item)
         return tiers
 
-    def find(self, query: str) -> Movie:
-        """The one movie that `query` names.
+    def find(self, query: str) -> Item:
+        """The one item that `query` names.
 
         Raises:
           TitleError: none, with suggestions; or several, with how to choose.
@@ -87,8 +87,8 @@ class TitleIndex:
             raise TitleError(_ambiguous(query, found))
         return found[0]
 
-    def find_all(self, text: str) -> list[tuple[Movie, str]]:
-        """The movies of a list, each with what follows its `=` ("" without one).
+    def find_all(self, text: str) -> list[tuple[Item, str]]:
+        """The items of a list, each with what follows its `=` ("" without one).
 
         "Toy Story, Heat=4" are two, "Good, the Bad and the Ugly, The" is one:
         at each comma the longest stretch that is a title wins. A semicolon
@@ -99,7 +99,7 @@ class TitleIndex:
         """
         return [item for part in text.split(";") if part.strip() for item in self._listed(part)]
 
-    def _listed(self, text: str) -> Iterator[tuple[Movie, str]]:
+    def _listed(self, text: str) -> Iterator[tuple[Item, str]]:
         pieces = text.split(",")
         start = 0
         while start < len(pieces):
@@ -111,23 +111,23 @@ class TitleIndex:
                 yield self.find(query), mark
             start = end
 
-    def _candidates(self, query: str) -> list[Movie]:
-        """Every movie that the query names, most rated first; none if nothing matches."""
+    def _candidates(self, query: str) -> list[Item]:
+        """Every item that the query names, most rated first; none if nothing matches."""
         query = query.strip()
         if query.lower().startswith("id:"):
-            movie = self.by_id.get(query[3:].strip())
-            return [movie] if movie else []
+            item = self.by_id.get(query[3:].strip())
+            return [item] if item else []
         title, year = _split_year(query)
         # The whole first: a number at the end may belong to the title.
         return self._titled(query) or (self._titled(title, year) if year else [])
 
-    def _titled(self, title: str, year: int | None = None) -> list[Movie]:
+    def _titled(self, title: str, year: int | None = None) -> list[Item]:
         key = normalised(title)
         bare = _without_article(key)
         for tier, wanted in zip(self._tiers, (key, bare, bare), strict=True):
-            found = [movie for movie in tier.get(wanted, ()) if year in (None, movie.year)]
+            found = [item for item in tier.get(wanted, ()) if year in (None, item.year)]
             if found:
-                return sorted(found, key=lambda movie: -movie.rating_count)
+                return sorted(found, key=lambda item: -item.rating_count)
         return []
 
     def _unknown(self, query: str) -> str:
@@ -136,16 +136,14 @@ class TitleIndex:
         if others:
             return f'there is no "{title}" of {year} in the catalogue, but {_quoted(others[:_LISTED])}'
         if query.lower().startswith("id:"):
-            return f'the catalogue has no movie "{query}"; give a title, or an id as the data has it'
+            return f'the catalogue has no item "{query}"; give a title, or an id as the data has it'
         near = self.suggestions(query)
         if near:
-            return f'no movie is called "{query}"; did you mean {_quoted(near)}?'
-        return (
-            f'no movie is called "{query}", nor anything like it; the model knows {len(self.by_id):,} movies'
-        )
+            return f'no item is called "{query}"; did you mean {_quoted(near)}?'
+        return f'no item is called "{query}", nor anything like it; the model knows {len(self.by_id):,} items'
 
-    def suggestions(self, query: str) -> list[Movie]:
-        """Up to five movies whose titles look most like `query`, best first."""
+    def suggestions(self, query: str) -> list[Item]:
+        """Up to five items whose titles look most like `query`, best first."""
         wanted = _without_article(normalised(_split_year(query)[0]))
         if not wanted:
             return []
@@ -163,26 +161,26 @@ class TitleIndex:
 
         keys = {key for tier in self._tiers[1:] for key in tier}
         # difflib takes 0.1 ms a title: only those that share letters get there.
-        best: dict[str, tuple[float, Movie]] = {}
+        best: dict[str, tuple[float, Item]] = {}
         for key in heapq.nlargest(100, keys, key=lambda key: (overlap(key), key)):
             score = likeness(key)
             for tier in self._tiers[1:]:
-                for movie in tier.get(key, ()):
-                    if score >= max(_CLOSE_ENOUGH, best.get(movie.movie_id, (0.0,))[0]):
-                        best[movie.movie_id] = (score, movie)
+                for item in tier.get(key, ()):
+                    if score >= max(_CLOSE_ENOUGH, best.get(item.item_id, (0.0,))[0]):
+                        best[item.item_id] = (score, item)
         ranked = sorted(best.values(), key=lambda item: (-item[0], -item[1].rating_count, item[1].label))
-        return [movie for _, movie in ranked[:_SUGGESTIONS]]
+        return [item for _, item in ranked[:_SUGGESTIONS]]
 
 
 class IdsOnly(TitleIndex):
-    """Stands for a catalogue that is not at hand: "id:318" is movie 318, titles name nothing."""
+    """Stands for a catalogue that is not at hand: "id:318" is item 318, titles name nothing."""
 
     def __init__(self) -> None:
         super().__init__(())
 
-    def _candidates(self, query: str) -> list[Movie]:
+    def _candidates(self, query: str) -> list[Item]:
         found = _ID.match(query.strip())
-        return [Movie(found[1], f"id:{found[1]}")] if found else []
+        return [Item(found[1], f"id:{found[1]}")] if found else []
 
     def _unknown(self, query: str) -> str:
         return f'"{query}": there is no catalogue here to look titles up in; give ids, such as id:318'
@@ -236,17 +234,17 @@ def _trigrams(key: str) -> set[str]:
     return {padded[at : at + 3] for at in range(len(padded) - 2)}
 
 
-def _quoted(movies: Sequence[Movie]) -> str:
-    return ", ".join(f'"{movie.label}"' for movie in movies)
+def _quoted(items: Sequence[Item]) -> str:
+    return ", ".join(f'"{item.label}"' for item in items)
 
 
-def _ambiguous(query: str, found: Sequence[Movie]) -> str:
-    lines = [f'"{query}" names {len(found)} movies:']
-    for movie in found[:_LISTED]:
-        lines.append(f"  {movie.label}  {', '.join(movie.genres) or 'no genres'}  id:{movie.movie_id}")
+def _ambiguous(query: str, found: Sequence[Item]) -> str:
+    lines = [f'"{query}" names {len(found)} items:']
+    for item in found[:_LISTED]:
+        lines.append(f"  {item.label}  {', '.join(item.genres) or 'no genres'}  id:{item.item_id}")
     if len(found) > _LISTED:
         lines.append(f"  and {len(found) - _LISTED} more")
-    labels = [movie.label for movie in found]
-    chosen = found[0].label if labels.count(found[0].label) == 1 else f"id:{found[0].movie_id}"
+    labels = [item.label for item in found]
+    chosen = found[0].label if labels.count(found[0].label) == 1 else f"id:{found[0].item_id}"
     lines.append(f'say which by its whole title and year, or by its id: "{chosen}"')
     return "\n".join(lines)

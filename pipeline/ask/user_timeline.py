@@ -29,25 +29,25 @@ class NoTimelinesError(InputError):
 class UserEvents:
     """Ratings, oldest first: one entry per event in each."""
 
-    movie_ids: tuple[str, ...] = ()
+    item_ids: tuple[str, ...] = ()
     ratings: tuple[float, ...] = ()
     timestamps: tuple[int, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.movie_ids)
+        return len(self.item_ids)
 
     def as_inputs(self) -> dict[str, list[Any]]:
         """The history inputs of a signature."""
-        columns = (self.movie_ids, self.ratings, self.timestamps)
+        columns = (self.item_ids, self.ratings, self.timestamps)
         return dict(zip(contract.HISTORY_FEATURES, map(list, columns), strict=True))
 
     def then(self, newer: UserEvents) -> UserEvents:
         """These events, followed by newer ones.
 
-        A movie that is rated again keeps the new rating only: a model counts
+        An item that is rated again keeps the new rating only: a model counts
         the first of two events.
         """
-        again = set(newer.movie_ids)
+        again = set(newer.item_ids)
         kept = [event for event in zip(*dataclasses.astuple(self), strict=True) if event[0] not in again]
         columns = list(zip(*kept, *zip(*dataclasses.astuple(newer), strict=True), strict=True))
         return UserEvents(*columns or [(), (), ()])
@@ -148,4 +148,4 @@ def _records(folder: str) -> Iterator[bytes]:
 
 def _events(row: dict[str, Any], names: tuple[str, str, str]) -> UserEvents:
     ids, ratings, timestamps = (tuple(row.get(name, ())) for name in names)
-    return UserEvents(tuple(movie_id.decode() for movie_id in ids), ratings, timestamps)
+    return UserEvents(tuple(item_id.decode() for item_id in ids), ratings, timestamps)

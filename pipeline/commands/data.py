@@ -17,7 +17,7 @@ from pipeline.commands.common import (
 _CHECK = "marquee data check data/ml-1m"
 _FETCH = "marquee data fetch 1m"
 _SHOP = "marquee data sample data/shop --kind shop"
-_SAMPLE = "marquee data sample data/sample --users 600 --movies 3000 --ratings 60000 --seed 7"
+_SAMPLE = "marquee data sample data/sample --users 600 --items 3000 --ratings 60000 --seed 7"
 # Folder, items and events of each generated sample, unless others are asked for.
 _SIZES = {"movielens": ("data/sample", 3000, 60_000), "shop": ("data/shop", 1500, 40_000)}
 # As datasets.movielens.editions has them; a test compares, so that --help imports nothing heavy.
@@ -64,7 +64,7 @@ def add_parser(subparsers: Subparsers) -> None:
     sample = add_command(
         actions,
         "sample",
-        "Generate ratings, movies and tags in MovieLens's layout, or the log of a shop (see "
+        "Generate ratings, items and tags in MovieLens's layout, or the log of a shop (see "
         "pipeline/configs/shop.yaml), with structure that can be learnt. "
         "Written block by block: tens of millions of ratings need no more memory than one.",
         _SAMPLE,
@@ -78,7 +78,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     sample.add_argument("--users", type=int, default=600, metavar="N", help="default %(default)s")
     sample.add_argument(
-        "--movies", "--items", type=int, metavar="N", help="default 3000, of a shop 1500 items"
+        "--items", "--items", type=int, metavar="N", help="default 3000, of a shop 1500 items"
     )
     sample.add_argument(
         "--ratings",
@@ -174,7 +174,7 @@ def run_sample(args: argparse.Namespace) -> int:
         made = generate(
             args.path or path,
             args.users,
-            items if args.movies is None else args.movies,
+            items if args.items is None else args.items,
             events if args.ratings is None else args.ratings,
             args.seed,
         )
@@ -187,7 +187,7 @@ def run_sample(args: argparse.Namespace) -> int:
         print(f"next  {typed('run', '--config', 'shop', '--data', str(made.path))}")
     else:
         print(
-            f"{made.path}: {made.users} users, {made.movies} movies, {made.ratings} ratings, {made.tags} tags"
+            f"{made.path}: {made.users} users, {made.items} items, {made.ratings} ratings, {made.tags} tags"
         )
         print(f"next  {typed('run', '--data', str(made.path))}")
     return 0

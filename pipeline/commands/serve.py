@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from serving.model_server.process.options import ServerOptions
     from serving.model_server.process.server import Ready
 
-# Movies of the request that is printed to be tried.
+# Items of the request that is printed to be tried.
 _TRIED = 3
 
 
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 
     config = load_config(args)
     options = _options(args, config.serving_dir)
-    likes = _some_movies(config.serving_dir)
+    likes = _some_items(config.serving_dir)
 
     def on_ready(ready: Ready) -> None:
         if args.json:
@@ -104,20 +104,20 @@ def _pushed(serving_dir: str) -> dict[str, str]:
     return found
 
 
-def _some_movies(serving_dir: str) -> list[str]:
-    """Ids of the most popular movies, for a request that can be tried."""
+def _some_items(serving_dir: str) -> list[str]:
+    """Ids of the most popular items, for a request that can be tried."""
     from components.pusher import versions
     from pipeline.ask.pushed_files import PushedFiles
 
     newest = versions.latest(serving_dir)
-    return [movie_id for movie_id, _ in PushedFiles(newest.path).popular(_TRIED)] if newest else []
+    return [item_id for item_id, _ in PushedFiles(newest.path).popular(_TRIED)] if newest else []
 
 
 def _curl(ready: Ready, likes: list[str]) -> str:
     import contract
 
     instance: dict[str, Any] = {
-        contract.HISTORY_MOVIE_IDS: likes,
+        contract.HISTORY_ITEM_IDS: likes,
         contract.HISTORY_RATINGS: [contract.MAX_RATING] * len(likes),
         contract.HISTORY_TIMESTAMPS: [0] * len(likes),
     }

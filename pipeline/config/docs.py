@@ -15,7 +15,7 @@ from pipeline.config.sections import Config
 _WIDTH = 100
 _HEAD = """\
 # The reference of all keys: what each means, what it allows, and its default. The defaults
-# are chosen on MovieLens ml-latest-small (610 users, 9,742 movies, 100,836 ratings).
+# are chosen on MovieLens ml-latest-small (610 users, 9,742 items, 100,836 ratings).
 # Override one in a file of your own (`--config FILE`, only the keys that differ)
 # or on the command line (`--set trainer.epochs=5`).
 """

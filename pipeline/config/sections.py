@@ -84,10 +84,10 @@ class Config(Section):
     )
 
     example_gen: ExampleGenParams = Field(
-        ExampleGenParams.model_validate({}), description="raw files to timelines and movies"
+        ExampleGenParams.model_validate({}), description="raw files to timelines and items"
     )
     transform: TransformParams = Field(
-        TransformParams.model_validate({}), description="what the model sees of a movie"
+        TransformParams.model_validate({}), description="what the model sees of an item"
     )
     model: ModelParams = Field(ModelParams.model_validate({}), description="what is fitted and served")
     trainer: TrainerParams = Field(TrainerParams.model_validate({}), description="how it is fitted")

@@ -9,7 +9,7 @@ from components.common.metrics import names, registry
 from components.evaluator.report import ModelMetrics, Report
 from pipeline.terminal.table import table
 
-# A recall means little without what recommending the most popular movies reaches.
+# A recall means little without what recommending the most popular items reaches.
 _BESIDE = {
     names.POPULARITY_RECALL_10: names.RECALL_10,
     names.POPULARITY_RECALL_20: names.RECALL_20,

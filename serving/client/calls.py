@@ -16,7 +16,7 @@ import numpy as np
 import contract
 from serving.client import results
 from serving.client.errors import Target
-from serving.client.queries import History, Query, movie_id, movie_ids
+from serving.client.queries import History, Query, item_id, item_ids
 from serving.client.results import Explanations, Prediction, Ranking, Ratings, VersionStatus
 from serving.protocol.arrays import as_array
 
@@ -123,7 +123,7 @@ def recommend(
     exact: bool = False,
     **options: Unpack[Options],
 ) -> Call[Ranking]:
-    """Movies for a history; the arguments are those of `Query`.
+    """Items for a history; the arguments are those of `Query`.
 
     Args:
       exact: exact search, whatever the model's own is; not together with `where`.
@@ -153,7 +153,7 @@ def recommend_batch(
 
 
 def recommend_user(user_id: str, k: int = 0, **options: Unpack[Options]) -> Call[Ranking]:
-    """Movies for a user known at training, from the history known then; for others the popular list."""
+    """Items for a user known at training, from the history known then; for others the popular list."""
     return _only(recommend_user_batch([user_id], k, **options))
 
 
@@ -165,56 +165,56 @@ def recommend_user_batch(
     return _rows(contract.RECOMMEND_USER, rows, results.rankings, options)
 
 
-def similar(movie: str, k: int = 0, **options: Unpack[Options]) -> Call[Ranking]:
-    """The nearest movies to one, by its id; none for an unknown one."""
-    return _only(similar_batch([movie], k, **options))
+def similar(item: str, k: int = 0, **options: Unpack[Options]) -> Call[Ranking]:
+    """The nearest items to one, by its id; none for an unknown one."""
+    return _only(similar_batch([item], k, **options))
 
 
-def similar_batch(movies: Sequence[str], k: int = 0, **options: Unpack[Options]) -> Call[list[Ranking]]:
-    """The same for many movies in one request."""
-    rows = [{contract.MOVIE_ID: movie_id("movie", movie), contract.K: k} for movie in movies]
+def similar_batch(items: Sequence[str], k: int = 0, **options: Unpack[Options]) -> Call[list[Ranking]]:
+    """The same for many items in one request."""
+    rows = [{contract.ITEM_ID: item_id("item", item), contract.K: k} for item in items]
     return _rows(contract.SIMILAR, rows, results.rankings, options)
 
 
 def rate(
-    history: History, movies: Sequence[str], *, user_id: str = "", now: int = 0, **options: Unpack[Options]
+    history: History, items: Sequence[str], *, user_id: str = "", now: int = 0, **options: Unpack[Options]
 ) -> Call[Ratings]:
-    """Stars that someone with this history would give to each of the movies."""
-    return _only(rate_batch([Query(history, user_id=user_id, now=now)], [movies], **options))
+    """Stars that someone with this history would give to each of the items."""
+    return _only(rate_batch([Query(history, user_id=user_id, now=now)], [items], **options))
 
 
 def rate_batch(
-    queries: Sequence[Query], movies: Sequence[Sequence[str]], **options: Unpack[Options]
+    queries: Sequence[Query], items: Sequence[Sequence[str]], **options: Unpack[Options]
 ) -> Call[list[Ratings]]:
     """The same for many people in one request.
 
     Args:
       queries: the users; `k` and filters play no part.
-      movies: for each of them the ids to rate.
+      items: for each of them the ids to rate.
     """
-    rows, counts = _rated_rows(queries, movies)
+    rows, counts = _rated_rows(queries, items)
     return _rows(contract.RATE, rows, lambda prediction: results.ratings(prediction, counts), options)
 
 
 def explain(
     history: History,
-    movies: Sequence[str],
+    items: Sequence[str],
     *,
     tastes: Mapping[str, float] | None = None,
     user_id: str = "",
     now: int = 0,
     **options: Unpack[Options],
 ) -> Call[Explanations]:
-    """Which movies of the history speak for each of the movies, and how much."""
+    """Which items of the history speak for each of the items, and how much."""
     query = Query(history, tastes=tastes or {}, user_id=user_id, now=now)
-    return _only(explain_batch([query], [movies], **options))
+    return _only(explain_batch([query], [items], **options))
 
 
 def explain_batch(
-    queries: Sequence[Query], movies: Sequence[Sequence[str]], **options: Unpack[Options]
+    queries: Sequence[Query], items: Sequence[Sequence[str]], **options: Unpack[Options]
 ) -> Call[list[Explanations]]:
     """The same for many people in one request; the arguments are those of `rate_batch`."""
-    rows, counts = _rated_rows(queries, movies)
+    rows, counts = _rated_rows(queries, items)
     return _rows(contract.EXPLAIN, rows, lambda prediction: results.explanations(prediction, counts), options)
 
 
@@ -224,14 +224,14 @@ def status(**options: Unpack[Options]) -> Call[tuple[VersionStatus, ...]]:
 
 
 def _rated_rows(
-    queries: Sequence[Query], movies: Sequence[Sequence[str]]
+    queries: Sequence[Query], items: Sequence[Sequence[str]]
 ) -> tuple[list[dict[str, Any]], list[int]]:
-    """Rows of `rate` and `explain`, and how many movies each asks about."""
-    if len(queries) != len(movies):
-        raise ValueError(f"{len(queries)} queries and {len(movies)} lists of movies; they go together")
-    listed = [movie_ids("movies", row) for row in movies]
+    """Rows of `rate` and `explain`, and how many items each asks about."""
+    if len(queries) != len(items):
+        raise ValueError(f"{len(queries)} queries and {len(items)} lists of items; they go together")
+    listed = [item_ids("items", row) for row in items]
     rows = [
-        {**query.person(), contract.MOVIE_IDS: row} for query, row in zip(queries, listed, strict=True)
+        {**query.person(), contract.ITEM_IDS: row} for query, row in zip(queries, listed, strict=True)
     ]  # fmt: skip
     return rows, [len(row) for row in listed]
 

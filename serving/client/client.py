@@ -148,8 +148,8 @@ class AsyncClient(_Connection):
 
     Example:
         async with AsyncClient("localhost:8500") as client:
-            for movie in await client.recommend([("318", 5.0), ("858", 4.5)], k=5):
-                print(movie.movie_id, movie.score)
+            for item in await client.recommend([("318", 5.0), ("858", 4.5)], k=5):
+                print(item.item_id, item.score)
     """
 
     predict = _awaited(calls.predict)
@@ -183,8 +183,8 @@ class Client(_Connection):
 
     Example:
         with Client("http://localhost:8501") as client:
-            for movie in client.recommend([("318", 5.0), ("858", 4.5)], k=5):
-                print(movie.movie_id, movie.score)
+            for item in client.recommend([("318", 5.0), ("858", 4.5)], k=5):
+                print(item.item_id, item.score)
     """
 
     @functools.cached_property

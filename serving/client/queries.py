@@ -10,15 +10,15 @@ import contract
 
 
 class Event(NamedTuple):
-    """A movie of a history.
+    """An item of a history.
 
     Attributes:
-      movie_id: as the catalogue has it.
+      item_id: as the catalogue has it.
       rating: stars; 0 for rated, stars unknown.
       timestamp: Unix seconds; 0 for unknown.
     """
 
-    movie_id: str
+    item_id: str
     rating: float = 0.0
     timestamp: int = 0
 
@@ -33,8 +33,8 @@ class Query:
 
     Attributes:
       history: what the person has rated, oldest first.
-      k: how many movies; 0 for the model's default.
-      exclude: movie ids not to show (the history never is).
+      k: how many items; 0 for the model's default.
+      exclude: item ids not to show (the history never is).
       genres: any of these; none for all.
       tastes: weight by genre, which only count against each other.
       year_min, year_max: inclusive; 0 for no bound.
@@ -64,7 +64,7 @@ class Query:
         """
         events = [_event(item) for item in _sequence("history", self.history)]
         return {
-            contract.HISTORY_MOVIE_IDS: movie_ids("history", [event.movie_id for event in events]),
+            contract.HISTORY_ITEM_IDS: item_ids("history", [event.item_id for event in events]),
             contract.HISTORY_RATINGS: [event.rating for event in events],
             contract.HISTORY_TIMESTAMPS: [event.timestamp for event in events],
             contract.USER_ID: self.user_id,
@@ -81,7 +81,7 @@ class Query:
         """
         return {
             contract.K: self.k,
-            contract.EXCLUDE: movie_ids("exclude", self.exclude),
+            contract.EXCLUDE: item_ids("exclude", self.exclude),
             contract.FILTER_GENRES: list(_sequence("genres", self.genres)),
             contract.YEAR_MIN: self.year_min,
             contract.YEAR_MAX: self.year_max,
@@ -93,16 +93,16 @@ class Query:
         return {contract.WHERE: list(_sequence("where", self.where))}
 
 
-def movie_ids(what: str, ids: Iterable[str]) -> list[str]:
+def item_ids(what: str, ids: Iterable[str]) -> list[str]:
     """The ids, each a text: an empty one would be taken for padding."""
-    return [movie_id(what, value) for value in _sequence(what, ids)]
+    return [item_id(what, value) for value in _sequence(what, ids)]
 
 
-def movie_id(what: str, value: str) -> str:
+def item_id(what: str, value: str) -> str:
     if not isinstance(value, str):
-        raise TypeError(f'{what}: movie ids are strings, such as "318"; got {value!r}')
+        raise TypeError(f'{what}: item ids are strings, such as "318"; got {value!r}')
     if not value:
-        raise ValueError(f"{what}: a movie id is empty")
+        raise ValueError(f"{what}: an item id is empty")
     return value
 
 

@@ -30,34 +30,34 @@ class Prediction:
 
 @dataclasses.dataclass(frozen=True)
 class Scored:
-    """One movie of a ranking."""
+    """One item of a ranking."""
 
-    movie_id: str
+    item_id: str
     score: float
 
 
 @dataclasses.dataclass(frozen=True)
 class Ranking:
-    """Movies, best first: fewer than `k` where the filters leave no more.
+    """Items, best first: fewer than `k` where the filters leave no more.
 
     Attributes:
-      movies: with their scores (cosine of query and movie; for a popular one its share of the ratings).
+      items: with their scores (cosine of query and item; for a popular one its share of the ratings).
       model, version: that answered, as in `Prediction`.
     """
 
-    movies: tuple[Scored, ...]
+    items: tuple[Scored, ...]
     model: str
     version: int | None
 
     def __iter__(self) -> Iterator[Scored]:
-        return iter(self.movies)
+        return iter(self.items)
 
     def __len__(self) -> int:
-        return len(self.movies)
+        return len(self.items)
 
     @property
     def ids(self) -> list[str]:
-        return [movie.movie_id for movie in self.movies]
+        return [item.item_id for item in self.items]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Ratings:
     """Predicted stars.
 
     Attributes:
-      stars: one per movie of the request; None for one that the model does not know.
+      stars: one per item of the request; None for one that the model does not know.
       model, version: that answered, as in `Prediction`.
     """
 
@@ -76,18 +76,18 @@ class Ratings:
 
 @dataclasses.dataclass(frozen=True)
 class Reason:
-    """A movie of the history, and how much of a score it carries."""
+    """An item of the history, and how much of a score it carries."""
 
-    movie_id: str
+    item_id: str
     weight: float
 
 
 @dataclasses.dataclass(frozen=True)
 class Explanations:
-    """Why movies are recommended.
+    """Why items are recommended.
 
     Attributes:
-      reasons: for each movie of the request those of the history that weigh most, heaviest first.
+      reasons: for each item of the request those of the history that weigh most, heaviest first.
       model, version: that answered, as in `Prediction`.
     """
 
@@ -114,10 +114,10 @@ class VersionStatus:
 
 
 def rankings(prediction: Prediction) -> list[Ranking]:
-    ids, scores = prediction.outputs[contract.MOVIE_IDS], prediction.outputs[contract.SCORES]
+    ids, scores = prediction.outputs[contract.ITEM_IDS], prediction.outputs[contract.SCORES]
     return [
         Ranking(
-            tuple(Scored(movie_id, weight) for movie_id, weight in _pairs(*row)),
+            tuple(Scored(item_id, weight) for item_id, weight in _pairs(*row)),
             prediction.model,
             prediction.version,
         )
@@ -126,8 +126,8 @@ def rankings(prediction: Prediction) -> list[Ranking]:
 
 
 def ratings(prediction: Prediction, counts: list[int]) -> list[Ratings]:
-    """`counts`: how many movies each request named; the rest of a row is padding."""
-    # 0 stands for a movie that the model does not know.
+    """`counts`: how many items each request named; the rest of a row is padding."""
+    # 0 stands for an item that the model does not know.
     rows = [
         tuple(float(value) or None for value in row[:count])
         for row, count in zip(prediction.outputs[contract.RATINGS], counts, strict=True)
@@ -137,12 +137,12 @@ def ratings(prediction: Prediction, counts: list[int]) -> list[Ratings]:
 
 def explanations(prediction: Prediction, counts: list[int]) -> list[Explanations]:
     """`counts` as for `ratings`."""
-    ids, weights = prediction.outputs[contract.HISTORY_MOVIE_IDS], prediction.outputs[contract.WEIGHTS]
+    ids, weights = prediction.outputs[contract.HISTORY_ITEM_IDS], prediction.outputs[contract.WEIGHTS]
     return [
         Explanations(
             tuple(
-                tuple(Reason(movie_id, weight) for movie_id, weight in _pairs(*movie))
-                for movie in zip(row_ids[:count], row_weights[:count], strict=True)
+                tuple(Reason(item_id, weight) for item_id, weight in _pairs(*item))
+                for item in zip(row_ids[:count], row_weights[:count], strict=True)
             ),
             prediction.model,
             prediction.version,

@@ -12,8 +12,8 @@ from support.workspace import REPOSITORY
 
 from components.model.params import ModelParams
 
-SIZE = {"movies": 2000, "users": 150, "ratings": 15_000, "queries": 64, "batch_size": 256}
-OPTIONS = ["--movies=2000", "--users=150", "--ratings=15000", "--queries=64", "--train-batch=256"]
+SIZE = {"items": 2000, "users": 150, "ratings": 15_000, "queries": 64, "batch_size": 256}
+OPTIONS = ["--items=2000", "--users=150", "--ratings=15000", "--queries=64", "--train-batch=256"]
 BARS = {
     "recall@10 of the exported ScaNN",
     "exported ScaNN, times faster than exact at batch 1",
@@ -57,7 +57,7 @@ def test_engines_on_vectors_made_before(tmp_path):
     centres = rng.normal(size=(50, 16))
     vectors = centres[rng.integers(0, 50, 2064)] + 0.5 * rng.normal(size=(2064, 16))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    np.save(tmp_path / "movies.npy", vectors[:2000])
+    np.save(tmp_path / "items.npy", vectors[:2000])
     np.save(tmp_path / "queries.npy", vectors[2000:])
     (tmp_path / "size.json").write_text(json.dumps({**SIZE, "epochs": 1, "seed": 7}))
     engines = ["scann-exported", "faiss-ivfpq", "hnswlib"]
@@ -71,7 +71,7 @@ def test_vectors_come_from_trained_towers_and_are_kept(tmp_path):
     printed, written = ann(tmp_path, [])
     check(printed, written, [name for name in written["engines"] if not name.startswith("exact")])
     assert "trainer" in printed
-    vectors, queries = np.load(tmp_path / "movies.npy"), np.load(tmp_path / "queries.npy")
+    vectors, queries = np.load(tmp_path / "items.npy"), np.load(tmp_path / "queries.npy")
     params = ModelParams()
     width = params.embedding_dim + params.item_item_dim  # what a config that says nothing trains
     assert vectors.shape == (2000, width) and queries.shape == (64, width)

@@ -8,12 +8,12 @@ from components.common.tensors import input_specs, neutral
 
 def test_rows_are_padded_with_neutral_values_to_the_longest():
     rows = [
-        {contract.HISTORY_MOVIE_IDS: ["1", "6"], contract.HISTORY_RATINGS: (5.0, 4.0), contract.K: 3},
-        {contract.HISTORY_MOVIE_IDS: ["9"], contract.K: None},
+        {contract.HISTORY_ITEM_IDS: ["1", "6"], contract.HISTORY_RATINGS: (5.0, 4.0), contract.K: 3},
+        {contract.HISTORY_ITEM_IDS: ["9"], contract.K: None},
     ]
     filled = contract.SIGNATURES[contract.RECOMMEND].filled(rows)
     assert list(filled) == [item.name for item in contract.SIGNATURES[contract.RECOMMEND].inputs]
-    assert filled[contract.HISTORY_MOVIE_IDS] == [["1", "6"], ["9", b""]]
+    assert filled[contract.HISTORY_ITEM_IDS] == [["1", "6"], ["9", b""]]
     assert filled[contract.HISTORY_RATINGS] == [[5.0, 4.0], [0.0, 0.0]]
     assert filled[contract.HISTORY_TIMESTAMPS] == [[0], [0]]
     assert filled[contract.K] == [3, 0]
@@ -21,7 +21,7 @@ def test_rows_are_padded_with_neutral_values_to_the_longest():
 
 
 def test_an_input_that_the_signature_lacks_is_named_beside_those_it_has():
-    with pytest.raises(ValueError, match="similar has no input genres; it has movie_id, k"):
+    with pytest.raises(ValueError, match="similar has no input genres; it has item_id, k"):
         contract.SIGNATURES[contract.SIMILAR].filled([{contract.FILTER_GENRES: ["Drama"]}])
 
 

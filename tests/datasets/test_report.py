@@ -84,11 +84,11 @@ def test_what_is_legal_but_odd_is_told(folder, ratings, anomaly):
 
 
 def test_one_user_or_item_with_much_of_everything_is_told(folder):
-    movies = range(10, 510)
-    rows = [(1, movie, 3, movie) for movie in movies] + [(user, 10, 4, user) for user in range(2, 60)]
+    items = range(10, 510)
+    rows = [(1, item, 3, item) for item in items] + [(user, 10, 4, user) for user in range(2, 60)]
     path = folder(
         ratings=HEADER + "".join(f"{u},{m},{r},{t}\n" for u, m, r, t in rows),
-        movies="movieId,title,genres\n" + "".join(f"{m},Title (1990),Drama\n" for m in movies),
+        items="movieId,title,genres\n" + "".join(f"{m},Title (1990),Drama\n" for m in items),
         tags=None,
     )
     found = report_on(path).anomalies
@@ -97,7 +97,7 @@ def test_one_user_or_item_with_much_of_everything_is_told(folder):
 
 
 def test_the_report_names_dates_and_fits_the_columns(folder):
-    rows = "".join(f"1,{movie},4.0,{time}\n" for movie, time in ((10, 0), (20, 400 * DAY), (30, 401 * DAY)))
+    rows = "".join(f"1,{item},4.0,{time}\n" for item, time in ((10, 0), (20, 400 * DAY), (30, 401 * DAY)))
     lines = text(report_on(folder(ratings=HEADER + rows))).splitlines()
     assert lines[0].startswith("layout     movielens-csv: ratings.csv, movies.csv, tags.csv (")
     assert "time       1970-01-01 00:00:00 to 1971-02-06 00:00:00" in lines

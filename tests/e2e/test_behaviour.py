@@ -1,4 +1,4 @@
-"""New people, new movies, explanations, diversity and similar movies of a really pushed model.
+"""New people, new items, explanations, diversity and similar items of a really pushed model.
 
 One run of benchmarks/behaviour/__main__.py measures them all. An interval is of 95 % and paired.
 """
@@ -14,7 +14,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from support.workspace import REPOSITORY
 
-from benchmarks.behaviour import cold_start, diversity, explanation, measured, new_movies, similar
+from benchmarks.behaviour import cold_start, diversity, explanation, measured, new_items, similar
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +60,13 @@ def test_tastes_alone_say_more_than_nothing(found):
     assert higher(found, f"new person, {cold_start.GENRES}")
 
 
-def test_a_new_movie_is_placed_by_its_content(found):
-    """Above where popularity leaves it, and among new movies nearer to those who will like it."""
-    assert higher(found, "new movie")
-    assert higher(found, "new movie among new ones")
-    told = found["new_movies"]["hidden"]
-    for metric in (new_movies.AMONG_NEW, new_movies.IN_FIRST_100):
-        assert told[new_movies.OWN][metric] > told[new_movies.CONTENT][metric]
+def test_a_new_item_is_placed_by_its_content(found):
+    """Above where popularity leaves it, and among new items nearer to those who will like it."""
+    assert higher(found, "new item")
+    assert higher(found, "new item among new ones")
+    told = found["new_items"]["hidden"]
+    for metric in (new_items.AMONG_NEW, new_items.IN_FIRST_100):
+        assert told[new_items.OWN][metric] > told[new_items.CONTENT][metric]
 
 
 def test_explanations_are_leave_one_out(found):
@@ -75,8 +75,8 @@ def test_explanations_are_leave_one_out(found):
     assert agreement["largest_error"] < 1e-3
 
 
-def test_a_recommendation_falls_without_the_movie_that_explains_it(found):
-    assert higher(found, "explanation, named movie taken out")
+def test_a_recommendation_falls_without_the_item_that_explains_it(found):
+    assert higher(found, "explanation, named item taken out")
     fall = {name: of[explanation.FALL] for name, of in found["explanation"]["fall"].items()}
     assert fall[explanation.NAMED] > 5 * max(fall[explanation.RANDOM], fall[explanation.NEWEST])
 
@@ -90,9 +90,9 @@ def test_diversity_makes_lists_unlike_at_the_price_of_relevance(found):
 
 
 def test_neighbours_share_the_audience_and_not_only_the_genre(found):
-    """Against movies that are as like by genre as the neighbours are.
+    """Against items that are as like by genre as the neighbours are.
 
-    Ten movies of the very same genres are no measure here: the sample draws a film's genres
+    Ten items of the very same genres are no measure here: the sample draws a film's genres
     from the cluster that decides who watches it.
     """
     assert higher(found, f"similar, {similar.LIFT}, {similar.MATCHED}")

@@ -10,7 +10,7 @@ from support.workspace import REPOSITORY, components_by_state
 FROM_TRAINER = {"trainer", "index", "baseline", "evaluator", "serving_check", "pusher"}
 # A change of data whose schema stays: the curated schemas are imported, not derived.
 FROM_EXAMPLE_GEN = FROM_TRAINER | {
-    "example_gen", "statistics_movies", "statistics_timelines", "validate_movies", "validate_timelines",
+    "example_gen", "statistics_items", "statistics_timelines", "validate_items", "validate_timelines",
     "data_check", "transform",
 }  # fmt: skip
 
@@ -77,7 +77,7 @@ def test_a_line_of_the_models_code_reruns_from_the_trainer_on(workspace):
 def test_one_rating_reruns_from_example_gen_on(workspace):
     path = workspace.data / "ratings.csv"
     lines = path.read_text().splitlines(keepends=True)
-    user, movie, rating, time = lines[1].split(",")
-    lines[1] = ",".join([user, movie, "1.0" if float(rating) > 2 else "5.0", time])
+    user, item, rating, time = lines[1].split(",")
+    lines[1] = ",".join([user, item, "1.0" if float(rating) > 2 else "5.0", time])
     path.write_text("".join(lines))
     assert ran(run(workspace)) == FROM_EXAMPLE_GEN

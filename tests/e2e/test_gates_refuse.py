@@ -36,7 +36,7 @@ def test_popularity(workspace):
 @pytest.mark.long
 def test_ann_recall(tmp_path):
     """An index that looks into few leaves loses neighbours; a small catalogue's would be searched exactly."""
-    workspace = new_workspace(tmp_path, movies=8000)
+    workspace = new_workspace(tmp_path, items=8000)
     finished = workspace.run(
         index__target_recall=0.01,
         evaluator__ann_recall=1.0,

@@ -8,13 +8,13 @@ from support.workspace import components_by_state, killed_run, new_workspace
 import contract
 
 NODES = (
-    "example_gen", "schema_movies", "schema_timelines", "statistics_movies", "statistics_timelines",
-    "validate_movies", "validate_timelines", "data_check", "transform", "trainer", "index", "baseline",
+    "example_gen", "schema_items", "schema_timelines", "statistics_items", "statistics_timelines",
+    "validate_items", "validate_timelines", "data_check", "transform", "trainer", "index", "baseline",
     "evaluator", "serving_check", "pusher",
 )  # fmt: skip
 # Each of our own components, and one of TFX's.
 OUR_OWN = (
-    "example_gen", "schema_movies", "statistics_movies", "data_check", "trainer", "index", "baseline",
+    "example_gen", "schema_items", "statistics_items", "data_check", "trainer", "index", "baseline",
     "evaluator", "serving_check", "pusher",
 )  # fmt: skip
 

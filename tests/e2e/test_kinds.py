@@ -52,22 +52,22 @@ def test_ease_is_pushed_and_recommends(workspace, pushed):
     assert not (version / contract.ASSETS_EXTRA / contract.WARM_START).exists()
     answer = workspace.command("recommend", "--user", "1", "--json")
     assert answer.code == 0, answer.err
-    shown = [movie["movie_id"] for movie in answer.json()["results"]]
+    shown = [item["item_id"] for item in answer.json()["results"]]
     assert len(set(shown)) == 10
     model = tf.saved_model.load(str(version.parents[1] / contract.MODEL_EXACT / version.name))
     assert set(model.signatures) == set(contract.SIGNATURES)
-    # Of nobody nothing is known: the most watched movies.
+    # Of nobody nothing is known: the most watched items.
     asked = {item.name: neutral(item, 1) for item in contract.SIGNATURES[contract.RECOMMEND].inputs}
-    found = model.signatures[contract.RECOMMEND](**asked)[contract.MOVIE_IDS].numpy()[0, :10]
+    found = model.signatures[contract.RECOMMEND](**asked)[contract.ITEM_IDS].numpy()[0, :10]
     catalogue = pq.read_table(version / contract.ASSETS_EXTRA / contract.CATALOGUE)
     count = dict(
         zip(
-            catalogue[contract.MOVIE_ID].to_pylist(),
+            catalogue[contract.ITEM_ID].to_pylist(),
             catalogue[contract.RATING_COUNT].to_pylist(),
             strict=True,
         )
     )
-    assert [count[movie.decode()] for movie in found] == sorted(count.values(), reverse=True)[:10]
+    assert [count[item.decode()] for item in found] == sorted(count.values(), reverse=True)[:10]
 
 
 def test_a_two_tower_cannot_start_from_it(workspace, pushed):
@@ -86,7 +86,7 @@ def test_ials_is_pushed_and_recommends(workspace):
     assert len(workspace.pushed) == before + 1
     answer = workspace.command("recommend", "--user", "1", "--json")
     assert answer.code == 0, answer.err
-    assert len({movie["movie_id"] for movie in answer.json()["results"]}) == 10
+    assert len({item["item_id"] for item in answer.json()["results"]}) == 10
 
 
 def test_popularity_is_refused_by_the_gate_that_compares_with_it(workspace):

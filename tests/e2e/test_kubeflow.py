@@ -48,7 +48,7 @@ def test_a_rehearsal_ends_in_the_model_that_the_local_run_pushed(
 
     local = json.loads((pushed_workspace.folder / "run.json").read_text())
     # Beam sizes the Evaluator's batches by time, a query's last digit depends on its batch, and it can
-    # turn one of ScaNN's quantised distances: of two movies that are as near, the other may be found.
+    # turn one of ScaNN's quantised distances: of two items that are as near, the other may be found.
     # That is one place of one user's list; what is not read from the lists is the same.
     assert found["metrics"].keys() == local["metrics"].keys()
     for name, value in local["metrics"].items():

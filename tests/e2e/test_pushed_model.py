@@ -21,8 +21,8 @@ from components.common.tensors import neutral
 from components.serving_check.answers import read_requests
 
 NODES = [
-    "example_gen", "schema_movies", "schema_timelines", "statistics_movies", "statistics_timelines",
-    "validate_movies", "validate_timelines", "data_check", "transform", "trainer", "index", "baseline",
+    "example_gen", "schema_items", "schema_timelines", "statistics_items", "statistics_timelines",
+    "validate_items", "validate_timelines", "data_check", "transform", "trainer", "index", "baseline",
     "evaluator", "serving_check", "pusher",
 ]  # fmt: skip
 
@@ -99,7 +99,7 @@ def test_the_catalogue_travels_with_the_model(pushed_workspace):
     (version,) = pushed_workspace.pushed
     catalogue = pq.read_table(version / contract.ASSETS_EXTRA / contract.CATALOGUE)
     assert len(catalogue) == 500
-    assert set(contract.MOVIE_FEATURES) <= set(catalogue.column_names)
+    assert set(contract.ITEM_FEATURES) <= set(catalogue.column_names)
 
 
 def test_recommend_for_a_known_user_excludes_the_history(pushed_workspace):
@@ -107,36 +107,36 @@ def test_recommend_for_a_known_user_excludes_the_history(pushed_workspace):
     answer = pushed_workspace.command("recommend", "--user", "3", "--k", "100", "--json", real=True).json()
     ratings = (pushed_workspace.data / "ratings.csv").read_text().splitlines()[1:]
     rated = {line.split(",")[1] for line in ratings if line.startswith("3,")}
-    ids = [movie["movie_id"] for movie in answer["results"]]
+    ids = [item["item_id"] for item in answer["results"]]
     assert len(ids) == len(set(ids)) == 100
     assert rated and not rated & set(ids)
-    scores = [movie["score"] for movie in answer["results"]]
+    scores = [item["score"] for item in answer["results"]]
     assert scores == sorted(scores, reverse=True) and all(map(math.isfinite, scores))
 
 
 def test_what_is_liked_is_not_recommended(pushed_workspace):
     catalogue = read_catalogue(pushed_workspace)
-    liked = max(catalogue, key=lambda movie: movie[contract.RATING_COUNT])[contract.MOVIE_ID]
+    liked = max(catalogue, key=lambda item: item[contract.RATING_COUNT])[contract.ITEM_ID]
     answer = pushed_workspace.command(
         "recommend", "--likes", f"id:{liked}", "--taste", "Action=5", "--json"
     ).json()
     assert len(answer["results"]) == 10
-    assert liked not in [movie["movie_id"] for movie in answer["results"]]
+    assert liked not in [item["item_id"] for item in answer["results"]]
 
 
 def test_a_taste_for_a_genre_brings_more_of_it(pushed_workspace):
     """Without any history: the share of each genre under its own taste, against the other tastes."""
     catalogue = read_catalogue(pushed_workspace)
-    genres = sorted({genre for movie in catalogue for genre in movie[contract.GENRES]})
-    has = {movie[contract.MOVIE_ID].encode(): np.isin(genres, movie[contract.GENRES]) for movie in catalogue}
+    genres = sorted({genre for item in catalogue for genre in item[contract.GENRES]})
+    has = {item[contract.ITEM_ID].encode(): np.isin(genres, item[contract.GENRES]) for item in catalogue}
     (version,) = pushed_workspace.pushed
     model = tf.saved_model.load(str(version.parents[1] / contract.MODEL_EXACT / version.name))
     query = {item.name: neutral(item, len(genres)) for item in contract.SIGNATURES[contract.RECOMMEND].inputs}
     query[contract.TASTE_GENRES] = tf.constant([[genre.encode()] for genre in genres])
     query[contract.TASTE_WEIGHTS] = tf.fill([len(genres), 1], 5.0)
     query[contract.K] = tf.fill([len(genres)], 50)
-    ids = model.signatures[contract.RECOMMEND](**query)[contract.MOVIE_IDS].numpy()[:, :50]
-    share = np.array([np.mean([has[movie] for movie in row], axis=0) for row in ids])
+    ids = model.signatures[contract.RECOMMEND](**query)[contract.ITEM_IDS].numpy()[:, :50]
+    share = np.array([np.mean([has[item] for item in row], axis=0) for row in ids])
     own = np.diag(share)
     others = (share.sum(axis=0) - own) / (len(genres) - 1)
     assert own.mean() > 1.3 * others.mean()
@@ -146,7 +146,7 @@ def test_a_taste_for_a_genre_brings_more_of_it(pushed_workspace):
 
 def test_similar_rate_status_and_gates(pushed_workspace, run):
     similar = pushed_workspace.command("similar", "id:1", "--json", real=True)
-    assert similar.code == 0 and "1" not in [m["movie_id"] for m in similar.json()["results"]]
+    assert similar.code == 0 and "1" not in [m["item_id"] for m in similar.json()["results"]]
     rate = pushed_workspace.command("rate", "--user", "3", "--json", real=True).json()
     assert rate["ratings"] and all(0.5 <= r["predicted"] <= 5 for r in rate["ratings"])
     status = pushed_workspace.command("status", "--json", real=True).json()

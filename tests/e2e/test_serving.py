@@ -35,7 +35,7 @@ def requests(pushed_workspace) -> list[dict[str, Any]]:
     users = []
     for row in columns:
         for share in (1.0, 0.75, 0.5, 0.25):
-            events = max(1, int(share * len(row[contract.HISTORY_MOVIE_IDS])))
+            events = max(1, int(share * len(row[contract.HISTORY_ITEM_IDS])))
             users.append({name: values[:events] for name, values in row.items()})
     assert len(users) >= USERS
     return [contract.SIGNATURES[contract.SERVING_DEFAULT].filled([user]) for user in users[:USERS]]
@@ -113,7 +113,7 @@ def test_without_batching_the_answers_are_the_models_bit_for_bit(unbatched, expe
     for address, count in ((unbatched.grpc, USERS), (f"http://{unbatched.rest}", USERS // 5)):
         answers = ask(address, model, requests[:count], at_once=4)
         for answer, row in zip(answers, rows, strict=False):
-            assert answer[contract.MOVIE_IDS].tolist() == row[contract.MOVIE_IDS].tolist()
+            assert answer[contract.ITEM_IDS].tolist() == row[contract.ITEM_IDS].tolist()
             assert answer[contract.SCORES].dtype == np.float32
             assert answer[contract.SCORES].tobytes() == row[contract.SCORES].tobytes()
 
@@ -125,17 +125,17 @@ def test_in_batches_they_are_the_same_but_for_rounding(batched, expected, reques
     odd = []
     for answer, row in zip(answers, rows, strict=True):
         scores, got = row[contract.SCORES][0], answer[contract.SCORES][0]
-        ids, found = (x[contract.MOVIE_IDS][0].tolist() for x in (row, answer))
+        ids, found = (x[contract.ITEM_IDS][0].tolist() for x in (row, answer))
         if np.abs(got - scores).max() > SHOWN:
             odd.append((ids, found))
-            # Another movie was found; those that both found have the same scores.
-            for place, movie_id in enumerate(found):
-                if movie_id in ids:
-                    assert abs(scores[ids.index(movie_id)] - got[place]) <= SHOWN
+            # Another item was found; those that both found have the same scores.
+            for place, item_id in enumerate(found):
+                if item_id in ids:
+                    assert abs(scores[ids.index(item_id)] - got[place]) <= SHOWN
             continue
-        for place, movie_id in enumerate(found):
-            if movie_id != ids[place]:  # a tie: with whom it changes places, or who is just past the end
-                tied = scores[ids.index(movie_id)] if movie_id in ids else scores[-1]
+        for place, item_id in enumerate(found):
+            if item_id != ids[place]:  # a tie: with whom it changes places, or who is just past the end
+                tied = scores[ids.index(item_id)] if item_id in ids else scores[-1]
                 assert abs(tied - scores[place]) <= SHOWN
     # Which leaf ScaNN looks into may hang on the rounding of a product with a whole batch.
     assert len(odd) <= (0 if model == contract.MODEL_EXACT else len(rows) // 200), odd
@@ -186,8 +186,8 @@ def test_the_command_line_asks_the_server(batched, pushed_workspace):
     here = pushed_workspace.command(*command, "--model", contract.MODEL).json()
     there = pushed_workspace.command(*command, "--server", f"http://{batched.rest}")
     assert (there.code, there.err) == (0, "")
-    assert [movie["movie_id"] for movie in there.json()["results"]] == [
-        movie["movie_id"] for movie in here["results"]
+    assert [item["item_id"] for item in there.json()["results"]] == [
+        item["item_id"] for item in here["results"]
     ]
     with Client(batched.grpc) as client:
         [status] = client.status()

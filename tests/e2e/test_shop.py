@@ -69,7 +69,7 @@ def test_it_recommends_by_its_own_columns(shop, run, model):
         assert {"books", "toys"} & set(result["features"]["category"])
         assert 5 <= result["features"]["price"][0] <= 30
     plain = ask(shop, "recommend", "--json", "--user", "c1", "--model", model).json()["results"]
-    assert [result["movie_id"] for result in plain] != [result["movie_id"] for result in results]
+    assert [result["item_id"] for result in plain] != [result["item_id"] for result in results]
     tastes = ask(shop, "recommend", "--taste", "books=5", "--where", "language=en", "--model", model)
     assert tastes.code == 0, tastes.err
 
@@ -113,7 +113,7 @@ model = tf.saved_model.load({str(shop.pushed[0].parents[1] / contract.MODEL_EXAC
 def ask(user):
     inputs = {{i.name: tf.fill(i.shape(1), tf.constant(i.neutral, i.dtype))
               for i in contract.SIGNATURES[contract.RECOMMEND].inputs}}
-    inputs[contract.HISTORY_MOVIE_IDS] = tf.constant([["p000001"]])
+    inputs[contract.HISTORY_ITEM_IDS] = tf.constant([["p000001"]])
     inputs[contract.USER_ID] = tf.constant([user])
     return model.signatures[contract.RECOMMEND](**inputs)[contract.SCORES][0, :10].numpy().tolist()
 print(json.dumps([ask(""), ask("a stranger"), ask("c1"), ask("c2")]))

@@ -16,18 +16,18 @@ import contract
 from serving.client import Client
 
 SWAPS, SETTLED = 50, 5  # memory after the last is compared with memory after the first few
-MARK = "b"  # ends every movie id of the second source
+MARK = "b"  # ends every item id of the second source
 CHECKPOINT = Path("variables") / "variables"
 IDS = "_ids/.ATTRIBUTES/VARIABLE_VALUE"
 K = 10
 
 
 def with_marked_ids(source: Path, target: Path) -> Path:
-    """The same model, answering with other movie ids."""
+    """The same model, answering with other item ids."""
     shutil.copytree(source, target)
     reader = tf.train.load_checkpoint(str(source / CHECKPOINT))
     tensors = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-    tensors[IDS] = [movie_id + MARK.encode() for movie_id in tensors[IDS]]
+    tensors[IDS] = [item_id + MARK.encode() for item_id in tensors[IDS]]
     for path in target.glob(f"{CHECKPOINT}.*"):
         path.unlink()
     tf.raw_ops.SaveV2(
@@ -66,8 +66,8 @@ def test_fifty_swaps_under_load(pushed_workspace, tmp_path):
         oldest = swapper.oldest
         answer = client.recommend(history, K)
         marked = answer.ids[0].endswith(MARK)
-        assert answer.ids == [movie_id + MARK * marked for movie_id in plain.ids], answer
-        assert [movie.score for movie in answer] == pytest.approx([m.score for m in plain], abs=1e-5)
+        assert answer.ids == [item_id + MARK * marked for item_id in plain.ids], answer
+        assert [item.score for item in answer] == pytest.approx([m.score for m in plain], abs=1e-5)
         if answer.version is not None:
             assert answer.version % 2 == marked, (answer.version, marked)
             return answer.version

@@ -12,7 +12,7 @@ from pipeline.config import reader
 @pytest.fixture(scope="session")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("leaderboard") / "data"
-    movielens_sample.generate(folder, users=90, movies=700, ratings=4_000, seed=5)
+    movielens_sample.generate(folder, users=90, items=700, ratings=4_000, seed=5)
     return folder
 
 

@@ -17,7 +17,7 @@ from leaderboard.split import Histories, is_confirmatory
 
 
 def events_of(split, histories: Histories) -> set[tuple[str, str]]:
-    """(user, movie) of all events."""
+    """(user, item) of all events."""
     ids = split.catalogue.ids
     return {(split.user_ids[u], ids[row]) for u, row in zip(histories.owner, histories.rows, strict=True)}
 
@@ -30,30 +30,28 @@ def read(data) -> list[tuple[str, str, float, int]]:
 
 
 def by_time(data) -> dict[str, list[str]]:
-    """user -> movies, oldest first, ties in the file's order."""
+    """user -> items, oldest first, ties in the file's order."""
     found = defaultdict(list)
-    for user, movie, _, time in sorted(read(data), key=lambda row: row[3]):
-        found[user].append((time, movie))
-    return {
-        user: [movie for _, movie in sorted(rows, key=lambda row: row[0])] for user, rows in found.items()
-    }
+    for user, item, _, time in sorted(read(data), key=lambda row: row[3]):
+        found[user].append((time, item))
+    return {user: [item for _, item in sorted(rows, key=lambda row: row[0])] for user, rows in found.items()}
 
 
 def test_user_time_is_the_contracts_split(data, protocol) -> None:
     split = protocol(protocols.USER_TIME).final
     train, test, known = set(), set(), set()
-    for user, movies in by_time(data).items():
-        t = max(1, len(movies) // 10)
-        train |= {(user, movie) for movie in movies[: -2 * t]}
-        known |= {(user, movie) for movie in movies[:-t]}
-        test |= {(user, movie) for movie in movies[-t:]}
+    for user, items in by_time(data).items():
+        t = max(1, len(items) // 10)
+        train |= {(user, item) for item in items[: -2 * t]}
+        known |= {(user, item) for item in items[:-t]}
+        test |= {(user, item) for item in items[-t:]}
     assert events_of(split, split.train) == train == events_of(split, split.eval.history)
     assert events_of(split, split.test.history) == known
     assert events_of(split, split.test.targets) == test
     counts = dict(
         zip(split.catalogue.ids, split.catalogue.table[contract.RATING_COUNT].to_pylist(), strict=True)
     )
-    assert counts == {id_: sum(movie == id_ for _, movie in train) for id_ in split.catalogue.ids}
+    assert counts == {id_: sum(item == id_ for _, item in train) for id_ in split.catalogue.ids}
 
 
 def test_tuning_never_sees_a_confirmatory_users_eval_events(data, protocol) -> None:

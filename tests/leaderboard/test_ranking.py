@@ -15,7 +15,7 @@ from leaderboard import protocols, ranking
 
 
 def drawn(split, decimals: int) -> dict[str, np.ndarray]:
-    """Scores with many ties (few decimals) and some movies never to be shown."""
+    """Scores with many ties (few decimals) and some items never to be shown."""
     rng = np.random.default_rng(3)
     scores = np.round(rng.normal(size=(len(split.user_ids), split.catalogue.size)), decimals)
     scores[:, rng.random(split.catalogue.size) < 0.1] = -np.inf
@@ -23,7 +23,7 @@ def drawn(split, decimals: int) -> dict[str, np.ndarray]:
 
 
 def naive(split, part, scores: dict[str, np.ndarray]) -> dict[int, dict[str, float]]:
-    """Sorts every movie by score and row, and counts."""
+    """Sorts every item by score and row, and counts."""
     found = {}
     for user, id_ in enumerate(split.user_ids):
         low, high = part.targets.offsets[user : user + 2]
@@ -65,7 +65,7 @@ def test_equals_sorting_everything(protocol, monkeypatch, name, decimals, block)
         )
 
 
-def test_a_movie_of_the_history_is_never_shown(protocol) -> None:
+def test_an_item_of_the_history_is_never_shown(protocol) -> None:
     split = protocol(protocols.USER_TIME).final
     scores = {}
     for user, id_ in enumerate(split.user_ids):
@@ -78,7 +78,7 @@ def test_a_movie_of_the_history_is_never_shown(protocol) -> None:
     np.testing.assert_array_equal(found.values[names.RECALL_100], 1.0)
 
 
-def test_a_movie_that_scores_minus_infinity_is_never_shown() -> None:
+def test_an_item_that_scores_minus_infinity_is_never_shown() -> None:
     scores = np.full((1, 5), -np.inf)
     scores[0, 4] = 1.0
     ranks = ranking.target_ranks(scores, np.array([0, 0]), np.array([0, 4]))

@@ -1,4 +1,4 @@
-"""RMSE, MAE and a user's own test movies, against the definitions."""
+"""RMSE, MAE and a user's own test items, against the definitions."""
 
 from __future__ import annotations
 

@@ -226,7 +226,7 @@ def test_a_board_of_rating_errors(protocol, tmp_path) -> None:
 
 
 def test_settings_that_cannot_be_run(protocol, tmp_path) -> None:
-    with pytest.raises(ValueError, match="ease ranks movies and predicts no ratings"):
+    with pytest.raises(ValueError, match="ease ranks items and predicts no ratings"):
         board_of(protocol(protocols.RANDOM), tmp_path, models=("ease",))
     with pytest.raises(ValueError, match="expected at least one, none twice"):
         board_of(protocol(protocols.USER_TIME), tmp_path, models=("ease", "ease"))
@@ -254,7 +254,7 @@ def test_a_trial_that_diverges_is_passed_over(protocol, tmp_path, monkeypatch) -
 
 def test_a_model_that_only_ranks_says_so(protocol) -> None:
     split = protocol(protocols.RANDOM).final
-    with pytest.raises(NotImplementedError, match="ease ranks movies"):
+    with pytest.raises(NotImplementedError, match="ease ranks items"):
         registry.make("ease", 1, {}).predict_ratings(
             split.queries(split.test, np.array([0])), split.test.targets.take(np.array([0]))
         )

@@ -133,7 +133,7 @@ def test_data_sample_without_a_path(
 ) -> None:
     """As README and the config print it: only sizes and a seed."""
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["data", "sample", "--users", "30", "--movies", "60", "--ratings", "700"]) == 0
+    assert cli.main(["data", "sample", "--users", "30", "--items", "60", "--ratings", "700"]) == 0
     assert (tmp_path / "data" / "sample" / "ratings.csv").is_file()
     assert capsys.readouterr().out.splitlines()[-1].endswith("run --data data/sample")
 
@@ -146,11 +146,11 @@ def test_a_group_of_commands_has_an_example_too(capsys: pytest.CaptureFixture[st
 
 
 def test_data_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    numbers = ["--users", "30", "--movies", "60", "--ratings", "700", "--seed", "3"]
+    numbers = ["--users", "30", "--items", "60", "--ratings", "700", "--seed", "3"]
     assert cli.main(["data", "sample", str(tmp_path / "s"), *numbers, "--json"]) == 0
     made = json.loads(capsys.readouterr().out)
     assert made["path"] == str(tmp_path / "s")
-    assert (made["users"], made["movies"], made["ratings"]) == (30, 60, 700)
+    assert (made["users"], made["items"], made["ratings"]) == (30, 60, 700)
     assert len((tmp_path / "s" / "ratings.csv").read_text().splitlines()) == 701
 
     assert cli.main(["data", "sample", str(tmp_path / "t"), "--users", "0"]) == 2

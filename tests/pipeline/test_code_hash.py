@@ -23,7 +23,7 @@ FILES = {
     "components/alpha/generator.py": "import components.alpha.helper\n",
     "components/alpha/shapes.py": "",
     "components/alpha/at_run_time.py": "",
-    "components/alpha/schemas/movies.pbtxt": "feature {}\n",
+    "components/alpha/schemas/items.pbtxt": "feature {}\n",
     "components/alpha/schemas/other.pbtxt": "feature {}\n",
     "components/beta/__init__.py": "import components.beta.base\n",
     "components/beta/towers.py": "def f():\n    from components.gamma.late import g\n",
@@ -42,7 +42,7 @@ FILES = {
     "requirements/dev.txt": "pytest==1\n",
 }
 EXECUTOR = "components.alpha.executor"
-MOVIES = "components/alpha/schemas/movies.pbtxt"
+ITEMS = "components/alpha/schemas/items.pbtxt"
 # What alpha's step runs: its executor; what that imports, inside functions too; the packages above
 # those; the file that it reads.
 ALPHA = {
@@ -52,7 +52,7 @@ ALPHA = {
     "components/alpha/executor.py",
     "components/alpha/helper.py",
     "components/alpha/at_run_time.py",
-    "components/alpha/schemas/movies.pbtxt",
+    "components/alpha/schemas/items.pbtxt",
     "components/beta/__init__.py",
     "components/beta/towers.py",
     "components/beta/base.py",
@@ -84,7 +84,7 @@ def tree(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", FILES)
 def test_changes_exactly_when_a_file_that_runs_changes(tree: Path, name: str) -> None:
     def hashes() -> tuple[str, str]:
-        return code_hash([EXECUTOR], [MOVIES], root=tree), code_hash(["serving.server"], root=tree)
+        return code_hash([EXECUTOR], [ITEMS], root=tree), code_hash(["serving.server"], root=tree)
 
     before = hashes()
     (tree / name).write_text(FILES[name] + "\n# another line\n")
@@ -103,11 +103,11 @@ def test_a_new_file_counts_as_soon_as_it_is_imported(tree: Path) -> None:
 
 
 def test_renaming_a_file_counts_and_moving_the_tree_does_not(tree: Path, tmp_path: Path) -> None:
-    before = code_hash([EXECUTOR], [MOVIES], root=tree)
+    before = code_hash([EXECUTOR], [ITEMS], root=tree)
     moved = shutil.copytree(tree, tmp_path / "elsewhere", ignore=shutil.ignore_patterns("elsewhere"))
-    assert code_hash([EXECUTOR], [MOVIES], root=moved) == before
-    films = MOVIES.replace("movies", "films")
-    (moved / MOVIES).rename(moved / films)
+    assert code_hash([EXECUTOR], [ITEMS], root=moved) == before
+    films = ITEMS.replace("items", "films")
+    (moved / ITEMS).rename(moved / films)
     assert code_hash([EXECUTOR], [films], root=moved) != before
 
 
@@ -133,4 +133,4 @@ def test_an_unknown_module_is_an_error(tree: Path, module: str) -> None:
 
 def test_an_unknown_data_file_is_an_error(tree: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"there is no file .*films\.pbtxt"):
-        code_hash([EXECUTOR], [MOVIES.replace("movies", "films")], root=tree)
+        code_hash([EXECUTOR], [ITEMS.replace("items", "films")], root=tree)

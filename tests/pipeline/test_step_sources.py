@@ -21,7 +21,7 @@ from pipeline.code_hash import PROJECT, ROOT, code_hash, source_files
 from pipeline.config.reader import load
 from pipeline.dag import Launch, create_pipeline, modules
 
-STOCK = {"statistics_timelines", "statistics_movies", "validate_timelines", "validate_movies"}
+STOCK = {"statistics_timelines", "statistics_items", "validate_timelines", "validate_items"}
 # What no step runs in the trainer's own process: a word changed there reruns nothing.
 NOT_RUN = ("benchmarks/", "components/training_job/", "datasets/", "leaderboard/", "pipeline/", "tests/")
 JOB = JobParams(
@@ -50,7 +50,7 @@ def names(of: list[str]) -> set[str]:
 
 def test_every_step_carries_the_hash_of_its_sources(pipeline: Pipeline) -> None:
     data = {
-        f"schema_{name}": [f"components/transform/schemas/{name}.pbtxt"] for name in ("timelines", "movies")
+        f"schema_{name}": [f"components/transform/schemas/{name}.pbtxt"] for name in ("timelines", "items")
     }
     for node in pipeline.components:
         expected = code_hash(modules(node), data.get(node.id, ()))

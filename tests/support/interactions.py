@@ -21,7 +21,7 @@ from components.example_gen.sorting.codes import Codes, id_order
 from components.example_gen.sorting.totals import totals
 
 RATINGS = "userId,movieId,rating,timestamp\n1,10,4.0,100\n1,20,3.5,200\n1,30,5.0,300\n2,10,0.5,100\n"
-MOVIES = """movieId,title,genres
+ITEMS = """movieId,title,genres
 10,Toy Story (1995),Adventure|Comedy
 20,Heat (1995),Crime
 30,Babylon 5,Sci-Fi
@@ -35,10 +35,10 @@ def folder(tmp_path: Path) -> Callable[..., Path]:
 
     def write(
         ratings: str | bytes | None = RATINGS,
-        movies: str | bytes | None = MOVIES,
+        items: str | bytes | None = ITEMS,
         tags: str | bytes | None = TAGS,
     ) -> Path:
-        for name, content in (("ratings.csv", ratings), ("movies.csv", movies), ("tags.csv", tags)):
+        for name, content in (("ratings.csv", ratings), ("movies.csv", items), ("tags.csv", tags)):
             (tmp_path / name).unlink(missing_ok=True)
             if content is not None:
                 data = content if isinstance(content, bytes) else content.encode()
@@ -50,16 +50,16 @@ def folder(tmp_path: Path) -> Callable[..., Path]:
 
 @dataclasses.dataclass(frozen=True)
 class Records:
-    """What comes of a log: tables by split, and the movies' table."""
+    """What comes of a log: tables by split, and the items' table."""
 
     splits: dict[str, pa.Table]
     sizes: dict[str, list[int]]
-    movies: pa.Table
+    items: pa.Table
 
 
 @pytest.fixture(scope="session")
 def make_records() -> Callable[..., Records]:
-    """Records of (user, movie, stars, seconds), (user, movie, tag, seconds) and movie ids."""
+    """Records of (user, item, stars, seconds), (user, item, tag, seconds) and item ids."""
 
     def table(rows: Sequence[Sequence], schema: pa.Schema) -> pa.Table:
         columns = zip(*rows, strict=True) if rows else [()] * len(schema)
@@ -72,10 +72,10 @@ def make_records() -> Callable[..., Records]:
         return pa.Table.from_arrays(arrays, schema=schema)
 
     def make(
-        ratings: Sequence, tags: Sequence, movie_ids: Sequence[str], buffer_rows: int = 1000, **params
+        ratings: Sequence, tags: Sequence, item_ids: Sequence[str], buffer_rows: int = 1000, **params
     ) -> Records:
         knobs = ExampleGenParams(**params)
-        ids = pa.array(movie_ids, pa.string())
+        ids = pa.array(item_ids, pa.string())
         ids = ids.take(id_order(ids))
         items = table(
             [(id_, f"Title {id_}", 1990, ["Drama"]) for id_ in ids.to_pylist()], catalogue.ITEMS_SCHEMA
@@ -127,7 +127,7 @@ def read(tmp_path_factory) -> Callable[..., Read]:
         rows_bad = [json.loads(line) for line in (scratch / "bad").read_text().splitlines()]
         events = data.log.events(0, len(data.log.user_ids))
         users = np.repeat(np.array(events.user_ids.to_pylist()), np.diff(events.offsets)).tolist()
-        items = events.movie_ids.take(pa.array(events.movies)).to_pylist()
+        items = events.item_ids.take(pa.array(events.items)).to_pylist()
         ratings = list(zip(users, items, events.ratings.tolist(), events.timestamps.tolist(), strict=True))
         known = totals(data.log, knobs)
         # Every row is somewhere, whatever was read.

@@ -19,8 +19,8 @@ Id = bytes | str
 def recall_at_k(ranked: Sequence[Id], relevant: Collection[Id], k: int) -> float:
     """|first k of ranked ∩ relevant| / |relevant|.
 
-    Divided by the number of relevant movies, not by min(k, that number): with
-    more than k relevant movies even a perfect ranking stays below 1.
+    Divided by the number of relevant items, not by min(k, that number): with
+    more than k relevant items even a perfect ranking stays below 1.
     """
     wanted = set(relevant)
     if not wanted:
@@ -39,7 +39,7 @@ def ndcg_at_k(ranked: Sequence[Id], relevant: Collection[Id], k: int) -> float:
     """Normalised discounted cumulative gain with binary gains and log2 discounts.
 
     DCG = sum over hits at rank r (from 1) of 1 / log2(r + 1), divided by the DCG
-    of a ranking that puts all relevant movies first (Järvelin and Kekäläinen,
+    of a ranking that puts all relevant items first (Järvelin and Kekäläinen,
     2002, "Cumulated gain-based evaluation of IR techniques").
     """
     wanted = set(relevant)
@@ -51,7 +51,7 @@ def ndcg_at_k(ranked: Sequence[Id], relevant: Collection[Id], k: int) -> float:
 
 
 def mrr(ranked: Sequence[Id], relevant: Collection[Id]) -> float:
-    """Reciprocal rank of the first relevant movie, 0 if the ranking holds none.
+    """Reciprocal rank of the first relevant item, 0 if the ranking holds none.
 
     Its mean over users is the mean reciprocal rank (Voorhees, 1999, "The TREC-8
     question answering track report").
@@ -74,9 +74,9 @@ def coverage(rankings: Iterable[Sequence[Id]], catalogue_size: int, k: int) -> f
 
 
 def novelty(self_information: ArrayLike, k: int) -> float:
-    """Mean self-information -log2 p(movie) of the first k results, in bits.
+    """Mean self-information -log2 p(item) of the first k results, in bits.
 
-    p is the movie's share of the train ratings (Zhou et al., 2010, "Solving the
+    p is the item's share of the train ratings (Zhou et al., 2010, "Solving the
     apparent diversity-accuracy dilemma of recommender systems").
 
     Args:

@@ -8,7 +8,7 @@ import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
-class Movies:
+class Items:
     """In the model's row order."""
 
     ids: list[str]
@@ -18,7 +18,7 @@ class Movies:
 
 
 def recommend(
-    movies: Movies,
+    items: Items,
     query: np.ndarray,
     seen: set[str],
     k: int,
@@ -29,16 +29,16 @@ def recommend(
     pool: int = 200,
 ) -> list[tuple[str, float]]:
     """[(id, score)], best first; the lower row first among equals."""
-    scores = movies.vectors @ query
-    allowed = _allowed(movies, seen, genres, year_min, year_max)
+    scores = items.vectors @ query
+    allowed = _allowed(items, seen, genres, year_min, year_max)
     ranked = sorted(allowed, key=lambda row: (-scores[row], row))
     if diversity > 0:
-        ranked = _mmr(movies.vectors, scores, ranked[: max(k, pool)], k, diversity)
-    return [(movies.ids[row], float(scores[row])) for row in ranked[:k]]
+        ranked = _mmr(items.vectors, scores, ranked[: max(k, pool)], k, diversity)
+    return [(items.ids[row], float(scores[row])) for row in ranked[:k]]
 
 
 def popular(
-    movies: Movies,
+    items: Items,
     shares: np.ndarray,
     seen: set[str],
     k: int,
@@ -49,20 +49,20 @@ def popular(
     pool: int = 200,
 ) -> list[tuple[str, float]]:
     """[(id, share of the ratings)] for a request that says nothing: rows are the most rated first."""
-    ranked = _allowed(movies, seen, genres, year_min, year_max)
+    ranked = _allowed(items, seen, genres, year_min, year_max)
     if diversity > 0:
-        ranked = _mmr(movies.vectors, shares / shares[0], ranked[: max(k, pool)], k, diversity)
-    return [(movies.ids[row], float(shares[row])) for row in ranked[:k]]
+        ranked = _mmr(items.vectors, shares / shares[0], ranked[: max(k, pool)], k, diversity)
+    return [(items.ids[row], float(shares[row])) for row in ranked[:k]]
 
 
-def _allowed(movies: Movies, seen: set[str], genres: set[str], year_min: int, year_max: int) -> list[int]:
+def _allowed(items: Items, seen: set[str], genres: set[str], year_min: int, year_max: int) -> list[int]:
     return [
         row
-        for row, movie in enumerate(movies.ids)
-        if movie not in seen
-        and (not genres or genres & movies.genres[row])
-        and (not year_min or movies.years[row] >= year_min)
-        and (not year_max or 0 < movies.years[row] <= year_max)
+        for row, item in enumerate(items.ids)
+        if item not in seen
+        and (not genres or genres & items.genres[row])
+        and (not year_min or items.years[row] >= year_min)
+        and (not year_max or 0 < items.years[row] <= year_max)
     ]
 
 

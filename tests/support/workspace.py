@@ -104,9 +104,9 @@ class Workspace:
         return max((self.artifacts / node / key).iterdir(), key=lambda path: int(path.name))
 
 
-def new_workspace(folder: Path, movies: int = 500) -> Workspace:
+def new_workspace(folder: Path, items: int = 500) -> Workspace:
     folder.mkdir(parents=True, exist_ok=True)
-    movielens_sample.generate(folder / "data", users=250, movies=movies, ratings=15_000, seed=7)
+    movielens_sample.generate(folder / "data", users=250, items=items, ratings=15_000, seed=7)
     return Workspace(folder)
 
 

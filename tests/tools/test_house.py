@@ -110,7 +110,7 @@ def test_the_files_are_those_that_are_committed_or_may_be() -> None:
     assert {"pyproject.toml", "tools/house/__main__.py", "tests/tools/test_house.py"} <= files
     assert not [file for file in files if file.startswith((".venv/", "artifacts/")) or "__pycache__" in file]
     assert {source.path for source in python_sources()} == {file for file in files if file.endswith(".py")}
-    assert words.movie_identifiers().keys() <= files
+    assert words.item_identifiers().keys() <= files
 
 
 def test_the_table_tells_the_worst_and_the_json_all(capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,7 +59,7 @@ def figures(quick: bool = False) -> list[Figure]:
         *longest_files(),
         production_lines(),
         *files_to_touch(),
-        movies(),
+        items(),
     ]
 
 
@@ -96,10 +96,10 @@ def files_to_touch() -> list[Figure]:
     return [Figure(f"files to touch: {name}", len(files), bound, files) for name, bound, files in found]
 
 
-def movies() -> Figure:
-    found = words.movie_identifiers()
+def items() -> Figure:
+    found = words.item_identifiers()
     places = [f"{path}: {count}" for path, count in found.most_common()]
-    return Figure("identifiers that say movie", found.total(), None, places)
+    return Figure("identifiers that say item", found.total(), None, places)
 
 
 def _none(name: str, places: list[str]) -> Figure:

@@ -22,13 +22,13 @@ from components.common.metrics.novelty import SelfInformation
 
 # The outputs of `evaluate` that this module reads.
 OUTPUTS: Final = (
-    contract.MOVIE_IDS,
-    contract.EXACT_MOVIE_IDS,
-    contract.POPULAR_MOVIE_IDS,
-    contract.TARGET_MOVIE_IDS,
+    contract.ITEM_IDS,
+    contract.EXACT_ITEM_IDS,
+    contract.POPULAR_ITEM_IDS,
+    contract.TARGET_ITEM_IDS,
     contract.TARGET_RATINGS,
     contract.PREDICTED_RATINGS,
-    contract.MOVIE_NOVELTY,
+    contract.ITEM_NOVELTY,
     contract.TARGET_COLD,
     contract.CATALOGUE_SIZE,
 )
@@ -81,18 +81,18 @@ def score_user(outputs: Mapping[str, Any]) -> UserScores:
     return UserScores(
         values=values,
         weights=weights,
-        shown=tuple(_ids(outputs[contract.MOVIE_IDS])[:10]),
+        shown=tuple(_ids(outputs[contract.ITEM_IDS])[:10]),
         catalogue_size=int(np.asarray(outputs[contract.CATALOGUE_SIZE]).reshape(-1)[0]),
     )
 
 
 def _results(outputs: Mapping[str, Any]) -> dict[str, registry.Part]:
     """registry.EVALUATED of one user."""
-    item_ids = np.asarray(outputs[contract.MOVIE_IDS])
+    item_ids = np.asarray(outputs[contract.ITEM_IDS])
     ranked = _ids(item_ids)
-    bits = np.asarray(outputs[contract.MOVIE_NOVELTY], np.float64)[item_ids != contract.PAD_ID]
+    bits = np.asarray(outputs[contract.ITEM_NOVELTY], np.float64)[item_ids != contract.PAD_ID]
 
-    target_ids = np.asarray(outputs[contract.TARGET_MOVIE_IDS])
+    target_ids = np.asarray(outputs[contract.TARGET_ITEM_IDS])
     is_target = target_ids != contract.PAD_ID
     targets = target_ids[is_target]
     ratings = np.asarray(outputs[contract.TARGET_RATINGS], np.float64)[is_target]
@@ -104,9 +104,9 @@ def _results(outputs: Mapping[str, Any]) -> dict[str, registry.Part]:
     difference = (predicted - ratings)[predicted != contract.PAD_SCORE]
     return {
         registry.HITS: Hits.of_list(ranked, relevant),
-        registry.POPULAR: Hits.of_list(_ids(outputs[contract.POPULAR_MOVIE_IDS]), relevant),
+        registry.POPULAR: Hits.of_list(_ids(outputs[contract.POPULAR_ITEM_IDS]), relevant),
         registry.COLD: Hits.of_list(ranked, targets[is_relevant & is_cold].tolist()),
-        registry.INDEX: Agreement([ranked], [_ids(outputs[contract.EXACT_MOVIE_IDS])]),
+        registry.INDEX: Agreement([ranked], [_ids(outputs[contract.EXACT_ITEM_IDS])]),
         registry.SURPRISE: SelfInformation([bits]),
         registry.ERRORS: Errors(difference, np.zeros(difference.size, np.int64), 1),
     }

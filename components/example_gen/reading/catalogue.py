@@ -19,7 +19,7 @@ from components.example_gen.sorting.codes import id_order, positions
 
 ITEMS_SCHEMA = pa.schema(
     [
-        (contract.MOVIE_ID, pa.string()),
+        (contract.ITEM_ID, pa.string()),
         (contract.TITLE, pa.string()),
         (contract.YEAR, pa.int64()),
         (contract.GENRES, pa.large_list(pa.string())),
@@ -29,7 +29,7 @@ TIMESTAMP = "timestamp"
 TAGS_SCHEMA = pa.schema(
     [
         (contract.USER_ID, ID),
-        (contract.MOVIE_ID, ID),
+        (contract.ITEM_ID, ID),
         (TAG, pa.string()),
         (TIMESTAMP, pa.int64()),
     ]
@@ -48,7 +48,7 @@ def read_items(source: Source, params: ExampleGenParams, bad: Quarantine) -> pa.
     """
     cells = tables.read_by_id(source, ITEM, bad, params.max_line_bytes)
     table = _items(source, cells, params)
-    return table.take(id_order(table[contract.MOVIE_ID].combine_chunks()))
+    return table.take(id_order(table[contract.ITEM_ID].combine_chunks()))
 
 
 def items_of(ids: pa.StringArray) -> pa.Table:
@@ -62,9 +62,9 @@ def items_of(ids: pa.StringArray) -> pa.Table:
 
 def with_items(items: pa.Table, ids: pa.StringArray) -> pa.Table:
     """The rows of `ids`; one that is in no row has its id for a title, and nothing else."""
-    known = items[contract.MOVIE_ID].combine_chunks()
+    known = items[contract.ITEM_ID].combine_chunks()
     missing = ids.filter(pc.invert(pc.is_in(ids, known)))
-    columns = {contract.MOVIE_ID: missing, contract.TITLE: missing}
+    columns = {contract.ITEM_ID: missing, contract.TITLE: missing}
     for field in items.schema:
         if field.name not in columns:
             nothing: object = (
@@ -72,7 +72,7 @@ def with_items(items: pa.Table, ids: pa.StringArray) -> pa.Table:
             )
             columns[field.name] = pa.array([nothing] * len(missing), field.type)
     both = pa.concat_tables([items, pa.table(columns, schema=items.schema)]).combine_chunks()
-    return both.take(pc.index_in(ids, both[contract.MOVIE_ID].combine_chunks()))
+    return both.take(pc.index_in(ids, both[contract.ITEM_ID].combine_chunks()))
 
 
 def read_tags(

@@ -1,4 +1,4 @@
-"""The movies with what train alone says about them. Pure functions."""
+"""The items with what train alone says about them. Pure functions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def records(
     totals: Totals,
     specs: Sequence[FeatureSpec] = (),
 ) -> pa.Table:
-    """One row of `schemas.MOVIES`, and the own features, per item, in order.
+    """One row of `schemas.ITEMS`, and the own features, per item, in order.
 
     Args:
       items: ITEMS_SCHEMA and columns of own features, in the order of the log's item_ids.
@@ -36,19 +36,19 @@ def records(
     columns = {
         **{name: items[name].combine_chunks() for name in items.column_names},
         contract.TAGS: known_tags(
-            tags, items[contract.MOVIE_ID].combine_chunks(), user_ids, totals.last_train
+            tags, items[contract.ITEM_ID].combine_chunks(), user_ids, totals.last_train
         ),
         contract.RATING_COUNT: pa.array(totals.train_count),
         contract.RATING_MEAN: pa.array(totals.train_mean),
     }
-    schema = schemas.movies_schema(specs)
+    schema = schemas.items_schema(specs)
     return pa.Table.from_arrays([columns[field.name].cast(field.type) for field in schema], schema=schema)
 
 
 def known_tags(
-    tags: pa.Table, movie_ids: pa.StringArray, user_ids: pa.StringArray, last_train: np.ndarray
+    tags: pa.Table, item_ids: pa.StringArray, user_ids: pa.StringArray, last_train: np.ndarray
 ) -> pa.LargeListArray:
-    """Each movie's tags as known in train: lower case, each once, sorted; [] if none.
+    """Each item's tags as known in train: lower case, each once, sorted; [] if none.
 
     A tag counts only if its author's last train rating is not earlier than the
     tag: a tag written later may speak of what the author is about to rate, which
@@ -59,16 +59,16 @@ def known_tags(
       last_train: int64[U], when that is, -1 for such an author.
     """
     authors = positions(tags[contract.USER_ID], user_ids)
-    movies = positions(tags[contract.MOVIE_ID], movie_ids).astype(np.int64)
+    items = positions(tags[contract.ITEM_ID], item_ids).astype(np.int64)
     until = np.append(last_train, -1)[authors]  # the last one for -1: nobody's
     names = pc.utf8_lower(pc.utf8_trim_whitespace(tags[TAG].combine_chunks()))
     written = pc.utf8_length(names).to_numpy(zero_copy_only=False) > 0
-    counts = (movies >= 0) & (tags[TIMESTAMP].to_numpy() <= until) & written
+    counts = (items >= 0) & (tags[TIMESTAMP].to_numpy() <= until) & written
 
-    movies = movies[counts]
+    items = items[counts]
     names = names.filter(pa.array(counts))
     vocabulary = names.unique()
     vocabulary = vocabulary.take(pc.sort_indices(vocabulary))
     width = max(1, len(vocabulary))
-    pairs = np.unique(movies * width + pc.index_in(names, vocabulary).to_numpy(zero_copy_only=False))
-    return ragged.from_rows(pairs // width, vocabulary.take(pa.array(pairs % width)), len(movie_ids))
+    pairs = np.unique(items * width + pc.index_in(names, vocabulary).to_numpy(zero_copy_only=False))
+    return ragged.from_rows(pairs // width, vocabulary.take(pa.array(pairs % width)), len(item_ids))

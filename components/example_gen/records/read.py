@@ -35,10 +35,10 @@ def _timelines_schema(uri: str, columns: Sequence[str] | None) -> pa.Schema:
     return schema if columns is None else pa.schema([schema.field(name) for name in columns])
 
 
-def read_movies(uri: str) -> pa.Table:
-    """Reads a movies artifact as `schemas.movies_schema` has it, sorted by id as it was written."""
-    schema = schemas.movies_schema(feature_file.read(uri).item)
-    return read_examples(split_uri(uri, schemas.MOVIES_SPLIT), schema)
+def read_items(uri: str) -> pa.Table:
+    """Reads an items artifact as `schemas.items_schema` has it, sorted by id as it was written."""
+    schema = schemas.items_schema(feature_file.read(uri).item)
+    return read_examples(split_uri(uri, schemas.ITEMS_SPLIT), schema)
 
 
 def split_uri(uri: str, split: str) -> str:

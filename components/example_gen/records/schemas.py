@@ -18,19 +18,19 @@ _INTEGERS = pa.large_list(pa.int64())
 TIMELINES = pa.schema(
     [
         (contract.USER_ID, _STRING),
-        (contract.HISTORY_MOVIE_IDS, _STRINGS),
+        (contract.HISTORY_ITEM_IDS, _STRINGS),
         (contract.HISTORY_RATINGS, _FLOATS),
         (contract.HISTORY_TIMESTAMPS, _INTEGERS),
-        (contract.TARGET_MOVIE_IDS, _STRINGS),
+        (contract.TARGET_ITEM_IDS, _STRINGS),
         (contract.TARGET_RATINGS, _FLOATS),
         (contract.TARGET_TIMESTAMPS, _INTEGERS),
         (contract.SLICE_HISTORY, _STRING),
         (contract.SLICE_COLD, _STRING),
     ]
 )
-MOVIES = pa.schema(
+ITEMS = pa.schema(
     [
-        (contract.MOVIE_ID, _STRING),
+        (contract.ITEM_ID, _STRING),
         (contract.TITLE, _STRING),
         (contract.YEAR, pa.int64()),
         (contract.GENRES, _STRINGS),
@@ -42,9 +42,9 @@ MOVIES = pa.schema(
 _OWN = {"categorical": _STRINGS, "multi": _STRINGS, "number": _FLOATS, "text": _STRING}
 
 
-def movies_schema(specs: Iterable[FeatureSpec] = ()) -> pa.Schema:
-    """`MOVIES` and the columns of a data set's own features."""
-    return pa.schema([*MOVIES, *((spec.name, _OWN[spec.kind]) for spec in own(specs))])
+def items_schema(specs: Iterable[FeatureSpec] = ()) -> pa.Schema:
+    """`ITEMS` and the columns of a data set's own features."""
+    return pa.schema([*ITEMS, *((spec.name, _OWN[spec.kind]) for spec in own(specs))])
 
 
 def user_schema(specs: Iterable[FeatureSpec]) -> pa.Schema:
@@ -57,5 +57,5 @@ def timelines_schema(specs: Iterable[FeatureSpec] = ()) -> pa.Schema:
     return pa.schema([*TIMELINES, *user_schema(specs)])
 
 
-# The split of the movies artifact: it is a table, not a sample.
-MOVIES_SPLIT = contract.TRAIN
+# The split of the items artifact: it is a table, not a sample.
+ITEMS_SPLIT = contract.TRAIN

@@ -29,7 +29,7 @@ def parts(events: Events, params: ExampleGenParams) -> np.ndarray:
     if params.split == "random":
         after = _shuffled(events, params.split_seed)
     else:
-        after = np.repeat(events.offsets[1:], counts) - 1 - np.arange(len(events.movies))
+        after = np.repeat(events.offsets[1:], counts) - 1 - np.arange(len(events.items))
     block = np.repeat(block, counts)
     return np.where(after < block, TEST_PART, np.where(after < 2 * block, EVAL_PART, TRAIN_PART)).astype(
         np.int8

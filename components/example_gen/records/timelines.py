@@ -1,6 +1,6 @@
 """Ratings -> one record per user and split. Pure functions over flat arrays.
 
-U users, M movies, R ratings. Events are sorted by user and time, so a user is a
+U users, M items, R ratings. Events are sorted by user and time, so a user is a
 span of the flat arrays; an array of parts says which are train, eval and test.
 """
 
@@ -24,16 +24,16 @@ class Events:
     Attributes:
       user_ids: string[U], in `id_order`.
       offsets: int64[U + 1]: user u's events are offsets[u]:offsets[u + 1].
-      movie_ids: string[M], in `id_order`; also the movies nobody rated.
-      movies: int32[R], positions in movie_ids.
+      item_ids: string[M], in `id_order`; also the items nobody rated.
+      items: int32[R], positions in item_ids.
       ratings: float32[R], stars.
       timestamps: int64[R], Unix seconds.
     """
 
     user_ids: pa.StringArray
     offsets: np.ndarray
-    movie_ids: pa.StringArray
-    movies: np.ndarray
+    item_ids: pa.StringArray
+    items: np.ndarray
     ratings: np.ndarray
     timestamps: np.ndarray
 
@@ -74,7 +74,7 @@ def records(
       events: of the users in question.
       parts: int8[R], from `splits.parts`.
       split: one of contract.SPLITS.
-      seen: bool[M], which movies have a train rating, of anybody.
+      seen: bool[M], which items have a train rating, of anybody.
       known: schemas.user_schema, U rows: columns that come after the others.
     """
     history, targets = history_and_targets(parts, split)
@@ -99,9 +99,9 @@ def records(
 
 
 def _columns(events: Events, rows: np.ndarray, lengths: np.ndarray) -> list[pa.LargeListArray]:
-    """Movie ids, ratings and timestamps of some rows, as a list per record."""
-    movie_ids = events.movie_ids.cast(pa.large_string()).take(pa.array(events.movies[rows]))
-    values = (movie_ids, pa.array(events.ratings[rows]), pa.array(events.timestamps[rows]))
+    """Item ids, ratings and timestamps of some rows, as a list per record."""
+    item_ids = events.item_ids.cast(pa.large_string()).take(pa.array(events.items[rows]))
+    values = (item_ids, pa.array(events.ratings[rows]), pa.array(events.timestamps[rows]))
     return [ragged.from_lengths(lengths, value) for value in values]
 
 
@@ -121,6 +121,6 @@ def _slices(
     names = pa.array([name for _, name in contract.HISTORY_BUCKETS])
     buckets = names.take(pa.array(np.searchsorted(bounds, history)))
 
-    cold_target = (events.ratings[rows] >= contract.RELEVANT_RATING) & ~seen[events.movies[rows]]
+    cold_target = (events.ratings[rows] >= contract.RELEVANT_RATING) & ~seen[events.items[rows]]
     cold = np.bincount(np.repeat(np.arange(len(lengths)), lengths), cold_target, len(lengths)) > 0
     return [buckets, pc.if_else(pa.array(cold), contract.COLD, contract.WARM)]

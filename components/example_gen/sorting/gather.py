@@ -113,7 +113,7 @@ def gather_with(
     if dataset.items is not None:
         items = catalogue.read_items(dataset.items, params, bad)
         bad.require_share(dataset.items.table, params)
-    known = None if items is None else items[contract.MOVIE_ID].combine_chunks()
+    known = None if items is None else items[contract.ITEM_ID].combine_chunks()
     left_out: collections.Counter[str] = collections.Counter()
     log, kept = read_events(dataset, params, known, bad, left_out)
     _require_events(log, dataset, bad, left_out)
@@ -317,7 +317,7 @@ def repeated(
         else:
             kind = quarantine.REPEATED
             reason = (
-                f"{name} is {item_ids[item].as_py()!r}, expected a movie that this user has not rated on an "
+                f"{name} is {item_ids[item].as_py()!r}, expected an item that this user has not rated on an "
                 f"earlier line ({where}; example_gen.repeated can keep one)"
             )
         bad.add(BadRow(RATINGS, files[file].name, line, kind, reason))

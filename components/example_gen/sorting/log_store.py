@@ -70,8 +70,8 @@ class Log(Index):
         return Events(
             user_ids=self.user_ids[first:last],
             offsets=self.offsets[first : last + 1] - start,
-            movie_ids=self.item_ids,
-            movies=item,
+            item_ids=self.item_ids,
+            items=item,
             ratings=rating,
             timestamps=time,
         )
@@ -278,10 +278,10 @@ def select(log: Log, users: np.ndarray, items: np.ndarray, folder: str, buffer_r
         for first, last in log.spans(buffer_rows):
             events = log.events(first, last)
             user = np.repeat(np.arange(first, last), np.diff(events.offsets))
-            kept = users[user] & items[events.movies]
+            kept = users[user] & items[events.items]
             counts += np.bincount(user[kept], minlength=len(users))
             columns = {
-                "item": number[events.movies[kept]],
+                "item": number[events.items[kept]],
                 "rating": events.ratings[kept],
                 "time": events.timestamps[kept],
             }

@@ -20,7 +20,7 @@ class Totals:
     """Sums over a log whose U users are cut.
 
     Attributes:
-      train_count: int64[M], each movie's train ratings.
+      train_count: int64[M], each item's train ratings.
       train_sum: float64[M], the sum of their stars.
       last_train: int64[U], when a user's last train rating is, -1 where there is none.
       history, targets: split -> int64[U], events in each user's record.
@@ -34,7 +34,7 @@ class Totals:
 
     @property
     def seen(self) -> np.ndarray:
-        """bool[M]: which movies have a train rating."""
+        """bool[M]: which items have a train rating."""
         return self.train_count > 0
 
     @property
@@ -65,7 +65,7 @@ class Totals:
         return int(number.sum())
 
     def of_users(self) -> Totals:
-        """What is by user alone; without the sums over movies."""
+        """What is by user alone; without the sums over items."""
         return dataclasses.replace(self, train_count=np.zeros(0, np.int64), train_sum=np.zeros(0))
 
     @classmethod
@@ -86,8 +86,8 @@ class Totals:
 
 def totals(log: Log, params: ExampleGenParams) -> Totals:
     """Cuts every user once."""
-    movies, users = len(log.item_ids), len(log.user_ids)
-    count, stars = np.zeros(movies, np.int64), np.zeros(movies)
+    items, users = len(log.item_ids), len(log.user_ids)
+    count, stars = np.zeros(items, np.int64), np.zeros(items)
     last_train = np.full(users, -1, np.int64)
     history = {split: np.zeros(users, np.int64) for split in contract.SPLITS}
     targets = {split: np.zeros(users, np.int64) for split in contract.SPLITS}
@@ -95,8 +95,8 @@ def totals(log: Log, params: ExampleGenParams) -> Totals:
         events = log.events(first, last)
         parts = splits.parts(events, params)
         train = parts == splits.TRAIN_PART
-        count += np.bincount(events.movies[train], minlength=movies)
-        stars += np.bincount(events.movies[train], events.ratings[train], movies)
+        count += np.bincount(events.items[train], minlength=items)
+        stars += np.bincount(events.items[train], events.ratings[train], items)
         user = np.repeat(np.arange(first, last), np.diff(events.offsets))
         # Ascending within a user, so the last one written stays.
         last_train[user[train]] = events.timestamps[train]

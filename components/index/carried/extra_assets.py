@@ -30,7 +30,7 @@ def write_extra_assets(
 
     Args:
       model_dir: of the SavedModel.
-      catalogue: its movies, in row order.
+      catalogue: its items, in row order.
       info: sizes, limits and search parameters.
       requests: to replay before the model takes traffic.
     """
@@ -43,7 +43,7 @@ def write_extra_assets(
     # The catalogue's order is popularity's.
     popularity = pa.table(
         {
-            contract.MOVIE_ID: catalogue.table.column(contract.MOVIE_ID),
+            contract.ITEM_ID: catalogue.table.column(contract.ITEM_ID),
             SCORE: pa.array(catalogue.shares),
         }
     )

@@ -20,7 +20,7 @@ from components.index.users.histories import Histories, dense, neutral
 # A graph's first run in each shape is the slow one; servers batch up to some size.
 _BATCH_SIZES = (1, 2, 8)
 _NEWEST = 20  # events of a real history that a request holds
-_ASKED = 3  # movies in a request of `rate` and `explain`
+_ASKED = 3  # items in a request of `rate` and `explain`
 
 Arrays = dict[str, np.ndarray]
 
@@ -39,7 +39,7 @@ def warmup_requests(
       histories: whose histories to ask with; may be empty.
       timelines: records for `evaluate`; may be empty.
       model: name in the requests, one of contract.MODELS.
-      specs: the movies' features.
+      specs: the items' features.
     """
     conditions = np.array(_conditions(catalogue, specs), object)
     for signature in contract.SIGNATURES.values():
@@ -60,25 +60,25 @@ def _fill(
     histories: Histories,
     timelines: Mapping[str, pa.Table],
 ) -> None:
-    """Puts real histories, users, movies and timelines in place of the neutral values."""
+    """Puts real histories, users, items and timelines in place of the neutral values."""
     batch = len(next(iter(inputs.values())))
-    movies = catalogue.ids[np.arange(batch) % len(catalogue)]
+    items = catalogue.ids[np.arange(batch) % len(catalogue)]
     if len(histories):
         users = np.arange(batch) % len(histories)
-        if contract.HISTORY_MOVIE_IDS in inputs:
+        if contract.HISTORY_ITEM_IDS in inputs:
             inputs.update(dense(histories, users, catalogue.ids, _NEWEST))
         if contract.USER_ID in inputs:
             inputs[contract.USER_ID] = histories.user_ids[users]
-    if contract.MOVIE_IDS in inputs:
-        inputs[contract.MOVIE_IDS] = np.tile(catalogue.ids[:_ASKED], (batch, 1))
-    if contract.MOVIE_ID in inputs:
-        inputs[contract.MOVIE_ID] = movies
+    if contract.ITEM_IDS in inputs:
+        inputs[contract.ITEM_IDS] = np.tile(catalogue.ids[:_ASKED], (batch, 1))
+    if contract.ITEM_ID in inputs:
+        inputs[contract.ITEM_ID] = items
     if signature.name == contract.EVALUATE:
         inputs[contract.EXAMPLES] = _examples(timelines, batch)
 
 
 def _filtered(catalogue: Catalogue, batch: int) -> Arrays:
-    """A filter that few movies pass (exact search), an exclusion and some diversity."""
+    """A filter that few items pass (exact search), an exclusion and some diversity."""
     genres = dense_strings(catalogue.table.column(contract.GENRES))
     genre = next(iter(genres[genres != contract.PAD_ID]), contract.PAD_ID)
     return {
@@ -90,7 +90,7 @@ def _filtered(catalogue: Catalogue, batch: int) -> Arrays:
 
 
 def _conditions(catalogue: Catalogue, specs: Sequence[FeatureSpec]) -> list[str]:
-    """One on each column that filters, as the most popular movie that has it meets it."""
+    """One on each column that filters, as the most popular item that has it meets it."""
     result = []
     for spec in specs:
         for value in catalogue.table.column(spec.name).to_pylist() if spec.filters else ():

@@ -1,7 +1,7 @@
 """Conditions on any column of the catalogue, as a request writes them: brand=acme, price<=20.
 
 Of the conditions on one column of values any must hold, of those on one column of
-numbers all; every column's must. A movie without a value or number meets none.
+numbers all; every column's must. An item without a value or number meets none.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Conditions(tf.Module):
     """The catalogue's columns, ready to be compared with a batch.
 
     Args:
-      table: the catalogue, contract.MOVIE_FEATURES and the own features' columns.
+      table: the catalogue, contract.ITEM_FEATURES and the own features' columns.
       specs: its features; those that filter are columns here.
     """
 
@@ -85,7 +85,7 @@ class Conditions(tf.Module):
 
     @property
     def longest(self) -> int:
-        """Most values of a movie in one column, at least 1."""
+        """Most values of an item in one column, at least 1."""
         return max((code.shape[1] for code in self._codes), default=1)
 
     def ask(self, where: tf.Tensor) -> Asked:

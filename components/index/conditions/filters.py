@@ -1,4 +1,4 @@
-"""Which movies a request's genres, years and conditions let through."""
+"""Which items a request's genres, years and conditions let through."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _POWERS = (np.uint32(1) << np.arange(_WORD_BITS, dtype=np.uint32)).view(np.int32
 
 
 class Wanted(NamedTuple):
-    """A batch's filters. A row without any lets every movie through.
+    """A batch's filters. A row without any lets every item through.
 
     Attributes:
       genres: int32[B, W], one bit per genre of the catalogue.
@@ -47,10 +47,10 @@ class Wanted(NamedTuple):
         return Wanted(genres, by_genre, low, high, self.where and self.where.take(rows))
 
 
-class MovieFilters(tf.Module):
+class ItemFilters(tf.Module):
     """Genres, years and the columns that filter, ready to be compared with a batch.
 
-    Genres are packed 32 to a word: 20 genres of a million movies take 4 MB,
+    Genres are packed 32 to a word: 20 genres of a million items take 4 MB,
     and a thousand kinds of some other catalogue still fit.
     """
 
@@ -73,12 +73,12 @@ class MovieFilters(tf.Module):
 
     @property
     def words(self) -> int:
-        """W, the words that hold a movie's genres."""
+        """W, the words that hold an item's genres."""
         return self._words
 
     @property
     def per_score(self) -> int:
-        """Values of a movie that one comparison holds beside its score, at least 1."""
+        """Values of an item that one comparison holds beside its score, at least 1."""
         return max(self._words, self._conditions.longest)
 
     def wanted(
@@ -118,16 +118,16 @@ def _passes(wanted: Wanted, genres: tf.Tensor, years: tf.Tensor) -> tf.Tensor:
     common = tf.bitwise.bitwise_and(genres, wanted.genres[:, tf.newaxis, :])
     by_genre = tf.reduce_any(common != 0, axis=2) | ~wanted.by_genre[:, tf.newaxis]
     low, high = wanted.year_min[:, tf.newaxis], wanted.year_max[:, tf.newaxis]
-    # A movie whose year is unknown (0) meets no bound.
+    # An item whose year is unknown (0) meets no bound.
     above = (low == 0) | (years >= low)
     below = (high == 0) | ((years <= high) & (years != 0))
     return by_genre & above & below
 
 
 def _packed(genres: np.ndarray, names: np.ndarray, words: int) -> np.ndarray:
-    """object[N, G] -> int32[N, words], bit g of word g // 32 set if the movie has genre g."""
+    """object[N, G] -> int32[N, words], bit g of word g // 32 set if the item has genre g."""
     packed = np.zeros((len(genres), words), np.uint32)
-    movie, column = np.nonzero(genres != contract.PAD_ID)
-    index = np.searchsorted(names, genres[movie, column])
-    np.bitwise_or.at(packed, (movie, index // _WORD_BITS), _POWERS.view(np.uint32)[index % _WORD_BITS])
+    item, column = np.nonzero(genres != contract.PAD_ID)
+    index = np.searchsorted(names, genres[item, column])
+    np.bitwise_or.at(packed, (item, index // _WORD_BITS), _POWERS.view(np.uint32)[index % _WORD_BITS])
     return packed.view(np.int32)

@@ -13,16 +13,16 @@ Tensors = Mapping[str, tf.Tensor]
 
 # What an id stands for, by input: the limit on how many of them a row may hold.
 _COUNTED = {
-    contract.HISTORY_MOVIE_IDS: ("max_history", "history events"),
-    contract.EXCLUDE: ("max_exclude", "excluded movies"),
+    contract.HISTORY_ITEM_IDS: ("max_history", "history events"),
+    contract.EXCLUDE: ("max_exclude", "excluded items"),
     contract.TASTE_GENRES: ("max_genres", "taste genres"),
-    contract.MOVIE_IDS: ("max_movies", "movies to rate or explain"),
+    contract.ITEM_IDS: ("max_items", "items to rate or explain"),
     contract.WHERE: ("max_genres", "conditions"),
     contract.ATTRIBUTES: ("max_exclude", "attributes"),
 }
 _SAME_SHAPE = (
-    (contract.HISTORY_MOVIE_IDS, contract.HISTORY_RATINGS),
-    (contract.HISTORY_MOVIE_IDS, contract.HISTORY_TIMESTAMPS),
+    (contract.HISTORY_ITEM_IDS, contract.HISTORY_RATINGS),
+    (contract.HISTORY_ITEM_IDS, contract.HISTORY_TIMESTAMPS),
     (contract.TASTE_GENRES, contract.TASTE_WEIGHTS),
 )
 _NOT_NEGATIVE = (contract.HISTORY_RATINGS, contract.TASTE_WEIGHTS, contract.YEAR_MIN, contract.YEAR_MAX)
@@ -44,7 +44,7 @@ def checked(signature: contract.Signature, inputs: Tensors, params: IndexParams)
     for name, (limit, what) in _COUNTED.items():
         if name in inputs:
             checks.append(_at_most(inputs[name], name, what, limit, getattr(params, limit)))
-    # `genres` filters a recommendation, but describes a movie in `embed_movie`.
+    # `genres` filters a recommendation, but describes an item in `embed_item`.
     if contract.EXCLUDE in inputs:
         genres = inputs[contract.FILTER_GENRES]
         checks.append(

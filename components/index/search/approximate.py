@@ -11,7 +11,7 @@ import tensorflow as tf
 from scann import scann_ops
 from scann.scann_ops.py import scann_ops as scann_kernels
 
-from components.index.conditions.filters import MovieFilters, Wanted
+from components.index.conditions.filters import ItemFilters, Wanted
 from components.index.search.candidates import NOTHING, Candidates, Seen
 from components.index.search.exact import ExactSearch
 from components.index.search.scann_config import ScannConfig, leaves_to_try, scann_config
@@ -108,7 +108,7 @@ class ScannIndex(tf.Module):
         return found.indices, found.distances
 
 
-# How many movies of a history are thought of when ScaNN is first asked: as many
+# How many items of a history are thought of when ScaNN is first asked: as many
 # more neighbours are asked for. Most histories are shorter, and of the longer
 # ones not all is near the query.
 _SEEN_AMONG_NEAREST = 128
@@ -124,7 +124,7 @@ def first_ask(most: int) -> int:
 class ApproximateSearch(tf.Module):
     """ScaNN, asked for more where it left a row short; exact search for what is short even then.
 
-    A row is short when fewer movies than it needs survive its history,
+    A row is short when fewer items than it needs survive its history,
     exclusions and filters. How many neighbours are asked for follows from the
     signature alone, never from what else is in the batch: one request with a
     long history costs the others nothing and does not change their answers.
@@ -132,11 +132,11 @@ class ApproximateSearch(tf.Module):
     Args:
       index: ScaNN over the catalogue.
       exact: exact search over the same rows.
-      filters: the same movies' genres and years.
+      filters: the same items' genres and years.
       oversample: times more neighbours asked for where the first were too few.
     """
 
-    def __init__(self, index: ScannIndex, exact: ExactSearch, filters: MovieFilters, oversample: int) -> None:
+    def __init__(self, index: ScannIndex, exact: ExactSearch, filters: ItemFilters, oversample: int) -> None:
         super().__init__(name="approximate_search")
         self._index = index
         self._exact = exact

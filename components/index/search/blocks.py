@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from components.index.conditions.filters import MovieFilters, Wanted
+from components.index.conditions.filters import ItemFilters, Wanted
 from components.index.search.candidates import NOTHING, Candidates, Seen
 
 # Fewer items per block than this would spend more time in the loop than in the scores.
@@ -17,7 +17,7 @@ def best_in_blocks(
     items: int,
     block: tf.Tensor,
     score: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
-    filters: MovieFilters,
+    filters: ItemFilters,
     wanted: Wanted,
     seen: Seen,
     width: tf.Tensor,

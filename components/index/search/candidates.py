@@ -1,4 +1,4 @@
-"""Movies found for a batch of queries, and the few operations every search shares."""
+"""Items found for a batch of queries, and the few operations every search shares."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Candidates(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """Movies that must not come back.
+    """Items that must not come back.
 
     Attributes:
       rows: int32[B, S], ascending; -1 for none.

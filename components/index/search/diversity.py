@@ -10,19 +10,19 @@ from components.index.search.candidates import NOTHING, Candidates
 def diversify(pool: Candidates, vectors: tf.Tensor, diversity: tf.Tensor, width: tf.Tensor) -> Candidates:
     """Chooses `width` of each row's pool one by one.
 
-    Each step takes the movie with the highest
+    Each step takes the item with the highest
 
-        (1 - diversity) * score - diversity * (highest cosine to a movie already taken)
+        (1 - diversity) * score - diversity * (highest cosine to an item already taken)
 
     (Carbonell & Goldstein 1998, "The Use of MMR, Diversity-Based Reranking";
-    their lambda is 1 - diversity; the first movie has nothing to resemble).
+    their lambda is 1 - diversity; the first item has nothing to resemble).
     Equal values keep the pool's order, so diversity 0 changes nothing.
 
     Args:
       pool: Candidates [B, P], best first.
       vectors: float32[B, P, D], the unit vectors of the pool.
       diversity: float32[B] in [0, 1].
-      width: int32[], movies to choose.
+      width: int32[], items to choose.
 
     Returns:
       Candidates [B, width] in the order chosen, each with its own score.

@@ -1,16 +1,16 @@
-"""Exact search: every movie is scored, a block of the catalogue at a time."""
+"""Exact search: every item is scored, a block of the catalogue at a time."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from components.index.conditions.filters import MovieFilters, Wanted
+from components.index.conditions.filters import ItemFilters, Wanted
 from components.index.search.blocks import MIN_BLOCK, best_in_blocks
 from components.index.search.candidates import Candidates, Seen
 
 
 class ExactSearch(tf.Module):
-    """Best movies by dot product, without those seen or filtered out.
+    """Best items by dot product, without those seen or filtered out.
 
     Memory is bounded by `block_scores` scores (and their filter words) held
     at once, whatever the catalogue and the batch; time is that of the full
@@ -18,11 +18,11 @@ class ExactSearch(tf.Module):
 
     Args:
       embeddings: float32[N, D].
-      filters: the same movies' genres and years.
+      filters: the same items' genres and years.
       block_scores: scores held at once.
     """
 
-    def __init__(self, embeddings: tf.Variable, filters: MovieFilters, block_scores: int) -> None:
+    def __init__(self, embeddings: tf.Variable, filters: ItemFilters, block_scores: int) -> None:
         super().__init__(name="exact_search")
         self._embeddings = embeddings
         self._filters = filters
@@ -36,7 +36,7 @@ class ExactSearch(tf.Module):
         Args:
           queries: float32[B, D].
           wanted: the filters of the B rows.
-          seen: the movies that must not come back.
+          seen: the items that must not come back.
           needed: int32[B], unused here: an exact row holds all there is.
           width: int32[], results per row.
           most: results that any row of the signature can need, unused here.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from components.index.conditions.filters import MovieFilters, Wanted
+from components.index.conditions.filters import ItemFilters, Wanted
 from components.index.search.blocks import MIN_BLOCK, best_in_blocks
 from components.index.search.candidates import Candidates, Seen
 
@@ -24,7 +24,7 @@ class PopularList(tf.Module):
       block_scores: scores held at once.
     """
 
-    def __init__(self, shares: tf.Variable, filters: MovieFilters, block_scores: int) -> None:
+    def __init__(self, shares: tf.Variable, filters: ItemFilters, block_scores: int) -> None:
         super().__init__(name="popular_list")
         self._shares = shares
         self._filters = filters

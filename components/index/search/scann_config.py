@@ -8,7 +8,7 @@ from typing import Final
 
 # ScaNN learns 16 codes per block from the catalogue itself: with fewer points
 # than codes it fails. `IndexParams.exact_below` is never smaller.
-MIN_MOVIES: Final = 16
+MIN_ITEMS: Final = 16
 # With a single leaf every query answers row 0.
 _MIN_LEAVES: Final = 2
 # From one number of leaves to search to the next: a search takes about as much longer.
@@ -20,7 +20,7 @@ _HEADROOM: Final = 2
 
 @dataclasses.dataclass(frozen=True)
 class ScannConfig:
-    """How a catalogue of N movies is partitioned and quantised.
+    """How a catalogue of N items is partitioned and quantised.
 
     The rules of thumb are those of ScaNN's own guide (docs/algorithms.md):
     about sqrt(N) leaves, anisotropic quantisation with a threshold of 0.2 for
@@ -29,7 +29,7 @@ class ScannConfig:
     exact rescoring of a few times as many neighbours as are asked for.
 
     Attributes:
-      movies: N.
+      items: N.
       num_leaves: partitions.
       num_leaves_to_search: partitions that a query looks into, at the least.
       dimensions_per_block: dimensions that share one code.
@@ -38,10 +38,10 @@ class ScannConfig:
       min_reordering: neighbours rescored exactly at the least.
       reordering_factor: neighbours rescored per neighbour asked for.
       training_iterations: of k-means, for the leaves and for the codes.
-      training_sample: most movies that k-means learns from.
+      training_sample: most items that k-means learns from.
     """
 
-    movies: int
+    items: int
     num_leaves: int
     num_leaves_to_search: int
     dimensions_per_block: int = 2
@@ -54,24 +54,24 @@ class ScannConfig:
     @property
     def max_neighbours(self) -> int:
         """Most neighbours worth asking for; a row that needs more is searched exactly."""
-        return max(1, self.movies // _HEADROOM)
+        return max(1, self.items // _HEADROOM)
 
     def leaves_for(self, neighbours: int) -> int:
         """Partitions to look into for so many neighbours."""
-        enough = math.ceil(_HEADROOM * neighbours * self.num_leaves / self.movies)
+        enough = math.ceil(_HEADROOM * neighbours * self.num_leaves / self.items)
         return min(self.num_leaves, max(self.num_leaves_to_search, enough))
 
 
-def scann_config(movies: int) -> ScannConfig:
-    """The configuration for N movies, with the smallest number of leaves to search.
+def scann_config(items: int) -> ScannConfig:
+    """The configuration for N items, with the smallest number of leaves to search.
 
     Raises:
-      ValueError: fewer than MIN_MOVIES; search such a catalogue exactly.
+      ValueError: fewer than MIN_ITEMS; search such a catalogue exactly.
     """
-    if movies < MIN_MOVIES:
-        raise ValueError(f"ScaNN needs at least {MIN_MOVIES} movies, got {movies}; search them exactly")
-    leaves = max(_MIN_LEAVES, round(math.sqrt(movies)))
-    return ScannConfig(movies, leaves, leaves_to_try(leaves)[0])
+    if items < MIN_ITEMS:
+        raise ValueError(f"ScaNN needs at least {MIN_ITEMS} items, got {items}; search them exactly")
+    leaves = max(_MIN_LEAVES, round(math.sqrt(items)))
+    return ScannConfig(items, leaves, leaves_to_try(leaves)[0])
 
 
 def leaves_to_try(num_leaves: int) -> list[int]:

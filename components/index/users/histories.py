@@ -22,7 +22,7 @@ class Histories:
     """U users' histories, one after the other (compressed sparse rows).
 
     User u's events, oldest first, are offsets[u] to offsets[u + 1] of the flat
-    arrays. Events of movies outside the catalogue are left out.
+    arrays. Events of items outside the catalogue are left out.
 
     Attributes:
       user_ids: object[U] of bytes, unique.
@@ -60,10 +60,10 @@ def known_histories(timelines: Mapping[str, pa.Table], catalogue: catalogues.Cat
     if not parts:
         raise ValueError(f"no split of timelines given; expected some of {list(contract.SPLITS)}")
     table = pa.concat_tables(parts)
-    ids = pc.list_flatten(table.column(contract.HISTORY_MOVIE_IDS)).cast(pa.large_binary())
+    ids = pc.list_flatten(table.column(contract.HISTORY_ITEM_IDS)).cast(pa.large_binary())
     found = pc.index_in(ids, value_set=pa.array(catalogue.ids, type=pa.large_binary()))
     rows = np.asarray(pc.fill_null(found, -1), dtype=np.int32)
-    lengths = np.asarray(pc.list_value_length(table.column(contract.HISTORY_MOVIE_IDS)), dtype=np.int64)
+    lengths = np.asarray(pc.list_value_length(table.column(contract.HISTORY_ITEM_IDS)), dtype=np.int64)
     owner = np.repeat(np.arange(len(lengths)), lengths)
     known = rows >= 0
     kept = np.bincount(owner[known], minlength=len(lengths))
@@ -82,7 +82,7 @@ def dense(histories: Histories, users: np.ndarray, ids: np.ndarray, newest: int)
     Args:
       histories: all users' histories.
       users: int[B], positions in `histories`.
-      ids: object[N], the catalogue's movie ids.
+      ids: object[N], the catalogue's item ids.
       newest: at most so many events per user, the newest ones.
     """
     ends = histories.offsets[users + 1]
@@ -91,12 +91,12 @@ def dense(histories: Histories, users: np.ndarray, ids: np.ndarray, newest: int)
     positions = starts[:, None] + np.arange(width)
     inside = positions < ends[:, None]
     batch: dict[str, np.ndarray] = {
-        contract.HISTORY_MOVIE_IDS: np.full(inside.shape, contract.PAD_ID, dtype=object),
+        contract.HISTORY_ITEM_IDS: np.full(inside.shape, contract.PAD_ID, dtype=object),
         contract.HISTORY_RATINGS: np.zeros(inside.shape, np.float32),
         contract.HISTORY_TIMESTAMPS: np.zeros(inside.shape, np.int64),
     }
     events = positions[inside]
-    batch[contract.HISTORY_MOVIE_IDS][inside] = ids[histories.rows[events]]
+    batch[contract.HISTORY_ITEM_IDS][inside] = ids[histories.rows[events]]
     batch[contract.HISTORY_RATINGS][inside] = histories.ratings[events]
     batch[contract.HISTORY_TIMESTAMPS][inside] = histories.timestamps[events]
     return batch

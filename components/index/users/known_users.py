@@ -29,7 +29,7 @@ class KnownUsers(tf.Module):
         )
 
         def variable(values: np.ndarray, name: str) -> tf.Variable:
-            # Users who know no movie of the catalogue leave nothing to gather from: keep one event.
+            # Users who know no item of the catalogue leave nothing to gather from: keep one event.
             return tf.Variable(
                 values if len(values) else np.zeros(1, values.dtype), trainable=False, name=name
             )
@@ -39,12 +39,12 @@ class KnownUsers(tf.Module):
         self._ratings = variable(histories.ratings, "ratings")
         self._timestamps = variable(histories.timestamps, "timestamps")
 
-    def lookup(self, user_ids: tf.Tensor, movie_ids: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def lookup(self, user_ids: tf.Tensor, item_ids: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Finds users.
 
         Args:
           user_ids: string[B].
-          movie_ids: string[N], the catalogue.
+          item_ids: string[N], the catalogue.
 
         Returns:
           bool[B], whether the user is known, and contract.HISTORY_FEATURES,
@@ -59,8 +59,8 @@ class KnownUsers(tf.Module):
         inside = column < length[:, tf.newaxis]
         event = tf.where(inside, start[:, tf.newaxis] + column, 0)
         return known, {
-            contract.HISTORY_MOVIE_IDS: tf.where(
-                inside, tf.gather(movie_ids, take(self._rows, event)), contract.PAD_ID
+            contract.HISTORY_ITEM_IDS: tf.where(
+                inside, tf.gather(item_ids, take(self._rows, event)), contract.PAD_ID
             ),
             contract.HISTORY_RATINGS: tf.where(inside, take(self._ratings, event), 0.0),
             contract.HISTORY_TIMESTAMPS: tf.where(inside, take(self._timestamps, event), 0),

@@ -7,10 +7,10 @@ import tensorflow as tf
 import contract
 
 _RAGGED = {
-    contract.HISTORY_MOVIE_IDS: tf.string,
+    contract.HISTORY_ITEM_IDS: tf.string,
     contract.HISTORY_RATINGS: tf.float32,
     contract.HISTORY_TIMESTAMPS: tf.int64,
-    contract.TARGET_MOVIE_IDS: tf.string,
+    contract.TARGET_ITEM_IDS: tf.string,
     contract.TARGET_RATINGS: tf.float32,
     contract.TARGET_TIMESTAMPS: tf.int64,
 }

@@ -16,13 +16,13 @@ from components.common.tensors import take
 from components.model.closed_form.fold_in import FoldIn, WeightedSum
 from components.model.closed_form.rating_factors import RatingFactors
 from components.model.closed_form.user_items import SampledEvents
-from components.model.features import Catalogue, MovieFeatures
+from components.model.features import Catalogue, ItemFeatures
 from components.model.fit_inputs import FitInputs
 from components.model.history import History
 from components.model.hyperparameters import Hyperparameters
 from components.model.signatures import Catalogued, Events, Signatures
 
-# Of a movie's unit vector, what its count of events can have at most where it has factors, too.
+# Of an item's unit vector, what its count of events can have at most where it has factors, too.
 _POPULARITY = 0.6
 
 _log = logging.getLogger(__name__)
@@ -58,8 +58,8 @@ class ClosedForm(tf.Module):
 
     Args:
       params: of a closed-form kind.
-      catalogue: every movie.
-      factors: of the N movies of the vocabulary.
+      catalogue: every item.
+      factors: of the N items of the vocabulary.
       rating_factors: what predicts stars; None where the events have weights instead of ratings.
     """
 
@@ -83,21 +83,21 @@ class ClosedForm(tf.Module):
         self._candidate = _fixed(np.concatenate([factors.candidate * scale, blank]), "candidate_factors")
         self._most = max(float(catalogue.rating_count.max(initial=0.0)), 1.0)
 
-    def query(self, history: History, movie_index: tf.Tensor) -> tf.Tensor:
+    def query(self, history: History, item_index: tf.Tensor) -> tf.Tensor:
         """float32[B, D] of length 1.
 
         Args:
           history: windowed events.
-          movie_index: int32[B, W], the events' rows of the movie vocabulary.
+          item_index: int32[B, W], the events' rows of the item vocabulary.
         """
         # No division by a constant: see ItemItem.query.
         decay = tf.pow(2.0, history.ages * (-1.0 / self._half_life))
         weights = decay * tf.cast(history.mask, tf.float32)
-        return self._query_of(self._fold_in(weights, take(self._history, movie_index)))
+        return self._query_of(self._fold_in(weights, take(self._history, item_index)))
 
-    def similar_query(self, movie_index: tf.Tensor) -> tf.Tensor:
-        """float32[B, D]: the query of a history of one movie, int32[B], whatever its age."""
-        factors = take(self._history, movie_index)[:, tf.newaxis]
+    def similar_query(self, item_index: tf.Tensor) -> tf.Tensor:
+        """float32[B, D]: the query of a history of one item, int32[B], whatever its age."""
+        factors = take(self._history, item_index)[:, tf.newaxis]
         return self._query_of(self._fold_in(tf.ones(tf.shape(factors)[:2]), factors))
 
     def _query_of(self, factors: tf.Tensor) -> tf.Tensor:
@@ -111,11 +111,11 @@ class ClosedForm(tf.Module):
             axis=1,
         )
 
-    def candidate(self, movie_index: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-        """float32[n, D] of length 1 of movies, int32[n], with their numbers of train events, [n]."""
-        factors = take(self._candidate, movie_index)
+    def candidate(self, item_index: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        """float32[n, D] of length 1 of items, int32[n], with their numbers of train events, [n]."""
+        factors = take(self._candidate, item_index)
         count = tf.cast(count, tf.float32)[:, tf.newaxis]
-        # Half for the most watched one: new movies may come to be watched more.
+        # Half for the most watched one: new items may come to be watched more.
         popularity = self._popularity * count / (count + self._most)
         known = tf.concat([factors, popularity], axis=1)
         rest = tf.maximum(1.0 - tf.reduce_sum(tf.square(known), axis=1, keepdims=True), 0.0)
@@ -129,11 +129,11 @@ class ClosedForm(tf.Module):
     def embed_query(self, history: History, now: tf.Tensor, profile: tf.Tensor | None = None) -> tf.Tensor:
         """float32[B, D]; neither the time nor a profile changes anything."""
         del now, profile
-        return self.query(history, tf.gather(self.catalogue.features.movie_index, history.rows))
+        return self.query(history, tf.gather(self.catalogue.features.item_index, history.rows))
 
     def embed_catalogue(self) -> tf.Tensor:
-        """float32[N, D]: every movie's unit vector."""
-        return self.candidate(self.catalogue.features.movie_index, self.catalogue.rating_count)
+        """float32[N, D]: every item's unit vector."""
+        return self.candidate(self.catalogue.features.item_index, self.catalogue.rating_count)
 
 
 def _fixed(values: np.ndarray, name: str) -> tf.Variable:
@@ -164,7 +164,7 @@ class SolvedVectors(Signatures):
     """A model in closed form as a SavedModel.
 
     Beside the contract's functions it has contract.SIMILAR_QUERY: a candidate's own vector, of which
-    most may be what fills it up, is no query for movies like it.
+    most may be what fills it up, is no query for items like it.
 
     Args:
       model: fitted.
@@ -177,7 +177,7 @@ class SolvedVectors(Signatures):
         self._model = model
         self.similar_query = tf.function(
             self._similar_query,
-            input_signature=[tf.TensorSpec([None], tf.string, "movie_id")],
+            input_signature=[tf.TensorSpec([None], tf.string, "item_id")],
             autograph=False,
         )
 
@@ -185,19 +185,19 @@ class SolvedVectors(Signatures):
         """float32[B, D] of the history alone."""
         del now, taste, user_id
         history = events.window(self._model.params.history_window)
-        return self._model.query(history, take(self._movie_index, history.rows))
+        return self._model.query(history, take(self._item_index, history.rows))
 
-    def _movie(self, features: MovieFeatures, count: tf.Tensor) -> tf.Tensor:
-        return self._model.candidate(features.movie_index, count)
+    def _item(self, features: ItemFeatures, count: tf.Tensor) -> tf.Tensor:
+        return self._model.candidate(features.item_index, count)
 
     def _stars(self, events: Events, now: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         del now
         factors = self._model.rating_factors
         assert factors is not None
         history = events.window(self._model.params.rating_window, at_most=True)
-        index = self._movie_index
+        index = self._item_index
         return factors(history, take(index, history.rows), take(index, rows))
 
-    def _similar_query(self, movie_id: tf.Tensor) -> tf.Tensor:
-        row = tf.cast(self._rows.lookup(movie_id), tf.int32)
-        return self._model.similar_query(take(self._movie_index, tf.maximum(row, 0)))
+    def _similar_query(self, item_id: tf.Tensor) -> tf.Tensor:
+        row = tf.cast(self._rows.lookup(item_id), tf.int32)
+        return self._model.similar_query(take(self._item_index, tf.maximum(row, 0)))

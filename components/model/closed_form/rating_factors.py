@@ -54,7 +54,7 @@ class _Side(NamedTuple):
 def fit(ratings: sparse.csr_matrix, rank: int, sweeps: int, seed: int) -> Factors:
     """Variational Bayes for a matrix factorisation with biases.
 
-    As Lim and Teh, "Variational Bayesian Approach to Movie Rating Prediction" (KDD Cup 2007),
+    As Lim and Teh, "Variational Bayesian Approach to Item Rating Prediction" (KDD Cup 2007),
     with full covariances, and priors and noise set to what maximises the bound. Each sweep
     solves for all users given all items, and the other way round. What little is known of
     someone with few ratings weighs little: nothing has to be tuned but the rank.
@@ -225,7 +225,7 @@ class RatingFactors(tf.Module):
 
         Args:
           history: windowed events.
-          history_items: int32[B, W], rows of `items` of the history's movies.
+          history_items: int32[B, W], rows of `items` of the history's items.
           items: int32[B, M], rows of the items to predict.
         """
         y = take(self._items, history_items)

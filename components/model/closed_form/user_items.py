@@ -35,8 +35,8 @@ class SampledEvents:
     def of(cls, inputs: FitInputs) -> SampledEvents:
         """At most `closed_form_events` of them: of more, whole records drawn."""
         some = some_records(inputs.train, inputs.params.closed_form_events, inputs.seed)
-        index = np.asarray(inputs.catalogue.features.movie_index)[some.rows]
-        return cls(index, some, inputs.sizes.movies)
+        index = np.asarray(inputs.catalogue.features.item_index)[some.rows]
+        return cls(index, some, inputs.sizes.items)
 
     def __len__(self) -> int:
         return len(self.index)

@@ -65,7 +65,7 @@ class Content(keras.layers.Layer):
         }
 
     def call(self, content: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """float32[n, D] from what `MovieFeatures.content` holds; at least one feature."""
+        """float32[n, D] from what `ItemFeatures.content` holds; at least one feature."""
         return tf.add_n([self._part(spec, content) for spec in self._specs])
 
     def _part(self, spec: FeatureSpec, content: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -89,7 +89,7 @@ class Content(keras.layers.Layer):
 def _bag(table: keras.layers.Embedding, indices: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """float32[n, D]: weighted sum of embeddings over the second axis; index -1 counts nothing.
 
-    Only the filled places are looked up: most movies have few tags, some have many.
+    Only the filled places are looked up: most items have few tags, some have many.
     """
     place = tf.where(indices >= 0)
     rows = table(tf.gather_nd(indices, place)) * tf.gather_nd(weights, place)[:, tf.newaxis]

@@ -9,7 +9,7 @@ import tf_keras as keras
 import contract
 from components.common.tensors import take
 from components.model.batches import Pairs
-from components.model.features import Catalogue, MovieFeatures
+from components.model.features import Catalogue, ItemFeatures
 from components.model.fit_inputs import FitInputs
 from components.model.history import History
 from components.model.hyperparameters import Hyperparameters
@@ -58,15 +58,15 @@ def stars_of(dots: tf.Tensor) -> tf.Tensor:
 
 
 class ContentTwoTower(keras.Model):
-    """A user by mean stars and counts by genre, a movie by its genres and numbers (its year).
+    """A user by mean stars and counts by genre, an item by its genres and numbers (its year).
 
     The dot product of the two unit vectors is fitted to the next event's stars, scaled to
-    [-1, 1], by squared error, and ranks. A new person and a new movie are as good as any.
+    [-1, 1], by squared error, and ranks. A new person and a new item are as good as any.
 
     Args:
       params: of this kind.
       sizes: of the vocabularies; the features.
-      catalogue: every movie.
+      catalogue: every item.
       global_mean: mean of the train ratings, stars.
 
     Raises:
@@ -88,7 +88,7 @@ class ContentTwoTower(keras.Model):
                 "and example_gen.item_features has neither; choose another kind"
             )
         self._global_mean = global_mean
-        self.user_tower, self.movie_tower = tower("user", params.dropout), tower("movie", params.dropout)
+        self.user_tower, self.item_tower = tower("user", params.dropout), tower("item", params.dropout)
         self.standardise = keras.layers.Normalization(name="user_features")
         self._features = catalogue.features.map(tf.constant)
         self._genres = tf.constant(catalogue.genres)
@@ -98,7 +98,7 @@ class ContentTwoTower(keras.Model):
 
         Args:
           history: windowed events.
-          genres: float32[B, W, G] of the events' movies, multi-hot.
+          genres: float32[B, W, G] of the events' items, multi-hot.
           taste: float32[B, G]: what a person says of themselves counts as one event with each genre
             named, the strongest as one of 5 stars, or of 0.5 if disliked; all 0 when nothing.
         """
@@ -121,18 +121,18 @@ class ContentTwoTower(keras.Model):
         """float32[B, D] of length 1; arguments as `read_user`."""
         return self.user_tower(self.standardise(self.read_user(history, genres, taste)), training=training)
 
-    def embed_movies(self, movies: MovieFeatures, training: bool = False) -> tf.Tensor:
+    def embed_items(self, items: ItemFeatures, training: bool = False) -> tf.Tensor:
         """float32[n, D] of length 1."""
         parts = [
-            movies.content[name(number)][:, tf.newaxis]
+            items.content[name(number)][:, tf.newaxis]
             for number in self._numbers
             for name in (contract.scaled, contract.known)
         ]
         if self._taste is not None:
             # -1 pads; a value out of the vocabulary has the last column.
-            hot = tf.one_hot(movies.content[contract.indices(self._taste)], self.catalogue.genres.shape[1])
+            hot = tf.one_hot(items.content[contract.indices(self._taste)], self.catalogue.genres.shape[1])
             parts.append(tf.reduce_max(hot, axis=1))
-        return self.movie_tower(tf.concat(parts, axis=1), training=training)
+        return self.item_tower(tf.concat(parts, axis=1), training=training)
 
     def adapt(self, pairs: Pairs) -> None:
         """Standardise the user features on these."""
@@ -151,8 +151,8 @@ class ContentTwoTower(keras.Model):
         return self.query(history, tf.gather(self._genres, history.rows), self.no_taste(tf.shape(now)[0]))
 
     def embed_catalogue(self) -> tf.Tensor:
-        """float32[N, D]: every movie's unit vector."""
-        return self.embed_movies(self._features)
+        """float32[N, D]: every item's unit vector."""
+        return self.embed_items(self._features)
 
     @property
     def parameters(self) -> int:
@@ -162,8 +162,8 @@ class ContentTwoTower(keras.Model):
         """The squared error of scaled stars, by its name; on a replica, its part."""
         taste = self.no_taste(tf.shape(pairs.target)[0])
         queries = self.query(pairs.history, tf.gather(self._genres, pairs.rows), taste, training=training)
-        movies = self.embed_movies(self._features.gather(pairs.target), training=training)
-        dots = tf.reduce_sum(queries * movies, axis=1)
+        items = self.embed_items(self._features.gather(pairs.target), training=training)
+        dots = tf.reduce_sum(queries * items, axis=1)
         return {"rating": replicas.mean(tf.square(dots - scale_rating(pairs.target_rating)))}
 
     def total_loss(self, losses: dict[str, tf.Tensor]) -> tf.Tensor:
@@ -191,11 +191,11 @@ class ContentSignatures(Signatures):
     def __init__(self, model: ContentTwoTower, named: Catalogued) -> None:
         catalogue = model.catalogue
         super().__init__("content_towers", named, catalogue, rates=True)
-        self._parts = (model.user_tower, model.movie_tower, model.standardise)
+        self._parts = (model.user_tower, model.item_tower, model.standardise)
         self._window = model.params.history_window
-        self._embed_user, self._embed_features = model.query, model.embed_movies
-        self._genres = buffer(catalogue.genres, "movie_genres")
-        self._vectors = buffer(np.asarray(model.embed_catalogue()), "movie_vectors")
+        self._embed_user, self._embed_features = model.query, model.embed_items
+        self._genres = buffer(catalogue.genres, "item_genres")
+        self._vectors = buffer(np.asarray(model.embed_catalogue()), "item_vectors")
 
     def _query(self, events: Events, now: tf.Tensor, taste: tf.Tensor, user_id: tf.Tensor) -> tf.Tensor:
         """float32[B, D]; with tastes beside or in place of a history."""
@@ -203,7 +203,7 @@ class ContentSignatures(Signatures):
         history = events.window(self._window)
         return self._embed_user(history, take(self._genres, history.rows), taste)
 
-    def _movie(self, features: MovieFeatures, count: tf.Tensor) -> tf.Tensor:
+    def _item(self, features: ItemFeatures, count: tf.Tensor) -> tf.Tensor:
         del count
         return self._embed_features(features)
 

@@ -1,4 +1,4 @@
-"""The shared movie encoder and the two towers."""
+"""The shared item encoder and the two towers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from components.common.features import FeatureSpec
-from components.model.features import MovieFeatures
+from components.model.features import ItemFeatures
 from components.model.history import History
 from components.model.hyperparameters import Hyperparameters
 from components.model.towers.content import Content, Embedding
@@ -22,47 +22,47 @@ class Sizes:
     """What the towers' tables follow from.
 
     Attributes:
-      movies: words of the movie vocabulary.
+      items: words of the item vocabulary.
       genres: words of the feature that tastes are in.
-      features: what the encoder reads of a movie beside its id.
+      features: what the encoder reads of an item beside its id.
       words: vocabulary size of those that are no numbers.
     """
 
-    movies: int
+    items: int
     genres: int
     features: Sequence[FeatureSpec]
     words: Mapping[str, int]
 
 
-class MovieEncoder(keras.layers.Layer):
-    """What both towers know of a movie: its id's embedding plus its content's.
+class ItemEncoder(keras.layers.Layer):
+    """What both towers know of an item: its id's embedding plus its content's.
 
     Shared by the candidate tower and by the history of the query tower ("layer
     sharing": Covington et al., "Deep Neural Networks for YouTube
     Recommendations", RecSys 2016, section 4.1). In training a share of the ids
-    is replaced by the out-of-vocabulary row, so that a movie without ratings is
+    is replaced by the out-of-vocabulary row, so that an item without ratings is
     placed by its content (as in DropoutNet: Volkovs et al., NIPS 2017).
     """
 
     def __init__(self, sizes: Sizes, params: Hyperparameters) -> None:
-        super().__init__(name="movie_encoder")
-        self._unknown = sizes.movies
+        super().__init__(name="item_encoder")
+        self._unknown = sizes.items
         self._id_dropout = params.id_dropout
         dim = params.embedding_dim
         rate = params.embedding_rate
-        self.ids = Embedding(sizes.movies + 1, dim, "movie_ids", rate)
+        self.ids = Embedding(sizes.items + 1, dim, "item_ids", rate)
         self.content = None
         if sizes.features:
             self.content = Content(sizes.features, sizes.words, dim, "content", rate)
 
-    def call(self, movies: MovieFeatures, training: bool = False) -> tf.Tensor:
+    def call(self, items: ItemFeatures, training: bool = False) -> tf.Tensor:
         """float32[n, D]."""
-        index = movies.movie_index
+        index = items.item_index
         if training and self._id_dropout > 0:
             drop = tf.random.uniform(tf.shape(index)) < self._id_dropout
             index = tf.where(drop, self._unknown, index)
         encoded = self.ids(index)
-        return encoded if self.content is None else encoded + self.content(movies.content)
+        return encoded if self.content is None else encoded + self.content(items.content)
 
 
 class Mlp(keras.layers.Layer):
@@ -86,7 +86,7 @@ class Mlp(keras.layers.Layer):
 
 
 class CandidateTower(keras.layers.Layer):
-    """A movie's encoding and popularity to a unit vector; without hidden layers, the encoding alone."""
+    """An item's encoding and popularity to a unit vector; without hidden layers, the encoding alone."""
 
     def __init__(self, params: Hyperparameters) -> None:
         super().__init__(name="candidate_tower")

@@ -12,11 +12,11 @@ class RetrievalLoss(tf.Module):
     """Mean softmax cross-entropy of each query's positive against shared candidates.
 
     Candidates are the batch's own positives, drawn in proportion to how often a
-    movie is watched, and `uniform` movies drawn evenly from the catalogue
+    item is watched, and `uniform` items drawn evenly from the catalogue
     (Yang et al., "Mixed Negative Sampling", WWW 2020). Logits are corrected by
     subtracting log Q, the candidate's expected share among the candidates (Yi
     et al., "Sampling-Bias-Corrected Neural Modeling", RecSys 2019), so that
-    popular movies are not punished for being sampled often. A candidate equal
+    popular items are not punished for being sampled often. A candidate equal
     to the query's positive is masked (an accidental hit).
     """
 
@@ -68,7 +68,7 @@ def shared_negatives_loss(
     On a replica, its part of that.
 
     The negatives were drawn evenly from the catalogue, so each stands for N / S
-    movies: their logits are raised by log(N / S), which makes the sum an unbiased
+    items: their logits are raised by log(N / S), which makes the sum an unbiased
     estimate of the full softmax's (Bengio and Senecal, "Adaptive Importance Sampling
     to Accelerate Training of a Neural Probabilistic Language Model", 2008).
 
@@ -93,11 +93,11 @@ def shared_negatives_loss(
 def sampling_share(
     frequency: tf.Tensor, batch: tf.Tensor, uniform: tf.Tensor, catalogue: tf.Tensor
 ) -> tf.Tensor:
-    """float32[n], Q: a movie's expected share among the B + S candidates.
+    """float32[n], Q: an item's expected share among the B + S candidates.
 
     Args:
-      frequency: float32[n], share of the positives that are this movie.
-      batch: B; uniform: S; catalogue: number of movies drawn from evenly.
+      frequency: float32[n], share of the positives that are this item.
+      batch: B; uniform: S; catalogue: number of items drawn from evenly.
     """
     b, s, n = (tf.cast(x, tf.float32) for x in (batch, uniform, catalogue))
     return (b * frequency + s / n) / (b + s)

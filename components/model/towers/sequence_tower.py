@@ -85,8 +85,8 @@ class SequenceTower(keras.layers.Layer):
     """A history to a unit vector by a causal transformer over its events.
 
     As SASRec (Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM
-    2018), over the shared movie encoding, with each event's stars and the time since
-    the one before as further inputs. Training asks for the next movie at every
+    2018), over the shared item encoding, with each event's stars and the time since
+    the one before as further inputs. Training asks for the next item at every
     position at once (`every_position`); a request reads the last one (`call`).
     """
 
@@ -151,7 +151,7 @@ class SequenceTower(keras.layers.Layer):
         dated = (times > 0) & (before > 0)
         gap = tf.where(dated, tf.maximum(times - before, 0), tf.zeros_like(times))
         gap = tf.math.log1p(tf.cast(gap, tf.float32) / _DAY)
-        # To a variance of 1: a movie must not drown in what is common to all events.
+        # To a variance of 1: an item must not drown in what is common to all events.
         x = encoded * math.sqrt(encoded.shape[2])
         x += self._events(tf.stack([scale_rating(history.ratings), gap], axis=2))
         x = self._dropout(x, training=training)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from components.common.tensors import take
 from components.model import user_features
-from components.model.features import MovieFeatures
+from components.model.features import ItemFeatures
 from components.model.signatures import Catalogued, Events, Signatures, buffer, vocabulary_table
 from components.model.towers.two_tower import TwoTower
 
@@ -27,7 +27,7 @@ class Towers(Signatures):
         self._user_features = model.user_features
         self._calendar = model.calendar
         self._item_item = model.item_item
-        self._embed_features = model.embed_movies
+        self._embed_features = model.embed_items
         self._parts = (
             model.encoder,
             model.candidate_tower,
@@ -45,13 +45,13 @@ class Towers(Signatures):
             # A user who is not in the table has the row of nothing, 0.
             self._profile_rows = vocabulary_table([b"", *model.profiles.user_ids], 0)
             self._profiles = {name: buffer(values, name) for name, values in model.profiles.content.items()}
-        self._encoded = buffer(model.encode_catalogue(), "encoded_movies")
-        self._genres = buffer(catalogue.genres, "movie_genres")
+        self._encoded = buffer(model.encode_catalogue(), "encoded_items")
+        self._genres = buffer(catalogue.genres, "item_genres")
         if model.rating_head is not None:
             count = catalogue.rating_count
-            bias = model.rating_head.movie_bias(count, catalogue.rating_sum)
-            self._bias = buffer(bias, "movie_bias")
-            self._log_count = buffer(np.log1p(count), "movie_log_count")
+            bias = model.rating_head.item_bias(count, catalogue.rating_sum)
+            self._bias = buffer(bias, "item_bias")
+            self._log_count = buffer(np.log1p(count), "item_log_count")
 
     def _query(self, events: Events, now: tf.Tensor, taste: tf.Tensor, user_id: tf.Tensor) -> tf.Tensor:
         """float32[B, D + R]."""
@@ -66,9 +66,9 @@ class Towers(Signatures):
             tower = self._profile_tower(tower, content)
         if self._item_item is None:
             return tower
-        return self._item_item.query(tower, history, take(self._movie_index, history.rows))
+        return self._item_item.query(tower, history, take(self._item_index, history.rows))
 
-    def _movie(self, features: MovieFeatures, count: tf.Tensor) -> tf.Tensor:
+    def _item(self, features: ItemFeatures, count: tf.Tensor) -> tf.Tensor:
         """float32[n, D + R]; the count is among the features."""
         del count
         return self._embed_features(features)
@@ -93,7 +93,7 @@ class Towers(Signatures):
         )
         if self._rating_factors is not None:
             longer = events.window(self._rating_window, at_most=True)
-            index = self._movie_index
+            index = self._item_index
             by_factors = self._rating_factors(longer, take(index, longer.rows), take(index, rows))
             stars += self._factors_share * (by_factors - stars)
         return stars

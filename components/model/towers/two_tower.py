@@ -14,27 +14,27 @@ from components.model import user_features
 from components.model.batches import Pairs, Sequences
 from components.model.closed_form.item_item import ItemItem
 from components.model.closed_form.rating_factors import RatingFactors
-from components.model.features import Catalogue, MovieFeatures
+from components.model.features import Catalogue, ItemFeatures
 from components.model.history import History
 from components.model.hyperparameters import Hyperparameters
 from components.model.profile import Profiles, ProfileTower
 from components.model.towers import replicas
-from components.model.towers.encoders import CandidateTower, MovieEncoder, QueryTower, Sizes
+from components.model.towers.encoders import CandidateTower, ItemEncoder, QueryTower, Sizes
 from components.model.towers.rating_head import RatingHead
 from components.model.towers.retrieval_loss import RetrievalLoss, sampling_share, shared_negatives_loss
 from components.model.towers.sequence_tower import SequenceTower
 
 
 class TwoTower(keras.Model):
-    """Query tower over histories, candidate tower over movies, rating head.
+    """Query tower over histories, candidate tower over items, rating head.
 
     Args:
       params: widths and rates.
       sizes: vocabulary sizes.
-      catalogue: every movie; its arrays are constants of the graph.
+      catalogue: every item; its arrays are constants of the graph.
       global_mean: mean of the train ratings, stars.
       dates: Unix seconds of the first and the last training event.
-      uniform_negatives: S, movies drawn evenly for each batch beside its own.
+      uniform_negatives: S, items drawn evenly for each batch beside its own.
       rating_weight: weight of the rating head's squared error in the loss.
       low_rating_weight: weight in the retrieval loss of a positive rated below
         the relevance threshold (1 = as much as a relevant one).
@@ -59,14 +59,14 @@ class TwoTower(keras.Model):
     ) -> None:
         super().__init__()
         self.params = params
-        self.encoder = MovieEncoder(sizes, params)
+        self.encoder = ItemEncoder(sizes, params)
         self.by_sequence = params.query_encoder == "transformer"
         self.query_tower = SequenceTower(sizes, params) if self.by_sequence else QueryTower(sizes, params)
         self.candidate_tower = CandidateTower(params)
         self.rating_head = None if implicit else RatingHead(params, global_mean)
         factors = 0 if implicit else params.rating_factors
-        self.rating_factors = RatingFactors(sizes.movies, params) if factors else None
-        self.item_item = ItemItem(sizes.movies, params) if params.item_item_weight > 0 else None
+        self.rating_factors = RatingFactors(sizes.items, params) if factors else None
+        self.item_item = ItemItem(sizes.items, params) if params.item_item_weight > 0 else None
         self.profiles = profiles
         self.profile_tower = None if profiles is None else ProfileTower(profiles, params)
         if profiles is not None:
@@ -87,7 +87,7 @@ class TwoTower(keras.Model):
 
     # --- parts -------------------------------------------------------------------
     def encode_rows(self, *rows: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
-        """float32[..., D] for each of `rows`: the shared encoding, each movie of the batch encoded once."""
+        """float32[..., D] for each of `rows`: the shared encoding, each item of the batch encoded once."""
         flat = [tf.reshape(part, [-1]) for part in rows]
         unique, index = tf.unique(tf.concat(flat, axis=0))
         encoded = self.encoder(self._features.gather(unique), training=training)
@@ -138,22 +138,22 @@ class TwoTower(keras.Model):
         )
         if self.item_item is None:
             return tower
-        return self.item_item.query(tower, history, tf.gather(self._features.movie_index, history.rows))
+        return self.item_item.query(tower, history, tf.gather(self._features.item_index, history.rows))
 
-    def embed_movies(self, movies: MovieFeatures) -> tf.Tensor:
+    def embed_items(self, items: ItemFeatures) -> tf.Tensor:
         """float32[n, D + R]: unit vectors."""
-        tower = self.candidate_tower(self.encoder(movies), movies.popularity_scaled)
-        return self.item_item.candidate(tower, movies.movie_index) if self.item_item else tower
+        tower = self.candidate_tower(self.encoder(items), items.popularity_scaled)
+        return self.item_item.candidate(tower, items.item_index) if self.item_item else tower
 
     def embed_catalogue(self) -> tf.Tensor:
-        """float32[N, D + R]: every movie's unit vector."""
-        return self._in_blocks(self.embed_movies)
+        """float32[N, D + R]: every item's unit vector."""
+        return self._in_blocks(self.embed_items)
 
     def encode_catalogue(self) -> tf.Tensor:
-        """float32[N, D]: every movie's shared encoding."""
+        """float32[N, D]: every item's shared encoding."""
         return self._in_blocks(self.encoder)
 
-    def _in_blocks(self, embed: Callable[[MovieFeatures], tf.Tensor], block: int = 16_384) -> tf.Tensor:
+    def _in_blocks(self, embed: Callable[[ItemFeatures], tf.Tensor], block: int = 16_384) -> tf.Tensor:
         starts = range(0, self.catalogue.size, block)
         blocks = (tf.range(start, min(start + block, self.catalogue.size)) for start in starts)
         return tf.concat([embed(self._features.gather(rows)) for rows in blocks], axis=0)
@@ -193,7 +193,7 @@ class TwoTower(keras.Model):
         in_history, encoded = self.encode_rows(history.rows, rows, training=training)
         features, calendar = self.user_features(history, now), self.calendar(history, now)
         query = self.query(history, in_history, features, calendar, taste, pairs.profile, training=training)
-        # A target's own rating is taken out of its movie's count and mean.
+        # A target's own rating is taken out of its item's count and mean.
         own = tf.concat([tf.ones([batch]), tf.zeros([uniform])], axis=0)
         popularity = self.catalogue.popularity.scale(tf.gather(self._count, rows) - own)
         candidates = self.candidate_tower(encoded, popularity, training=training)
@@ -235,7 +235,7 @@ class TwoTower(keras.Model):
         )
         profile = tf.broadcast_to(sequences.profile[:, tf.newaxis], tf.shape(history.mask))
         queries = self._moved(queries, tf.boolean_mask(profile, history.mask), training)
-        # A target's own rating is taken out of its movie's count.
+        # A target's own rating is taken out of its item's count.
         scale, count = self.catalogue.popularity.scale, self._count
         positive = self.candidate_tower(positive, scale(tf.gather(count, rows) - 1.0), training=training)
         negative = self.candidate_tower(negative, scale(tf.gather(count, negatives)), training=training)
@@ -314,27 +314,27 @@ class TwoTower(keras.Model):
         pairs: Pairs,
         history: History,
         in_history: tf.Tensor,
-        movie: tf.Tensor,
+        item: tf.Tensor,
         features: tf.Tensor,
         training: bool,
     ) -> tf.Tensor:
-        """float32[B] stars for each pair's target, whose own rating its movie's mean leaves out."""
+        """float32[B] stars for each pair's target, whose own rating its item's mean leaves out."""
         head = self.rating_head
         assert head is not None
         count = tf.gather(self._count, pairs.target) - 1.0
         total = tf.gather(self._sum, pairs.target) - pairs.target_rating
-        history_bias = head.movie_bias(
+        history_bias = head.item_bias(
             tf.gather(self._count, history.rows), tf.gather(self._sum, history.rows)
         )
         user_bias = head.user_bias(history, history_bias)
         stars = head(
             # The encoding is shaped by retrieval; stars read it as it is.
-            tf.stop_gradient(movie)[:, tf.newaxis],
+            tf.stop_gradient(item)[:, tf.newaxis],
             tf.stop_gradient(in_history),
             head.residuals(history, history_bias, user_bias),
             history.mask,
             user_bias,
-            head.movie_bias(count, total)[:, tf.newaxis],
+            head.item_bias(count, total)[:, tf.newaxis],
             tf.math.log1p(count)[:, tf.newaxis],
             features,
             training=training,

@@ -1,4 +1,4 @@
-"""The movies as the model reads them: raw records through Transform's graph."""
+"""The items as the model reads them: raw records through Transform's graph."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 import contract
-from components.common.dense_columns import movie_inputs
+from components.common.dense_columns import item_inputs
 from components.common.features import MOVIELENS, FeatureSpec, inputs
-from components.model.features import Catalogue, MovieFeatures, Popularity
+from components.model.features import Catalogue, ItemFeatures, Popularity
 from components.model.signatures import Catalogued
 from components.model.towers.encoders import Sizes
 
@@ -22,11 +22,11 @@ from components.model.towers.encoders import Sizes
 _NO_TASTE = b"\0"
 
 
-class MovieTransform:
+class ItemTransform:
     """Transform's saved graph as a function over batch-first tensors padded with "".
 
-    The same call makes the catalogue's features in training and a new movie's
-    in `embed_movie`.
+    The same call makes the catalogue's features in training and a new item's
+    in `embed_item`.
 
     Args:
       transform_graph: the artifact.
@@ -35,8 +35,8 @@ class MovieTransform:
     Attributes:
       layer: the Keras layer to track when the function is saved.
       specs: as given.
-      own_inputs: what a call takes beyond the inputs of contract.EMBED_MOVIE.
-      vocabularies: in index order: "movies", each feature's by its name, and
+      own_inputs: what a call takes beyond the inputs of contract.EMBED_ITEM.
+      vocabularies: in index order: "items", each feature's by its name, and
         "tastes", that of the feature that tastes are in.
     """
 
@@ -46,14 +46,14 @@ class MovieTransform:
         self._raw_spec = output.raw_feature_spec()
         self.specs = tuple(specs)
         self.own_inputs = inputs(self.specs)
-        names = [contract.MOVIE_VOCABULARY, *(spec.name for spec in self.specs if spec.kind != "number")]
+        names = [contract.ITEM_VOCABULARY, *(spec.name for spec in self.specs if spec.kind != "number")]
         self.vocabularies = {name: list(output.vocabulary_by_name(name)) for name in names}
         self.taste = next((spec.name for spec in self.specs if spec.taste), None)
         self.vocabularies["tastes"] = self.vocabularies[self.taste] if self.taste else [_NO_TASTE]
 
     @property
-    def movies(self) -> list[bytes]:
-        return self.vocabularies[contract.MOVIE_VOCABULARY]
+    def items(self) -> list[bytes]:
+        return self.vocabularies[contract.ITEM_VOCABULARY]
 
     @property
     def tastes(self) -> list[bytes]:
@@ -62,12 +62,12 @@ class MovieTransform:
     @property
     def sizes(self) -> Sizes:
         words = {name: len(vocabulary) for name, vocabulary in self.vocabularies.items()}
-        return Sizes(len(self.movies), len(self.tastes), self.specs, words)
+        return Sizes(len(self.items), len(self.tastes), self.specs, words)
 
-    def __call__(self, movies: Mapping[str, tf.Tensor]) -> MovieFeatures:
-        """Features of n movies from the inputs of contract.EMBED_MOVIE and `own_inputs`."""
+    def __call__(self, items: Mapping[str, tf.Tensor]) -> ItemFeatures:
+        """Features of n items from the inputs of contract.EMBED_ITEM and `own_inputs`."""
         transformed = self.layer(
-            {name: self._as_raw(name, value) for name, value in movies.items() if name in self._raw_spec}
+            {name: self._as_raw(name, value) for name, value in items.items() if name in self._raw_spec}
         )
 
         def single(name: str, dtype: tf.DType) -> tf.Tensor:
@@ -89,8 +89,8 @@ class MovieTransform:
             if spec.weighted:
                 name = contract.weights(spec.name)
                 content[name] = padded(name, tf.float32, 0)
-        return MovieFeatures(
-            movie_index=single(contract.MOVIE_INDEX, tf.int32),
+        return ItemFeatures(
+            item_index=single(contract.ITEM_INDEX, tf.int32),
             popularity_scaled=single(contract.POPULARITY_SCALED, tf.float32),
             content=content,
         )
@@ -115,35 +115,35 @@ def _dense(value: Any, pad: int) -> tf.Tensor:
 
 
 @dataclasses.dataclass(frozen=True)
-class Movies:
+class Items:
     """The catalogue with its ids, in row order."""
 
     ids: list[bytes]
     catalogue: Catalogue
 
-    def named(self, transform: MovieTransform) -> Catalogued:
+    def named(self, transform: ItemTransform) -> Catalogued:
         """What an exported model's requests name things by."""
         return Catalogued(self.ids, transform.tastes, transform, transform.layer, transform.own_inputs)
 
 
-def load(movies: pa.Table, transform: MovieTransform, block: int = 16_384) -> Movies:
-    """The catalogue from raw movies (contract.MOVIE_FEATURES and the own features' columns).
+def load(items: pa.Table, transform: ItemTransform, block: int = 16_384) -> Items:
+    """The catalogue from raw items (contract.ITEM_FEATURES and the own features' columns).
 
     Raises:
-      ValueError: a movie id occurs twice, or there are no movies.
+      ValueError: an item id occurs twice, or there are no items.
     """
-    ids = [text.encode() for text in movies[contract.MOVIE_ID].to_pylist()]
+    ids = [text.encode() for text in items[contract.ITEM_ID].to_pylist()]
     if not ids:
-        raise ValueError("the movies artifact is empty; expected at least one movie")
+        raise ValueError("the items artifact is empty; expected at least one item")
     if len(set(ids)) != len(ids):
-        raise ValueError(f"{len(ids) - len(set(ids))} movie ids occur more than once in the movies artifact")
-    count = movies[contract.RATING_COUNT].to_numpy().astype(np.int64)
-    mean = movies[contract.RATING_MEAN].to_numpy().astype(np.float32)
+        raise ValueError(f"{len(ids) - len(set(ids))} item ids occur more than once in the items artifact")
+    count = items[contract.RATING_COUNT].to_numpy().astype(np.int64)
+    mean = items[contract.RATING_MEAN].to_numpy().astype(np.float32)
     first, *others = (
         transform(
             {
                 name: tf.constant(value)
-                for name, value in movie_inputs(movies.slice(start, block), transform.specs).items()
+                for name, value in item_inputs(items.slice(start, block), transform.specs).items()
             }
         )
         for start in range(0, len(ids), block)
@@ -154,7 +154,7 @@ def load(movies: pa.Table, transform: MovieTransform, block: int = 16_384) -> Mo
         if transform.taste
         else np.zeros((len(ids), len(transform.tastes) + 1), np.float32)
     )
-    return Movies(
+    return Items(
         ids=ids,
         catalogue=Catalogue(
             features=features,
@@ -179,6 +179,6 @@ def _stack(parts: list[np.ndarray]) -> np.ndarray:
 
 def _multi_hot(indices: np.ndarray, width: int) -> np.ndarray:
     hot = np.zeros((len(indices), width), np.float32)
-    movie, column = np.nonzero(indices >= 0)
-    hot[movie, indices[movie, column]] = 1.0
+    item, column = np.nonzero(indices >= 0)
+    hot[item, indices[item, column]] = 1.0
     return hot

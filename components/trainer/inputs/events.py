@@ -26,18 +26,18 @@ def flatten(timelines: pa.Table, ids: Sequence[bytes], features: tuple[str, str,
     """The lists of `features` (ids, ratings, timestamps) of every record.
 
     Raises:
-      ValueError: an event names a movie that is not among `ids`.
+      ValueError: an event names an item that is not among `ids`.
     """
-    movie_ids, ratings, timestamps = (timelines[name].combine_chunks() for name in features)
-    names = movie_ids.flatten()
+    item_ids, ratings, timestamps = (timelines[name].combine_chunks() for name in features)
+    names = item_ids.flatten()
     rows = pc.index_in(names, pa.array([x.decode() for x in ids], names.type))
     if rows.null_count:
         stranger = names.filter(rows.is_null())[0].as_py()
         raise ValueError(
-            f"{features[0]} holds movie {stranger!r}, which is not in the movies artifact; "
+            f"{features[0]} holds item {stranger!r}, which is not in the items artifact; "
             "both must come from the same ExampleGen run"
         )
-    lengths = movie_ids.value_lengths().to_numpy()
+    lengths = item_ids.value_lengths().to_numpy()
     return Events(
         rows=rows.to_numpy().astype(np.int32),
         ratings=ratings.flatten().to_numpy().astype(np.float32),

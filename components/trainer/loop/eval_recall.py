@@ -62,7 +62,7 @@ class EvalRecall:
         """k -> Recall@k; empty when no eval user has a relevant target."""
         if not len(self.users):
             return {}
-        movies = self._model.embed_catalogue()
+        items = self._model.embed_catalogue()
         window = self._model.params.history_window
         block = max(1, min(_SCORES_PER_BLOCK // self._model.catalogue.size, _EVENTS_PER_BLOCK // window))
         depth = min(max(self._ks), self._model.catalogue.size)
@@ -72,7 +72,7 @@ class EvalRecall:
             low, high = self._histories.offsets[users], self._histories.offsets[users + 1]
             now = self._now[start : start + block]
             queries = self._query(self._windows.whole(tf.constant(low), tf.constant(high), tf.constant(now)))
-            scores = tf.linalg.matmul(queries, movies, transpose_b=True).numpy()
+            scores = tf.linalg.matmul(queries, items, transpose_b=True).numpy()
             for i, (first, last) in enumerate(zip(low, high, strict=True)):
                 scores[i, self._histories.rows[first:last]] = -np.inf
             top = tf.math.top_k(scores, depth).indices.numpy()

@@ -20,7 +20,7 @@ from leaderboard.split import Catalogue, Histories, Queries, Split
 
 @dataclasses.dataclass
 class ContentTwoTower(Model):
-    """User: mean rating and count by genre. Movie: year and genres. Dense 256-128-32 each, unit length.
+    """User: mean rating and count by genre. Item: year and genres. Dense 256-128-32 each, unit length.
 
     Their dot product is fitted to ratings scaled to [-1, 1] by squared error. The user's
     features are those of the history, so a new person has them; of an unrated genre the mean
@@ -50,26 +50,26 @@ class ContentTwoTower(Model):
         users = self._user_features(split.train)
         seen = split.train.lengths > 0
         self._centre, self._spread = users[seen].mean(axis=0), users[seen].std(axis=0) + 1e-6
-        users, movies = (users - self._centre) / self._spread, _movie_features(split.catalogue)
-        self._towers = [tower("user", self.dropout), tower("movie", self.dropout)]
-        inputs = [keras.Input([users.shape[1]]), keras.Input([movies.shape[1]])]
+        users, items = (users - self._centre) / self._spread, _item_features(split.catalogue)
+        self._towers = [tower("user", self.dropout), tower("item", self.dropout)]
+        inputs = [keras.Input([users.shape[1]]), keras.Input([items.shape[1]])]
         embedded = [embed(x) for embed, x in zip(self._towers, inputs, strict=True)]
         network = keras.Model(inputs, keras.layers.Dot(1)(embedded), name=self.NAME)
 
         def data(pairs: neural.Pairs) -> tuple[list[np.ndarray], np.ndarray]:
-            return [users[pairs.users], movies[pairs.rows]], scale_rating(pairs.stars)
+            return [users[pairs.users], items[pairs.rows]], scale_rating(pairs.stars)
 
         self._kept = neural.fit_ratings(
             network, data(train), data(held_out) if held_out else None,
             learning_rate=self.learning_rate, batch_size=self.batch_size, epochs=self.epochs, patience=3,
         )  # fmt: skip
-        self._movies = self._towers[1](tf.constant(movies), training=False).numpy()
+        self._items = self._towers[1](tf.constant(items), training=False).numpy()
 
     def score_many(self, queries: Queries) -> np.ndarray:
-        return self._embed(queries) @ self._movies.T
+        return self._embed(queries) @ self._items.T
 
     def predict_ratings(self, queries: Queries, asked: Histories) -> np.ndarray:
-        dots = np.einsum("ed,ed->e", self._embed(queries)[asked.owner], self._movies[asked.rows])
+        dots = np.einsum("ed,ed->e", self._embed(queries)[asked.owner], self._items[asked.rows])
         return stars_of(dots)
 
     def _embed(self, queries: Queries) -> np.ndarray:
@@ -95,7 +95,7 @@ class ContentTwoTower(Model):
         return sum(neural.size(tower.trainable_weights) for tower in self._towers)
 
 
-def _movie_features(catalogue: Catalogue) -> np.ndarray:
+def _item_features(catalogue: Catalogue) -> np.ndarray:
     """float32[N, G + 2]: standardised year, whether there is one, genres."""
     known = catalogue.years > 0
     years = np.zeros(catalogue.size)

@@ -23,10 +23,10 @@ _QUERIES_AT_ONCE = 32
 
 @dataclasses.dataclass
 class EmbeddingDnn(Model):
-    """User and movie embeddings, genres and 100 TF-IDF tags into dense 32-16, sigmoid on scaled stars.
+    """User and item embeddings, genres and 100 TF-IDF tags into dense 32-16, sigmoid on scaled stars.
 
     Early stopping, learning rate on plateau. The first layer is written as the sum of its
-    user's and its movie's half, which is the same layer: a whole catalogue is then scored
+    user's and its item's half, which is the same layer: a whole catalogue is then scored
     without repeating either.
     """
 
@@ -51,7 +51,7 @@ class EmbeddingDnn(Model):
         neural.seeded(self.seed)
         train, held_out = neural.Pairs.train(split), neural.Pairs.held_out(split)
         content = _content(split.catalogue)
-        # The last user row and the last movie row are never trained: they stand for new ones.
+        # The last user row and the last item row are never trained: they stand for new ones.
         self._users = {id_: i for i, id_ in enumerate(split.user_ids) if split.train.lengths[i]}
         self._network = _Network(
             len(split.user_ids) + 1, content, self.dim, self.dropout, keras.regularizers.l2(self.l2)
@@ -102,9 +102,9 @@ class _Network(keras.Model):
         self.users = users
         self._content = tf.constant(content)
         self._user = keras.layers.Embedding(users, dim, embeddings_regularizer=regulariser)
-        self._movie = keras.layers.Embedding(len(content), dim, embeddings_regularizer=regulariser)
+        self._item = keras.layers.Embedding(len(content), dim, embeddings_regularizer=regulariser)
         self._of_user = keras.layers.Dense(32)
-        self._of_movie = keras.layers.Dense(32, use_bias=False)
+        self._of_item = keras.layers.Dense(32, use_bias=False)
         self._dropout = keras.layers.Dropout(dropout)
         self._hidden = keras.layers.Dense(16, activation="relu")
         self._out = keras.layers.Dense(1, activation="sigmoid")
@@ -113,10 +113,10 @@ class _Network(keras.Model):
     def call(self, inputs: list[tf.Tensor], training: bool = False) -> tf.Tensor:
         """float32[P] in [0, 1] for (int32[P] user, int32[P] row)."""
         user, row = inputs
-        return self._top(self._of_user(self._user(user)) + self._movie_part(row), training)
+        return self._top(self._of_user(self._user(user)) + self._item_part(row), training)
 
-    def _movie_part(self, row: tf.Tensor) -> tf.Tensor:
-        return self._of_movie(tf.concat([self._movie(row), tf.gather(self._content, row)], axis=-1))
+    def _item_part(self, row: tf.Tensor) -> tf.Tensor:
+        return self._of_item(tf.concat([self._item(row), tf.gather(self._content, row)], axis=-1))
 
     def _top(self, first: tf.Tensor, training: bool) -> tf.Tensor:
         x = self._dropout(tf.nn.relu(first), training=training)
@@ -125,5 +125,5 @@ class _Network(keras.Model):
 
     def _catalogue_of(self, users: tf.Tensor) -> tf.Tensor:
         """float32[B, N]."""
-        movies = self._movie_part(tf.range(len(self._content)))
-        return self._top(self._of_user(self._user(users))[:, tf.newaxis] + movies, False)
+        items = self._item_part(tf.range(len(self._content)))
+        return self._top(self._of_user(self._user(users))[:, tf.newaxis] + items, False)

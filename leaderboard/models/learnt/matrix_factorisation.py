@@ -17,7 +17,7 @@ from leaderboard.split import Histories, Queries, Split
 
 @dataclasses.dataclass
 class MatrixFactorisation(Model):
-    """stars = movie's mean + b_u + b_i + p_u q_i, by full-batch gradients and Adam.
+    """stars = item's mean + b_u + b_i + p_u q_i, by full-batch gradients and Adam.
 
     Loss: half the sum of squared errors on mean-normalised ratings + l2 / 2 x the sum of all
     squared factors and biases (Koren, Bell and Volinsky, "Matrix Factorization Techniques for
@@ -41,18 +41,18 @@ class MatrixFactorisation(Model):
     def fit(self, split: Split) -> None:
         neural.seeded(self.seed)
         train, held_out = neural.Pairs.train(split), neural.Pairs.held_out(split)
-        movies = split.catalogue.size
+        items = split.catalogue.size
         overall = float(train.stars.mean())
-        count = np.bincount(train.rows, minlength=movies)
-        total = np.bincount(train.rows, train.stars, movies)
+        count = np.bincount(train.rows, minlength=items)
+        total = np.bincount(train.rows, train.stars, items)
         self._mean = np.where(count > 0, total / np.maximum(count, 1), overall).astype(np.float32)
         self._users = {id_: i for i, id_ in enumerate(split.user_ids)}
 
         def normal(rows: int) -> tf.Variable:
             return tf.Variable(tf.random.normal([rows, self.factors], stddev=0.1))
 
-        users, items = normal(len(split.user_ids)), normal(movies)
-        user_bias, item_bias = tf.Variable(tf.zeros([len(split.user_ids)])), tf.Variable(tf.zeros([movies]))
+        users, items = normal(len(split.user_ids)), normal(items)
+        user_bias, item_bias = tf.Variable(tf.zeros([len(split.user_ids)])), tf.Variable(tf.zeros([items]))
         self._weights = [users, items, user_bias, item_bias]
         user, row = tf.constant(train.users), tf.constant(train.rows)
         target = tf.constant(train.stars - self._mean[train.rows])

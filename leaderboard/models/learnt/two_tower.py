@@ -30,7 +30,7 @@ _QUERIES_AT_ONCE = 64
 class TwoTower(Model):
     """The two-tower as the trainer builds, fits and exports it.
 
-    Movies go through Transform's graph as in a run; what is read from the split instead of
+    Items go through Transform's graph as in a run; what is read from the split instead of
     from artifacts are the timelines. Queries go through the exported functions themselves
     (`embed_query`, `rate`), so what is measured is what is served, by exact search.
 
@@ -69,8 +69,8 @@ class TwoTower(Model):
         features = split.features
         transform_params = TransformParams.model_validate(dict(self.transform))
         graph = in_process.analysed(split.catalogue.table, transform_params, features)
-        transform = catalogue.MovieTransform(graph, features.item)
-        movies = catalogue.load(split.catalogue.table, transform)
+        transform = catalogue.ItemTransform(graph, features.item)
+        items = catalogue.load(split.catalogue.table, transform)
         users = np.flatnonzero((split.eval.history.lengths > 0) & (split.eval.targets.lengths > 0))
         # Row 0 of the table of profiles is of nothing.
         known = profiles.profiles(split.users, features.user, model_params.max_profile_values)
@@ -87,21 +87,21 @@ class TwoTower(Model):
             kept = checkpoints.Checkpoints(folder, params.checkpoint_steps)
         with tempfile.TemporaryDirectory(prefix="marquee-leaderboard-") as logs:
             model, self._result = fitting.fit_model(
-                model_params, params, transform, movies, train, held_out, logs, last_epoch,
+                model_params, params, transform, items, train, held_out, logs, last_epoch,
                 implicit=features.implicit, known=known, kept=kept,
             )  # fmt: skip
         if kept:
             kept.remove()
-        self._ids = np.array(movies.ids, object)
+        self._ids = np.array(items.ids, object)
         self._windows = model_params.history_window, model_params.rating_window
-        self._towers = fitting.servable(model, movies, transform)
-        self._movies = model.embed_catalogue().numpy()
+        self._towers = fitting.servable(model, items, transform)
+        self._items = model.embed_catalogue().numpy()
         self._parameters = model.parameters
 
     def score_many(self, queries: Queries) -> np.ndarray:
         return np.concatenate(
             [
-                self._towers.embed_query(**inputs).numpy() @ self._movies.T
+                self._towers.embed_query(**inputs).numpy() @ self._items.T
                 for inputs in self._inputs(queries, self._windows[0])
             ]
         )
@@ -111,7 +111,7 @@ class TwoTower(Model):
         for i, inputs in enumerate(self._inputs(queries, max(self._windows))):
             lists = slice(i * _QUERIES_AT_ONCE, (i + 1) * _QUERIES_AT_ONCE)
             part = asked.take(np.arange(len(asked))[lists])
-            inputs[contract.MOVIE_IDS] = _dense(self._ids[part.rows], contract.PAD_ID, part)
+            inputs[contract.ITEM_IDS] = _dense(self._ids[part.rows], contract.PAD_ID, part)
             answer = self._towers.rate(**inputs).numpy()
             first = asked.offsets[i * _QUERIES_AT_ONCE]
             stars[first : first + len(part.rows)] = answer[part.owner, _places(part)]
@@ -126,7 +126,7 @@ class TwoTower(Model):
             history = part.history.where(part.history.ages < window)
             found.append(
                 {
-                    contract.HISTORY_MOVIE_IDS: _dense(self._ids[history.rows], contract.PAD_ID, history),
+                    contract.HISTORY_ITEM_IDS: _dense(self._ids[history.rows], contract.PAD_ID, history),
                     contract.HISTORY_RATINGS: _dense(history.ratings, 0, history),
                     contract.HISTORY_TIMESTAMPS: _dense(history.timestamps, 0, history),
                     contract.USER_ID: tf.constant([id_.encode() for id_ in part.user_ids]),

@@ -38,7 +38,7 @@ class Ease(Model):
     def fit(self, split: Split) -> None:
         train = split.train if self.liked == "none" else _liked(split.train)
         self._size = split.catalogue.size
-        # Movies that were seen; the others cannot be scored.
+        # Items that were seen; the others cannot be scored.
         self._rows = np.flatnonzero(np.bincount(train.rows, minlength=self._size))
         self.weights = ItemWeights(train.matrix(self._size)[:, self._rows], self.regularisation)
 

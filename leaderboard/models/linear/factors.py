@@ -16,7 +16,7 @@ from leaderboard.split import Histories, Queries, Split
 
 
 def unseen(split: Split) -> np.ndarray:
-    """bool[N]: movies without a train event, which no factor stands for."""
+    """bool[N]: items without a train event, which no factor stands for."""
     return np.bincount(split.train.rows, minlength=split.catalogue.size) == 0
 
 
@@ -119,7 +119,7 @@ class TruncatedSvd(Model):
     """Rank-k singular value decomposition of the ratings less each user's mean, 0 where unrated.
 
     The "PureSVD" of Cremonesi, Koren and Turrin (RecSys 2010) as notebooks have it. With V the
-    movies' k right singular vectors, a history x is completed to mean + (x - mean) V V', which
+    items' k right singular vectors, a history x is completed to mean + (x - mean) V V', which
     for a train user's own ratings is the decomposition's own reconstruction.
     """
 

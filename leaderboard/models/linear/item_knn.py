@@ -15,13 +15,13 @@ from leaderboard.split import Queries, Split
 
 @dataclasses.dataclass
 class ItemKnn(Model):
-    """Sum over the history of the shrunken cosine with each of its movies' neighbours.
+    """Sum over the history of the shrunken cosine with each of its items' neighbours.
 
     See `components.model.closed_form.neighbours.similarity`, which the pipeline's model of this kind cuts
     to a low rank; here all of it is used.
 
     Attributes:
-      neighbours: kept for each movie; 0 = all.
+      neighbours: kept for each item; 0 = all.
       half_life: events after which one counts half, 0 = never.
     """
 
@@ -44,7 +44,7 @@ class ItemKnn(Model):
     def score_many(self, queries: Queries) -> np.ndarray:
         history = queries.history
         weights = np.exp2(-history.ages / self.half_life) if self.half_life else None
-        # A movie is scored by its own neighbours, not by those it is a neighbour of.
+        # An item is scored by its own neighbours, not by those it is a neighbour of.
         found = history.matrix(len(self._known), weights) @ self._similarity.T
         return np.where(self._known, np.asarray(found.todense()), -np.inf)
 

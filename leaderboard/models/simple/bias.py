@@ -1,4 +1,4 @@
-"""Global mean + user bias + movie bias: what any rating model must beat."""
+"""Global mean + user bias + item bias: what any rating model must beat."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ class Bias(Model):
     train, as published models have it.
     """
 
-    movie_shrinkage: float = 5.0
+    item_shrinkage: float = 5.0
     user_shrinkage: float = 5.0
 
     NAME: ClassVar[str] = "bias"
     RATES: ClassVar[bool] = True
     SPACE: ClassVar[Mapping[str, tuple[Any, ...]]] = {
-        "movie_shrinkage": (5.0, 1.0, 2.0, 10.0, 25.0),
+        "item_shrinkage": (5.0, 1.0, 2.0, 10.0, 25.0),
         "user_shrinkage": (5.0, 1.0, 2.0, 10.0),
     }
 
     def fit(self, split: Split) -> None:
-        train, movies = split.train, split.catalogue.size
+        train, items = split.train, split.catalogue.size
         self.mean = float(train.ratings.mean())
-        count = np.bincount(train.rows, minlength=movies)
-        above = np.bincount(train.rows, train.ratings - self.mean, movies)
-        self.movie = above / (count + self.movie_shrinkage)
+        count = np.bincount(train.rows, minlength=items)
+        above = np.bincount(train.rows, train.ratings - self.mean, items)
+        self.item = above / (count + self.item_shrinkage)
         self._user = dict(zip(split.user_ids, self.user_bias(train).tolist(), strict=True))
 
     def user_bias(self, history: Histories) -> np.ndarray:
-        """float64[B]: shrunken mean of what each list has above the movies' biases."""
-        left = history.ratings - self.mean - self.movie[history.rows]
+        """float64[B]: shrunken mean of what each list has above the items' biases."""
+        left = history.ratings - self.mean - self.item[history.rows]
         total = np.bincount(history.owner, left, len(history))
         return total / (history.lengths + self.user_shrinkage)
 
     def score_many(self, queries: Queries) -> np.ndarray:
-        return np.broadcast_to(self.movie, (len(queries), len(self.movie)))
+        return np.broadcast_to(self.item, (len(queries), len(self.item)))
 
     def predict_ratings(self, queries: Queries, asked: Histories) -> np.ndarray:
-        return self.mean + self._users(queries)[asked.owner] + self.movie[asked.rows]
+        return self.mean + self._users(queries)[asked.owner] + self.item[asked.rows]
 
     def _users(self, queries: Queries) -> np.ndarray:
         return np.array([self._user.get(id_, 0.0) for id_ in queries.user_ids])
 
     @property
     def parameters(self) -> int:
-        return 1 + len(self.movie) + len(self._user)
+        return 1 + len(self.item) + len(self._user)
 
 
 @dataclasses.dataclass
@@ -69,4 +69,4 @@ class BiasHistory(Bias):
 
     @property
     def parameters(self) -> int:
-        return 1 + len(self.movie)
+        return 1 + len(self.item)

@@ -1,4 +1,4 @@
-"""Cosine between a person's profile and a movie, by genres and tags."""
+"""Cosine between a person's profile and an item, by genres and tags."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def unit_rows(matrix: sp.csr_matrix) -> sp.csr_matrix:
 def tag_tfidf(catalogue: Catalogue) -> sp.csr_matrix:
     """float[N, T], sparse, rows of length 1: tf-idf of the tags.
 
-    idf = ln((1 + N) / (1 + movies with the tag)) + 1 (Salton and Buckley 1988, smoothed).
+    idf = ln((1 + N) / (1 + items with the tag)) + 1 (Salton and Buckley 1988, smoothed).
     """
     frequency = np.asarray(catalogue.tags.sum(axis=0)).ravel()
     idf = np.log((1.0 + catalogue.size) / (1.0 + frequency)) + 1.0
@@ -33,7 +33,7 @@ def tag_tfidf(catalogue: Catalogue) -> sp.csr_matrix:
 
 @dataclasses.dataclass
 class ContentCosine(Model):
-    """Mean of the history's content vectors, weighted by stars, against every movie's.
+    """Mean of the history's content vectors, weighted by stars, against every item's.
 
     Attributes:
       tag_weight: of the tags beside the genres (1 = as much).
@@ -65,7 +65,7 @@ class ContentCosine(Model):
             weights = weights * np.exp2(-history.ages / self.half_life)
         profile = unit_rows((history.matrix(self._content.shape[0], weights) @ self._content).tocsr())
         scores = np.asarray((profile @ self._content.T).todense(), np.float64)
-        # Many movies have the very same genres: of these the better known first.
+        # Many items have the very same genres: of these the better known first.
         return scores + 1e-9 * self._rated
 
     @property

@@ -51,7 +51,7 @@ class RecentPopularity(Popularity):
 
 @dataclasses.dataclass
 class TopPerGenre(Popularity):
-    """Popularity^power x the share of the history that the movie's genres have in it.
+    """Popularity^power x the share of the history that the item's genres have in it.
 
     With power 1 that is each genre's own top list, mixed as the person watches genres.
     """
@@ -70,5 +70,5 @@ class TopPerGenre(Popularity):
         share = np.asarray((watched @ self._genres.T).todense())
         total = np.asarray(watched.sum(axis=1)).ravel()
         share = share / np.maximum(total, 1.0)[:, None]
-        # A movie without genres, or in a catalogue without any, falls back on popularity alone.
+        # An item without genres, or in a catalogue without any, falls back on popularity alone.
         return self.counts**self.power * (share + 1e-6)

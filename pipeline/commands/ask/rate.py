@@ -28,7 +28,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     import contract
-    from pipeline.ask import movie_list
+    from pipeline.ask import item_list
     from pipeline.errors import InputError
     from pipeline.terminal.typed import typed
 
@@ -47,9 +47,9 @@ def run(args: argparse.Namespace) -> int:
             )
         predicted = predict(servable, args.user, found)
     pairs = [
-        (servable.movie(movie_id), rated, stars)
-        for movie_id, rated, stars in zip(
-            found.targets.movie_ids, found.targets.ratings, predicted, strict=True
+        (servable.item(item_id), rated, stars)
+        for item_id, rated, stars in zip(
+            found.targets.item_ids, found.targets.ratings, predicted, strict=True
         )
     ]
     errors = [stars - rated for _, rated, stars in pairs if stars is not None]
@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
                 "user": args.user,
                 "history": len(found.history),
                 "ratings": [
-                    {**movie_list.as_json(movie), "rated": rated, "predicted": stars}
-                    for movie, rated, stars in pairs
+                    {**item_list.as_json(item), "rated": rated, "predicted": stars}
+                    for item, rated, stars in pairs
                 ],
                 "rmse": rmse,
                 "mae": mae,
@@ -77,25 +77,25 @@ def run(args: argparse.Namespace) -> int:
     )
     rows = [
         (
-            movie.title,
-            movie_list.year(movie),
-            movie_list.genres(movie),
+            item.title,
+            item_list.year(item),
+            item_list.genres(item),
             f"{rated:.1f}",
             "-" if stars is None else f"{stars:.1f}",
             "-" if stars is None else f"{stars - rated:+.1f}",
         )
-        for movie, rated, stars in pairs
+        for item, rated, stars in pairs
     ]
     header = ("title", "year", "genres", "rated", "predicted", "error")
-    movie_list.print_table(header, rows, ("year", "rated", "predicted", "error"))
-    print(f"\nRMSE {rmse:.4f}, MAE {mae:.4f} over {len(errors)} movies")
+    item_list.print_table(header, rows, ("year", "rated", "predicted", "error"))
+    print(f"\nRMSE {rmse:.4f}, MAE {mae:.4f} over {len(errors)} items")
     if len(errors) < len(pairs):
-        print(f"note: {len(pairs) - len(errors)} movies are new to the model, which rates them not at all")
+        print(f"note: {len(pairs) - len(errors)} items are new to the model, which rates them not at all")
     return 0
 
 
 def predict(servable: Servable, user_id: str, timeline: Timeline) -> list[float | None]:
-    """Stars for each of the user's targets; None for a movie that the model does not know."""
+    """Stars for each of the user's targets; None for an item that the model does not know."""
     import contract
 
     history = timeline.history
@@ -103,12 +103,12 @@ def predict(servable: Servable, user_id: str, timeline: Timeline) -> list[float 
         **history.newest(servable.limit("max_history") or len(history)).as_inputs(),
         contract.USER_ID: user_id,
     }
-    ids = timeline.targets.movie_ids
-    at_once = servable.limit("max_movies") or len(ids)
+    ids = timeline.targets.item_ids
+    at_once = servable.limit("max_items") or len(ids)
     stars: list[float | None] = []
     for start in range(0, len(ids), at_once):
         asked = list(ids[start : start + at_once])
-        answer = servable.ask(contract.RATE, **query, **{contract.MOVIE_IDS: asked})
-        # 0 stands for a movie the model does not know.
+        answer = servable.ask(contract.RATE, **query, **{contract.ITEM_IDS: asked})
+        # 0 stands for an item the model does not know.
         stars += [float(value) or None for value in answer[contract.RATINGS]]
     return stars

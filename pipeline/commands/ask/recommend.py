@@ -19,7 +19,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "recommend",
-        "Recommend movies by the newest pushed model: titles, scores and why.",
+        "Recommend items by the newest pushed model: titles, scores and why.",
         'marquee recommend --likes "Toy Story, Heat=4" --taste "Action=5,Comedy=3" --k 5',
     )
     who = parser.add_argument_group("by what (any of them, also together)")
@@ -29,7 +29,7 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="TITLES",
         action="append",
         default=[],
-        help="movies separated by comma or semicolon, each with =STARS (default 5); may be repeated",
+        help="items separated by comma or semicolon, each with =STARS (default 5); may be repeated",
     )
     who.add_argument(
         "--taste",
@@ -41,7 +41,7 @@ def add_parser(subparsers: Subparsers) -> None:
     what = parser.add_argument_group("of what")
     what.add_argument("--k", type=int, default=10, metavar="N", help="how many (default %(default)s)")
     what.add_argument(
-        "--exclude", metavar="TITLES", action="append", default=[], help="movies not to show, as in --likes"
+        "--exclude", metavar="TITLES", action="append", default=[], help="items not to show, as in --likes"
     )
     what.add_argument(
         "--genres", metavar="GENRES", action="append", default=[], help='any of these: "Drama,War"'
@@ -95,10 +95,10 @@ def _request(args: argparse.Namespace, servable: Servable) -> Request:
 
     return Request(
         user_id=args.user,
-        likes=tuple((movie, _stars(movie.label, mark)) for movie, mark in _movies(servable, args.likes)),
+        likes=tuple((item, _stars(item.label, mark)) for item, mark in _items(servable, args.likes)),
         tastes=genres.parse_tastes(args.taste, servable.taste_words),
         k=args.k,
-        exclude=tuple(movie for movie, _ in _movies(servable, args.exclude)),
+        exclude=tuple(item for item, _ in _items(servable, args.exclude)),
         genres=tuple(genres.parse(args.genres, servable.genres)),
         year_min=args.year_min,
         year_max=args.year_max,
@@ -108,7 +108,7 @@ def _request(args: argparse.Namespace, servable: Servable) -> Request:
     )
 
 
-def _movies(servable: Servable, texts: list[str]) -> list[tuple[Any, str]]:
+def _items(servable: Servable, texts: list[str]) -> list[tuple[Any, str]]:
     return [found for text in texts for found in servable.titles.find_all(text)]
 
 
@@ -146,12 +146,12 @@ def _note(request: Request, answer: Answer) -> str:
             "which may lack the newest ratings"
         )
     if len(answer.results) < request.k:
-        parts.append(f"only {len(answer.results)} movies are left by the filters")
+        parts.append(f"only {len(answer.results)} items are left by the filters")
     return "; ".join(parts)
 
 
 def _as_json(servable: Servable, request: Request, answer: Answer) -> dict[str, Any]:
-    from pipeline.ask import movie_list
+    from pipeline.ask import item_list
 
     return {
         **model_json(servable),
@@ -159,16 +159,16 @@ def _as_json(servable: Servable, request: Request, answer: Answer) -> dict[str, 
         "known_user": answer.known_user,
         "popular": answer.popular,
         "note": _note(request, answer),
-        "likes": [{**movie_list.as_json(movie), "stars": stars} for movie, stars in request.likes],
+        "likes": [{**item_list.as_json(item), "stars": stars} for item, stars in request.likes],
         "taste": request.tastes,
         "results": [
             {
                 "rank": rank,
-                **movie_list.as_json(result.movie),
+                **item_list.as_json(result.item),
                 "score": result.score,
                 "why": {
                     "history": [
-                        {**movie_list.as_json(movie), "weight": weight} for movie, weight in result.because_of
+                        {**item_list.as_json(item), "weight": weight} for item, weight in result.because_of
                     ],
                     "taste": list(result.in_taste),
                 },
@@ -179,15 +179,13 @@ def _as_json(servable: Servable, request: Request, answer: Answer) -> dict[str, 
 
 
 def _show(servable: Servable, request: Request, answer: Answer) -> None:
-    from pipeline.ask import movie_list
+    from pipeline.ask import item_list
 
     for_whom = []
     if request.user_id is not None:
         for_whom.append(f"user {request.user_id}")
     if request.likes:
-        for_whom.append(
-            "who likes " + ", ".join(f"{movie.label} {stars:g}" for movie, stars in request.likes)
-        )
+        for_whom.append("who likes " + ", ".join(f"{item.label} {stars:g}" for item, stars in request.likes))
     if request.tastes:
         for_whom.append(
             "who wants " + ", ".join(f"{genre} {weight:g}" for genre, weight in request.tastes.items())
@@ -197,18 +195,18 @@ def _show(servable: Servable, request: Request, answer: Answer) -> None:
         print(f"note: {note}")
     print()
     rows = []
-    header, cells = movie_list.known_of([result.movie for result in answer.results])
+    header, cells = item_list.known_of([result.item for result in answer.results])
     for rank, (result, known) in enumerate(zip(answer.results, cells, strict=True), start=1):
-        reasons = [f"{movie.label} {weight:+.3f}" for movie, weight in result.because_of[:_SHOWN_REASONS]]
+        reasons = [f"{item.label} {weight:+.3f}" for item, weight in result.because_of[:_SHOWN_REASONS]]
         if result.in_taste:
             reasons.append(f"taste: {', '.join(result.in_taste)}")
         rows.append(
             (
                 str(rank),
-                result.movie.title,
+                result.item.title,
                 *known,
                 f"{result.score:.4f}",
                 "popular" if answer.popular else "; ".join(reasons) or "-",
             )
         )
-    movie_list.print_table(("#", "title", *header, "score", "why"), rows, ("#", "year", "score"))
+    item_list.print_table(("#", "title", *header, "score", "why"), rows, ("#", "year", "score"))

@@ -1,4 +1,4 @@
-"""`marquee similar`: the nearest movies in the embedding space."""
+"""`marquee similar`: the nearest items in the embedding space."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "similar",
-        "List the movies most similar to one, by the newest pushed model.",
+        "List the items most similar to one, by the newest pushed model.",
         'marquee similar "The Matrix" --k 5',
     )
     parser.add_argument(
@@ -25,33 +25,33 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     import contract
-    from pipeline.ask import movie_list
+    from pipeline.ask import item_list
     from pipeline.ask.recommendation import scored
     from pipeline.errors import InputError
 
     if args.k < 1:
         raise InputError(f"--k must be at least 1, got {args.k}")
     with pushed_model(args, contract.SIMILAR) as (_, servable):
-        movie = servable.titles.find(" ".join(args.title))
-        answer = servable.ask(contract.SIMILAR, **{contract.MOVIE_ID: movie.movie_id, contract.K: args.k})
+        item = servable.titles.find(" ".join(args.title))
+        answer = servable.ask(contract.SIMILAR, **{contract.ITEM_ID: item.item_id, contract.K: args.k})
         results = scored(servable, answer)
     if args.json:
         print_json(
             {
                 **model_json(servable),
-                "movie": movie_list.as_json(movie),
+                "item": item_list.as_json(item),
                 "results": [
-                    {"rank": rank, **movie_list.as_json(found), "score": score}
+                    {"rank": rank, **item_list.as_json(found), "score": score}
                     for rank, (found, score) in enumerate(results, start=1)
                 ],
             }
         )
         return 0
-    names, (of_this, *cells) = movie_list.known_of([movie, *(found for found, _ in results)])
-    print(f"similar to {movie.label}, {of_this[-1]}  ({model_line(servable)})\n")
+    names, (of_this, *cells) = item_list.known_of([item, *(found for found, _ in results)])
+    print(f"similar to {item.label}, {of_this[-1]}  ({model_line(servable)})\n")
     rows = [
         (str(rank), found.title, *known, f"{score:.4f}")
         for rank, ((found, score), known) in enumerate(zip(results, cells, strict=True), start=1)
     ]
-    movie_list.print_table(("#", "title", *names, "score"), rows, ("#", "year", "score"))
+    item_list.print_table(("#", "title", *names, "score"), rows, ("#", "year", "score"))
     return 0

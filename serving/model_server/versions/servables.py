@@ -321,10 +321,10 @@ class Manager:
 
 
 def index_size(path: str) -> int | None:
-    """Movies in the index of a model of ours, None for any other."""
+    """Items in the index of a model of ours, None for any other."""
     file = Path(path) / contract.ASSETS_EXTRA / contract.INDEX_INFO
     try:
-        return int(json.loads(file.read_text())["movies"])
+        return int(json.loads(file.read_text())["items"])
     except FileNotFoundError:
         return None  # not ours, or in an object store
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from support import plain_metrics
 
 import contract
-from benchmarks.behaviour import cold_start, diversity, measured, new_movies, similar
+from benchmarks.behaviour import cold_start, diversity, measured, new_items, similar
 from components.common.metrics.hits import NEVER
 from leaderboard.split import Catalogue, Histories
 
-MOVIES = 30
+ITEMS = 30
 
 
 def lists(rng: np.random.Generator, count: int, least: int, most: int) -> Histories:
-    """`count` lists of different movies, in a drawn order."""
-    rows = [rng.permutation(MOVIES)[: rng.integers(least, most + 1)] for _ in range(count)]
+    """`count` lists of different items, in a drawn order."""
+    rows = [rng.permutation(ITEMS)[: rng.integers(least, most + 1)] for _ in range(count)]
     offsets = np.concatenate([[0], np.cumsum([len(r) for r in rows])]).astype(np.int64)
     flat = np.concatenate(rows).astype(np.int32)
     stars = rng.integers(1, 11, len(flat)).astype(np.float32) / 2
@@ -34,14 +34,14 @@ def of(found: Histories, i: int) -> list[int]:
 
 
 def multi_hot(rng: np.random.Generator) -> sp.csr_matrix:
-    return sp.csr_matrix((rng.random((MOVIES, 6)) < 0.3).astype(np.float32))
+    return sp.csr_matrix((rng.random((ITEMS, 6)) < 0.3).astype(np.float32))
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_lists_are_judged_by_the_evaluators_definitions(seed):
     rng = np.random.default_rng(seed)
     relevant = lists(rng, 40, 1, 6)
-    rows = np.array([rng.permutation(MOVIES)[: measured.WIDTH] for _ in range(40)])
+    rows = np.array([rng.permutation(ITEMS)[: measured.WIDTH] for _ in range(40)])
     rows[rng.random(40) < 0.3, 5:] = -1
     found = measured.of_lists(rows, relevant)
     for user in range(40):
@@ -59,13 +59,13 @@ def test_lists_are_judged_by_the_evaluators_definitions(seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_popularity_is_the_catalogues_order_without_the_history(seed):
     rng = np.random.default_rng(seed)
-    both = lists(rng, 40, 8, MOVIES)
+    both = lists(rng, 40, 8, ITEMS)
     history, relevant = both.where(both.ratings < 3.5), both.where(both.ratings >= 3.5)
     users = np.flatnonzero(relevant.lengths > 0)
     history, relevant = history.take(users), relevant.take(users)
     found = measured.popularity(history, relevant)
     for user in range(len(users)):
-        ranked = [str(r) for r in range(MOVIES) if r not in of(history, user)]
+        ranked = [str(r) for r in range(ITEMS) if r not in of(history, user)]
         wanted = {str(r) for r in of(relevant, user)}
         for name, k in ((measured.RECALL_10, 10), (measured.RECALL_20, 20)):
             assert found.values[name][user] == pytest.approx(plain_metrics.recall_at_k(ranked, wanted, k))
@@ -80,29 +80,29 @@ def test_what_is_not_listed_has_no_place():
 @settings(max_examples=50, deadline=None)
 def test_unlikeness_is_one_less_the_mean_cosine_of_pairs(seed, length):
     rng = np.random.default_rng(seed)
-    movies = rng.normal(size=(MOVIES, 4))
-    movies /= np.linalg.norm(movies, axis=1, keepdims=True)
-    row = rng.permutation(MOVIES)[:length]
+    items = rng.normal(size=(ITEMS, 4))
+    items /= np.linalg.norm(items, axis=1, keepdims=True)
+    row = rng.permutation(ITEMS)[:length]
     padded = np.concatenate([row, np.full(8 - length, -1)])
-    pairs = [movies[a] @ movies[b] for a, b in itertools.combinations(row, 2)]
-    (found,) = diversity.unlikeness(padded[None], movies)
+    pairs = [items[a] @ items[b] for a, b in itertools.combinations(row, 2)]
+    (found,) = diversity.unlikeness(padded[None], items)
     assert found == pytest.approx(1 - np.mean(pairs) if pairs else 0.0)
-    # Neither the order nor one and the same movie taken for another changes what a set is like.
-    assert diversity.unlikeness(rng.permutation(padded)[None], movies)[0] == pytest.approx(found)
-    assert diversity.unlikeness(np.full((1, 8), 3), movies)[0] == pytest.approx(0.0)
+    # Neither the order nor one and the same item taken for another changes what a set is like.
+    assert diversity.unlikeness(rng.permutation(padded)[None], items)[0] == pytest.approx(found)
+    assert diversity.unlikeness(np.full((1, 8), 3), items)[0] == pytest.approx(0.0)
 
 
 def test_genres_of_a_list_are_counted_once():
     rng = np.random.default_rng(1)
     genres = multi_hot(rng)
-    rows = np.array([rng.permutation(MOVIES)[:5] for _ in range(20)])
+    rows = np.array([rng.permutation(ITEMS)[:5] for _ in range(20)])
     rows[3:6, 2:] = -1
     wanted = [len({g for r in row if r >= 0 for g in genres[[r]].indices}) for row in rows]
     assert diversity.genres(rows, genres).tolist() == wanted
 
 
 def dense(rng: np.random.Generator, share: float) -> np.ndarray:
-    return (rng.random((50, MOVIES)) < share).astype(np.float32)
+    return (rng.random((50, ITEMS)) < share).astype(np.float32)
 
 
 @pytest.mark.parametrize("at_once", [3, 4096])
@@ -112,7 +112,7 @@ def test_co_rating_and_what_came_later_equal_loops_over_people(monkeypatch, at_o
     before = dense(rng, 0.3)
     after = dense(rng, 0.2) * (1 - before)
     anchors = np.array([3, 8, 21])
-    rows = np.array([rng.permutation([r for r in range(MOVIES) if r != a])[:6] for a in anchors])
+    rows = np.array([rng.permutation([r for r in range(ITEMS) if r != a])[:6] for a in anchors])
     rows[1, 4:] = -1
     together, expected = similar.co_rated(sp.csc_matrix(before), anchors, rows)
     went_on, expected_to = similar.went_on_to(sp.csc_matrix(before), sp.csc_matrix(after), anchors, rows)
@@ -132,21 +132,21 @@ def test_co_rating_and_what_came_later_equal_loops_over_people(monkeypatch, at_o
 
 def test_a_rival_by_genre_is_as_like_as_can_be_and_drawn_by_ratings():
     rng = np.random.default_rng(4)
-    genres, counts = multi_hot(rng), rng.integers(0, 50, MOVIES)
+    genres, counts = multi_hot(rng), rng.integers(0, 50, ITEMS)
     likeness = similar.genre_likeness(genres, 5)
-    sets = [set(genres[[r]].indices) for r in range(MOVIES)]
-    for row in range(MOVIES):
+    sets = [set(genres[[r]].indices) for r in range(ITEMS)]
+    for row in range(ITEMS):
         either = sets[5] | sets[row]
         assert likeness[row] == pytest.approx(len(sets[5] & sets[row]) / len(either) if either else 0.0)
     rivals = similar.drawn(5, likeness, counts, rng)
     assert len(set(rivals)) == len(rivals) == 10 and 5 not in rivals and (counts[rivals] > 0).all()
     rest = np.setdiff1d(np.flatnonzero(counts > 0), [5, *rivals])
     assert likeness[rivals].min() >= likeness[rest].max()
-    alike = np.zeros(MOVIES)
+    alike = np.zeros(ITEMS)
     often = np.bincount(
-        np.concatenate([similar.drawn(5, alike, counts, rng) for _ in range(300)]), minlength=MOVIES
+        np.concatenate([similar.drawn(5, alike, counts, rng) for _ in range(300)]), minlength=ITEMS
     )
-    others = np.delete(np.arange(MOVIES), 5)
+    others = np.delete(np.arange(ITEMS), 5)
     assert np.corrcoef(often[others], counts[others])[0, 1] > 0.8
     near = np.array([*rng.permutation(others)[:6], -1])
     matched = similar.as_like(5, near, likeness, counts, rng)
@@ -157,21 +157,21 @@ def test_a_rival_by_genre_is_as_like_as_can_be_and_drawn_by_ratings():
         nearest = min(abs(likeness[row] - likeness[neighbour]) for row in able)
         assert abs(likeness[rival] - likeness[neighbour]) == pytest.approx(nearest) and rival in able
         taken.add(rival)
-    with pytest.raises(ValueError, match="only 9 movies beside 5"):
-        similar.drawn(5, alike, np.arange(MOVIES) < 10, rng)
+    with pytest.raises(ValueError, match="only 9 items beside 5"):
+        similar.drawn(5, alike, np.arange(ITEMS) < 10, rng)
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=300), st.integers(-1, 6))
 @settings(max_examples=50, deadline=None)
-def test_the_place_of_a_new_movie_is_the_mean_over_orders_of_ties(others, own):
+def test_the_place_of_a_new_item_is_the_mean_over_orders_of_ties(others, own):
     ahead, tied = sum(x > own for x in others), sum(x == own for x in others)
     places = range(ahead, ahead + tied + 1)
-    percentile, first = new_movies.position(np.array(others), own)
+    percentile, first = new_items.position(np.array(others), own)
     assert percentile == pytest.approx(np.mean([1 - place / len(others) for place in places]))
     assert first == pytest.approx(np.mean([place < 100 for place in places]))
 
 
-def test_tastes_are_the_genres_most_liked_movies_have():
+def test_tastes_are_the_genres_most_liked_items_have():
     genres = [["Drama", "War"], ["War"], ["Comedy"], [], ["Drama", "War", "Crime"], ["Western"]]
     catalogue = Catalogue.of(
         pa.table(

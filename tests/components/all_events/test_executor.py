@@ -21,7 +21,7 @@ def examples(uri):
 
 def test_the_artifacts_hold_every_rating_of_the_file(artifacts, tmp_path):
     inputs = {
-        executor.TIMELINES: [examples(artifacts.timelines)], executor.MOVIES: [examples(artifacts.movies)]
+        executor.TIMELINES: [examples(artifacts.timelines)], executor.ITEMS: [examples(artifacts.items)]
     }  # fmt: skip
     channels = [channel_utils.as_channel(given) for given in inputs.values()]
     component = AllEvents(*channels, ExampleGenParams(events_per_shard=2000))
@@ -43,11 +43,11 @@ def test_the_artifacts_hold_every_rating_of_the_file(artifacts, tmp_path):
     assert found == sorted(rows)
     assert len(list((tmp_path / executor.ALL_TIMELINES / "Split-train").iterdir())) == 4
 
-    movies = read.read_movies(str(tmp_path / executor.ALL_MOVIES)).to_pylist()
-    before = read.read_movies(inputs[executor.MOVIES][0].uri).to_pylist()
-    assert sum(movie[contract.RATING_COUNT] for movie in movies) == len(rows)
-    assert [movie[contract.MOVIE_ID] for movie in movies] == [movie[contract.MOVIE_ID] for movie in before]
+    items = read.read_items(str(tmp_path / executor.ALL_ITEMS)).to_pylist()
+    before = read.read_items(inputs[executor.ITEMS][0].uri).to_pylist()
+    assert sum(item[contract.RATING_COUNT] for item in items) == len(rows)
+    assert [item[contract.ITEM_ID] for item in items] == [item[contract.ITEM_ID] for item in before]
     assert all(
         new[contract.RATING_COUNT] >= old[contract.RATING_COUNT]
-        for new, old in zip(movies, before, strict=True)
+        for new, old in zip(items, before, strict=True)
     )

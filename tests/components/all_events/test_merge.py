@@ -11,8 +11,8 @@ import contract
 from components.all_events import merge
 from components.example_gen.records import schemas
 
-MOVIES = ("m1", "m2", "m3", "m4")
-event = st.tuples(st.sampled_from(MOVIES[:3]), st.sampled_from([0.5, 3.0, 4.5]), st.integers(1, 10**10))
+ITEMS = ("m1", "m2", "m3", "m4")
+event = st.tuples(st.sampled_from(ITEMS[:3]), st.sampled_from([0.5, 3.0, 4.5]), st.integers(1, 10**10))
 logs_in_time = st.lists(event, min_size=1, max_size=25).map(
     lambda log: sorted(log, key=lambda event: event[2])
 )
@@ -46,17 +46,17 @@ def catalogue():
     return pa.Table.from_pylist(
         [
             {
-                contract.MOVIE_ID: movie,
-                contract.TITLE: f"Title {movie}",
+                contract.ITEM_ID: item,
+                contract.TITLE: f"Title {item}",
                 contract.YEAR: 1990,
                 contract.GENRES: ["Drama"],
                 contract.TAGS: ["slow"],
                 contract.RATING_COUNT: 77,
                 contract.RATING_MEAN: 2.5,
             }
-            for movie in MOVIES
+            for item in ITEMS
         ],
-        schemas.MOVIES,
+        schemas.ITEMS,
     )
 
 
@@ -74,10 +74,10 @@ def test_every_event_once_in_its_order(logs):
 @given(users)
 def test_counts_and_means_are_of_all_ratings_and_the_rest_stays(logs):
     before = catalogue()
-    after = merge.movies(before, merge.timelines(cut(logs)))
-    assert after.schema == schemas.MOVIES
+    after = merge.items(before, merge.timelines(cut(logs)))
+    assert after.schema == schemas.ITEMS
     for old, new in zip(before.to_pylist(), after.to_pylist(), strict=True):
-        stars = [stars for log in logs.values() for movie, stars, _ in log if movie == old[contract.MOVIE_ID]]
+        stars = [stars for log in logs.values() for item, stars, _ in log if item == old[contract.ITEM_ID]]
         assert new.pop(contract.RATING_COUNT) == len(stars)
         assert new.pop(contract.RATING_MEAN) == pytest.approx(sum(stars) / len(stars) if stars else 0.0)
         assert new == {name: old[name] for name in new}
@@ -91,6 +91,6 @@ def test_targets_from_anywhere_in_time_take_their_place():
     assert merged.to_pylist() == [record("a", log, [], False), record("b", [*log[:2], log[3]], [], False)]
 
 
-def test_an_event_of_an_unknown_movie_is_named():
-    with pytest.raises(ValueError, match="hold movie 'm9', which is not among the movies"):
-        merge.movies(catalogue(), merge.timelines(cut({"a": [("m9", 3.0, 1)]})))
+def test_an_event_of_an_unknown_item_is_named():
+    with pytest.raises(ValueError, match="hold item 'm9', which is not among the items"):
+        merge.items(catalogue(), merge.timelines(cut({"a": [("m9", 3.0, 1)]})))

@@ -35,7 +35,7 @@ def artifact(folder: Path, splits: dict[str, anomalies_pb2.Anomalies]) -> standa
     return result
 
 
-def run(tmp_path, timelines=None, movies=None) -> list[dict]:
+def run(tmp_path, timelines=None, items=None) -> list[dict]:
     """Runs the executor; returns the report, also when it raises (through the folder)."""
     report = simple_artifacts.File()
     report.uri = str(tmp_path / "report")
@@ -44,7 +44,7 @@ def run(tmp_path, timelines=None, movies=None) -> list[dict]:
         executor.TIMELINES_ANOMALIES: [
             artifact(tmp_path / "timelines", dict.fromkeys(contract.SPLITS, good) | (timelines or {}))
         ],
-        executor.MOVIES_ANOMALIES: [artifact(tmp_path / "movies", {contract.TRAIN: movies or good})],
+        executor.ITEMS_ANOMALIES: [artifact(tmp_path / "items", {contract.TRAIN: items or good})],
     }
     executor.Executor().Do(inputs, {executor.REPORT: [report]}, {contract.CODE_HASH: "ignored"})
     return read_report(tmp_path)
@@ -63,19 +63,19 @@ def test_every_anomaly_is_named_and_reported(tmp_path):
         contract.TEST: anomalies(history_ratings=("Out-of-range values", "Unexpectedly high values: 7>5.")),
         contract.EVAL: anomalies(user_id=("Column dropped", "Column is completely missing")),
     }
-    movies = anomalies(year=("Out-of-range values", "Unexpectedly large value: 3000."))
+    items = anomalies(year=("Out-of-range values", "Unexpectedly large value: 3000."))
     with pytest.raises(DataCheckError) as error:
-        run(tmp_path, timelines, movies)
+        run(tmp_path, timelines, items)
     text = str(error.value)
     assert text.startswith("the data differs from its schema (anomalies: 3):\n")
     for line in (
         "timelines, split eval, feature user_id: Column dropped: Column is completely missing",
         "timelines, split test, feature history_ratings: Out-of-range values: Unexpectedly high values: 7>5.",
-        "movies, split train, feature year: Out-of-range values: Unexpectedly large value: 3000.",
+        "items, split train, feature year: Out-of-range values: Unexpectedly large value: 3000.",
     ):
         assert f"\n  {line}\n" in text
     assert read_report(tmp_path)[-1] == {
-        "dataset": "movies",
+        "dataset": "items",
         "split": "train",
         "feature": "year",
         "reason": "Out-of-range values",
@@ -88,7 +88,7 @@ def test_an_anomaly_of_the_whole_data_set_stops_it_too(tmp_path):
     message = anomalies_pb2.Anomalies()
     message.dataset_anomaly_info.reason.add(short_description="Low num examples", description="0 < 1")
     with pytest.raises(DataCheckError) as error:
-        run(tmp_path, movies=message)
+        run(tmp_path, items=message)
     assert [anomaly.feature for anomaly in error.value.anomalies] == [WHOLE_DATASET]
 
 
@@ -96,11 +96,11 @@ def test_statistics_that_were_never_computed_are_no_good_data(tmp_path):
     """TFDV says so instead of listing anomalies: the data set is empty."""
     message = anomalies_pb2.Anomalies(data_missing=True)
     with pytest.raises(DataCheckError, match="no examples"):
-        run(tmp_path, movies=message)
+        run(tmp_path, items=message)
 
 
 def test_the_component_declares_what_the_executor_reads():
     channels = [channel.Channel(type=standard_artifacts.ExampleAnomalies) for _ in range(2)]
     component = DataCheck(*channels)
-    assert set(component.inputs) == {executor.TIMELINES_ANOMALIES, executor.MOVIES_ANOMALIES}
+    assert set(component.inputs) == {executor.TIMELINES_ANOMALIES, executor.ITEMS_ANOMALIES}
     assert set(component.outputs) == {executor.REPORT}

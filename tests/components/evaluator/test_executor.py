@@ -179,7 +179,7 @@ def test_a_candidate_without_evaluate_is_an_error(fake_model: ModuleType, tmp_pa
         tmp_path, fake_model, fake_model.random_users(np.random.default_rng(1), 2, CATALOGUE)
     )
     save_without_evaluate(tmp_path / "model" / "Format-Serving")
-    with pytest.raises(ValueError, match=r"no `evaluate` signature with the outputs \['movie_ids'"):
+    with pytest.raises(ValueError, match=r"no `evaluate` signature with the outputs \['item_ids'"):
         inputs.run(EASY)
 
 

@@ -112,7 +112,7 @@ def test_bounds_come_from_the_config() -> None:
     assert refused(GOOD, None, EvaluatorParams(popularity_ratio=2.5)) == ["popularity"]
 
 
-def test_after_a_fit_on_all_events_no_movie_is_cold() -> None:
+def test_after_a_fit_on_all_events_no_item_is_cold() -> None:
     """Cold recall is then a mean over nobody, which a floor would refuse."""
     bounds = {names.RECALL_10: 0.1, names.COLD_RECALL_10: 0.01, names.COLD_USERS: 5.0}
     params = EvaluatorParams(floors=bounds, ceilings={names.COLD_RECALL_100: 0.9, names.RMSE: 1.0})

@@ -21,7 +21,7 @@ def run(data, target, mark=None, **params):
     """Runs ExampleGen on a folder, known by `mark` or its fingerprint; returns its artifacts."""
     knobs = ExampleGenParams(**params)
     artifacts = {}
-    for name in (executor.TIMELINES, executor.MOVIES, executor.QUARANTINE):
+    for name in (executor.TIMELINES, executor.ITEMS, executor.QUARANTINE):
         kind = simple_artifacts.File if name == executor.QUARANTINE else standard_artifacts.Examples
         artifacts[name] = kind()
         artifacts[name].uri = str(target / name)
@@ -34,11 +34,11 @@ def run(data, target, mark=None, **params):
 @pytest.mark.parametrize("events_per_shard", [1, 2, 1000])
 def test_artifacts_hold_the_records(folder, make_records, tmp_path, events_per_shard):
     ratings = [("10", "10", 4.0, 3), ("10", "20", 3.5, 2), ("10", "30", 5.0, 1), ("9", "10", 0.5, 1)]
-    ratings += [(str(user), str(movie), 3.0, movie) for user in (7, 8) for movie in (10, 20, 30)]
+    ratings += [(str(user), str(item), 3.0, item) for user in (7, 8) for item in (10, 20, 30)]
     tags = [("10", "30", "Fun", 1), ("9", "10", " Sad", 1), ("9", "10", "Late", 2)]
     data = folder(
         ratings=HEADER + "".join(f"{u},{m},{r},{t}\n" for u, m, r, t in ratings),
-        movies="movieId,title,genres\n" + "".join(f"{m},Title {m} (1990),Drama\n" for m in (30, 10, 20)),
+        items="movieId,title,genres\n" + "".join(f"{m},Title {m} (1990),Drama\n" for m in (30, 10, 20)),
         tags="userId,movieId,tag,timestamp\n" + "".join(f"{u},{m},{w},{t}\n" for u, m, w, t in tags),
     )
     expected = make_records(ratings, tags, ("10", "20", "30"))
@@ -48,9 +48,9 @@ def test_artifacts_hold_the_records(folder, make_records, tmp_path, events_per_s
     assert artifact_utils.decode_split_names(artifact.split_names) == list(contract.SPLITS)
     for split in contract.SPLITS:
         assert read.read_timelines(artifact.uri, split).to_pylist() == expected.splits[split].to_pylist()
-    artifact = artifacts[executor.MOVIES]
+    artifact = artifacts[executor.ITEMS]
     assert artifact_utils.decode_split_names(artifact.split_names) == ["train"]
-    assert read.read_movies(artifact.uri).to_pylist() == expected.movies.to_pylist()
+    assert read.read_items(artifact.uri).to_pylist() == expected.items.to_pylist()
 
 
 def test_the_same_data_gives_the_same_bytes(folder, tmp_path):
@@ -86,7 +86,7 @@ def test_bad_data_stops_the_component(folder, tmp_path):
 
 
 def test_what_is_set_aside_lies_in_the_artifact_and_the_sum_is_right(folder, tmp_path):
-    ratings = [f"{user},{movie},4.0,{movie}" for user in range(1, 41) for movie in (10, 20, 30)]
+    ratings = [f"{user},{item},4.0,{item}" for user in range(1, 41) for item in (10, 20, 30)]
     ratings[5:5] = ["1,10,9,1"]
     data = folder(
         ratings=HEADER + "\n".join(ratings) + "\n",

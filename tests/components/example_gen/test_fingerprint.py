@@ -24,7 +24,7 @@ def test_every_file_counts_and_others_do_not(folder):
                 first,
                 fingerprint(folder(tags=None)),
                 fingerprint(folder(tags="")),
-                fingerprint(folder(movies=None)),
+                fingerprint(folder(items=None)),
             }
         )
         == 4
@@ -32,4 +32,4 @@ def test_every_file_counts_and_others_do_not(folder):
 
 
 def test_content_cannot_move_between_files_unseen(folder):
-    assert fingerprint(folder(ratings="ab", movies="c")) != fingerprint(folder(ratings="a", movies="bc"))
+    assert fingerprint(folder(ratings="ab", items="c")) != fingerprint(folder(ratings="a", items="bc"))

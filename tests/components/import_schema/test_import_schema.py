@@ -23,7 +23,7 @@ def imported(tmp_path: Path, name: str) -> Path:
     return tmp_path / "schema" / "schema.pbtxt"
 
 
-@pytest.mark.parametrize("name", ["movies.pbtxt", "timelines.pbtxt"])
+@pytest.mark.parametrize("name", ["items.pbtxt", "timelines.pbtxt"])
 def test_the_named_schema_is_copied(tmp_path: Path, name: str) -> None:
     source = Path(components.__file__).parent / "transform" / "schemas" / name
     reader = io_utils.SchemaReader()
@@ -31,7 +31,7 @@ def test_the_named_schema_is_copied(tmp_path: Path, name: str) -> None:
 
 
 def test_a_schema_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"no schema films\.pbtxt in .*; there are movies\.pbtxt, timelines"):
+    with pytest.raises(ValueError, match=r"no schema films\.pbtxt in .*; there are items\.pbtxt, timelines"):
         imported(tmp_path, "films.pbtxt")
 
 
@@ -39,11 +39,11 @@ def test_a_data_sets_own_features_are_added(tmp_path: Path) -> None:
     specs = [FeatureSpec(name=kind, kind=kind) for kind in ("categorical", "multi", "number", "text")]
     schema = standard_artifacts.Schema()
     schema.uri = str(tmp_path / "schema")
-    node = ImportSchema("movies.pbtxt", Features(item=(*MOVIELENS, *specs)))
+    node = ImportSchema("items.pbtxt", Features(item=(*MOVIELENS, *specs)))
     Executor().Do({}, {"schema": [schema]}, dict(node.exec_properties))
     found = io_utils.SchemaReader().read(str(tmp_path / "schema" / "schema.pbtxt"))
     assert [feature.name for feature in found.feature] == [
-        *contract.MOVIE_FEATURES, "categorical", "multi", "number", "text",
+        *contract.ITEM_FEATURES, "categorical", "multi", "number", "text",
     ]  # fmt: skip
     kinds = {feature.name: feature for feature in found.feature}
     assert all(kinds[spec.name].presence.min_fraction == 1 for spec in specs)

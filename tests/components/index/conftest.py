@@ -32,7 +32,7 @@ def reference() -> ModuleType:
 class World:
     """A catalogue, towers over it, users, and what the tests ask for."""
 
-    movies: pa.Table
+    items: pa.Table
     towers: Any
     timelines: dict[str, pa.Table]
     params: IndexParams
@@ -44,7 +44,7 @@ class World:
     @property
     def ids(self) -> list[str]:
         """In row order."""
-        return [movie.decode() for movie in self.built[contract.MODEL].catalogue.ids]
+        return [item.decode() for item in self.built[contract.MODEL].catalogue.ids]
 
     @property
     def shares(self) -> np.ndarray:
@@ -54,10 +54,10 @@ class World:
     def plain(self) -> Any:
         """The catalogue as the reference wants it."""
         table = self.built[contract.MODEL].catalogue.table
-        position = {movie: row for row, movie in enumerate(self.movies[contract.MOVIE_ID].to_pylist())}
-        return self.reference.Movies(
+        position = {item: row for row, item in enumerate(self.items[contract.ITEM_ID].to_pylist())}
+        return self.reference.Items(
             self.ids,
-            self.vectors[[position[movie] for movie in self.ids]],
+            self.vectors[[position[item] for item in self.ids]],
             table[contract.YEAR].to_pylist(),
             [set(genres) for genres in table[contract.GENRES].to_pylist()],
         )
@@ -85,7 +85,7 @@ class World:
 def request(signature: str, batch: int, **inputs: Any) -> dict[str, tf.Tensor]:
     expected = {item.name: item for item in contract.SIGNATURES[signature].inputs}
     assert set(inputs) <= set(expected), (signature, sorted(inputs))
-    ids = inputs.get(contract.HISTORY_MOVIE_IDS)
+    ids = inputs.get(contract.HISTORY_ITEM_IDS)
     if ids is not None:
         inputs.setdefault(contract.HISTORY_RATINGS, [[4.0] * len(row) for row in ids])
         inputs.setdefault(contract.HISTORY_TIMESTAMPS, [[0] * len(row) for row in ids])
@@ -110,13 +110,13 @@ def make_world(fake: ModuleType, reference: ModuleType, tmp_path_factory: pytest
     def make(count: int, dim: int = 16, users: int = 12, **params: Any) -> World:
         key = (count, dim, users, *sorted(params.items()))
         if key not in worlds:
-            movies, vectors = fake.make_movies(count), fake.make_vectors(count, dim)
-            vocabulary = tmp_path_factory.mktemp("vocabulary") / "movies.txt"
-            towers = fake.FakeTowers(movies[contract.MOVIE_ID].to_pylist(), vectors, vocabulary)
-            timelines = fake.make_timelines(movies, users)
+            items, vectors = fake.make_items(count), fake.make_vectors(count, dim)
+            vocabulary = tmp_path_factory.mktemp("vocabulary") / "items.txt"
+            towers = fake.FakeTowers(items[contract.ITEM_ID].to_pylist(), vectors, vocabulary)
+            timelines = fake.make_timelines(items, users)
             section = IndexParams(**params)
-            built = assemble(towers, movies, timelines, section)
-            worlds[key] = World(movies, towers, timelines, section, vectors, built, reference)
+            built = assemble(towers, items, timelines, section)
+            worlds[key] = World(items, towers, timelines, section, vectors, built, reference)
         return worlds[key]
 
     return make
@@ -124,17 +124,17 @@ def make_world(fake: ModuleType, reference: ModuleType, tmp_path_factory: pytest
 
 @pytest.fixture(scope="session")
 def world(make_world) -> World:
-    """2,000 movies behind ScaNN."""
+    """2,000 items behind ScaNN."""
     return make_world(2000)
 
 
 def answers(output: dict[str, np.ndarray], row: int = 0) -> list[tuple[str, float]]:
     """[(id, score)] of one row without its padding, which it checks to be at the end."""
-    ids, scores = output[contract.MOVIE_IDS][row], output[contract.SCORES][row]
+    ids, scores = output[contract.ITEM_IDS][row], output[contract.SCORES][row]
     found = int(np.sum(ids != b""))
     assert all(ids[:found] != b"") and all(scores[found:] == 0.0)
     assert np.isfinite(scores).all()
-    return [(movie.decode(), float(score)) for movie, score in zip(ids[:found], scores[:found], strict=True)]
+    return [(item.decode(), float(score)) for item, score in zip(ids[:found], scores[:found], strict=True)]
 
 
 @pytest.fixture(scope="session")

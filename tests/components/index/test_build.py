@@ -28,16 +28,16 @@ USERS = 5
 def saved(fake, tmp_path_factory):
     """Both models, from towers that were themselves saved and loaded."""
     folder = tmp_path_factory.mktemp("saved")
-    movies, vectors = fake.make_movies(1200), fake.make_vectors(1200, 16)
-    towers = fake.FakeTowers(movies[contract.MOVIE_ID].to_pylist(), vectors, folder / "movies.txt")
+    items, vectors = fake.make_items(1200), fake.make_vectors(1200, 16)
+    towers = fake.FakeTowers(items[contract.ITEM_ID].to_pylist(), vectors, folder / "items.txt")
     tf.saved_model.save(towers, str(folder / "towers"))
     model_dirs = {name: str(folder / name) for name in contract.MODELS}
-    timelines = fake.make_timelines(movies, USERS)
+    timelines = fake.make_timelines(items, USERS)
     build_models(
-        tf.saved_model.load(str(folder / "towers")), movies, timelines, IndexParams(max_k=20), model_dirs
+        tf.saved_model.load(str(folder / "towers")), items, timelines, IndexParams(max_k=20), model_dirs
     )
     # A model that still reads these would not survive being copied elsewhere.
-    (folder / "movies.txt").unlink()
+    (folder / "items.txt").unlink()
     (folder / "towers").rename(folder / "gone")
     return model_dirs
 
@@ -106,31 +106,29 @@ def test_signatures_are_the_contracts(loaded, model):
 def test_the_loaded_models_agree(loaded):
     history = tf.constant([["10", "13"], ["16", ""]])
     inputs = {
-        contract.HISTORY_MOVIE_IDS: history,
+        contract.HISTORY_ITEM_IDS: history,
         contract.HISTORY_RATINGS: tf.fill([2, 2], 4.0),
         contract.HISTORY_TIMESTAMPS: tf.zeros([2, 2], tf.int64),
     }
     answers = [loaded[model][contract.SERVING_DEFAULT](**inputs) for model in contract.MODELS]
-    ids = [answer[contract.MOVIE_IDS].numpy() for answer in answers]
+    ids = [answer[contract.ITEM_IDS].numpy() for answer in answers]
     assert ids[0].shape == (2, 10)
     assert np.mean([np.isin(fast, exact).mean() for fast, exact in zip(*ids, strict=True)]) >= 0.9
 
 
 def test_assets_describe_what_the_model_knows(saved, fake):
-    movies = fake.make_movies(1200)
+    items = fake.make_items(1200)
     for name, model_dir in saved.items():
         extra = Path(model_dir) / contract.ASSETS_EXTRA
         catalogue = pq.read_table(extra / contract.CATALOGUE)
-        assert catalogue.column_names == list(contract.MOVIE_FEATURES)
-        assert sorted(catalogue[contract.MOVIE_ID].to_pylist()) == sorted(
-            movies[contract.MOVIE_ID].to_pylist()
-        )
+        assert catalogue.column_names == list(contract.ITEM_FEATURES)
+        assert sorted(catalogue[contract.ITEM_ID].to_pylist()) == sorted(items[contract.ITEM_ID].to_pylist())
         popularity = pq.read_table(extra / contract.POPULARITY)
-        assert popularity[contract.MOVIE_ID].to_pylist() == catalogue[contract.MOVIE_ID].to_pylist()
+        assert popularity[contract.ITEM_ID].to_pylist() == catalogue[contract.ITEM_ID].to_pylist()
         scores = popularity["score"].to_numpy()
         assert (np.diff(scores) <= 0).all() and abs(scores.sum() - 1) < 1e-9
         info = json.loads((extra / contract.INDEX_INFO).read_text())
-        assert info["model"] == name and info["movies"] == 1200 and info["known_users"] == USERS
+        assert info["model"] == name and info["items"] == 1200 and info["known_users"] == USERS
         assert info["params"]["max_k"] == 20
         assert info["search"]["kind"] == ("scann" if name == contract.MODEL else "exact")
 

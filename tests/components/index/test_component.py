@@ -10,7 +10,7 @@ from tfx.types import channel_utils, standard_artifacts
 
 import contract
 from components.example_gen.records.read import split_uri
-from components.example_gen.records.schemas import MOVIES_SPLIT
+from components.example_gen.records.schemas import ITEMS_SPLIT
 from components.example_gen.records.write import write_shard
 from components.index import executor
 from components.index.component import Index
@@ -35,9 +35,9 @@ def _model(uri: Path) -> standard_artifacts.Model:
 
 
 def test_executor_reads_artifacts_and_writes_both_models(fake, tmp_path):
-    movies, vectors = fake.make_movies(20), fake.make_vectors(20, 8)
-    ids = movies[contract.MOVIE_ID].to_pylist()
-    towers = fake.FakeTowers(ids, vectors, tmp_path / "movies.txt")
+    items, vectors = fake.make_items(20), fake.make_vectors(20, 8)
+    ids = items[contract.ITEM_ID].to_pylist()
+    towers = fake.FakeTowers(ids, vectors, tmp_path / "items.txt")
     tf.saved_model.save(towers, str(tmp_path / "towers" / "Format-Serving"))
     weights = tmp_path / "towers" / "Format-Serving" / contract.ASSETS_EXTRA / contract.WARM_START
     weights.parent.mkdir()
@@ -46,8 +46,8 @@ def test_executor_reads_artifacts_and_writes_both_models(fake, tmp_path):
     executor.Executor().Do(
         {
             executor.TOWERS: [_model(tmp_path / "towers")],
-            executor.MOVIES: [_examples(str(tmp_path / "movies"), {MOVIES_SPLIT: movies})],
-            executor.TIMELINES: [_examples(str(tmp_path / "timelines"), fake.make_timelines(movies, 4))],
+            executor.ITEMS: [_examples(str(tmp_path / "items"), {ITEMS_SPLIT: items})],
+            executor.TIMELINES: [_examples(str(tmp_path / "timelines"), fake.make_timelines(items, 4))],
         },
         outputs,
         {contract.PARAMS: IndexParams(exact_below=16).to_json(), contract.CODE_HASH: "ignored"},
@@ -56,18 +56,18 @@ def test_executor_reads_artifacts_and_writes_both_models(fake, tmp_path):
         extra = tmp_path / folder / "Format-Serving" / contract.ASSETS_EXTRA
         assert (extra / contract.WARMUP_REQUESTS).exists()
         info = json.loads((extra / contract.INDEX_INFO).read_text())
-        assert (info["model"], info["movies"], info["known_users"]) == (name, 20, 4)
+        assert (info["model"], info["items"], info["known_users"]) == (name, 20, 4)
     carried = tmp_path / "a" / "Format-Serving" / contract.ASSETS_EXTRA / contract.WARM_START
     assert carried.read_bytes() == b"weights"
     signatures = tf.saved_model.load(str(tmp_path / "a" / "Format-Serving")).signatures
-    alike = signatures[contract.SIMILAR](movie_id=tf.constant([ids[0]]), k=tf.constant([3]))
-    assert set(alike[contract.MOVIE_IDS].numpy()[0, :3]) < {movie.encode() for movie in ids[1:]}
+    alike = signatures[contract.SIMILAR](item_id=tf.constant([ids[0]]), k=tf.constant([3]))
+    assert set(alike[contract.ITEM_IDS].numpy()[0, :3]) < {item.encode() for item in ids[1:]}
 
 
 def test_the_component_declares_what_the_executor_reads():
     towers = channel_utils.as_channel([standard_artifacts.Model()])
-    movies, timelines = (channel_utils.as_channel([standard_artifacts.Examples()]) for _ in range(2))
-    component = Index(towers, movies, timelines, IndexParams(max_k=7, default_k=7))
-    assert set(component.inputs) == {executor.TOWERS, executor.MOVIES, executor.TIMELINES}
+    items, timelines = (channel_utils.as_channel([standard_artifacts.Examples()]) for _ in range(2))
+    component = Index(towers, items, timelines, IndexParams(max_k=7, default_k=7))
+    assert set(component.inputs) == {executor.TOWERS, executor.ITEMS, executor.TIMELINES}
     assert set(component.outputs) == {executor.MODEL, executor.MODEL_EXACT}
     assert IndexParams.from_json(component.exec_properties[contract.PARAMS]).max_k == 7

@@ -17,16 +17,16 @@ from components.index.build import assemble
 from components.index.params import IndexParams
 
 TOLERANCE = 1e-5
-GENRES = ["Action", "Comedy", "Drama", "Horror", "a genre that no movie has"]
+GENRES = ["Action", "Comedy", "Drama", "Horror", "a genre that no item has"]
 
 
 def _same(got, wanted):
-    """Same length and scores; same movies except where scores are as good as equal."""
+    """Same length and scores; same items except where scores are as good as equal."""
     assert len(got) == len(wanted)
     np.testing.assert_allclose([s for _, s in got], [s for _, s in wanted], atol=TOLERANCE)
     scores = dict(got)
-    for movie, score in wanted:
-        if movie not in scores:  # a tie at the last place
+    for item, score in wanted:
+        if item not in scores:  # a tie at the last place
             assert abs(score - got[-1][1]) < TOLERANCE
 
 
@@ -58,7 +58,7 @@ def test_equals_numpy_for_every_kind_of_filter(world, results, model, signature)
     output = world.ask(
         model,
         signature,
-        history_movie_ids=history,
+        history_item_ids=history,
         exclude=exclude,
         genres=[case.get("genres", []) for case in cases],
         k=[case.get("k", 0) for case in cases],
@@ -67,8 +67,8 @@ def test_equals_numpy_for_every_kind_of_filter(world, results, model, signature)
             for name in (contract.YEAR_MIN, contract.YEAR_MAX, contract.DIVERSITY)
         },
     )
-    assert output[contract.MOVIE_IDS].shape == (len(cases), world.params.max_k)
-    queries = world.query(history_movie_ids=history)
+    assert output[contract.ITEM_IDS].shape == (len(cases), world.params.max_k)
+    queries = world.query(history_item_ids=history)
     exact = signature == contract.RECOMMEND_EXACT or model == contract.MODEL_EXACT
     overlap = []
     for row, case in enumerate(cases):
@@ -86,7 +86,7 @@ def test_equals_numpy_for_every_kind_of_filter(world, results, model, signature)
         if exact:
             _same(got, wanted)
             if "diversity" not in case:
-                assert [movie for movie, _ in got] == [movie for movie, _ in wanted]
+                assert [item for item, _ in got] == [item for item, _ in wanted]
         else:
             assert len(got) == len(wanted)
             if wanted and "diversity" not in case:
@@ -96,8 +96,8 @@ def test_equals_numpy_for_every_kind_of_filter(world, results, model, signature)
 
 def test_scann_finds_nearly_all_of_the_exact_top(world, results):
     history = [world.ids[3 * i : 3 * i + 5] for i in range(60)]
-    fast = world.ask(contract.MODEL, contract.RECOMMEND, history_movie_ids=history)
-    exact = world.ask(contract.MODEL, contract.RECOMMEND_EXACT, history_movie_ids=history)
+    fast = world.ask(contract.MODEL, contract.RECOMMEND, history_item_ids=history)
+    exact = world.ask(contract.MODEL, contract.RECOMMEND_EXACT, history_item_ids=history)
     found = [
         len({m for m, _ in results(fast, row)} & {m for m, _ in results(exact, row)}) for row in range(60)
     ]
@@ -106,13 +106,13 @@ def test_scann_finds_nearly_all_of_the_exact_top(world, results):
 
 
 def test_recommend_and_exact_agree_where_almost_everything_was_seen(make_world, results):
-    """Asking for more than ScaNN can reach falls back to exact search, to the last movie."""
+    """Asking for more than ScaNN can reach falls back to exact search, to the last item."""
     world = make_world(2000)
     history = [world.ids[:1990], world.ids[5:]]
     for signature in (contract.RECOMMEND, contract.RECOMMEND_EXACT):
-        output = world.ask(contract.MODEL, signature, history_movie_ids=history, k=[100, 100])
-        assert {movie for movie, _ in results(output, 0)} == set(world.ids[1990:])
-        assert {movie for movie, _ in results(output, 1)} == set(world.ids[:5])
+        output = world.ask(contract.MODEL, signature, history_item_ids=history, k=[100, 100])
+        assert {item for item, _ in results(output, 0)} == set(world.ids[1990:])
+        assert {item for item, _ in results(output, 1)} == set(world.ids[:5])
 
 
 @pytest.mark.parametrize("count", [1, 2, 15, 16, 17, 100])
@@ -123,39 +123,39 @@ def test_small_catalogues(make_world, results, count):
     # With a date, or nothing at all would be said where there is no history.
     history, now = [[], world.ids[:1], world.ids[: count - 1], world.ids], [1] * 4
     output = world.ask_eagerly(
-        contract.MODEL, contract.RECOMMEND, history_movie_ids=history, now=now, k=[100, 0, 5, 7]
+        contract.MODEL, contract.RECOMMEND, history_item_ids=history, now=now, k=[100, 0, 5, 7]
     )
-    queries = world.query(history_movie_ids=history, now=now)
+    queries = world.query(history_item_ids=history, now=now)
     for row, k in enumerate((100, 10, 5, 7)):
         wanted = world.reference.recommend(world.plain(), queries[row], set(history[row]), k)
         got = results(output, row)
-        assert [movie for movie, _ in got] == [movie for movie, _ in wanted]
+        assert [item for item, _ in got] == [item for item, _ in wanted]
     assert results(output, 3) == []
-    nothing = world.ask_eagerly(contract.MODEL, contract.SIMILAR, movie_id=["no such movie"])
+    nothing = world.ask_eagerly(contract.MODEL, contract.SIMILAR, item_id=["no such item"])
     assert results(nothing) == []
-    alike = world.ask_eagerly(contract.MODEL, contract.SIMILAR, movie_id=[world.ids[-1]])
-    assert {movie for movie, _ in results(alike)} <= set(world.ids[:-1])
+    alike = world.ask_eagerly(contract.MODEL, contract.SIMILAR, item_id=[world.ids[-1]])
+    assert {item for item, _ in results(alike)} <= set(world.ids[:-1])
     assert len(results(alike)) == min(10, count - 1)
 
 
 def test_ties_go_to_the_lower_row(make_world, fake, tmp_path, results):
-    """Also across the blocks of exact search: 1,200 movies are two of the smallest."""
-    movies = fake.make_movies(1200)
+    """Also across the blocks of exact search: 1,200 items are two of the smallest."""
+    items = fake.make_items(1200)
     vectors = np.tile(np.eye(6), (200, 1))
-    towers = fake.FakeTowers(movies[contract.MOVIE_ID].to_pylist(), vectors, tmp_path / "movies.txt")
+    towers = fake.FakeTowers(items[contract.ITEM_ID].to_pylist(), vectors, tmp_path / "items.txt")
     params = IndexParams(block_scores=1024)
-    built = assemble(towers, movies, fake.make_timelines(movies, 2), params, [contract.MODEL_EXACT])
+    built = assemble(towers, items, fake.make_timelines(items, 2), params, [contract.MODEL_EXACT])
     catalogue = built[contract.MODEL_EXACT].catalogue
-    asked = {"movie_id": tf.constant(catalogue.ids[:1]), "k": tf.constant([100])}
+    asked = {"item_id": tf.constant(catalogue.ids[:1]), "k": tf.constant([100])}
     output = built[contract.MODEL_EXACT].module.similar(asked)
     got = results({name: value.numpy() for name, value in output.items()})
-    twins = _rows_like_the_first(catalogue, movies, vectors)
-    assert [movie for movie, _ in got] == [catalogue.ids[row].decode() for row in twins[1:101]]
+    twins = _rows_like_the_first(catalogue, items, vectors)
+    assert [item for item, _ in got] == [catalogue.ids[row].decode() for row in twins[1:101]]
 
 
-def _rows_like_the_first(catalogue, movies, vectors):
-    position = {movie: row for row, movie in enumerate(movies[contract.MOVIE_ID].to_pylist())}
-    in_order = vectors[[position[movie.decode()] for movie in catalogue.ids]]
+def _rows_like_the_first(catalogue, items, vectors):
+    position = {item: row for row, item in enumerate(items[contract.ITEM_ID].to_pylist())}
+    in_order = vectors[[position[item.decode()] for item in catalogue.ids]]
     return np.nonzero((in_order == in_order[0]).all(axis=1))[0]
 
 
@@ -165,25 +165,25 @@ def test_a_diverse_row_chooses_from_its_own_pool_whatever_else_is_asked(make_wor
     output = world.ask_eagerly(
         contract.MODEL_EXACT,
         contract.RECOMMEND,
-        history_movie_ids=history,
+        history_item_ids=history,
         k=[10, 100],
         diversity=[0.7, 0.0],
     )
-    query = world.query(history_movie_ids=history)[0]
+    query = world.query(history_item_ids=history)[0]
     wanted = world.reference.recommend(world.plain(), query, set(history[0]), 10, diversity=0.7, pool=20)
     _same(results(output, 0), wanted)
-    assert [movie for movie, _ in results(output, 0)] == [movie for movie, _ in wanted]
+    assert [item for item, _ in results(output, 0)] == [item for item, _ in wanted]
 
 
 def test_unknown_repeated_and_padded_history_change_nothing(world, results):
     plain = world.ids[10:13]
-    history = [plain, [*plain, "no such movie"], ["", *plain, ""], [*plain, plain[0], plain[0]]]
-    output = world.ask(contract.MODEL_EXACT, contract.RECOMMEND, history_movie_ids=history)
+    history = [plain, [*plain, "no such item"], ["", *plain, ""], [*plain, plain[0], plain[0]]]
+    output = world.ask(contract.MODEL_EXACT, contract.RECOMMEND, history_item_ids=history)
     for row in range(1, len(history)):
-        assert [movie for movie, _ in results(output, row)] == [movie for movie, _ in results(output, 0)]
+        assert [item for item, _ in results(output, row)] == [item for item, _ in results(output, 0)]
 
 
-ALIKE = {"unknown": ["no such movie"], "nothing": [], "padding": ["", ""]}
+ALIKE = {"unknown": ["no such item"], "nothing": [], "padding": ["", ""]}
 
 
 @pytest.mark.parametrize("model", contract.MODELS)
@@ -199,7 +199,7 @@ def test_an_empty_query_gets_the_popular_list_that_meets_its_filters(world, resu
     output = world.ask(
         model,
         signature,
-        history_movie_ids=history,
+        history_item_ids=history,
         exclude=exclude,
         user_id=["u0"] * len(cases),
         taste_genres=[["Action"]] * len(cases),
@@ -210,7 +210,7 @@ def test_an_empty_query_gets_the_popular_list_that_meets_its_filters(world, resu
             for name in (contract.K, contract.YEAR_MIN, contract.YEAR_MAX, contract.DIVERSITY)
         },
     )
-    queries = world.query(history_movie_ids=history)
+    queries = world.query(history_item_ids=history)
     for row, case in enumerate(cases):
         k, filters = case.get("k") or world.params.default_k, {**case}
         filters.pop("k", None)
@@ -218,7 +218,7 @@ def test_an_empty_query_gets_the_popular_list_that_meets_its_filters(world, resu
         got = results(output, row)
         if row % 2 == 0:
             wanted = world.reference.popular(world.plain(), world.shares, set(exclude[row]), k, **filters)
-            assert [movie for movie, _ in got] == [movie for movie, _ in wanted]
+            assert [item for item, _ in got] == [item for item, _ in wanted]
             np.testing.assert_allclose([s for _, s in got], [s for _, s in wanted], rtol=1e-5)
         elif model == contract.MODEL_EXACT:
             seen = {*history[row], *exclude[row]}
@@ -227,54 +227,52 @@ def test_an_empty_query_gets_the_popular_list_that_meets_its_filters(world, resu
 
 def test_whoever_says_anything_is_searched_for(world, results):
     """A taste or a date is a query, and what a model answers to it is not the popular list."""
-    nothing = {"history_movie_ids": [[]], "k": [20]}
+    nothing = {"history_item_ids": [[]], "k": [20]}
     popular = results(world.ask(contract.MODEL_EXACT, contract.RECOMMEND, **nothing))
-    assert [movie for movie, _ in popular] == world.ids[:20]
+    assert [item for item, _ in popular] == world.ids[:20]
     for said in (
         {"now": [1_700_000_000]},
         {"taste_genres": [["Drama"]], "taste_weights": [[1.0]]},
     ):
         got = results(world.ask(contract.MODEL_EXACT, contract.RECOMMEND, **nothing, **said))
-        query = world.query(history_movie_ids=[[]], **said)[0]
+        query = world.query(history_item_ids=[[]], **said)[0]
         _same(got, world.reference.recommend(world.plain(), query, set(), 20))
 
 
 def test_a_user_id_is_a_query_where_users_have_columns(world, results):
     of_users = Features(user=(FeatureSpec(name="age", kind="number"),))
     built = assemble(
-        world.towers, world.movies, world.timelines, world.params, [contract.MODEL_EXACT], of_users
+        world.towers, world.items, world.timelines, world.params, [contract.MODEL_EXACT], of_users
     )
     with_columns = dataclasses.replace(world, built=built, functions={})
     output = with_columns.ask_eagerly(
         contract.MODEL_EXACT, contract.RECOMMEND, user_id=["u0", ""], k=[20, 20]
     )
-    query = world.query(history_movie_ids=[[]])[0]
+    query = world.query(history_item_ids=[[]])[0]
     _same(results(output, 0), world.reference.recommend(world.plain(), query, set(), 20))
-    assert [movie for movie, _ in results(output, 1)] == world.ids[:20]
+    assert [item for item, _ in results(output, 1)] == world.ids[:20]
 
 
 def test_the_popular_list_is_walked_to_its_end_where_filters_are_strict(make_world, results):
-    """9,000 movies are three blocks; a single one of the last meets the filters."""
+    """9,000 items are three blocks; a single one of the last meets the filters."""
     world = make_world(9000, users=3, exact_below=10_000)
-    movies = world.plain()
-    year = next(y for y in reversed(movies.years) if y)
-    genres = sorted(
-        next(g for g, y in zip(movies.genres[::-1], movies.years[::-1], strict=True) if y == year)
-    )
-    asked = {"history_movie_ids": [[], []], "k": [100, 3], "year_min": [year, 0], "year_max": [year, 0]}
+    items = world.plain()
+    year = next(y for y in reversed(items.years) if y)
+    genres = sorted(next(g for g, y in zip(items.genres[::-1], items.years[::-1], strict=True) if y == year))
+    asked = {"history_item_ids": [[], []], "k": [100, 3], "year_min": [year, 0], "year_max": [year, 0]}
     output = world.ask_eagerly(contract.MODEL_EXACT, contract.RECOMMEND, genres=[genres, []], **asked)
-    wanted = world.reference.popular(movies, world.shares, set(), 100, set(genres), year, year)
-    assert results(output, 0) == [(movie, pytest.approx(share)) for movie, share in wanted]
+    wanted = world.reference.popular(items, world.shares, set(), 100, set(genres), year, year)
+    assert results(output, 0) == [(item, pytest.approx(share)) for item, share in wanted]
     assert world.ids.index(wanted[-1][0]) > 4096
-    assert [movie for movie, _ in results(output, 1)] == world.ids[:3]
+    assert [item for item, _ in results(output, 1)] == world.ids[:3]
 
 
 def test_serving_default_is_recommend_with_neutral_inputs(world, results):
     history = [world.ids[:4], world.ids[7:8]]
     for model in contract.MODELS:
-        default = world.ask(model, contract.SERVING_DEFAULT, history_movie_ids=history)
-        assert default[contract.MOVIE_IDS].shape == (2, world.params.default_k)
-        full = world.ask(model, contract.RECOMMEND, history_movie_ids=history)
+        default = world.ask(model, contract.SERVING_DEFAULT, history_item_ids=history)
+        assert default[contract.ITEM_IDS].shape == (2, world.params.default_k)
+        full = world.ask(model, contract.RECOMMEND, history_item_ids=history)
         for row in range(2):
             assert [m for m, _ in results(default, row)] == [m for m, _ in results(full, row)]
 
@@ -293,11 +291,11 @@ def test_nothing_in_nothing_out(world):
 def test_exact_search_in_blocks_equals_one_block(make_world):
     one, many = make_world(2000), make_world(2000, block_scores=1024, exact_below=3000)
     history = [one.ids[i : i + 4] for i in range(8)]
-    inputs = {"history_movie_ids": history, "k": [100] * 8, "year_min": [1960] * 8}
+    inputs = {"history_item_ids": history, "k": [100] * 8, "year_min": [1960] * 8}
     a = one.ask_eagerly(contract.MODEL_EXACT, contract.RECOMMEND, **inputs)
     b = many.ask_eagerly(contract.MODEL_EXACT, contract.RECOMMEND, **inputs)
     np.testing.assert_allclose(a[contract.SCORES], b[contract.SCORES], atol=TOLERANCE)
-    assert (a[contract.MOVIE_IDS] == b[contract.MOVIE_IDS]).mean() > 0.99
+    assert (a[contract.ITEM_IDS] == b[contract.ITEM_IDS]).mean() > 0.99
 
 
 @st.composite
@@ -329,32 +327,32 @@ def test_what_holds_for_every_request(world, results, asked, model):
     output = world.ask(
         model,
         contract.RECOMMEND,
-        history_movie_ids=history,
+        history_item_ids=history,
         exclude=exclude,
         genres=[sorted(request["genres"]) for request in asked],
         **{name: [request[name] for request in asked] for name in ("year_min", "year_max", "k", "diversity")},
     )
-    movies, shares = world.plain(), world.shares
-    row_of = {movie: row for row, movie in enumerate(ids)}
-    queries = world.query(history_movie_ids=history)
+    items, shares = world.plain(), world.shares
+    row_of = {item: row for row, item in enumerate(ids)}
+    queries = world.query(history_item_ids=history)
     for row, request in enumerate(asked):
         got = results(output, row)
-        found = [movie for movie, _ in got]
+        found = [item for item, _ in got]
         k = request["k"] or world.params.default_k
         assert len(found) <= k
         assert len(set(found)) == len(found)
         assert not set(found) & {*history[row], *exclude[row]}
-        for movie, score in got:
-            place = row_of[movie]
-            expected = movies.vectors[place] @ queries[row] if history[row] else shares[place]
+        for item, score in got:
+            place = row_of[item]
+            expected = items.vectors[place] @ queries[row] if history[row] else shares[place]
             assert abs(score - expected) < 1e-4
-            assert not request["genres"] or request["genres"] & movies.genres[place]
-            assert not request["year_min"] or movies.years[place] >= request["year_min"]
-            assert not request["year_max"] or 0 < movies.years[place] <= request["year_max"]
+            assert not request["genres"] or request["genres"] & items.genres[place]
+            assert not request["year_min"] or items.years[place] >= request["year_min"]
+            assert not request["year_max"] or 0 < items.years[place] <= request["year_max"]
         if request["diversity"] == 0:
             assert all(a[1] >= b[1] for a, b in itertools.pairwise(got))
         everything = world.reference.recommend(
-            movies,
+            items,
             queries[row],
             {*history[row], *exclude[row]},
             k,

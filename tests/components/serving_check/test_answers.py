@@ -42,8 +42,8 @@ def change(signature, name, how):
         (change(contract.SIMILAR, contract.SCORES, lambda v: v + NAN), "similar: scores holds values"),
         (change(contract.RATE, contract.RATINGS, lambda v: v - float("inf")), "rate: ratings holds values"),
         (change(contract.RATE, contract.RATINGS, lambda v: tf.cast(v, tf.int32)), "is int32, expected"),
-        (change(contract.RECOMMEND, contract.MOVIE_IDS, lambda v: v[:1]), r"shape \[1, 3\] for 2 rows"),
-        (change(contract.RECOMMEND, contract.MOVIE_IDS, lambda v: v[:, 0]), r"shape \[2\] for 2 rows"),
+        (change(contract.RECOMMEND, contract.ITEM_IDS, lambda v: v[:1]), r"shape \[1, 3\] for 2 rows"),
+        (change(contract.RECOMMEND, contract.ITEM_IDS, lambda v: v[:, 0]), r"shape \[2\] for 2 rows"),
         (
             lambda name, outputs: {"other": tf.zeros([2])} if name == contract.EXPLAIN else outputs,
             r"explain: expected the outputs .*, got \['other'\]",

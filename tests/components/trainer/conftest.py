@@ -17,8 +17,8 @@ from components.trainer.params import TrainerParams
 
 @dataclasses.dataclass(frozen=True)
 class Material:
-    transform: catalogue.MovieTransform
-    movies: catalogue.Movies
+    transform: catalogue.ItemTransform
+    items: catalogue.Items
     train: events.Events
     windows: events.Windows
     positions: Any
@@ -30,16 +30,16 @@ class Material:
 
     def build(self, implicit=False, **options):
         return fitting.build(
-            self.model_params, TrainerParams(uniform_negatives=64, **options), self.transform, self.movies,
+            self.model_params, TrainerParams(uniform_negatives=64, **options), self.transform, self.items,
             self.windows, self.positions, implicit,
         )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def material(artifacts) -> Material:
-    transform = catalogue.MovieTransform(artifacts.transform_graph)
-    movies = catalogue.load(read.read_movies(artifacts.movies), transform)
-    train = events.history_events(read.read_timelines(artifacts.timelines, contract.TRAIN), movies.ids)
+    transform = catalogue.ItemTransform(artifacts.transform_graph)
+    items = catalogue.load(read.read_items(artifacts.items), transform)
+    train = events.history_events(read.read_timelines(artifacts.timelines, contract.TRAIN), items.ids)
     params = ModelParams(embedding_dim=16, hidden=(16,), history_window=20)
     windows = events.Windows(train, params.history_window)
-    return Material(transform, movies, train, windows, events.PairPositions(train), params)
+    return Material(transform, items, train, windows, events.PairPositions(train), params)

@@ -24,7 +24,7 @@ from components.trainer.loop import fit
 from components.trainer.params import TrainerParams
 
 HALF_LIFE, WINDOW, SHRINK, L2 = 4.0, 40, 5.0, 50.0
-# All neighbours, and (nearly) full rank: the sample has 150 users and 300 movies.
+# All neighbours, and (nearly) full rank: the sample has 150 users and 300 items.
 HYPERPARAMETERS = {
     "popularity": {},
     "item_knn": {"knn_shrink": SHRINK, "knn_neighbours": 500, "item_item_dim": 499},
@@ -43,13 +43,13 @@ class Served:
 
     def __init__(self, kind: str, artifacts, folder) -> None:
         self.kind, self.folder = kind, folder
-        self.movies_uri = artifacts.movies
+        self.items_uri = artifacts.items
         self.timelines_uri = artifacts.timelines
         self.graph = artifacts.transform_graph
         fit_into(folder, self)
         self.result = fit.FitResult.read(str(folder / "run"))
         self.towers = tf.saved_model.load(str(folder / "towers"))
-        table = read.read_movies(self.movies_uri)
+        table = read.read_items(self.items_uri)
         timelines = {split: read.read_timelines(self.timelines_uri, split) for split in contract.SPLITS}
         built = assemble(self.towers, table, timelines, IndexParams(), [contract.MODEL_EXACT])
         self.module = built[contract.MODEL_EXACT].module
@@ -82,11 +82,11 @@ class Served:
     @functools.cached_property
     def item_factors(self) -> np.ndarray:
         """float64[N, R], the library's, by catalogue row."""
-        transform = catalogue.MovieTransform(self.graph)
-        loaded = catalogue.load(read.read_movies(self.movies_uri), transform)
-        word = dict(zip(loaded.ids, np.asarray(loaded.catalogue.features.movie_index), strict=True))
+        transform = catalogue.ItemTransform(self.graph)
+        loaded = catalogue.load(read.read_items(self.items_uri), transform)
+        word = dict(zip(loaded.ids, np.asarray(loaded.catalogue.features.item_index), strict=True))
         index = np.array([word[id_] for id_ in self.ids])
-        watched = user_items.watched(index[self.train.rows], self.train.offsets, len(transform.movies))
+        watched = user_items.watched(index[self.train.rows], self.train.offsets, len(transform.items))
         chosen = HYPERPARAMETERS["ials"]
         fitted = als.fit(
             watched, chosen["item_item_dim"], chosen["als_regularisation"], chosen["als_confidence"],
@@ -120,7 +120,7 @@ def fit_into(folder, served, model=None, trainer=None, **config) -> None:
                 run.MODEL_PARAMS: (model or params_of(served.kind)).to_json(),
                 run.TRAINER_PARAMS: (trainer or TrainerParams()).to_json(),
                 run.TIMELINES: served.timelines_uri,
-                run.MOVIES: served.movies_uri,
+                run.ITEMS: served.items_uri,
                 **config,
             },
         )
@@ -149,7 +149,7 @@ def served(request, fitted) -> Served:
 
 def history_of(record) -> dict[str, list]:
     return {
-        contract.HISTORY_MOVIE_IDS: [x.encode() for x in record[contract.HISTORY_MOVIE_IDS]],
+        contract.HISTORY_ITEM_IDS: [x.encode() for x in record[contract.HISTORY_ITEM_IDS]],
         contract.HISTORY_RATINGS: record[contract.HISTORY_RATINGS],
         contract.HISTORY_TIMESTAMPS: record[contract.HISTORY_TIMESTAMPS],
     }
@@ -164,9 +164,9 @@ def test_what_is_served_has_the_best_scores_of_the_formula_and_nothing_of_the_hi
     place = {id_: row for row, id_ in enumerate(served.ids)}
     for record in served.test[::40]:
         history = history_of(record)
-        rows = [place[id_] for id_ in history[contract.HISTORY_MOVIE_IDS]]
+        rows = [place[id_] for id_ in history[contract.HISTORY_ITEM_IDS]]
         answer = served.ask(contract.RECOMMEND, k=20, **history)
-        got = [place[id_] for id_ in answer[contract.MOVIE_IDS] if id_]
+        got = [place[id_] for id_ in answer[contract.ITEM_IDS] if id_]
         assert len(got) == 20 and not set(got) & set(rows)
         expected = served.scores(weights_of(rows))
         expected[rows] = -np.inf
@@ -175,11 +175,11 @@ def test_what_is_served_has_the_best_scores_of_the_formula_and_nothing_of_the_hi
         np.testing.assert_allclose(expected[got], best, atol=tolerance)
 
 
-def test_similar_movies_are_the_formulas_neighbours(served):
+def test_similar_items_are_the_formulas_neighbours(served):
     place = {id_: row for row, id_ in enumerate(served.ids)}
     for row in (0, 25):
-        answer = served.ask(contract.SIMILAR, movie_id=served.ids[row], k=5)
-        got = [place[id_] for id_ in answer[contract.MOVIE_IDS] if id_]
+        answer = served.ask(contract.SIMILAR, item_id=served.ids[row], k=5)
+        got = [place[id_] for id_ in answer[contract.ITEM_IDS] if id_]
         if served.kind == "popularity":
             assert got == [other for other in range(6) if other != row][:5]
             continue
@@ -187,7 +187,7 @@ def test_similar_movies_are_the_formulas_neighbours(served):
         of_row[row] = -np.inf
         best = np.sort(of_row)[::-1][:5]
         np.testing.assert_allclose(of_row[got], best, atol=2e-3 * best[0])
-    assert not served.ask(contract.SIMILAR, movie_id=b"nobody knows", k=5)[contract.MOVIE_IDS].any()
+    assert not served.ask(contract.SIMILAR, item_id=b"nobody knows", k=5)[contract.ITEM_IDS].any()
 
 
 def test_diversity_spreads_what_the_factors_call_alike(served):
@@ -198,9 +198,7 @@ def test_diversity_spreads_what_the_factors_call_alike(served):
     found = [
         [
             place[id_]
-            for id_ in served.ask(contract.RECOMMEND, k=10, diversity=diversity, **history)[
-                contract.MOVIE_IDS
-            ]
+            for id_ in served.ask(contract.RECOMMEND, k=10, diversity=diversity, **history)[contract.ITEM_IDS]
             if id_
         ]
         for diversity in (0.0, 0.8)
@@ -222,7 +220,7 @@ def test_eval_recall_was_measured_once_and_is_that_of_the_model(served, material
 def test_stars_are_the_factors_alone(served):
     record = served.test[3]
     asked = [*served.ids[:4], b"nobody knows", b""]
-    stars = served.ask(contract.RATE, movie_ids=asked, **history_of(record))[contract.RATINGS]
+    stars = served.ask(contract.RATE, item_ids=asked, **history_of(record))[contract.RATINGS]
     assert ((stars[:4] >= contract.MIN_RATING) & (stars[:4] <= contract.MAX_RATING)).all()
     assert len(set(np.round(stars[:4], 3))) > 1
     np.testing.assert_array_equal(stars[4:], 0)
@@ -231,7 +229,7 @@ def test_stars_are_the_factors_alone(served):
     for other in served.test[::10]:
         found = served.ask(
             contract.RATE,
-            movie_ids=[x.encode() for x in other[contract.TARGET_MOVIE_IDS]],
+            item_ids=[x.encode() for x in other[contract.TARGET_ITEM_IDS]],
             **history_of(other),
         )[contract.RATINGS]
         errors += list(found - other[contract.TARGET_RATINGS])
@@ -243,31 +241,31 @@ def test_all_kinds_predict_the_same_stars(fitted):
     """They differ in what they rank by; stars are the same factors'."""
     record = history_of(fitted("ease").test[5])
     ease, *others = (
-        fitted(kind).ask(contract.RATE, movie_ids=fitted(kind).ids[:9], **record)[contract.RATINGS]
+        fitted(kind).ask(contract.RATE, item_ids=fitted(kind).ids[:9], **record)[contract.RATINGS]
         for kind in ("ease", "item_knn", "ials", "popularity")
     )
     for stars in others:
         np.testing.assert_allclose(ease, stars, atol=1e-5)
 
 
-def test_the_movies_that_explain_are_those_that_add_most(fitted):
+def test_the_items_that_explain_are_those_that_add_most(fitted):
     served = fitted("ease")
     weights, place = served.item_item, {id_: row for row, id_ in enumerate(served.ids)}
     history = {name: values[-4:] for name, values in history_of(served.test[7]).items()}
-    rows = [place[id_] for id_ in history[contract.HISTORY_MOVIE_IDS]]
-    movie = served.ask(contract.RECOMMEND, k=1, **history)[contract.MOVIE_IDS][0]
-    answer = served.ask(contract.EXPLAIN, movie_ids=[movie], **history)
-    named = [place[id_] for id_ in answer[contract.HISTORY_MOVIE_IDS][0] if id_]
+    rows = [place[id_] for id_ in history[contract.HISTORY_ITEM_IDS]]
+    item = served.ask(contract.RECOMMEND, k=1, **history)[contract.ITEM_IDS][0]
+    answer = served.ask(contract.EXPLAIN, item_ids=[item], **history)
+    named = [place[id_] for id_ in answer[contract.HISTORY_ITEM_IDS][0] if id_]
     assert set(named) == set(rows)
     heaviest = answer[contract.WEIGHTS][0][0]
     assert heaviest > 0
-    added = [2.0 ** (-age / HALF_LIFE) * weights[row, place[movie]] for age, row in enumerate(reversed(rows))]
+    added = [2.0 ** (-age / HALF_LIFE) * weights[row, place[item]] for age, row in enumerate(reversed(rows))]
     assert named[0] == list(reversed(rows))[int(np.argmax(added))]
 
 
-def test_a_movie_embedded_from_its_content_is_its_catalogue_vector_and_a_new_one_has_its_count(served):
-    def embed(movie_id: bytes, count: int) -> np.ndarray:
-        return served.ask(contract.EMBED_MOVIE, movie_id=movie_id, rating_count=count, genres=[b"Drama"])[
+def test_an_item_embedded_from_its_content_is_its_catalogue_vector_and_a_new_one_has_its_count(served):
+    def embed(item_id: bytes, count: int) -> np.ndarray:
+        return served.ask(contract.EMBED_ITEM, item_id=item_id, rating_count=count, genres=[b"Drama"])[
             contract.EMBEDDING
         ]
 
@@ -289,7 +287,7 @@ def test_a_final_fit_solves_anew_on_all_that_there_is(fitted, tmp_path):
     fit_into(tmp_path, later, **{run.TESTED_RUN: str(served.folder / "run")})
     assert fit.FitResult.read(str(tmp_path / "run")) == fit.FitResult(best_epoch=0, epochs=0, recall={})
     query = {item.name: neutral(item, 1) for item in contract.SIGNATURES[contract.EMBED_QUERY].inputs}
-    query[contract.HISTORY_MOVIE_IDS] = tf.constant([served.ids[:3]])
+    query[contract.HISTORY_ITEM_IDS] = tf.constant([served.ids[:3]])
     towers = tf.saved_model.load(str(tmp_path / "towers"))
     before, after = served.towers.embed_query(**query), towers.embed_query(**query)
     assert not np.allclose(before, after, atol=1e-3)
@@ -298,13 +296,13 @@ def test_a_final_fit_solves_anew_on_all_that_there_is(fitted, tmp_path):
 
 def test_without_ratings_there_are_no_stars(fitted, material, tmp_path):
     model, result = fitting.fit_model(
-        params_of("ease"), TrainerParams(), material.transform, material.movies, material.train, None,
+        params_of("ease"), TrainerParams(), material.transform, material.items, material.train, None,
         str(tmp_path), implicit=True,
     )  # fmt: skip
     assert result.recall == {}
     asked = {item.name: neutral(item, 2) for item in contract.SIGNATURES[contract.RATE].inputs}
-    asked[contract.MOVIE_IDS] = tf.constant([material.movies.ids[:3]] * 2)
-    towers = fitting.servable(model, material.movies, material.transform)
+    asked[contract.ITEM_IDS] = tf.constant([material.items.ids[:3]] * 2)
+    towers = fitting.servable(model, material.items, material.transform)
     np.testing.assert_array_equal(towers.rate(**asked), np.zeros((2, 3)))
 
 

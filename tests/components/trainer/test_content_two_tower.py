@@ -33,7 +33,7 @@ def held_out(material):
 
 def fitted(material, held_out, logs, **options):
     return fitting.fit_model(
-        PARAMS, TRAINER.model_copy(update=options), material.transform, material.movies, material.train,
+        PARAMS, TRAINER.model_copy(update=options), material.transform, material.items, material.train,
         held_out, str(logs),
     )  # fmt: skip
 
@@ -48,12 +48,12 @@ def model(material, held_out, tmp_path_factory):
 @pytest.fixture(scope="module")
 def towers(model, material, tmp_path_factory):
     path = str(tmp_path_factory.mktemp("content"))
-    fitting.servable(model, material.movies, material.transform).save(path)
+    fitting.servable(model, material.items, material.transform).save(path)
     return tf.saved_model.load(path)
 
 
 def asked(material, pairs, **inputs):
-    ids = np.array([*material.movies.ids, b""], object)
+    ids = np.array([*material.items.ids, b""], object)
     request = {
         item.name: neutral(item, len(pairs.target))
         for item in contract.SIGNATURES[contract.EMBED_QUERY].inputs
@@ -61,7 +61,7 @@ def asked(material, pairs, **inputs):
     rows = np.where(pairs.mask, pairs.rows, len(ids) - 1)
     return {
         **request,
-        contract.HISTORY_MOVIE_IDS: tf.constant(ids[rows].astype(bytes)),
+        contract.HISTORY_ITEM_IDS: tf.constant(ids[rows].astype(bytes)),
         contract.HISTORY_RATINGS: pairs.ratings,
         **inputs,
     }
@@ -78,26 +78,26 @@ def test_serving_equals_training(model, towers, material):
     pairs = material.windows.pairs(tf.constant(material.positions[::301]))
     queries = towers.embed_query(**asked(material, pairs))
     np.testing.assert_allclose(queries, model.embed_query(pairs.history, pairs.now), atol=1e-5)
-    movies = model.embed_catalogue().numpy()
-    np.testing.assert_allclose(np.linalg.norm(movies, axis=1), 1.0, rtol=1e-5)
+    items = model.embed_catalogue().numpy()
+    np.testing.assert_allclose(np.linalg.norm(items, axis=1), 1.0, rtol=1e-5)
     stars = towers.rate(
         **asked(material, pairs),
-        movie_ids=tf.constant([[*material.movies.ids[:3], b"stranger"]] * len(queries)),
+        item_ids=tf.constant([[*material.items.ids[:3], b"stranger"]] * len(queries)),
     ).numpy()
-    np.testing.assert_allclose(stars[:, :3], 2.75 + 2.25 * (queries.numpy() @ movies[:3].T), atol=1e-4)
+    np.testing.assert_allclose(stars[:, :3], 2.75 + 2.25 * (queries.numpy() @ items[:3].T), atol=1e-4)
     np.testing.assert_array_equal(stars[:, 3], 0)
 
 
-def test_a_new_movie_is_placed_by_its_content(model, towers, material):
+def test_a_new_item_is_placed_by_its_content(model, towers, material):
     first = material.transform.tastes[0]
 
-    def embed(movie_id, genre):
-        return towers.embed_movie(
-            movie_id=tf.constant([movie_id]), year=tf.constant([1999], tf.int64),
+    def embed(item_id, genre):
+        return towers.embed_item(
+            item_id=tf.constant([item_id]), year=tf.constant([1999], tf.int64),
             genres=tf.constant([[genre]]), tags=tf.constant([[b""]]), rating_count=tf.constant([0], tf.int64),
         ).numpy()  # fmt: skip
 
-    np.testing.assert_array_equal(embed(b"new", first), embed(material.movies.ids[0], first))
+    np.testing.assert_array_equal(embed(b"new", first), embed(material.items.ids[0], first))
     assert not np.allclose(embed(b"new", first), embed(b"new", material.transform.tastes[1]), atol=1e-4)
 
 
@@ -118,7 +118,7 @@ def test_it_starts_from_its_own_weights_and_from_no_other_kinds(model, material,
     path = str(tmp_path / contract.WARM_START)
     warm_start.save(model, vocabularies, path)
     fresh = fitting.build(
-        PARAMS, TRAINER, material.transform, material.movies, material.windows, material.positions
+        PARAMS, TRAINER, material.transform, material.items, material.windows, material.positions
     )  # fmt: skip
     assert not np.allclose(fresh.embed_catalogue(), model.embed_catalogue(), atol=1e-3)
     warm_start.load(fresh, vocabularies, path)
@@ -130,6 +130,6 @@ def test_it_starts_from_its_own_weights_and_from_no_other_kinds(model, material,
 def test_it_learns_from_ratings_alone(material, tmp_path):
     with pytest.raises(ValueError, match="content_two_tower: learns from ratings, and this log has none"):
         fitting.fit_model(
-            PARAMS, TRAINER, material.transform, material.movies, material.train, None, str(tmp_path),
+            PARAMS, TRAINER, material.transform, material.items, material.train, None, str(tmp_path),
             implicit=True,
         )  # fmt: skip

@@ -23,7 +23,7 @@ def component(inputs, *, final, max_steps=None):
     if final:
         repeat = FitToRepeat(channels["tested_model"], channels["tested_run"], channels["blessing"])
     return Trainer(
-        channels["examples"], channels["movies"], channels["transform_graph"], ModelParams(), TrainerParams(),
+        channels["examples"], channels["items"], channels["transform_graph"], ModelParams(), TrainerParams(),
         repeat, max_steps,
     )  # fmt: skip
 
@@ -39,7 +39,7 @@ def inputs(tmp_path):
     (towers / "assets.extra" / contract.WARM_START).write_text("weights")
     return {
         "examples": timelines,
-        "movies": artifact(standard_artifacts.Examples, tmp_path / "movies"),
+        "items": artifact(standard_artifacts.Examples, tmp_path / "items"),
         "transform_graph": artifact(standard_artifacts.TransformGraph, tmp_path / "graph"),
         "tested_model": artifact(standard_artifacts.Model, tmp_path / "towers"),
         "tested_run": artifact(standard_artifacts.ModelRun, tmp_path / "run"),
@@ -91,7 +91,7 @@ def test_an_accepted_model_is_fitted_with_the_tested_run_at_hand(inputs, outputs
 def test_the_first_fit_has_no_tested_run(inputs, outputs, monkeypatch):
     inputs["examples"].splits = list(contract.SPLITS)
     first = component(inputs, final=False)
-    assert set(first.inputs) == {"examples", "movies", "transform_graph"}
+    assert set(first.inputs) == {"examples", "items", "transform_graph"}
     assert json.loads(first.exec_properties["eval_args"]) == {}
     (fn_args,) = do(monkeypatch, {key: inputs[key] for key in first.inputs}, outputs, first.exec_properties)
     assert run.TESTED_RUN not in fn_args.custom_config

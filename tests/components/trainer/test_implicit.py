@@ -74,9 +74,9 @@ def test_it_can_be_fitted_and_served(material, tmp_path):
     fit.fit(model, material.windows, material.positions, dict, params, str(tmp_path / "logs"))
     assert not np.allclose(model.encoder.ids.embeddings.numpy(), before)
     transform = material.transform
-    Towers(model, material.movies.named(transform)).save(str(tmp_path / "m"))
+    Towers(model, material.items.named(transform)).save(str(tmp_path / "m"))
     towers = tf.saved_model.load(str(tmp_path / "m"))
     asked = {item.name: tf.fill(item.shape(2), tf.constant(item.neutral, item.dtype))
              for item in contract.SIGNATURES[contract.RATE].inputs}  # fmt: skip
-    asked[contract.MOVIE_IDS] = tf.constant([[movie] for movie in material.movies.ids[:2]])
+    asked[contract.ITEM_IDS] = tf.constant([[item] for item in material.items.ids[:2]])
     np.testing.assert_array_equal(towers.rate(**asked), np.zeros((2, 1)))

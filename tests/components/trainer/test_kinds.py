@@ -36,7 +36,7 @@ def config(model: ModelParams, trainer: TrainerParams, artifacts) -> dict[str, s
         run.MODEL_PARAMS: model.to_json(),
         run.TRAINER_PARAMS: trainer.to_json(),
         run.TIMELINES: artifacts.timelines,
-        run.MOVIES: artifacts.movies,
+        run.ITEMS: artifacts.items,
     }
 
 
@@ -51,8 +51,8 @@ def test_a_toy_kind_is_fitted_exported_and_asked(toy, artifacts, tmp_path):
         )
     )
     result = fit.FitResult.read(str(tmp_path / "run"))
-    table = read.read_movies(artifacts.movies)
-    ids = [id_.encode() for id_ in table[contract.MOVIE_ID].to_pylist()]
+    table = read.read_items(artifacts.items)
+    ids = [id_.encode() for id_ in table[contract.ITEM_ID].to_pylist()]
     assert result.epochs == 2 and result.recall[100] > 1.5 * 100 / len(ids)
     assert not (tmp_path / "model" / contract.ASSETS_EXTRA).exists()  # weights for no warm start
 
@@ -63,10 +63,7 @@ def test_a_toy_kind_is_fitted_exported_and_asked(toy, artifacts, tmp_path):
         return model.signatures[signature](**{**inputs, **given})
 
     items = np.concatenate(
-        [
-            ask(contract.EMBED_MOVIE, movie_id=tf.constant([id_]))[contract.EMBEDDING].numpy()
-            for id_ in ids[:3]
-        ]
+        [ask(contract.EMBED_ITEM, item_id=tf.constant([id_]))[contract.EMBEDDING].numpy() for id_ in ids[:3]]
     )
     np.testing.assert_allclose(np.linalg.norm(items, axis=1), 1.0, rtol=1e-5)
     history = tf.constant([[*ids[:3], b"nobody knows"]])
@@ -74,7 +71,7 @@ def test_a_toy_kind_is_fitted_exported_and_asked(toy, artifacts, tmp_path):
     events = dict(zip(contract.HISTORY_FEATURES, (history, ratings, times), strict=True))
     query = ask(contract.EMBED_QUERY, **events)[contract.EMBEDDING].numpy()[0]
     np.testing.assert_allclose(query, items.sum(axis=0) / np.linalg.norm(items.sum(axis=0)), atol=1e-5)
-    stars = ask(contract.RATE, **events, movie_ids=history)[contract.RATINGS]
+    stars = ask(contract.RATE, **events, item_ids=history)[contract.RATINGS]
     np.testing.assert_array_equal(stars, np.zeros((1, 4)))
 
 

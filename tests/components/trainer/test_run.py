@@ -31,7 +31,7 @@ def test_a_final_fit_reads_train_alone_and_ends_with_the_tested_best_epoch(artif
                 run.MODEL_PARAMS: ModelParams(embedding_dim=16, hidden=(16,), history_window=20).to_json(),
                 run.TRAINER_PARAMS: params.to_json(),
                 run.TIMELINES: str(tmp_path / "timelines"),
-                run.MOVIES: artifacts.movies,
+                run.ITEMS: artifacts.items,
                 run.TESTED_RUN: str(tmp_path / "tested_run"),
                 run.MAX_STEPS: 10_000,  # of the run, in place of the params'
             },

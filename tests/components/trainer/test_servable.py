@@ -18,16 +18,16 @@ def saved(material, tmp_path_factory, request):
     model = dataclasses.replace(material, model_params=params).build()
     path = str(tmp_path_factory.mktemp("towers"))
     transform = material.transform
-    Towers(model, material.movies.named(transform)).save(path)
+    Towers(model, material.items.named(transform)).save(path)
     return model, tf.saved_model.load(path)
 
 
 def strings(material, pairs):
-    ids = np.array([*material.movies.ids, b""], object)
+    ids = np.array([*material.items.ids, b""], object)
     rows = np.where(pairs.mask, pairs.rows, len(ids) - 1)
     count = len(pairs.target)
     return {
-        contract.HISTORY_MOVIE_IDS: tf.constant(ids[rows].astype(bytes)),
+        contract.HISTORY_ITEM_IDS: tf.constant(ids[rows].astype(bytes)),
         contract.HISTORY_RATINGS: pairs.ratings,
         contract.HISTORY_TIMESTAMPS: pairs.timestamps,
         contract.USER_ID: tf.fill([count], b""),
@@ -50,7 +50,7 @@ def test_serving_equals_training(material, saved):
     assert (tf.norm(part, axis=1).numpy() > 0).all()
 
 
-def test_movie_vectors_are_of_length_one(saved):
+def test_item_vectors_are_of_length_one(saved):
     model, _ = saved
     np.testing.assert_allclose(tf.norm(model.embed_catalogue(), axis=1), 1.0, rtol=1e-5)
 
@@ -60,7 +60,7 @@ def test_without_the_item_item_part_the_towers_are_alone(material, tmp_path, ite
     params = material.model_params.model_copy(update={"item_item_weight": item_item_weight})
     model = dataclasses.replace(material, model_params=params).build()
     transform = material.transform
-    Towers(model, material.movies.named(transform)).save(str(tmp_path))
+    Towers(model, material.items.named(transform)).save(str(tmp_path))
     pairs = material.windows.pairs(tf.constant(material.positions[:3]))
     towers = tf.saved_model.load(str(tmp_path))
     got = towers.embed_query(**strings(material, pairs))
@@ -69,15 +69,15 @@ def test_without_the_item_item_part_the_towers_are_alone(material, tmp_path, ite
     assert got.shape == [3, width] and model.embed_catalogue().shape[1] == width
 
 
-def test_a_movie_embedded_from_its_content_is_its_catalogue_vector(saved, artifacts):
+def test_an_item_embedded_from_its_content_is_its_catalogue_vector(saved, artifacts):
     model, towers = saved
-    table = read.read_movies(artifacts.movies).slice(0, 50)
+    table = read.read_items(artifacts.items).slice(0, 50)
     lists = {
         name: tf.ragged.constant(table[name].to_pylist(), tf.string).to_tensor(contract.PAD_ID)
         for name in (contract.GENRES, contract.TAGS)
     }
-    got = towers.embed_movie(
-        movie_id=tf.constant([x.encode() for x in table[contract.MOVIE_ID].to_pylist()]),
+    got = towers.embed_item(
+        item_id=tf.constant([x.encode() for x in table[contract.ITEM_ID].to_pylist()]),
         year=tf.constant(table[contract.YEAR].to_numpy()),
         rating_count=tf.constant(table[contract.RATING_COUNT].to_numpy()),
         **lists,
@@ -85,13 +85,13 @@ def test_a_movie_embedded_from_its_content_is_its_catalogue_vector(saved, artifa
     np.testing.assert_allclose(got, model.embed_catalogue()[:50], atol=1e-5)
 
 
-def test_a_new_movie_is_placed_by_its_content(saved, material):
+def test_a_new_item_is_placed_by_its_content(saved, material):
     _, towers = saved
     genre = material.transform.tastes[0]
 
-    def embed(movie_id, genres):
-        return towers.embed_movie(
-            movie_id=tf.constant([movie_id]), year=tf.constant([1999], tf.int64),
+    def embed(item_id, genres):
+        return towers.embed_item(
+            item_id=tf.constant([item_id]), year=tf.constant([1999], tf.int64),
             genres=tf.constant([genres]), tags=tf.constant([[b""]]), rating_count=tf.constant([0], tf.int64),
         )  # fmt: skip
 
@@ -103,9 +103,9 @@ def test_a_new_movie_is_placed_by_its_content(saved, material):
 def test_ratings_are_stars_and_zero_for_strangers(material, saved):
     _, towers = saved
     pairs = material.windows.pairs(tf.constant(material.positions[:3]))
-    known = material.movies.ids[:2]
+    known = material.items.ids[:2]
     asked = tf.constant([[*known, b"stranger", b""]] * 3)
-    stars = towers.rate(**strings(material, pairs), movie_ids=asked).numpy()
+    stars = towers.rate(**strings(material, pairs), item_ids=asked).numpy()
     assert ((stars[:, :2] >= contract.MIN_RATING) & (stars[:, :2] <= contract.MAX_RATING)).all()
     np.testing.assert_array_equal(stars[:, 2:], 0)
 
@@ -164,12 +164,12 @@ def test_tensorflow_servings_padding_changes_no_answer(material, saved):
 
     tags = material.vocabularies["tags"]
 
-    def movie(times):
-        return towers.embed_movie(
-            movie_id=tf.constant([b"new"]), year=tf.constant([1999], tf.int64),
+    def item(times):
+        return towers.embed_item(
+            item_id=tf.constant([b"new"]), year=tf.constant([1999], tf.int64),
             genres=tf.constant([[first, second] + [first] * times]),
             tags=tf.constant([[*tags[:2], *tags[:1] * times]]),
             rating_count=tf.constant([3], tf.int64),
         )  # fmt: skip
 
-    np.testing.assert_allclose(movie(3), movie(0), atol=1e-6)
+    np.testing.assert_allclose(item(3), item(0), atol=1e-6)

@@ -18,7 +18,7 @@ from components.trainer.params import TrainerParams
 
 def naive_recall(model, histories, targets, k):
     """Recall@k by loops over users and a full sort."""
-    movies = model.embed_catalogue().numpy()
+    items = model.embed_catalogue().numpy()
     values = []
     for u in range(len(histories.offsets) - 1):
         h, t = (slice(x.offsets[u], x.offsets[u + 1]) for x in (histories, targets))
@@ -36,7 +36,7 @@ def naive_recall(model, histories, targets, k):
             tf.constant([h.stop - h.start], tf.int64),
             tf.constant([targets.timestamps[targets.offsets[u]]], tf.int64),
         )
-        scores = movies @ model.embed_query(pairs.history, pairs.now).numpy()[0]
+        scores = items @ model.embed_query(pairs.history, pairs.now).numpy()[0]
         ranked = [row for row in np.argsort(-scores, kind="stable") if row not in set(histories.rows[h])]
         values.append(len(relevant & set(ranked[:k])) / len(relevant))
     return np.mean(values)
@@ -186,19 +186,19 @@ def test_a_final_fit_ends_where_the_tested_one_was_best(material, tmp_path, warm
 
 
 def test_a_targets_own_rating_changes_no_input_of_its_pair(material):
-    """Its movie's count and mean are taken without it, so the prediction cannot see it."""
+    """Its item's count and mean are taken without it, so the prediction cannot see it."""
     model = material.build()
     pairs = material.windows.pairs(tf.constant(material.positions[:40]))
 
     def predictions(target_rating, catalogue_sum):
         model._sum = tf.constant(catalogue_sum)
         changed = Pairs(**{**vars(pairs), "target_rating": target_rating})
-        in_history, movie = model.encode_rows(pairs.rows, pairs.target)
+        in_history, item = model.encode_rows(pairs.rows, pairs.target)
         features = model.user_features(pairs.history, pairs.now)
-        return model._rate_pairs(changed, pairs.history, in_history, movie, features, False)
+        return model._rate_pairs(changed, pairs.history, in_history, item, features, False)
 
     rows = pairs.target.numpy()
-    # One pair whose movie is in no history of the batch: changing its rating changes the movie's sum.
+    # One pair whose item is in no history of the batch: changing its rating changes the item's sum.
     i = next(j for j in range(40) if rows[j] not in pairs.rows.numpy() and (rows == rows[j]).sum() == 1)
     before = predictions(pairs.target_rating, model.catalogue.rating_sum)
     changed_rating = pairs.target_rating.numpy().copy()
@@ -220,13 +220,13 @@ def test_warm_start_matches_rows_by_vocabulary_string(material, tmp_path):
 
     def table(model, name):
         encoder = model.encoder
-        return (encoder.ids if name == "movies" else encoder.content.features[name]).embeddings.numpy()
+        return (encoder.ids if name == "items" else encoder.content.features[name]).embeddings.numpy()
 
-    tables = ("movies", "genres", "tags")
+    tables = ("items", "genres", "tags")
     fresh = {name: table(new, name) for name in tables}
     recognised = warm_start.load(new, material.vocabularies, path)
 
-    assert recognised == len(material.transform.movies) - 1
+    assert recognised == len(material.transform.items) - 1
     for name in tables:
         words = material.vocabularies[name]
         saved, now = table(old, name), table(new, name)
@@ -300,10 +300,10 @@ def test_negatives_that_are_the_whole_catalogue_are_a_full_softmax(by_sequence):
     (encoded,) = model.encode_rows(sequences.rows)
     dates = user_features.date_bumps(sequences.now, model._first, model._last)
     queries = model.query_tower.every_position(sequences.history, encoded, dates).numpy()
-    movies = model.encode_rows(tf.range(size))[0]
+    items = model.encode_rows(tf.range(size))[0]
     scale, count = model.catalogue.popularity.scale, model.catalogue.rating_count
-    vectors = model.candidate_tower(movies, scale(count)).numpy()
-    without_own = model.candidate_tower(movies, scale(count - 1)).numpy()
+    vectors = model.candidate_tower(items, scale(count)).numpy()
+    without_own = model.candidate_tower(items, scale(count - 1)).numpy()
     losses, weights = [], []
     for b, t in zip(*np.nonzero(sequences.mask.numpy()), strict=True):
         target, query = int(sequences.target[b, t]), queries[b, t]

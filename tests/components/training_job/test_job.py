@@ -31,7 +31,7 @@ def params(tmp_path: Path, **more: Any) -> job.JobParams:
 
 def fn_args(tmp_path: Path, **more: Any) -> SimpleNamespace:
     """Of which the transform graph lies on no volume, and the timelines do."""
-    inputs = {run.MOVIES: "volume/movies", run.TIMELINES: "volume/timelines", "graph": "elsewhere/graph"}
+    inputs = {run.ITEMS: "volume/items", run.TIMELINES: "volume/timelines", "graph": "elsewhere/graph"}
     for name in inputs.values():
         (tmp_path / name).mkdir(parents=True, exist_ok=True)
         (tmp_path / name / "file").write_text(name)
@@ -43,7 +43,7 @@ def fn_args(tmp_path: Path, **more: Any) -> SimpleNamespace:
             run.MODEL_PARAMS: ModelParams().to_json(),
             run.TRAINER_PARAMS: TrainerParams().to_json(),
             run.TIMELINES: str(tmp_path / "volume/timelines"),
-            run.MOVIES: str(tmp_path / "volume/movies"),
+            run.ITEMS: str(tmp_path / "volume/items"),
             job.JOB: params(tmp_path, **more).to_json(),
         },
     )

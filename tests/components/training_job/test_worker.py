@@ -41,7 +41,7 @@ def given(artifacts):
                 run.MODEL_PARAMS: ModelParams(embedding_dim=16, hidden=(32,), history_window=30).to_json(),
                 run.TRAINER_PARAMS: trainer.to_json(),
                 run.TIMELINES: artifacts.timelines,
-                run.MOVIES: artifacts.movies,
+                run.ITEMS: artifacts.items,
                 run.CODE: "of this test",
             },
         )

@@ -26,23 +26,23 @@ from components.import_schema.own_features import add_features
 from components.transform.params import TransformParams
 from components.transform.preprocessing import custom_config, preprocessing_fn
 
-SCHEMA = Path(components.transform.__file__).parent / "schemas" / "movies.pbtxt"
-SERVED = (contract.MOVIE_ID, contract.YEAR, contract.GENRES, contract.TAGS, contract.RATING_COUNT)
+SCHEMA = Path(components.transform.__file__).parent / "schemas" / "items.pbtxt"
+SERVED = (contract.ITEM_ID, contract.YEAR, contract.GENRES, contract.TAGS, contract.RATING_COUNT)
 
 
-def movie(id_, year, genres, tags, count):
+def item(id_, year, genres, tags, count):
     return dict(
-        zip(contract.MOVIE_FEATURES, (id_, f"Title {id_}", year, genres, tags, count, 3.0), strict=True)
+        zip(contract.ITEM_FEATURES, (id_, f"Title {id_}", year, genres, tags, count, 3.0), strict=True)
     )
 
 
-# "late" is on no second movie; "d" was never rated in train; "c" has no year.
+# "late" is on no second item; "d" was never rated in train; "c" has no year.
 CATALOGUE = [
-    movie("a", 1990, ["Action", "Comedy"], ["dark", "fun"], 3),
-    movie("b", 2000, ["Action"], ["dark", "late"], 50),
-    movie("c", 0, [], [], 50),
-    movie("d", 1980, ["Drama"], ["dark", "fun", "slow"], 0),
-    movie("e", 2010, ["Action", "Comedy", "Drama"], ["fun", "slow"], 7),
+    item("a", 1990, ["Action", "Comedy"], ["dark", "fun"], 3),
+    item("b", 2000, ["Action"], ["dark", "late"], 50),
+    item("c", 0, [], [], 50),
+    item("d", 1980, ["Drama"], ["dark", "fun", "slow"], 0),
+    item("e", 2010, ["Action", "Comedy", "Drama"], ["fun", "slow"], 7),
 ]
 
 
@@ -53,7 +53,7 @@ def fit(
     schema = text_format.Parse(SCHEMA.read_text(), schema_pb2.Schema())
     add_features(schema, own(specs))
     source = tf_example_record.TFExampleBeamRecord("inmem", ["test"], schema)
-    examples = write.encode(pa.Table.from_pylist(catalogue, schema=schemas.movies_schema(specs)))
+    examples = write.encode(pa.Table.from_pylist(catalogue, schema=schemas.items_schema(specs)))
     # The component sends the dict through JSON.
     config = json.loads(json.dumps(custom_config(params, specs)))
     with tft_beam.Context(temp_dir=str(folder / "tmp")), beam.Pipeline(runner=FnApiRunner()) as pipeline:
@@ -66,10 +66,10 @@ def fit(
 
 
 def apply(output: tft.TFTransformOutput, catalogue) -> dict[str, np.ndarray | list]:
-    """Runs the saved graph on raw movies given the served inputs alone."""
+    """Runs the saved graph on raw items given the served inputs alone."""
     columns = {name: [row[name] for row in catalogue] for name in SERVED}
     inputs = {
-        contract.MOVIE_ID: tf.constant(columns[contract.MOVIE_ID])[:, None],
+        contract.ITEM_ID: tf.constant(columns[contract.ITEM_ID])[:, None],
         contract.YEAR: tf.constant(columns[contract.YEAR], tf.int64)[:, None],
         contract.RATING_COUNT: tf.constant(columns[contract.RATING_COUNT], tf.int64)[:, None],
     }
@@ -93,26 +93,26 @@ def vocabulary(output: tft.TFTransformOutput, name: str) -> list[str]:
     return [entry.decode() for entry in output.vocabulary_by_name(name)]
 
 
-def test_movies_are_ordered_by_rating_count_and_need_one(output):
+def test_items_are_ordered_by_rating_count_and_need_one(output):
     # TensorFlow Transform orders ties by the larger string.
-    assert vocabulary(output, contract.MOVIE_VOCABULARY) == ["c", "b", "e", "a"]
+    assert vocabulary(output, contract.ITEM_VOCABULARY) == ["c", "b", "e", "a"]
 
 
-def test_genres_and_tags_are_ordered_by_movies_and_rare_tags_left_out(output):
+def test_genres_and_tags_are_ordered_by_items_and_rare_tags_left_out(output):
     assert vocabulary(output, contract.GENRES) == ["Action", "Drama", "Comedy"]
     assert vocabulary(output, contract.TAGS) == ["fun", "dark", "slow"]
 
 
 def test_features_equal_the_reference(output):
     got = apply(output, CATALOGUE)
-    movies, genres, tags = (
-        vocabulary(output, name) for name in (contract.MOVIE_VOCABULARY, contract.GENRES, contract.TAGS)
+    items, genres, tags = (
+        vocabulary(output, name) for name in (contract.ITEM_VOCABULARY, contract.GENRES, contract.TAGS)
     )
     years = np.array([1990, 2000, 1980, 2010])
     logs = np.log1p([row[contract.RATING_COUNT] for row in CATALOGUE])
     for i, row in enumerate(CATALOGUE):
-        id_, year = row[contract.MOVIE_ID], row[contract.YEAR]
-        assert got[contract.MOVIE_INDEX][i].tolist() == [movies.index(id_) if id_ in movies else len(movies)]
+        id_, year = row[contract.ITEM_ID], row[contract.YEAR]
+        assert got[contract.ITEM_INDEX][i].tolist() == [items.index(id_) if id_ in items else len(items)]
         assert got["genres_indices"][i] == [genres.index(genre) for genre in row[contract.GENRES]]
         assert got[contract.known(contract.YEAR)][i].tolist() == [float(year > 0)]
         scaled = (year - years.mean()) / years.std() if year else 0.0
@@ -129,10 +129,10 @@ def test_features_equal_the_reference(output):
         assert weights == {index: pytest.approx(weight, rel=1e-5) for index, weight in expected.items()}
 
 
-def test_an_unknown_movie_with_unknown_genres_and_tags_is_served(output):
-    got = apply(output, [movie("new", 2024, ["Action", "Musical"], ["unheard of", "dark"], 0), CATALOGUE[2]])
-    size = len(vocabulary(output, contract.MOVIE_VOCABULARY))
-    assert got[contract.MOVIE_INDEX].tolist()[0] == [size]
+def test_an_unknown_item_with_unknown_genres_and_tags_is_served(output):
+    got = apply(output, [item("new", 2024, ["Action", "Musical"], ["unheard of", "dark"], 0), CATALOGUE[2]])
+    size = len(vocabulary(output, contract.ITEM_VOCABULARY))
+    assert got[contract.ITEM_INDEX].tolist()[0] == [size]
     genres = vocabulary(output, contract.GENRES)
     assert got[contract.indices(contract.GENRES)] == [[0, len(genres)], []]
     dark = vocabulary(output, contract.TAGS).index("dark")
@@ -141,13 +141,13 @@ def test_an_unknown_movie_with_unknown_genres_and_tags_is_served(output):
 
 
 def test_the_knobs_cut_the_vocabularies(tmp_path):
-    output = fit(CATALOGUE, tmp_path, TransformParams(min_ratings=7, max_tags=2, min_tag_movies=1))
-    assert set(vocabulary(output, contract.MOVIE_VOCABULARY)) == {"b", "c", "e"}
+    output = fit(CATALOGUE, tmp_path, TransformParams(min_ratings=7, max_tags=2, min_tag_items=1))
+    assert set(vocabulary(output, contract.ITEM_VOCABULARY)) == {"b", "c", "e"}
     assert set(vocabulary(output, contract.TAGS)) == {"dark", "fun"}
 
 
 def test_a_catalogue_without_tags_genres_and_years_works(tmp_path):
-    bare = [movie("a", 0, [], [], 3), movie("b", 0, [], [], 3)]
+    bare = [item("a", 0, [], [], 3), item("b", 0, [], [], 3)]
     output = fit(bare, tmp_path, TransformParams())
     # The one entry is TensorFlow Transform's placeholder.
     assert output.vocabulary_size_by_name(contract.TAGS) == 1
@@ -161,7 +161,7 @@ def test_a_catalogue_without_tags_genres_and_years_works(tmp_path):
 
 def test_outputs_are_the_contracts(output):
     assert set(output.transformed_feature_spec()) == {
-        contract.MOVIE_INDEX,
+        contract.ITEM_INDEX,
         contract.indices(contract.GENRES),
         contract.indices(contract.TAGS),
         contract.weights(contract.TAGS),
@@ -185,16 +185,16 @@ def test_own_features_equal_plain_python(tmp_path):
         (["acme"], ["cups"], [0.0], "mug"),
     ]
     catalogue = [
-        movie(str(i), 0, [], [], 1) | dict(zip([s.name for s in specs], row, strict=True))
+        item(str(i), 0, [], [], 1) | dict(zip([s.name for s in specs], row, strict=True))
         for i, row in enumerate(rows)
     ]
-    output = fit(catalogue, tmp_path, TransformParams(min_tag_movies=2, max_values=2), specs)
+    output = fit(catalogue, tmp_path, TransformParams(min_tag_items=2, max_values=2), specs)
     layer = output.transform_features_layer()
     lists = {name: tf.ragged.constant([r[at] for r in rows], tf.string, ragged_rank=1).to_sparse()
              for name, at in (("brand", 0), ("shelf", 1))}  # fmt: skip
     got = layer(
         {
-            contract.MOVIE_ID: tf.constant([[row[contract.MOVIE_ID]] for row in catalogue]),
+            contract.ITEM_ID: tf.constant([[row[contract.ITEM_ID]] for row in catalogue]),
             contract.RATING_COUNT: tf.ones([4, 1], tf.int64),
             "price": tf.ragged.constant([r[2] for r in rows], tf.float32, ragged_rank=1).to_sparse(),
             "about": tf.constant([[r[3]] for r in rows]),

@@ -44,10 +44,10 @@ def timelines(split: str) -> pa.Table:
         rows.append(
             {
                 contract.USER_ID: str(user),
-                contract.HISTORY_MOVIE_IDS: [str(i) for i in range(n)],
+                contract.HISTORY_ITEM_IDS: [str(i) for i in range(n)],
                 contract.HISTORY_RATINGS: [0.5 + (i % 10) / 2 for i in range(n)],
                 contract.HISTORY_TIMESTAMPS: [800_000_000 + i for i in range(n)],
-                contract.TARGET_MOVIE_IDS: [str(i) for i in range(targets)],
+                contract.TARGET_ITEM_IDS: [str(i) for i in range(targets)],
                 contract.TARGET_RATINGS: [0.5 + (i % 10) / 2 for i in range(targets)],
                 contract.TARGET_TIMESTAMPS: [900_000_000 + i for i in range(targets)],
                 contract.SLICE_HISTORY: contract.HISTORY_BUCKETS[user % 5][1] if targets else "",
@@ -57,10 +57,10 @@ def timelines(split: str) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=schemas.TIMELINES)
 
 
-def movies() -> pa.Table:
+def items() -> pa.Table:
     rows = [
         {
-            contract.MOVIE_ID: str(i),
+            contract.ITEM_ID: str(i),
             contract.TITLE: f"Title {i % 7}",
             contract.YEAR: 0 if i % 9 == 0 else 1900 + i,
             contract.GENRES: [f"g{j}" for j in range(i % 4)],
@@ -70,7 +70,7 @@ def movies() -> pa.Table:
         }
         for i in range(50)
     ]
-    return pa.Table.from_pylist(rows, schema=schemas.MOVIES)
+    return pa.Table.from_pylist(rows, schema=schemas.ITEMS)
 
 
 def with_value(table: pa.Table, name: str, value) -> pa.Table:
@@ -91,16 +91,16 @@ def test_a_single_short_timeline_passes():
         assert anomalies("timelines", timelines(split)[:1]) == {}
 
 
-def test_good_movies_pass():
-    assert anomalies("movies", movies()) == {}
+def test_good_items_pass():
+    assert anomalies("items", items()) == {}
 
 
-def test_movies_without_tags_genres_years_and_ratings_pass():
+def test_items_without_tags_genres_years_and_ratings_pass():
     rows = [
         {**row, contract.YEAR: 0, contract.GENRES: [], contract.TAGS: [], contract.RATING_COUNT: 0}
-        for row in movies().to_pylist()
+        for row in items().to_pylist()
     ]
-    assert anomalies("movies", pa.Table.from_pylist(rows, schema=schemas.MOVIES)) == {}
+    assert anomalies("items", pa.Table.from_pylist(rows, schema=schemas.ITEMS)) == {}
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_movies_without_tags_genres_years_and_ratings_pass():
         (contract.HISTORY_RATINGS, [4.0, 0.0], "Out-of-range values"),
         (contract.HISTORY_RATINGS, [4.0, np.nan], "Invalid values"),
         (contract.HISTORY_RATINGS, [], "Missing values"),
-        (contract.HISTORY_MOVIE_IDS, [], "Missing values"),
+        (contract.HISTORY_ITEM_IDS, [], "Missing values"),
         (contract.HISTORY_TIMESTAMPS, [964982703000], "Out-of-range values"),
         (contract.HISTORY_TIMESTAMPS, [-1], "Out-of-range values"),
         (contract.TARGET_RATINGS, [7.0], "Out-of-range values"),
@@ -136,15 +136,15 @@ def test_dirt_in_timelines_is_named(feature, value, reason):
         (contract.GENRES, ["x"] * 51, "Superfluous values"),
     ],
 )
-def test_dirt_in_movies_is_named(feature, value, reason):
-    found = anomalies("movies", with_value(movies(), feature, value))
+def test_dirt_in_items_is_named(feature, value, reason):
+    found = anomalies("items", with_value(items(), feature, value))
     assert list(found) == [feature]
     assert any(reason in text for text in found[feature]), found
 
 
-@pytest.mark.parametrize("feature", contract.MOVIE_FEATURES)
-def test_a_missing_movie_feature_is_named(feature):
-    assert feature in anomalies("movies", movies().drop_columns([feature]))
+@pytest.mark.parametrize("feature", contract.ITEM_FEATURES)
+def test_a_missing_item_feature_is_named(feature):
+    assert feature in anomalies("items", items().drop_columns([feature]))
 
 
 @pytest.mark.parametrize("split", contract.SPLITS)
@@ -154,13 +154,13 @@ def test_a_missing_timeline_feature_is_named(feature, split):
 
 
 def test_a_feature_that_no_schema_knows_is_named():
-    assert anomalies("movies", movies().append_column("colour", pa.array([1] * 50))) == {
+    assert anomalies("items", items().append_column("colour", pa.array([1] * 50))) == {
         "colour": ["New column"]
     }
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("timelines", contract.TIMELINE_FEATURES), ("movies", contract.MOVIE_FEATURES)]
+    ("name", "expected"), [("timelines", contract.TIMELINE_FEATURES), ("items", contract.ITEM_FEATURES)]
 )
 def test_names_are_the_contracts(name, expected):
     assert tuple(feature.name for feature in schema_of(name).feature) == expected

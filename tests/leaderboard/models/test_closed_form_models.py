@@ -42,8 +42,8 @@ def lists(histories: Histories) -> list[list[tuple[int, float, int]]]:
     return found
 
 
-def dense(histories: Histories, movies: int) -> np.ndarray:
-    found = np.zeros((len(histories), movies))
+def dense(histories: Histories, items: int) -> np.ndarray:
+    found = np.zeros((len(histories), items))
     for user, events in enumerate(lists(histories)):
         for row, _, _ in events:
             found[user, row] = 1.0
@@ -80,13 +80,13 @@ def test_top_per_genre_follows_what_somebody_watches(split) -> None:
 @pytest.mark.parametrize("half_life", [0.0, 4.0])
 @pytest.mark.parametrize("liked", ["none", "fit", "both"])
 def test_ease_is_the_papers_formula(split, asked, half_life, liked) -> None:
-    """Fewer users than movies, where the code never builds what the formula inverts."""
+    """Fewer users than items, where the code never builds what the formula inverts."""
     model = fitted(ease.Ease(regularisation=20.0, half_life=half_life, liked=liked), split)
     assert model.weights.by_users
     check_ease(model, split, asked)
 
 
-def test_ease_with_more_users_than_movies(split, asked) -> None:
+def test_ease_with_more_users_than_items(split, asked) -> None:
     few = np.unique(split.train.rows)[:60]
     train = split.train.where(np.isin(split.train.rows, few))
     small = dataclasses.replace(split, train=train)
@@ -141,8 +141,8 @@ def test_content_cosine_of_tfidf(split, asked) -> None:
     assert any(tags)
     size = len(tags)
     vectors = []
-    for of_movie, tagged in zip(genres, tags, strict=True):
-        vector = {("genre", name): 1 / math.sqrt(len(of_movie)) for name in of_movie}
+    for of_item, tagged in zip(genres, tags, strict=True):
+        vector = {("genre", name): 1 / math.sqrt(len(of_item)) for name in of_item}
         idf = {tag: math.log((1 + size) / (1 + sum(tag in other for other in tags))) + 1 for tag in tagged}
         length = math.sqrt(sum(value**2 for value in idf.values()))
         vector |= {("tag", tag): 0.5 * value / length for tag, value in idf.items()}
@@ -160,17 +160,17 @@ def test_content_cosine_of_tfidf(split, asked) -> None:
 
 
 def test_bias_is_two_shrunken_means(split, asked) -> None:
-    model = fitted(bias.Bias(movie_shrinkage=3.0, user_shrinkage=2.0), split)
-    history_model = fitted(bias.BiasHistory(movie_shrinkage=3.0, user_shrinkage=2.0), split)
+    model = fitted(bias.Bias(item_shrinkage=3.0, user_shrinkage=2.0), split)
+    history_model = fitted(bias.BiasHistory(item_shrinkage=3.0, user_shrinkage=2.0), split)
     stars = split.train.ratings.astype(float)
     mean = stars.mean()
-    movie = np.array([
+    item = np.array([
         (stars[split.train.rows == row] - mean).sum() / ((split.train.rows == row).sum() + 3.0)
         for row in range(split.catalogue.size)
     ])  # fmt: skip
 
     def user_bias(events: list[tuple[int, float, int]]) -> float:
-        return sum(s - mean - movie[row] for row, s, _ in events) / (len(events) + 2.0)
+        return sum(s - mean - item[row] for row, s, _ in events) / (len(events) + 2.0)
 
     rows = [4, 9, 30]
     wanted = Histories(np.tile(np.array(rows, np.int32), 10), np.zeros(30), np.zeros(30), np.arange(0, 31, 3))
@@ -179,7 +179,7 @@ def test_bias_is_two_shrunken_means(split, asked) -> None:
     in_history = [user_bias(events) for events in lists(asked.history)]
     assert in_train != in_history
     for found, biases in ((model, in_train), (history_model, in_history)):
-        expected = [mean + b + movie[row] for b in biases for row in rows]
+        expected = [mean + b + item[row] for b in biases for row in rows]
         np.testing.assert_allclose(found.predict_ratings(asked, wanted), expected)
 
 

@@ -70,7 +70,7 @@ def test_rating_models_beat_what_they_start_from(protocol, name) -> None:
     errors = rating_errors.evaluate(model, found.tuning, found.tuning.test)
     train, test = found.tuning.train, found.tuning.test.targets
     start = np.full(found.tuning.catalogue.size, train.ratings.mean())
-    if name == "matrix_factorisation":  # it begins with each movie's mean
+    if name == "matrix_factorisation":  # it begins with each item's mean
         for row in np.unique(train.rows):
             start[row] = train.ratings[train.rows == row].mean()
     without = np.sqrt(np.mean((test.ratings - start[test.rows]) ** 2))

@@ -131,7 +131,7 @@ def test_columns_of_ones_own_and_weights_of_events_are_fitted_too(shop) -> None:
     queries = split.queries(split.test, users)
     strangers = dataclasses.replace(queries, user_ids=("a stranger",) * len(users))
     assert not np.allclose(found.score_many(queries), found.score_many(strangers), atol=1e-6)
-    assert {"brand", "price"} <= {spec.name for spec in found._towers.embed_movie.input_signature}
+    assert {"brand", "price"} <= {spec.name for spec in found._towers.embed_item.input_signature}
 
 
 @pytest.mark.long

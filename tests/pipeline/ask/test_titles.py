@@ -1,4 +1,4 @@
-"""What people type and the movie it names."""
+"""What people type and the item it names."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.ask.titles import Movie, TitleError, TitleIndex, normalised
+from pipeline.ask.titles import Item, TitleError, TitleIndex, normalised
 
 CATALOGUE = (
-    Movie("1", "Toy Story", 1995, ("Animation", "Comedy"), 215),
-    Movie("6", "Heat", 1995, ("Action", "Crime"), 102),
-    Movie("7", "Sabrina", 1995, ("Comedy", "Romance"), 30),
-    Movie("915", "Sabrina", 1954, ("Comedy", "Romance"), 20),
-    Movie("2571", "Matrix, The", 1999, ("Action", "Sci-Fi"), 278),
-    Movie("6365", "Matrix Reloaded, The", 2003, ("Action", "Sci-Fi"), 90),
-    Movie("103335", "Heat, The", 2013, ("Comedy",), 5),
-    Movie("4973", "Amelie (Fabuleux destin d'Amélie Poulain, Le)", 2001, ("Comedy", "Romance"), 120),
-    Movie("47", "Seven (a.k.a. Se7en)", 1995, ("Mystery",), 200),
-    Movie(
+    Item("1", "Toy Story", 1995, ("Animation", "Comedy"), 215),
+    Item("6", "Heat", 1995, ("Action", "Crime"), 102),
+    Item("7", "Sabrina", 1995, ("Comedy", "Romance"), 30),
+    Item("915", "Sabrina", 1954, ("Comedy", "Romance"), 20),
+    Item("2571", "Matrix, The", 1999, ("Action", "Sci-Fi"), 278),
+    Item("6365", "Matrix Reloaded, The", 2003, ("Action", "Sci-Fi"), 90),
+    Item("103335", "Heat, The", 2013, ("Comedy",), 5),
+    Item("4973", "Amelie (Fabuleux destin d'Amélie Poulain, Le)", 2001, ("Comedy", "Romance"), 120),
+    Item("47", "Seven (a.k.a. Se7en)", 1995, ("Mystery",), 200),
+    Item(
         "1201", "Good, the Bad and the Ugly, The (Buono, il brutto, il cattivo, Il)", 1966, ("Western",), 80
     ),
-    Movie("3996", "Crouching Tiger, Hidden Dragon (Wo hu cang long)", 2000, ("Action",), 110),
-    Movie("260", "Star Wars: Episode IV - A New Hope", 1977, ("Sci-Fi",), 251),
-    Movie("1196", "Star Wars: Episode V - The Empire Strikes Back", 1980, ("Sci-Fi",), 211),
-    Movie("34048", "War of the Worlds", 2005, ("Sci-Fi",), 50),
-    Movie("64997", "War of the Worlds", 2005, ("Action",), 1),
-    Movie("176371", "Blade Runner 2049", 2017, ("Sci-Fi",), 18),
-    Movie("541", "Blade Runner", 1982, ("Sci-Fi",), 124),
-    Movie("1080", "Monty Python's Life of Brian", 1979, ("Comedy",), 89),
-    Movie("44204", "Tsotsi", 0, (), 1),
-    Movie("5971", "$", 1971, ("Comedy",), 1),
+    Item("3996", "Crouching Tiger, Hidden Dragon (Wo hu cang long)", 2000, ("Action",), 110),
+    Item("260", "Star Wars: Episode IV - A New Hope", 1977, ("Sci-Fi",), 251),
+    Item("1196", "Star Wars: Episode V - The Empire Strikes Back", 1980, ("Sci-Fi",), 211),
+    Item("34048", "War of the Worlds", 2005, ("Sci-Fi",), 50),
+    Item("64997", "War of the Worlds", 2005, ("Action",), 1),
+    Item("176371", "Blade Runner 2049", 2017, ("Sci-Fi",), 18),
+    Item("541", "Blade Runner", 1982, ("Sci-Fi",), 124),
+    Item("1080", "Monty Python's Life of Brian", 1979, ("Comedy",), 89),
+    Item("44204", "Tsotsi", 0, (), 1),
+    Item("5971", "$", 1971, ("Comedy",), 1),
 )
 
 
@@ -40,7 +40,7 @@ def titles() -> TitleIndex:
 
 
 @pytest.mark.parametrize(
-    ("query", "movie_id"),
+    ("query", "item_id"),
     [
         ("Toy Story", "1"),
         ("  toy   STORY ", "1"),
@@ -71,17 +71,17 @@ def titles() -> TitleIndex:
         ("ID: 915", "915"),
     ],
 )
-def test_names_one_movie(titles: TitleIndex, query: str, movie_id: str) -> None:
-    assert titles.find(query).movie_id == movie_id
+def test_names_one_item(titles: TitleIndex, query: str, item_id: str) -> None:
+    assert titles.find(query).item_id == item_id
 
 
 @pytest.mark.parametrize(
     ("query", "parts"),
     [
-        ("Sabrina", ("names 2 movies", "Sabrina (1995)", "Sabrina (1954)", "id:915", '"Sabrina (1995)"')),
-        ("Star Wars", ("names 2 movies", "Episode IV", "Episode V", "Sci-Fi")),
+        ("Sabrina", ("names 2 items", "Sabrina (1995)", "Sabrina (1954)", "id:915", '"Sabrina (1995)"')),
+        ("Star Wars", ("names 2 items", "Episode IV", "Episode V", "Sci-Fi")),
         # Same title, same year: only the id tells them apart.
-        ("War of the Worlds (2005)", ("names 2 movies", "id:34048", "id:64997", '"id:34048"')),
+        ("War of the Worlds (2005)", ("names 2 items", "id:34048", "id:64997", '"id:34048"')),
     ],
 )
 def test_ambiguous_titles_list_the_candidates(titles: TitleIndex, query: str, parts: tuple[str, ...]) -> None:
@@ -117,10 +117,10 @@ def test_misspelt_titles_get_suggestions(titles: TitleIndex, query: str, suggest
 @pytest.mark.parametrize(
     ("query", "reason"),
     [
-        ("xyzzyq", "nor anything like it; the model knows 20 movies"),
+        ("xyzzyq", "nor anything like it; the model knows 20 items"),
         ("Heat (1996)", 'no "Heat" of 1996 in the catalogue, but "Heat (1995)"'),
-        ("id:77", 'the catalogue has no movie "id:77"'),
-        ("", 'no movie is called ""'),
+        ("id:77", 'the catalogue has no item "id:77"'),
+        ("", 'no item is called ""'),
     ],
 )
 def test_unknown_titles_say_so(titles: TitleIndex, query: str, reason: str) -> None:
@@ -148,7 +148,7 @@ def test_unknown_titles_say_so(titles: TitleIndex, query: str, reason: str) -> N
 def test_lists_take_the_longest_title_at_each_comma(
     titles: TitleIndex, text: str, expected: list[tuple[str, str]]
 ) -> None:
-    assert [(movie.movie_id, mark) for movie, mark in titles.find_all(text)] == expected
+    assert [(item.item_id, mark) for item, mark in titles.find_all(text)] == expected
 
 
 def test_an_unknown_title_in_a_list_is_named(titles: TitleIndex) -> None:
@@ -156,13 +156,13 @@ def test_an_unknown_title_in_a_list_is_named(titles: TitleIndex) -> None:
         titles.find_all("Toy Story, Hest, Sabrina (1954)")
 
 
-@pytest.mark.parametrize("movie", CATALOGUE, ids=lambda movie: movie.movie_id)
-def test_every_shown_label_names_its_movie(titles: TitleIndex, movie: Movie) -> None:
+@pytest.mark.parametrize("item", CATALOGUE, ids=lambda item: item.item_id)
+def test_every_shown_label_names_its_item(titles: TitleIndex, item: Item) -> None:
     """What a message shows can be typed back, unless a namesake shares the year."""
-    if movie.title == "War of the Worlds":
+    if item.title == "War of the Worlds":
         return
-    assert titles.find(movie.label) == movie
-    assert titles.find_all(movie.label) == [(movie, "")]
+    assert titles.find(item.label) == item
+    assert titles.find_all(item.label) == [(item, "")]
 
 
 @settings(deadline=None)
@@ -179,11 +179,11 @@ def test_case_marks_and_punctuation_do_not_count(words: list[str], sign: str) ->
 
 @settings(deadline=None)
 @given(st.text())
-def test_any_text_gives_a_movie_or_a_message(text: str) -> None:
+def test_any_text_gives_an_item_or_a_message(text: str) -> None:
     titles = TitleIndex(CATALOGUE)
     try:
         found = titles.find_all(text)
     except TitleError as error:
         assert str(error)
     else:
-        assert all(movie in CATALOGUE for movie, _ in found)
+        assert all(item in CATALOGUE for item, _ in found)

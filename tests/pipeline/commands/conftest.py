@@ -34,16 +34,16 @@ def fake_towers() -> types.ModuleType:
 
 
 def catalogue(fakes: types.ModuleType) -> pa.Table:
-    movies = fakes.make_movies(60)
-    titles, years = movies[contract.TITLE].to_pylist(), movies[contract.YEAR].to_pylist()
+    items = fakes.make_items(60)
+    titles, years = items[contract.TITLE].to_pylist(), items[contract.YEAR].to_pylist()
     titles[: len(TITLES)], years[: len(YEARS)] = TITLES, YEARS
     columns = {
         contract.TITLE: pa.array(titles, pa.large_string()),
         contract.YEAR: pa.array(years, pa.int64()),
     }
     for name, column in columns.items():
-        movies = movies.set_column(movies.column_names.index(name), name, column)
-    return movies
+        items = items.set_column(items.column_names.index(name), name, column)
+    return items
 
 
 def write_timelines(folder: Path, timelines: dict[str, pa.Table]) -> None:
@@ -77,7 +77,7 @@ def record_run(url: str, timelines: Path) -> None:
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """`artifacts`: the root; `movies` and `timelines`: the tables behind the model."""
+    """`artifacts`: the root; `items` and `timelines`: the tables behind the model."""
     import tensorflow as tf
 
     from components.index.build import build_models
@@ -86,21 +86,21 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
     fakes = fake_towers()
     root = tmp_path_factory.mktemp("world")
-    movies = catalogue(fakes)
-    timelines = fakes.make_timelines(movies, users=8)
-    # Towers know every movie but the last: `rate` answers 0 for it.
-    ids = movies[contract.MOVIE_ID].to_pylist()
+    items = catalogue(fakes)
+    timelines = fakes.make_timelines(items, users=8)
+    # Towers know every item but the last: `rate` answers 0 for it.
+    ids = items[contract.ITEM_ID].to_pylist()
     towers = fakes.FakeTowers(ids[:-1], fakes.make_vectors(len(ids) - 1, 8), root / "vocabulary.txt")
     tf.saved_model.save(towers, str(root / "towers"))
 
     model_dirs = {model: str(root / "built" / model) for model in contract.MODELS}
     params = IndexParams(max_k=20, default_k=5)
-    build_models(tf.saved_model.load(str(root / "towers")), movies, timelines, params, model_dirs)
+    build_models(tf.saved_model.load(str(root / "towers")), items, timelines, params, model_dirs)
     artifacts = root / "artifacts"
     publish(model_dirs, str(artifacts / "serving_model"), {"run": RUN_ID}, now=1_700_000_000.0)
     write_timelines(artifacts / "timelines", timelines)
     record_run(f"sqlite:///{artifacts / 'metadata.sqlite'}", artifacts / "timelines")
-    return {"artifacts": artifacts, "movies": movies, "timelines": timelines, "fakes": fakes}
+    return {"artifacts": artifacts, "items": items, "timelines": timelines, "fakes": fakes}
 
 
 Marquee = Callable[..., tuple[int, str, str]]
@@ -165,7 +165,7 @@ def test_row(world: dict[str, Any]) -> Callable[[str], dict[str, Any]]:
     def find(user_id: str) -> dict[str, Any]:
         rows = world["timelines"][contract.TEST].to_pylist()
         [row] = [row for row in rows if row[contract.USER_ID] == user_id]
-        assert row[contract.HISTORY_MOVIE_IDS] and row[contract.TARGET_MOVIE_IDS]
+        assert row[contract.HISTORY_ITEM_IDS] and row[contract.TARGET_ITEM_IDS]
         return dict(row)
 
     return find
@@ -173,5 +173,5 @@ def test_row(world: dict[str, Any]) -> Callable[[str], dict[str, Any]]:
 
 @pytest.fixture
 def vectors(world: dict[str, Any]) -> dict[str, np.ndarray]:
-    ids = world["movies"][contract.MOVIE_ID].to_pylist()
+    ids = world["items"][contract.ITEM_ID].to_pylist()
     return dict(zip(ids, world["fakes"].make_vectors(len(ids) - 1, 8).astype(np.float32), strict=False))

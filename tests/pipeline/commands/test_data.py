@@ -22,7 +22,7 @@ from pipeline.commands import data
 
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
-    movielens_sample.generate(tmp_path / "sample", users=30, movies=60, ratings=900)
+    movielens_sample.generate(tmp_path / "sample", users=30, items=60, ratings=900)
     return tmp_path / "sample"
 
 
@@ -33,9 +33,9 @@ def test_check_reports_and_says_by_its_exit_code_what_a_run_would_do(
     out = capsys.readouterr().out
     assert "ratings: 900 rows = 900 used + 0 set aside" in out
     assert "a run would go on with" in out
-    movie = (small / "movies.csv").read_text().splitlines()[1].split(",")[0]
+    item = (small / "movies.csv").read_text().splitlines()[1].split(",")[0]
     with (small / "ratings.csv").open("a") as file:
-        file.write("".join(f"{user},{movie},77,1\n" for user in (1, 2, 3)))
+        file.write("".join(f"{user},{item},77,1\n" for user in (1, 2, 3)))
     bad = small / "bad.jsonl"
     assert cli.main(["data", "check", str(small), "--json", "--bad-rows", str(bad)]) == 2
     report = json.loads(capsys.readouterr().out)

@@ -19,7 +19,7 @@ from pipeline.commands import leaderboard
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("board")
-    movielens_sample.generate(path / "data", users=60, movies=200, ratings=2_000, seed=5)
+    movielens_sample.generate(path / "data", users=60, items=200, ratings=2_000, seed=5)
     return path
 
 
@@ -54,7 +54,7 @@ def test_leave_last_out_of_a_plain_file(folder) -> None:
         (line.split(",") for line in (folder / "data" / "ratings.csv").read_text().splitlines()[1:]),
         key=lambda row: int(row[3]),
     )
-    (folder / "events.txt").write_text("".join(f"{user} {movie}\n" for user, movie, _, _ in rows))
+    (folder / "events.txt").write_text("".join(f"{user} {item}\n" for user, item, _, _ in rows))
     done = marquee(
         "leaderboard", "--protocol", "leave-last-out", "--data", "events.txt",
         "--models", "popularity,item_knn", cwd=folder,
@@ -88,7 +88,7 @@ def test_the_preset_of_a_large_log_is_taken_and_said(folder, monkeypatch, capfd)
         (line.split(",") for line in Path("data/ratings.csv").read_text().splitlines()[1:]),
         key=lambda row: int(row[3]),
     )
-    Path("large.txt").write_text("".join(f"{user} {movie}\n" for user, movie, _, _ in lines))
+    Path("large.txt").write_text("".join(f"{user} {item}\n" for user, item, _, _ in lines))
     small = ["trainer.epochs=1", "model.embedding_dim=8", "model.item_item_dim=8", "model.history_window=10"]
     sets = [part for pair in small for part in ("--set", pair)]
     command = ["leaderboard", "--protocol", "leave-last-out", "--data", "large.txt", "--models", "two_tower"]

@@ -119,7 +119,7 @@ def test_failed(root: Path, data: Path, capfd: pytest.CaptureFixture[str], monke
     assert cli.main(arguments("run", root, "--data", str(data))) == 1
     out, err = capfd.readouterr()
     assert ["✗", "talk", "failed"] in [line.split()[:3] for line in out.splitlines()]
-    assert "talk failed: feature year of split train: 12 movies have year 3000\nfix movies.csv\n" in out
+    assert "talk failed: feature year of split train: 12 items have year 3000\nfix movies.csv\n" in out
     assert out.splitlines()[-1] == f"log   {max((root / 'logs').iterdir())}"
     assert "Traceback" not in out + err
     assert "Traceback" in log_of(root)
@@ -129,7 +129,7 @@ def test_failed(root: Path, data: Path, capfd: pytest.CaptureFixture[str], monke
     ("mode", "reason"),
     [
         ("data error", "talk failed: ratings.csv, line 3: rating is '7', expected 0.5 to 5.0"),
-        ("data check error", "movies, split train, feature year: Out-of-range values: 3000"),
+        ("data check error", "items, split train, feature year: Out-of-range values: 3000"),
     ],
 )
 def test_bad_data_is_bad_input(

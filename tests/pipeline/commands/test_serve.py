@@ -47,7 +47,7 @@ def test_both_pushed_models_are_served_and_the_printed_request_works(pushed_work
     assert (curl, data) == ("curl", "-d")
     with urllib.request.urlopen(url, body.encode(), timeout=60) as answer:
         [prediction] = json.load(answer)["predictions"]
-    assert len(prediction[contract.MOVIE_IDS]) == len(set(prediction[contract.MOVIE_IDS])) > 0
+    assert len(prediction[contract.ITEM_IDS]) == len(set(prediction[contract.ITEM_IDS])) > 0
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 0
 

@@ -102,11 +102,11 @@ def test_without_a_catalogue_ids_are_shown_and_it_says_so(
     )
     assert code == 0
     assert err.startswith(f"note: no marquee has been pushed to {tmp_path}")
-    assert "so there is no catalogue to take titles from: movies are named by their ids" in err
+    assert "so there is no catalogue to take titles from: items are named by their ids" in err
     without = json.loads(out)
-    ids = [result["movie_id"] for result in with_titles["results"]]
-    assert [result["movie_id"] for result in without["results"]] == ids
-    assert [result["title"] for result in without["results"]] == [f"id:{movie_id}" for movie_id in ids]
+    ids = [result["item_id"] for result in with_titles["results"]]
+    assert [result["item_id"] for result in without["results"]] == ids
+    assert [result["title"] for result in without["results"]] == [f"id:{item_id}" for item_id in ids]
 
 
 def test_without_a_catalogue_the_server_still_knows_users_and_tastes(
@@ -122,7 +122,7 @@ def test_without_a_catalogue_the_server_still_knows_users_and_tastes(
     assert code == 0 and (answer["known_user"], answer["popular"]) == (False, True)
     code, answer, _ = bare("recommend", "--likes", "id:13=4, id:16", "--taste", "Drama=2", "--genres", "War")
     assert code == 0
-    assert [like["movie_id"] for like in answer["likes"]] == [HEAT, SABRINA]
+    assert [like["item_id"] for like in answer["likes"]] == [HEAT, SABRINA]
     code, _, err = bare("recommend", "--likes", "Heat")
     assert code == 2 and '"Heat": there is no catalogue here to look titles up in; give ids' in err
 
@@ -244,13 +244,13 @@ def test_both_protocols_and_a_batch_give_the_same_rankings(server: Server) -> No
             batch = client.recommend_batch(queries)
             assert [ranking.ids for ranking in batch] == [ranking.ids for ranking in one_by_one]
             for ranking, alone in zip(batch, one_by_one, strict=True):
-                assert [movie.score for movie in ranking] == pytest.approx(
-                    [movie.score for movie in alone], abs=1e-6
+                assert [item.score for item in ranking] == pytest.approx(
+                    [item.score for item in alone], abs=1e-6
                 )
         [stars] = {client.rate([(HEAT, 5.0)], [SABRINA, "nonesuch"]).stars for client in (grpc, rest)}
         assert 0.5 <= stars[0] <= 5.0 and stars[1] is None
         reasons = [client.explain([HEAT, SABRINA], one_by_one[0].ids[:2]).reasons for client in (grpc, rest)]
-        assert reasons[0] == reasons[1] and {r.movie_id for r in reasons[0][0]} <= {HEAT, SABRINA}
+        assert reasons[0] == reasons[1] and {r.item_id for r in reasons[0][0]} <= {HEAT, SABRINA}
         assert grpc.status() == rest.status()
         assert [(s.version, s.state) for s in grpc.status()] == [(VERSION, "AVAILABLE")]
 

@@ -84,7 +84,7 @@ def test_a_refusal_is_a_state_and_not_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mode", "reason"),
     [
-        ("own error", "feature year of split train: 12 movies have year 3000\nfix movies.csv"),
+        ("own error", "feature year of split train: 12 items have year 3000\nfix movies.csv"),
         ("foreign error", "KeyError: 'towers'"),
     ],
 )

@@ -26,7 +26,7 @@ from serving.client.errors import TransportError
 from serving.protocol.errors import StatusError
 
 ROOT = Path(__file__).parents[3]
-RANKING = {contract.MOVIE_IDS: [["1", "6", ""]], contract.SCORES: [[0.5, 0.25, 0.0]]}
+RANKING = {contract.ITEM_IDS: [["1", "6", ""]], contract.SCORES: [[0.5, 0.25, 0.0]]}
 # As fast as a test wants to see four attempts.
 QUICK = Retry(first_delay_s=0.001)
 
@@ -64,7 +64,7 @@ def test_recommend_sends_every_input_and_reads_the_ranking(serve):
             user_id="ü7",
             now=1_800_000_000,
         )
-    assert ranking.movies == (Scored("1", 0.5), Scored("6", 0.25))
+    assert ranking.items == (Scored("1", 0.5), Scored("6", 0.25))
     assert ranking.ids == ["1", "6"] and len(ranking) == 2
     assert ranking.model == "marquee"
     assert ranking.version == (None if address.startswith("http") else VERSION)
@@ -72,7 +72,7 @@ def test_recommend_sends_every_input_and_reads_the_ranking(serve):
     assert (seen.model, seen.signature, seen.version, seen.label) == ("marquee", "recommend", None, "")
     assert seen.inputs == inputs(
         "recommend",
-        history_movie_ids=["318", "858", "50"],
+        history_item_ids=["318", "858", "50"],
         history_ratings=[0.0, 4.5, 3.0],
         history_timestamps=[0, 0, 1_700_000_000],
         user_id="ü7",
@@ -89,19 +89,19 @@ def test_recommend_sends_every_input_and_reads_the_ranking(serve):
 
 
 def test_a_batch_is_one_request_of_padded_rows(serve):
-    outputs = {contract.MOVIE_IDS: [["1", "6"], ["9", ""]], contract.SCORES: [[0.5, 0.25], [0.125, 0.0]]}
+    outputs = {contract.ITEM_IDS: [["1", "6"], ["9", ""]], contract.SCORES: [[0.5, 0.25], [0.125, 0.0]]}
     script = Script([outputs])
     with serve(script) as address, Client(address) as client:
         first, second = client.recommend_batch([Query(["1", "2", "3"], k=2), Query(k=1)], exact=True)
-    assert first.ids == ["1", "6"] and second.movies == (Scored("9", 0.125),)
+    assert first.ids == ["1", "6"] and second.items == (Scored("9", 0.125),)
     [seen] = script.seen
     assert seen.signature == "recommend_exact"
-    assert seen.inputs[contract.HISTORY_MOVIE_IDS] == [["1", "2", "3"], ["", "", ""]]
+    assert seen.inputs[contract.HISTORY_ITEM_IDS] == [["1", "2", "3"], ["", "", ""]]
     assert seen.inputs[contract.K] == [2, 1]
 
 
 def test_conditions_are_a_signature_of_their_own(serve):
-    outputs = {contract.MOVIE_IDS: [["1"], ["9"]], contract.SCORES: [[0.5], [0.125]]}
+    outputs = {contract.ITEM_IDS: [["1"], ["9"]], contract.SCORES: [[0.5], [0.125]]}
     script = Script([outputs, RANKING])
     with serve(script) as address, Client(address) as client:
         client.recommend_batch([Query(["1"], where=["brand=acme", "price<=20"]), Query(k=1)])
@@ -110,7 +110,7 @@ def test_conditions_are_a_signature_of_their_own(serve):
     assert batch.signature == single.signature == "recommend_where"
     assert batch.inputs[contract.WHERE] == [["brand=acme", "price<=20"], ["", ""]]
     assert single.inputs == inputs(
-        "recommend_where", history_movie_ids=["1"], history_ratings=[0.0], history_timestamps=[0],
+        "recommend_where", history_item_ids=["1"], history_ratings=[0.0], history_timestamps=[0],
         k=2, where=["price>=5"],
     )  # fmt: skip
 
@@ -118,7 +118,7 @@ def test_conditions_are_a_signature_of_their_own(serve):
 def test_the_other_signatures(serve):
     ratings = {contract.RATINGS: [[4.5, 0.0, 3.25]]}
     reasons = {
-        contract.HISTORY_MOVIE_IDS: [[["1", "2"], ["2", ""]]],
+        contract.HISTORY_ITEM_IDS: [[["1", "2"], ["2", ""]]],
         contract.WEIGHTS: [[[0.5, 0.25], [0.125, 0.0]]],
     }
     script = Script([RANKING, RANKING, ratings, reasons])
@@ -127,14 +127,14 @@ def test_the_other_signatures(serve):
         assert client.recommend_user("u1").ids == ["1", "6"]
         assert client.rate([("1", 5.0)], ["2", "nonesuch", "3"]).stars == (4.5, None, 3.25)
         explained = client.explain(["1", "2"], ["7", "8"], tastes={"War": 1.0}).reasons
-    assert [[(r.movie_id, r.weight) for r in movie] for movie in explained] == [
+    assert [[(r.item_id, r.weight) for r in item] for item in explained] == [
         [("1", 0.5), ("2", 0.25)],
         [("2", 0.125)],
     ]
     similar, user, rate, explain = script.seen
-    assert (similar.signature, similar.inputs) == ("similar", inputs("similar", movie_id="50", k=2))
+    assert (similar.signature, similar.inputs) == ("similar", inputs("similar", item_id="50", k=2))
     assert (user.signature, user.inputs) == ("recommend_user", inputs("recommend_user", user_id="u1"))
-    assert rate.signature == "rate" and rate.inputs[contract.MOVIE_IDS] == [["2", "nonesuch", "3"]]
+    assert rate.signature == "rate" and rate.inputs[contract.ITEM_IDS] == [["2", "nonesuch", "3"]]
     assert explain.signature == "explain" and explain.inputs[contract.TASTE_GENRES] == [["War"]]
 
 
@@ -328,9 +328,9 @@ def test_what_proxies_answer():
         (
             lambda c: c.recommend([(318, 5.0)]),
             TypeError,
-            'history: movie ids are strings, such as "318"; got 318',
+            'history: item ids are strings, such as "318"; got 318',
         ),
-        (lambda c: c.recommend([""]), ValueError, "history: a movie id is empty"),
+        (lambda c: c.recommend([""]), ValueError, "history: an item id is empty"),
         (lambda c: c.recommend(["1"], exclude="2"), TypeError, "exclude takes several values"),
         (lambda c: c.recommend(["1"], genres="War"), TypeError, "genres takes several values"),
         (lambda c: c.recommend(["1"], where="year>=1990"), TypeError, "where takes several values"),
@@ -339,9 +339,9 @@ def test_what_proxies_answer():
             ValueError,
             "ask model='marquee-exact', which always is",
         ),
-        (lambda c: c.similar(""), ValueError, "movie: a movie id is empty"),
-        (lambda c: c.rate(["1"], "2"), TypeError, "movies takes several values"),
-        (lambda c: c.rate_batch([Query()], []), ValueError, "1 queries and 0 lists of movies"),
+        (lambda c: c.similar(""), ValueError, "item: an item id is empty"),
+        (lambda c: c.rate(["1"], "2"), TypeError, "items takes several values"),
+        (lambda c: c.rate_batch([Query()], []), ValueError, "1 queries and 0 lists of items"),
         (lambda c: c.recommend_batch([]), ValueError, "recommend: an empty batch asks for nothing"),
         (lambda c: c.similar("1", version=1, label="x"), ValueError, "a version or a label, not both"),
         (lambda c: c.similar("1", timeout_s=0), ValueError, "timeout_s must be above 0"),
@@ -373,7 +373,7 @@ def test_many_threads_share_a_client(serve):
     with serve(script) as address, Client(address) as client, futures.ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda number: client.similar(str(number)).ids, range(64)))
     assert answers == [["1", "6"]] * 64
-    assert sorted(int(seen.inputs[contract.MOVIE_ID][0]) for seen in script.seen) == list(range(64))
+    assert sorted(int(seen.inputs[contract.ITEM_ID][0]) for seen in script.seen) == list(range(64))
 
 
 def test_many_tasks_share_an_async_client(serve):
@@ -477,7 +477,7 @@ def test_both_clients_have_the_same_methods_and_say_what_they_take():
 
     assert methods(Client) == methods(AsyncClient)
     assert set(methods(Client)) >= {"recommend", "recommend_user", "similar", "rate", "explain", "status"}
-    assert list(inspect.signature(Client("http://h:1").similar).parameters) == ["movie", "k", "options"]
+    assert list(inspect.signature(Client("http://h:1").similar).parameters) == ["item", "k", "options"]
     assert inspect.iscoroutinefunction(AsyncClient.similar) and not inspect.iscoroutinefunction(
         Client.similar
     )

@@ -11,7 +11,7 @@ import tf_keras as keras
 
 from components.common.tensors import take
 from components.model.batches import Pairs
-from components.model.features import MovieFeatures
+from components.model.features import ItemFeatures
 from components.model.fit_inputs import FitInputs
 from components.model.history import History
 from components.model.kinds import Code, Kind
@@ -64,17 +64,17 @@ class MeanOfItemsSignatures(Signatures):
         self._window = model.params.history_window
         self._items = buffer(model.embed_catalogue(), "items")
         # By the vocabulary's rows, the last of which is of whatever is not in it.
-        of_word = np.zeros([int(model.catalogue.features.movie_index.max()) + 2, self._items.shape[1]])
-        of_word[model.catalogue.features.movie_index] = model.embed_catalogue()
+        of_word = np.zeros([int(model.catalogue.features.item_index.max()) + 2, self._items.shape[1]])
+        of_word[model.catalogue.features.item_index] = model.embed_catalogue()
         self._of_word = buffer(of_word.astype(np.float32), "items_by_word")
 
     def _query(self, events: Events, now: tf.Tensor, taste: tf.Tensor, user_id: tf.Tensor) -> tf.Tensor:
         del now, taste, user_id
         return mean_of(self._items.read_value(), events.window(self._window))
 
-    def _movie(self, features: MovieFeatures, count: tf.Tensor) -> tf.Tensor:
+    def _item(self, features: ItemFeatures, count: tf.Tensor) -> tf.Tensor:
         del count
-        return take(self._of_word, features.movie_index)
+        return take(self._of_word, features.item_index)
 
     def _stars(self, events: Events, now: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         raise AssertionError("it predicts no stars")

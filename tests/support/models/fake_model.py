@@ -32,12 +32,12 @@ class User:
 
 def random_users(rng: np.random.Generator, count: int, catalogue: int) -> list[User]:
     """Users whose targets often appear in the rankings; some have no relevant or no cold target."""
-    movies = np.array([f"m{i}".encode() for i in range(catalogue)], dtype=object)
+    items = np.array([f"m{i}".encode() for i in range(catalogue)], dtype=object)
     users = []
     for i in range(count):
-        targets = rng.choice(movies, rng.integers(1, 8), replace=False).tolist()
+        targets = rng.choice(items, rng.integers(1, 8), replace=False).tolist()
         shown = int(rng.integers(0, min(K, catalogue) + 1)) if i % 7 == 0 else min(K, catalogue)
-        exact = rng.permutation(movies)[:shown].tolist()
+        exact = rng.permutation(items)[:shown].tolist()
         ranked = list(exact)
         if shown > 2 and i % 3 == 0:
             ranked[1], ranked[-1] = ranked[-1], ranked[1]
@@ -52,7 +52,7 @@ def random_users(rng: np.random.Generator, count: int, catalogue: int) -> list[U
                 cold=(rng.random(len(targets)) < 0.3).astype(float).tolist(),
                 ranked=ranked,
                 exact=exact,
-                popular=rng.permutation(movies)[:shown].tolist(),
+                popular=rng.permutation(items)[:shown].tolist(),
                 novelty=rng.uniform(1, 12, shown).tolist(),
                 slice_history=rng.choice([b"001-009", b"010-029"]),
                 slice_cold=rng.choice([b"cold", b"warm"]),
@@ -73,14 +73,14 @@ def rows(users: list[User], catalogue: int) -> list[dict[str, np.ndarray]]:
 
     return [
         {
-            contract.MOVIE_IDS: ids(user.ranked, K),
+            contract.ITEM_IDS: ids(user.ranked, K),
             contract.SCORES: np.zeros(K, np.float32),
-            contract.EXACT_MOVIE_IDS: ids(user.exact, K),
-            contract.POPULAR_MOVIE_IDS: ids(user.popular, K),
-            contract.TARGET_MOVIE_IDS: ids(user.targets, width),
+            contract.EXACT_ITEM_IDS: ids(user.exact, K),
+            contract.POPULAR_ITEM_IDS: ids(user.popular, K),
+            contract.TARGET_ITEM_IDS: ids(user.targets, width),
             contract.TARGET_RATINGS: floats(user.ratings, width, np.nan),
             contract.PREDICTED_RATINGS: floats(user.predicted, width, np.nan),
-            contract.MOVIE_NOVELTY: floats(user.novelty, K, np.nan),
+            contract.ITEM_NOVELTY: floats(user.novelty, K, np.nan),
             contract.TARGET_COLD: floats(user.cold, width, np.nan),
             contract.CATALOGUE_SIZE: np.int64(catalogue),
         }
@@ -130,7 +130,7 @@ def write_timelines(path: Path, users: list[User]) -> None:
         for user in users:
             features = {
                 contract.USER_ID: bytes_list([user.user_id]),
-                contract.TARGET_MOVIE_IDS: bytes_list(user.targets),
+                contract.TARGET_ITEM_IDS: bytes_list(user.targets),
                 contract.TARGET_RATINGS: tf.train.Feature(float_list=tf.train.FloatList(value=user.ratings)),
                 contract.SLICE_HISTORY: bytes_list([user.slice_history]),
                 contract.SLICE_COLD: bytes_list([user.slice_cold]),

@@ -1,6 +1,6 @@
 """Towers with real maths and nothing to train: what the index is tested against.
 
-A movie's vector is a row of a table (an unknown one's follows from its year), a
+An item's vector is a row of a table (an unknown one's follows from its year), a
 query the normalised mean of its history's vectors, weighted by stars and
 recency, plus the vectors of the genres it likes. The vocabulary lies in an
 asset file, so that re-saving has to carry one along.
@@ -16,7 +16,7 @@ import tensorflow as tf
 
 import contract
 from components.common.tensors import input_specs
-from components.example_gen.records.schemas import MOVIES, TIMELINES
+from components.example_gen.records.schemas import ITEMS, TIMELINES
 
 GENRES = ["Action", "Comedy", "Drama", "Horror"]
 WINDOW = 100
@@ -29,7 +29,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 class FakeTowers(tf.Module):
     def __init__(self, ids: list[str], vectors: np.ndarray, vocabulary: pathlib.Path) -> None:
         super().__init__()
-        vocabulary.write_text("".join(f"{movie}\n" for movie in ids))
+        vocabulary.write_text("".join(f"{item}\n" for item in ids))
         self.table = tf.lookup.StaticHashTable(
             tf.lookup.TextFileInitializer(
                 str(vocabulary),
@@ -49,12 +49,12 @@ class FakeTowers(tf.Module):
             unit(np.random.default_rng(7).normal(size=(len(GENRES), dim))), dtype=tf.float32
         )
         self.embed_query = tf.function(self._embed_query, input_specs(contract.EMBED_QUERY), autograph=False)
-        self.embed_movie = tf.function(self._embed_movie, input_specs(contract.EMBED_MOVIE), autograph=False)
+        self.embed_item = tf.function(self._embed_item, input_specs(contract.EMBED_ITEM), autograph=False)
         self.rate = tf.function(self._rate, input_specs(contract.RATE), autograph=False)
 
     def _embed_query(
         self,
-        history_movie_ids,
+        history_item_ids,
         history_ratings,
         history_timestamps,
         user_id,
@@ -62,7 +62,7 @@ class FakeTowers(tf.Module):
         taste_genres,
         taste_weights,
     ):
-        rows = self.table.lookup(history_movie_ids)
+        rows = self.table.lookup(history_item_ids)
         width = tf.shape(rows)[1]
         place = tf.range(width)
         earlier = place[:, None] > place[None, :]
@@ -77,8 +77,8 @@ class FakeTowers(tf.Module):
         query += 1e-3 * self.genre_vectors[:1]
         return tf.math.l2_normalize(query, axis=1)
 
-    def _embed_movie(self, movie_id, year, genres, tags, rating_count):
-        row = self.table.lookup(movie_id)
+    def _embed_item(self, item_id, year, genres, tags, rating_count):
+        row = self.table.lookup(item_id)
         content = tf.math.l2_normalize(
             tf.cast(year, tf.float32)[:, None] * self.genre_vectors[:1] + self.genre_vectors[1:2], axis=1
         )
@@ -86,24 +86,24 @@ class FakeTowers(tf.Module):
 
     def _rate(
         self,
-        history_movie_ids,
+        history_item_ids,
         history_ratings,
         history_timestamps,
         user_id,
         now,
         taste_genres,
         taste_weights,
-        movie_ids,
+        item_ids,
     ):
         query = self._embed_query(
-            history_movie_ids, history_ratings, history_timestamps, user_id, now, taste_genres, taste_weights
+            history_item_ids, history_ratings, history_timestamps, user_id, now, taste_genres, taste_weights
         )
-        rows = self.table.lookup(movie_ids)
+        rows = self.table.lookup(item_ids)
         cosine = tf.einsum("bd,bmd->bm", query, tf.gather(self.vectors, tf.maximum(rows, 0)))
         return tf.where(rows >= 0, 2.75 + 2.25 * cosine, 0.0)
 
 
-def make_movies(count: int, seed: int = 0) -> pa.Table:
+def make_items(count: int, seed: int = 0) -> pa.Table:
     """A catalogue with ties in popularity, missing years and missing genres."""
     rng = np.random.default_rng(seed)
     years = np.where(rng.random(count) < 0.1, 0, rng.integers(1950, 2020, count))
@@ -111,29 +111,29 @@ def make_movies(count: int, seed: int = 0) -> pa.Table:
     ratings = np.sort(rng.zipf(1.5, count).clip(0, 300) - 1)[::-1]
     return pa.table(
         {
-            contract.MOVIE_ID: [str(10 + 3 * i) for i in range(count)],
-            contract.TITLE: [f"Movie {i}" for i in range(count)],
+            contract.ITEM_ID: [str(10 + 3 * i) for i in range(count)],
+            contract.TITLE: [f"Item {i}" for i in range(count)],
             contract.YEAR: years,
             contract.GENRES: genres,
             contract.TAGS: [[] for _ in range(count)],
             contract.RATING_COUNT: ratings,
             contract.RATING_MEAN: np.full(count, 3.5, np.float32),
         },
-        MOVIES,
+        ITEMS,
     )
 
 
 def make_vectors(count: int, dim: int, seed: int = 0) -> np.ndarray:
-    """Clustered unit vectors, as trained movies are."""
+    """Clustered unit vectors, as trained items are."""
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(max(2, count // 50), dim))
     return unit(centres[rng.integers(len(centres), size=count)] + 0.6 * rng.normal(size=(count, dim)))
 
 
-def make_timelines(movies: pa.Table, users: int, seed: int = 0) -> dict[str, pa.Table]:
+def make_timelines(items: pa.Table, users: int, seed: int = 0) -> dict[str, pa.Table]:
     """train, eval and test as ExampleGen writes them; the last user is in train alone."""
     rng = np.random.default_rng(seed)
-    ids = movies[contract.MOVIE_ID].to_pylist()
+    ids = items[contract.ITEM_ID].to_pylist()
     popularity = 1.0 / np.arange(1, len(ids) + 1)
     rows: dict[str, list[dict]] = {split: [] for split in contract.SPLITS}
     for user in range(users):
@@ -156,10 +156,10 @@ def make_timelines(movies: pa.Table, users: int, seed: int = 0) -> dict[str, pa.
             rows[split].append(
                 {
                     contract.USER_ID: f"u{user}",
-                    contract.HISTORY_MOVIE_IDS: picked[:known],
+                    contract.HISTORY_ITEM_IDS: picked[:known],
                     contract.HISTORY_RATINGS: stars[:known],
                     contract.HISTORY_TIMESTAMPS: times[:known],
-                    contract.TARGET_MOVIE_IDS: picked[known:end],
+                    contract.TARGET_ITEM_IDS: picked[known:end],
                     contract.TARGET_RATINGS: stars[known:end],
                     contract.TARGET_TIMESTAMPS: times[known:end],
                     contract.SLICE_HISTORY: "",

@@ -30,29 +30,29 @@ class _Histories(tf.Module):
         total = _taste(inputs)
         ranks = tf.range(1, TOP + 1, dtype=tf.float32)
         scores = total[:, tf.newaxis] / ranks
-        return {contract.MOVIE_IDS: tf.strings.as_string(scores, precision=2), contract.SCORES: scores}
+        return {contract.ITEM_IDS: tf.strings.as_string(scores, precision=2), contract.SCORES: scores}
 
     def rate(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         return {contract.RATINGS: self._stars(inputs)}
 
     def explain(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         weights = tf.repeat(self._stars(inputs)[:, :, tf.newaxis], contract.EXPLAIN_WIDTH, axis=2)
-        return {contract.HISTORY_MOVIE_IDS: tf.strings.as_string(weights), contract.WEIGHTS: weights}
+        return {contract.HISTORY_ITEM_IDS: tf.strings.as_string(weights), contract.WEIGHTS: weights}
 
     def similar(self, inputs: Tensors) -> dict[str, tf.Tensor]:
-        ids = tf.strings.join([inputs[contract.MOVIE_ID], tf.strings.as_string(inputs[contract.K])], "/")
+        ids = tf.strings.join([inputs[contract.ITEM_ID], tf.strings.as_string(inputs[contract.K])], "/")
         ids = tf.repeat(ids[:, tf.newaxis], TOP, axis=1)
-        return {contract.MOVIE_IDS: ids, contract.SCORES: tf.cast(tf.strings.length(ids), tf.float32)}
+        return {contract.ITEM_IDS: ids, contract.SCORES: tf.cast(tf.strings.length(ids), tf.float32)}
 
     def _stars(self, inputs: Tensors) -> tf.Tensor:
-        asked = inputs[contract.MOVIE_IDS]
+        asked = inputs[contract.ITEM_IDS]
         stars = _taste(inputs)[:, tf.newaxis] + tf.cast(tf.strings.length(asked), tf.float32)
         return tf.where(asked == contract.PAD_ID, 0.0, stars)
 
 
 def _taste(inputs: Tensors) -> tf.Tensor:
     """float32[B]: of the ids, ratings and times that are no padding. Refuses a negative rating."""
-    ids, ratings = inputs[contract.HISTORY_MOVIE_IDS], inputs[contract.HISTORY_RATINGS]
+    ids, ratings = inputs[contract.HISTORY_ITEM_IDS], inputs[contract.HISTORY_RATINGS]
     good = tf.debugging.Assert(tf.reduce_all(ratings >= 0), ["a rating is negative:", ratings])
     same = tf.debugging.Assert(tf.reduce_all(tf.shape(ids) == tf.shape(ratings)), ["shapes differ"])
     with tf.control_dependencies([good, same]):
@@ -173,11 +173,11 @@ def predict_log(signature: str, **inputs: np.ndarray) -> prediction_log_pb2.Pred
 
 
 def history_inputs(*rows: Sequence[str], signature: str = contract.SERVING_DEFAULT) -> dict[str, np.ndarray]:
-    """Inputs of a signature of the history model: rows of movie ids, the rest neutral or made of them."""
+    """Inputs of a signature of the history model: rows of item ids, the rest neutral or made of them."""
     width = max(map(len, rows))
     ids = np.full((len(rows), width), contract.PAD_ID, object)
-    for row, movies in enumerate(rows):
-        ids[row, : len(movies)] = [movie.encode() for movie in movies]
+    for row, items in enumerate(rows):
+        ids[row, : len(items)] = [item.encode() for item in items]
     lengths = np.vectorize(len, otypes=[np.int64])(ids)
     inputs = {
         item.name: np.full(
@@ -187,7 +187,7 @@ def history_inputs(*rows: Sequence[str], signature: str = contract.SERVING_DEFAU
         )
         for item in contract.SIGNATURES[signature].inputs
     }
-    inputs[contract.HISTORY_MOVIE_IDS] = ids
+    inputs[contract.HISTORY_ITEM_IDS] = ids
     inputs[contract.HISTORY_RATINGS] = (lengths % 5).astype(np.float32)
     inputs[contract.HISTORY_TIMESTAMPS] = lengths * 3
     return inputs

@@ -55,11 +55,11 @@ def Talk(  # noqa: N802
     os.write(2, b"from descriptor 2\n")
     subprocess.run([sys.executable, "-c", "print('from a child process')"], check=True)
     if mode == "own error":
-        raise TinyError("feature year of split train: 12 movies have year 3000\nfix movies.csv")
+        raise TinyError("feature year of split train: 12 items have year 3000\nfix movies.csv")
     if mode == "data error":
         raise DataError("ratings.csv", "rating is '7', expected 0.5 to 5.0 in steps of 0.5", 3)
     if mode == "data check error":
-        raise DataCheckError([Anomaly("movies", "train", "year", "Out-of-range values", "3000")])
+        raise DataCheckError([Anomaly("items", "train", "year", "Out-of-range values", "3000")])
     if mode == "foreign error":
         raise KeyError("towers")
     if mode == "sleep":

@@ -26,22 +26,22 @@ class Artifacts:
 
     folder: Path
     timelines: str
-    movies: str
+    items: str
     transform_graph: str
 
 
-def make(folder: Path, users: int = 150, movies: int = 300, ratings: int = 7_500) -> Artifacts:
+def make(folder: Path, users: int = 150, items: int = 300, ratings: int = 7_500) -> Artifacts:
     data = folder / "data"
-    movielens_sample.generate(data, users=users, movies=movies, ratings=ratings, seed=7)
+    movielens_sample.generate(data, users=users, items=items, ratings=ratings, seed=7)
     params = ExampleGenParams()
     outputs = {}
-    for name in (executor.TIMELINES, executor.MOVIES, executor.QUARANTINE):
+    for name in (executor.TIMELINES, executor.ITEMS, executor.QUARANTINE):
         kind = simple_artifacts.File if name == executor.QUARANTINE else standard_artifacts.Examples
         outputs[name] = kind()
         outputs[name].uri = str(folder / name)
     step = ExampleGen(str(data), fingerprint(data, params), params.to_json())
     properties = {**step.spec.exec_properties, contract.CODE_HASH: "of this test"}
     executor.Executor().Do({}, {name: [made] for name, made in outputs.items()}, properties)
-    timelines, items = outputs[executor.TIMELINES].uri, outputs[executor.MOVIES].uri
-    graph = in_process.analysed(read.read_movies(items), TransformParams(), feature_file.read(items))
+    timelines, items = outputs[executor.TIMELINES].uri, outputs[executor.ITEMS].uri
+    graph = in_process.analysed(read.read_items(items), TransformParams(), feature_file.read(items))
     return Artifacts(folder, timelines, items, graph)

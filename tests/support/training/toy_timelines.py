@@ -1,4 +1,4 @@
-"""Small timelines of four movies."""
+"""Small timelines of four items."""
 
 import pyarrow as pa
 from hypothesis import strategies as st

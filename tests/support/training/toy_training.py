@@ -22,7 +22,7 @@ import tf_keras as keras
 
 import contract
 from components.common.features import MOVIELENS
-from components.model.features import Catalogue, MovieFeatures, Popularity
+from components.model.features import Catalogue, ItemFeatures, Popularity
 from components.model.params import ModelParams
 from components.model.towers.encoders import Sizes
 from components.model.towers.two_tower import TwoTower
@@ -31,36 +31,36 @@ from components.trainer.inputs import events
 GENRES, TAGS = 5, 9
 
 
-def train_events(users: int = 60, movies: int = 80, length: int = 20, seed: int = 0) -> events.Events:
+def train_events(users: int = 60, items: int = 80, length: int = 20, seed: int = 0) -> events.Events:
     rng = np.random.default_rng(seed)
     return events.Events(
-        rows=rng.integers(0, movies, users * length).astype(np.int32),
+        rows=rng.integers(0, items, users * length).astype(np.int32),
         ratings=(rng.integers(1, 11, users * length) / 2).astype(np.float32),
         timestamps=np.sort(rng.integers(10**9, 10**9 + 10**7, (users, length)), axis=1).ravel(),
         offsets=np.arange(0, users * length + 1, length),
     )
 
 
-def catalogue(train: events.Events, movies: int = 80) -> Catalogue:
+def catalogue(train: events.Events, items: int = 80) -> Catalogue:
     rng = np.random.default_rng(1)
-    count = np.bincount(train.rows, minlength=movies)
+    count = np.bincount(train.rows, minlength=items)
     popularity = ((np.log1p(count) - np.log1p(count).mean()) / np.log1p(count).std()).astype(np.float32)
-    genres = rng.integers(0, GENRES, (movies, 3)).astype(np.int32)
+    genres = rng.integers(0, GENRES, (items, 3)).astype(np.int32)
     return Catalogue(
-        features=MovieFeatures(
-            movie_index=np.arange(movies, dtype=np.int32),
+        features=ItemFeatures(
+            item_index=np.arange(items, dtype=np.int32),
             popularity_scaled=popularity,
             content={
                 contract.indices(contract.GENRES): genres,
-                contract.indices(contract.TAGS): rng.integers(-1, TAGS, (movies, 4)).astype(np.int32),
-                contract.weights(contract.TAGS): rng.random((movies, 4)).astype(np.float32),
-                contract.scaled(contract.YEAR): rng.normal(size=movies).astype(np.float32),
-                contract.known(contract.YEAR): np.ones(movies, np.float32),
+                contract.indices(contract.TAGS): rng.integers(-1, TAGS, (items, 4)).astype(np.int32),
+                contract.weights(contract.TAGS): rng.random((items, 4)).astype(np.float32),
+                contract.scaled(contract.YEAR): rng.normal(size=items).astype(np.float32),
+                contract.known(contract.YEAR): np.ones(items, np.float32),
             },
         ),
         genres=np.eye(GENRES + 1, dtype=np.float32)[genres].max(axis=1),
         rating_count=count.astype(np.float32),
-        rating_sum=np.bincount(train.rows, train.ratings, minlength=movies).astype(np.float32),
+        rating_sum=np.bincount(train.rows, train.ratings, minlength=items).astype(np.float32),
         popularity=Popularity.recover(count, popularity),
     )
 
@@ -68,10 +68,10 @@ def catalogue(train: events.Events, movies: int = 80) -> Catalogue:
 def model(train: events.Events, params: ModelParams, seed: int = 0, **hyperparameters: Any) -> TwoTower:
     """With every weight created; under a strategy's scope or not."""
     keras.utils.set_random_seed(seed)
-    movies = catalogue(train)
+    items = catalogue(train)
     words = {contract.GENRES: GENRES, contract.TAGS: TAGS}
-    sizes = Sizes(movies.size, GENRES, MOVIELENS, words)
-    made = TwoTower(params, sizes, movies, 3.0, (10**9, 10**9 + 10**7), **hyperparameters)
+    sizes = Sizes(items.size, GENRES, MOVIELENS, words)
+    made = TwoTower(params, sizes, items, 3.0, (10**9, 10**9 + 10**7), **hyperparameters)
     windows = events.Windows(train, params.history_window)
     made.standardise.adapt(np.random.default_rng(0).normal(size=(50, made_width(made, windows))))
     made.losses_of(windows.pairs(tf.constant([1, 2], tf.int64)), training=False)

@@ -95,8 +95,8 @@ def test_paired_interval_equals_the_textbook(fake_model: ModuleType, seed: int) 
     others = [
         {
             **row,
-            contract.MOVIE_IDS: np.concatenate(
-                [rng.permutation(row[contract.MOVIE_IDS][:50]), row[contract.MOVIE_IDS][50:]]
+            contract.ITEM_IDS: np.concatenate(
+                [rng.permutation(row[contract.ITEM_IDS][:50]), row[contract.ITEM_IDS][50:]]
             ),
         }
         for row in rows
@@ -125,7 +125,7 @@ def test_nan_from_the_model_is_not_swallowed(fake_model: ModuleType) -> None:
     users = fake_model.random_users(np.random.default_rng(1), 5, CATALOGUE)
     row = fake_model.rows(users, CATALOGUE)[1]
     row[contract.PREDICTED_RATINGS] = np.full_like(row[contract.PREDICTED_RATINGS], np.nan)
-    row[contract.MOVIE_NOVELTY] = np.full_like(row[contract.MOVIE_NOVELTY], np.nan)
+    row[contract.ITEM_NOVELTY] = np.full_like(row[contract.ITEM_NOVELTY], np.nan)
     totals = ModelTotals("m", None)
     totals.add({"m": score_user(row)})
     found = totals.models["m"].metrics()
@@ -143,12 +143,12 @@ def test_a_missing_output_is_named(fake_model: ModuleType) -> None:
 def test_a_repeated_target_counts_once(fake_model: ModuleType) -> None:
     row = fake_model.rows(fake_model.random_users(np.random.default_rng(1), 1, CATALOGUE), CATALOGUE)[0]
     row |= {
-        contract.MOVIE_IDS: np.array([b"a", b"b", b""], object),
-        contract.TARGET_MOVIE_IDS: np.array([b"a", b"a", b"z", b""], object),
+        contract.ITEM_IDS: np.array([b"a", b"b", b""], object),
+        contract.TARGET_ITEM_IDS: np.array([b"a", b"a", b"z", b""], object),
         contract.TARGET_RATINGS: np.array([5, 4, 4, np.nan]),
         contract.PREDICTED_RATINGS: np.array([5, 4, 4, np.nan]),
         contract.TARGET_COLD: np.array([0, 0, 0, np.nan]),
-        contract.MOVIE_NOVELTY: np.array([1.0, 1.0, 0.0]),
+        contract.ITEM_NOVELTY: np.array([1.0, 1.0, 0.0]),
     }
     assert score_user(row).get(names.RECALL_10) == pytest.approx(1 / 2)
     assert score_user(row).get(names.COLD_RECALL_10) is None

@@ -38,7 +38,7 @@ def run(data: Path | str, target: Path | str, beam_args=IN_PROCESS, **params) ->
     """Runs ExampleGen as TFX does; returns every file of its artifacts by name."""
     knobs = ExampleGenParams(**params)
     artifacts = {}
-    for name in (executor.TIMELINES, executor.MOVIES, executor.QUARANTINE):
+    for name in (executor.TIMELINES, executor.ITEMS, executor.QUARANTINE):
         kind = simple_artifacts.File if name == executor.QUARANTINE else standard_artifacts.Examples
         artifacts[name] = [kind()]
         artifacts[name][0].uri = f"{target}/{name}"
@@ -131,15 +131,15 @@ def movielens(folder: Path, separator: str = ",", end: str = "\n") -> Path:
     log.insert(500, log[3])
     log.append(log[20])
     log.append(separator.join((*log[40].split(separator)[:2], "4.5", "1000000100")))
-    movies = [separator.join((str(i), f"Film {i} (1990)", "Drama|War")) for i in range(40)]
+    items = [separator.join((str(i), f"Film {i} (1990)", "Drama|War")) for i in range(40)]
     tags = [separator.join(map(str, (user * 7, user % 40, "Fun", 10**9 + 300))) for user in range(60)]
     kind = "csv" if separator == "," else "dat"
     headers = {
         "ratings": "userId,movieId,rating,timestamp",
-        "movies": "movieId,title,genres",
+        "items": "movieId,title,genres",
         "tags": "userId,movieId,tag,timestamp",
     }
-    for name, lines in (("ratings", log), ("movies", movies), ("tags", tags)):
+    for name, lines in (("ratings", log), ("items", items), ("tags", tags)):
         text = end.join([*([headers[name]] if kind == "csv" else []), *lines, ""])
         (folder / f"{name}.{kind}").write_bytes(text.encode())
     return folder
@@ -255,8 +255,8 @@ def test_errors_are_those_of_the_local_engine(both, tmp_path, break_, message):
     changed = break_("\n".join([columns, *(",".join(map(str, row)) for row in rows(5)), ""]))
     content = changed if isinstance(changed, bytes) else changed.encode()
     (tmp_path / "ratings.csv").write_bytes(content)
-    movies = "".join(f"{i},Film {i} (1990),Drama\n" for i in range(40))
-    (tmp_path / "movies.csv").write_text("movieId,title,genres\n" + movies)
+    items = "".join(f"{i},Film {i} (1990),Drama\n" for i in range(40))
+    (tmp_path / "movies.csv").write_text("movieId,title,genres\n" + items)
     assert message in both(tmp_path, max_bad_share=0)
 
 

@@ -14,15 +14,15 @@ from components.example_gen.errors import DataError
 from components.example_gen.reading import text_blocks
 
 ROWS = [
-    (user, movie, 0.5 * (1 + (user + movie) % 10), 1_000 + movie)
+    (user, item, 0.5 * (1 + (user + item) % 10), 1_000 + item)
     for user in range(1, 9)
-    for movie in (10, 20, 30)
+    for item in (10, 20, 30)
 ]
 CSV = "userId,movieId,rating,timestamp\n" + "".join(f"{u},{m},{r},{t}\n" for u, m, r, t in ROWS)
-MOVIES = 'movieId,title,genres\n10,"Été, L\' (1995)",Drama\n20,"two\nlines",A|B\n30,Heat,(no genres listed)\n'
+ITEMS = 'movieId,title,genres\n10,"Été, L\' (1995)",Drama\n20,"two\nlines",A|B\n30,Heat,(no genres listed)\n'
 TAGS = "userId,movieId,tag,timestamp\n1,10,fun,900\n2,20,sad,900\n"
 DAT = "".join(f"{u}::{m}::{r}::{t}\n" for u, m, r, t in ROWS)
-MOVIES_DAT = "10::Été (1995)::Drama\n20::Heat (1995)::A|B\n30::X::\n"
+ITEMS_DAT = "10::Été (1995)::Drama\n20::Heat (1995)::A|B\n30::X::\n"
 PAIRS = "".join(f"{u} {m}\n" for u, m, _, _ in ROWS)
 
 
@@ -36,12 +36,12 @@ def parquet() -> bytes:
 OWN = {"columns": {"user": "u", "item": "i", "rating": "r", "time": "t"}}
 # Files by layout; the first is damaged, and what is left of it must be accounted for.
 LAYOUTS = {
-    "csv": ({"ratings.csv": CSV.encode(), "movies.csv": MOVIES.encode(), "tags.csv": TAGS.encode()}, {}),
-    "movies": ({"movies.csv": MOVIES.encode(), "ratings.csv": CSV.encode()}, {}),
-    "tags": ({"tags.csv": TAGS.encode(), "movies.csv": MOVIES.encode(), "ratings.csv": CSV.encode()}, {}),
-    "gzip": ({"ratings.csv.gz": gzip.compress(CSV.encode(), mtime=0), "movies.csv": MOVIES.encode()}, {}),
-    "dat": ({"ratings.dat": DAT.encode(), "movies.dat": MOVIES_DAT.encode("latin-1")}, {}),
-    "movies.dat": ({"movies.dat": MOVIES_DAT.encode("latin-1"), "ratings.dat": DAT.encode()}, {}),
+    "csv": ({"ratings.csv": CSV.encode(), "movies.csv": ITEMS.encode(), "tags.csv": TAGS.encode()}, {}),
+    "items": ({"movies.csv": ITEMS.encode(), "ratings.csv": CSV.encode()}, {}),
+    "tags": ({"tags.csv": TAGS.encode(), "movies.csv": ITEMS.encode(), "ratings.csv": CSV.encode()}, {}),
+    "gzip": ({"ratings.csv.gz": gzip.compress(CSV.encode(), mtime=0), "movies.csv": ITEMS.encode()}, {}),
+    "dat": ({"ratings.dat": DAT.encode(), "movies.dat": ITEMS_DAT.encode("latin-1")}, {}),
+    "movies.dat": ({"movies.dat": ITEMS_DAT.encode("latin-1"), "ratings.dat": DAT.encode()}, {}),
     "pairs": ({"log.txt": PAIRS.encode()}, {}),
     "iso": (
         {"log.csv": b"u,i,r,t\n1,a,4,2020-01-02\n1,b,4,2020-01-03T04:05:06Z\n"},

@@ -13,16 +13,16 @@ from components.example_gen.reading.layouts import movielens_100k
 
 EXPECTED = [("1", "10", 4.0, 100), ("1", "20", 3.5, 200), ("1", "30", 5.0, 300), ("2", "10", 0.5, 100)]
 ITEMS = [
-    {"movie_id": "10", "title": "Toy Story", "year": 1995, "genres": ["Adventure", "Comedy"]},
-    {"movie_id": "20", "title": "Heat", "year": 1995, "genres": ["Crime"]},
-    {"movie_id": "30", "title": "Babylon 5", "year": 0, "genres": ["Sci-Fi"]},
+    {"item_id": "10", "title": "Toy Story", "year": 1995, "genres": ["Adventure", "Comedy"]},
+    {"item_id": "20", "title": "Heat", "year": 1995, "genres": ["Crime"]},
+    {"item_id": "30", "title": "Babylon 5", "year": 0, "genres": ["Sci-Fi"]},
 ]
 
 
 def test_movielens_csv(folder, read):
     found = read(folder())
     assert (found.ratings, found.items) == (EXPECTED, ITEMS)
-    assert found.tags == [{"user_id": "1", "movie_id": "10", "tag": "Fun", "timestamp": 90}]
+    assert found.tags == [{"user_id": "1", "item_id": "10", "tag": "Fun", "timestamp": 90}]
     assert found.layout == "movielens-csv: ratings.csv, movies.csv, tags.csv"
     assert dict(found.bad.rows_in) == {"items": 3, "ratings": 4, "tags": 1}
 
@@ -50,9 +50,9 @@ def test_no_tags_file_means_no_tags(folder, read):
 def test_movielens_dat(tmp_path, read, encoding, noted):
     """1m is Latin-1 with whole stars and no tags, 10m UTF-8 with halves and tags; both are told apart."""
     (tmp_path / "ratings.dat").write_text("1::10::4::100\n1::20::3.5::200\n1::30::5::300\n2::10::0.5::100\n")
-    movies = '10::Misérables, Les (1995)::Drama|Musical\n20::It\'s: "Heat" (1995)::Crime\n'
-    movies += "30::Babylon 5::(no genres listed)\n"
-    (tmp_path / "movies.dat").write_bytes(movies.encode(encoding))
+    items = '10::Misérables, Les (1995)::Drama|Musical\n20::It\'s: "Heat" (1995)::Crime\n'
+    items += "30::Babylon 5::(no genres listed)\n"
+    (tmp_path / "movies.dat").write_bytes(items.encode(encoding))
     (tmp_path / "users.dat").write_text("1::F::1::10::48067\n")
     if encoding == "utf-8":
         (tmp_path / "tags.dat").write_text("1::10::naïve, really::90\n")
@@ -105,7 +105,7 @@ def test_pairs_are_in_time_order_and_relevant(tmp_path, read, text):
         ("12", "b", 5.0),
     ]
     assert found.ratings[0][3] < found.ratings[1][3] < found.ratings[2][3]
-    assert [(row["movie_id"], row["title"], row["genres"]) for row in found.items] == [
+    assert [(row["item_id"], row["title"], row["genres"]) for row in found.items] == [
         (x, x, []) for x in "abc"
     ]
     assert found.layout == "pairs: beauty.txt; no ratings: events count alike; in the order of the rows"
@@ -224,9 +224,9 @@ def test_byte_order_mark_line_ends_blank_lines_and_further_columns_are_normal(fo
 
 
 def test_quoted_commas_and_quotes_and_line_breaks_are_part_of_a_title(folder, read):
-    movies = 'movieId,title,genres\n10,"American President, The (1995)",A\n20,"""Cats"", or so (1998)",B\n'
-    movies += '30,"two\nlines",C\n'
-    assert [row["title"] for row in read(folder(movies=movies)).items] == [
+    items = 'movieId,title,genres\n10,"American President, The (1995)",A\n20,"""Cats"", or so (1998)",B\n'
+    items += '30,"two\nlines",C\n'
+    assert [row["title"] for row in read(folder(items=items)).items] == [
         "American President, The", '"Cats", or so', "two\nlines",
     ]  # fmt: skip
 

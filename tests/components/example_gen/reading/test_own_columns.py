@@ -114,11 +114,11 @@ def test_items_that_are_not_in_the_table(log, tmp_path, read, unknown_items, eve
         read(path, **KNOBS)
     found = read(path, **KNOBS, unknown_items=unknown_items)
     assert len(found.ratings) == events
-    assert [row[contract.MOVIE_ID] for row in found.items] == items
+    assert [row[contract.ITEM_ID] for row in found.items] == items
     assert sum(found.left_out.values()) == 3 - events
     if unknown_items == "keep":
         assert found.items[3] == {
-            "movie_id": "x", "title": "x", "year": 0, "genres": [], "brand": [], "shelf": [], "price": [],
+            "item_id": "x", "title": "x", "year": 0, "genres": [], "brand": [], "shelf": [], "price": [],
             "about": "",
         }  # fmt: skip
 
@@ -152,22 +152,22 @@ def test_features_that_cannot_be_are_refused(item_features, message):
 
 def test_records_survive_the_file_and_become_dense(log, read, tmp_path):
     found = read(log(), **KNOBS)
-    schema = schemas.movies_schema((*MOVIELENS, *SPECS))
+    schema = schemas.items_schema((*MOVIELENS, *SPECS))
     rows = [{**row, contract.TAGS: [], contract.RATING_COUNT: i, contract.RATING_MEAN: 5.0}
             for i, row in enumerate(found.items)]  # fmt: skip
     table = pa.Table.from_pylist(rows, schema)
-    folder = tmp_path / "movies"
+    folder = tmp_path / "items"
     (folder / "Split-train").mkdir(parents=True)
     write.write_shard(str(folder / "Split-train"), 0, 1, table)
     feature_file.write(str(folder), Features(feedback="implicit", item=SPECS))
-    back = read_movies(folder)
+    back = read_items(folder)
     assert back.equals(table)
-    got = dense_columns.movie_inputs(back, SPECS)
+    got = dense_columns.item_inputs(back, SPECS)
     assert got["brand"].tolist() == [b"acme", b"", b"zeta"]
     assert got["shelf"].tolist() == [[b"cups", b"blue"], [b"", b""], [b"wear", b""]]
     assert got["price"].tolist() == [19.5, np.float32(contract.UNKNOWN_NUMBER), 1000.0]
     assert got["about"].tolist() == [b"A mug, blue", b"", b"For heads"]
 
 
-def read_movies(folder):
-    return reader.read_movies(str(folder))
+def read_items(folder):
+    return reader.read_items(str(folder))

@@ -18,16 +18,16 @@ from components.example_gen.sorting.totals import totals
 
 DAY = 86_400
 DATES = {"split": "global_time", "eval_from": "1970-01-03", "test_from": "1970-01-05"}
-MOVIES = tuple(str(movie) for movie in range(1, 40))
+ITEMS = tuple(str(item) for item in range(1, 40))
 
 
 def make_ratings(seed: int, users: int = 6) -> list[tuple]:
-    """(user, movie, stars, seconds) over eight days, in no order."""
+    """(user, item, stars, seconds) over eight days, in no order."""
     rng = random.Random(seed)
     rows = []
     for user in range(users):
-        for movie in rng.sample(MOVIES, rng.randint(1, 30)):
-            rows.append((str(user), movie, rng.randint(1, 10) / 2, rng.randint(0, 8 * DAY)))
+        for item in rng.sample(ITEMS, rng.randint(1, 30)):
+            rows.append((str(user), item, rng.randint(1, 10) / 2, rng.randint(0, 8 * DAY)))
     rng.shuffle(rows)
     return rows
 
@@ -46,7 +46,7 @@ def by_split(made) -> dict[str, dict[str, tuple[list, list]]]:
 @given(st.integers(0, 10**6))
 def test_global_time_cuts_everybody_at_the_same_dates(make_records, seed):
     ratings = make_ratings(seed)
-    found = by_split(make_records(ratings, [], MOVIES, **DATES))
+    found = by_split(make_records(ratings, [], ITEMS, **DATES))
     times = {user: sorted(t for u, _, _, t in ratings if u == user) for user in {row[0] for row in ratings}}
     expected = {split: {} for split in contract.SPLITS}
     for user, all_ in times.items():
@@ -65,9 +65,7 @@ def test_global_time_cuts_everybody_at_the_same_dates(make_records, seed):
 
 def test_an_event_at_a_date_is_after_it(make_records):
     times = [2 * DAY - 1, 2 * DAY, 4 * DAY - 1, 4 * DAY]
-    found = by_split(
-        make_records([("1", MOVIES[i], 3.0, t) for i, t in enumerate(times)], [], MOVIES, **DATES)
-    )
+    found = by_split(make_records([("1", ITEMS[i], 3.0, t) for i, t in enumerate(times)], [], ITEMS, **DATES))
     assert found == {
         contract.TRAIN: {"1": (times[:1], [])},
         contract.EVAL: {"1": (times[:1], times[1:3])},
@@ -79,7 +77,7 @@ def test_an_event_at_a_date_is_after_it(make_records):
 @given(st.integers(0, 10**6))
 def test_leave_last_out_holds_out_one_event_each(make_records, seed):
     ratings = make_ratings(seed)
-    found = by_split(make_records(ratings, [], MOVIES, split="leave_last_out"))
+    found = by_split(make_records(ratings, [], ITEMS, split="leave_last_out"))
     for user in {row[0] for row in ratings}:
         times = sorted(t for u, _, _, t in ratings if u == user)
         if len(times) < 3:
@@ -96,7 +94,7 @@ def test_leave_last_out_holds_out_one_event_each(make_records, seed):
 @given(st.integers(0, 10**6))
 def test_random_draws_a_tenth_of_each_user_and_keeps_time_order(make_records, seed):
     ratings = make_ratings(seed)
-    made = make_records(ratings, [], MOVIES, split="random")
+    made = make_records(ratings, [], ITEMS, split="random")
     for user in {row[0] for row in ratings}:
         events = sorted((t, m) for u, m, _, t in ratings if u == user)
         n = len(events)
@@ -106,25 +104,25 @@ def test_random_draws_a_tenth_of_each_user_and_keeps_time_order(make_records, se
             for split, table in made.splits.items()
         }
         train = rows[contract.TRAIN]
-        assert len(train["history_movie_ids"]) == n - 2 * t
+        assert len(train["history_item_ids"]) == n - 2 * t
         if not t:
             assert rows[contract.EVAL] is rows[contract.TEST] is None
             continue
-        held_out = [rows[split]["target_movie_ids"] for split in (contract.EVAL, contract.TEST)]
+        held_out = [rows[split]["target_item_ids"] for split in (contract.EVAL, contract.TEST)]
         assert [len(ids) for ids in held_out] == [t, t]
-        assert sorted(train["history_movie_ids"] + held_out[0] + held_out[1]) == sorted(m for _, m in events)
-        assert rows[contract.EVAL]["history_movie_ids"] == train["history_movie_ids"]
-        assert sorted(rows[contract.TEST]["history_movie_ids"]) == sorted(
-            train["history_movie_ids"] + held_out[0]
+        assert sorted(train["history_item_ids"] + held_out[0] + held_out[1]) == sorted(m for _, m in events)
+        assert rows[contract.EVAL]["history_item_ids"] == train["history_item_ids"]
+        assert sorted(rows[contract.TEST]["history_item_ids"]) == sorted(
+            train["history_item_ids"] + held_out[0]
         )
         for row in rows.values():
             assert row["history_timestamps"] == sorted(row["history_timestamps"])
 
 
 def test_random_depends_on_the_seed_and_on_nobody_else(make_records):
-    ratings = [(str(user), movie, 3.0, i) for user in range(20) for i, movie in enumerate(MOVIES)]
+    ratings = [(str(user), item, 3.0, i) for user in range(20) for i, item in enumerate(ITEMS)]
     draws = {
-        name: make_records(rows, [], MOVIES, split="random", **knobs).splits[contract.TEST].to_pylist()
+        name: make_records(rows, [], ITEMS, split="random", **knobs).splits[contract.TEST].to_pylist()
         for name, rows, knobs in (
             ("all", ratings, {}),
             ("small buckets", ratings, {"buffer_rows": 1000}),
@@ -136,28 +134,28 @@ def test_random_depends_on_the_seed_and_on_nobody_else(make_records):
     assert [row for row in draws["all"] if row["user_id"] != "3"] == draws["without one user"]
     assert draws["all"] != draws["other seed"]
     # Drawn evenly: 60 of 780 events, over the whole of the histories.
-    positions = [MOVIES.index(movie) for row in draws["all"] for movie in row["target_movie_ids"]]
+    positions = [ITEMS.index(item) for row in draws["all"] for item in row["target_item_ids"]]
     assert len(positions) == 60
     assert 14 < np.mean(positions) < 24
-    assert len(set(map(tuple, (row["target_movie_ids"] for row in draws["all"])))) > 15
+    assert len(set(map(tuple, (row["target_item_ids"] for row in draws["all"])))) > 15
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
 def test_global_time_looks_at_nothing_after_its_dates(make_records, seed, other):
-    """Other movies and stars after the test date: train, eval and the movies stay."""
+    """Other items and stars after the test date: train, eval and the items stay."""
     rng = random.Random(other)
     ratings = make_ratings(seed)
     changed = [
-        (u, rng.choice(MOVIES), rng.randint(1, 10) / 2, t + rng.randint(0, 99))
+        (u, rng.choice(ITEMS), rng.randint(1, 10) / 2, t + rng.randint(0, 99))
         if t >= 4 * DAY
         else (u, m, r, t)
         for u, m, r, t in ratings
     ]
-    before, after = (make_records(rows, [], MOVIES, **DATES) for rows in (ratings, changed))
+    before, after = (make_records(rows, [], ITEMS, **DATES) for rows in (ratings, changed))
     for split in (contract.TRAIN, contract.EVAL):
         assert before.splits[split].to_pylist() == after.splits[split].to_pylist()
-    assert before.movies.to_pylist() == after.movies.to_pylist()
+    assert before.items.to_pylist() == after.items.to_pylist()
 
 
 def test_events_without_a_history_are_accounted_for(folder, tmp_path):
@@ -166,7 +164,7 @@ def test_events_without_a_history_are_accounted_for(folder, tmp_path):
     rows = [(user, 10 + i, day * DAY) for user, all_ in days.items() for i, day in enumerate(all_)]
     path = folder(
         ratings="userId,movieId,rating,timestamp\n" + "".join(f"{u},{m},4.0,{t}\n" for u, m, t in rows),
-        movies="movieId,title,genres\n10,a,b\n11,a,b\n12,a,b\n",
+        items="movieId,title,genres\n10,a,b\n11,a,b\n12,a,b\n",
         tags=None,
     )
     knobs = ExampleGenParams(**DATES)

@@ -21,7 +21,7 @@ def sort_key(id_: str):
 
 
 def reference(ratings, tags):
-    """The contract's split rule in plain Python: {split: records}, movies."""
+    """The contract's split rule in plain Python: {split: records}, items."""
     by_user = collections.defaultdict(list)
     for event in ratings:
         by_user[event[0]].append(event[1:])
@@ -36,7 +36,7 @@ def reference(ratings, tags):
         train[user] = events[: n - 2 * t]
         if t:
             later[user] = (events[n - 2 * t : n - t], events[n - t :])
-    counts = collections.Counter(movie for events in train.values() for movie, _, _ in events)
+    counts = collections.Counter(item for events in train.values() for item, _, _ in events)
 
     def record(user, split, history, targets):
         if split == contract.TRAIN:
@@ -55,31 +55,31 @@ def reference(ratings, tags):
         ],
     }
     rows = []
-    for movie in sorted(CATALOGUE, key=sort_key):
-        stars = [r for events in train.values() for m, r, _ in events if m == movie]
+    for item in sorted(CATALOGUE, key=sort_key):
+        stars = [r for events in train.values() for m, r, _ in events if m == item]
         known = {
             tag.strip().lower()
             for user, tagged, tag, time in tags
-            if tagged == movie and user in train and time <= train[user][-1][2]
+            if tagged == item and user in train and time <= train[user][-1][2]
         }
-        rows.append((movie, sorted(known - {""}), len(stars), np.mean(stars) if stars else 0.0))
+        rows.append((item, sorted(known - {""}), len(stars), np.mean(stars) if stars else 0.0))
     return splits, rows
 
 
 users = st.sampled_from(["1", "2", "10", "010", "b", "a"])
 seconds = st.integers(0, 6)  # few values, so that there are ties
 stars = st.integers(1, 10).map(lambda half: half / 2)
-movie_ids = st.sampled_from(CATALOGUE)
-ratings_lists = st.lists(st.tuples(users, movie_ids, stars, seconds), min_size=1, max_size=60)
+item_ids = st.sampled_from(CATALOGUE)
+ratings_lists = st.lists(st.tuples(users, item_ids, stars, seconds), min_size=1, max_size=60)
 tag_texts = st.sampled_from(["Fun", "fun", " fun ", "Sad", "", "éTÉ"])
-tag_lists = st.lists(st.tuples(users, movie_ids, tag_texts, seconds), max_size=15)
+tag_lists = st.lists(st.tuples(users, item_ids, tag_texts, seconds), max_size=15)
 
 
 @settings(max_examples=150, deadline=None)
 @given(ratings_lists, tag_lists)
 def test_records_equal_the_reference(make_records, ratings, tags):
     made = make_records(ratings, tags, CATALOGUE)
-    expected_splits, expected_movies = reference(ratings, tags)
+    expected_splits, expected_items = reference(ratings, tags)
 
     for split in contract.SPLITS:
         table = made.splits[split]
@@ -88,13 +88,11 @@ def test_records_equal_the_reference(make_records, ratings, tags):
         sizes = [len(row["history_ratings"]) + len(row["target_ratings"]) for row in expected_splits[split]]
         assert made.sizes[split] == sizes
 
-    table = made.movies
-    assert table.schema == schemas.MOVIES
-    got = [(*row.values(),) for row in table.select(["movie_id", "tags", "rating_count"]).to_pylist()]
-    assert got == [row[:3] for row in expected_movies]
-    np.testing.assert_allclose(
-        table["rating_mean"].to_numpy(), [row[3] for row in expected_movies], rtol=1e-6
-    )
+    table = made.items
+    assert table.schema == schemas.ITEMS
+    got = [(*row.values(),) for row in table.select(["item_id", "tags", "rating_count"]).to_pylist()]
+    assert got == [row[:3] for row in expected_items]
+    np.testing.assert_allclose(table["rating_mean"].to_numpy(), [row[3] for row in expected_items], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from components.example_gen.records import read, schemas, write
 TABLE = pa.Table.from_pylist(
     [
         {
-            contract.MOVIE_ID: str(i),
+            contract.ITEM_ID: str(i),
             contract.TITLE: "Été, the" if i else "",
             contract.YEAR: 1990 + i,
             contract.GENRES: [f"g{j}" for j in range(i % 3)],
@@ -21,7 +21,7 @@ TABLE = pa.Table.from_pylist(
         }
         for i in range(10)
     ],
-    schema=schemas.MOVIES,
+    schema=schemas.ITEMS,
 )
 
 
@@ -34,8 +34,8 @@ def test_what_is_written_is_read_in_order_over_several_shards(tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == [
         f"data_tfrecord-0000{i}-of-00003.gz" for i in range(3)
     ]
-    table = read.read_movies(str(tmp_path))
-    assert table.schema == schemas.MOVIES
+    table = read.read_items(str(tmp_path))
+    assert table.schema == schemas.ITEMS
     assert table.equals(TABLE.combine_chunks())
 
 
@@ -45,21 +45,21 @@ def test_the_same_table_gives_the_same_bytes():
 
 def test_records_are_plain_examples_with_every_feature_and_typed_empty_lists():
     example = tf.train.Example.FromString(write.encode(TABLE)[0])
-    assert set(example.features.feature) == set(contract.MOVIE_FEATURES)
+    assert set(example.features.feature) == set(contract.ITEM_FEATURES)
     kinds = {name: feature.WhichOneof("kind") for name, feature in example.features.feature.items()}
     assert (kinds[contract.GENRES], kinds[contract.TAGS]) == ("bytes_list", "bytes_list")
     assert (kinds[contract.YEAR], kinds[contract.RATING_MEAN]) == ("int64_list", "float_list")
     spec = {
-        contract.MOVIE_ID: tf.io.FixedLenFeature([], tf.string),
+        contract.ITEM_ID: tf.io.FixedLenFeature([], tf.string),
         contract.GENRES: tf.io.RaggedFeature(tf.string),
     }
     parsed = tf.io.parse_example(write.encode(TABLE), spec)
-    assert parsed[contract.MOVIE_ID].numpy().tolist() == [str(i).encode() for i in range(10)]
+    assert parsed[contract.ITEM_ID].numpy().tolist() == [str(i).encode() for i in range(10)]
     assert parsed[contract.GENRES].to_list()[2] == [b"g0", b"g1"]
 
 
 def test_an_empty_table_has_no_examples():
-    assert write.encode(schemas.MOVIES.empty_table()) == []
+    assert write.encode(schemas.ITEMS.empty_table()) == []
 
 
 def test_a_record_without_a_single_valued_feature_is_an_error(tmp_path):
@@ -67,12 +67,12 @@ def test_a_record_without_a_single_valued_feature_is_an_error(tmp_path):
     folder.mkdir()
     write.write_shard(str(folder), 0, 1, TABLE.drop_columns([contract.YEAR]))
     with pytest.raises(ValueError, match="year must have one value"):
-        read.read_movies(str(tmp_path))
+        read.read_items(str(tmp_path))
 
 
 def test_a_missing_split_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no \*\.gz file in .*Split-train"):
-        read.read_movies(str(tmp_path))
+        read.read_items(str(tmp_path))
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=40), st.integers(1, 100))

@@ -50,7 +50,7 @@ GOOD = "1,10,4.0,100\n"
         (
             "1,10,3,9",
             quarantine.REPEATED,
-            "movieId is '10', expected a movie that this user has not rated on an earlier line (line 2; "
+            "movieId is '10', expected an item that this user has not rated on an earlier line (line 2; "
             "example_gen.repeated can keep one)",
         ),
     ],
@@ -103,13 +103,13 @@ def test_the_share_decides_and_the_first_are_shown(folder, read):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"movies": None}, "movies.csv: not found in .*; expected a file with movieId, title, genres"),
+        ({"items": None}, "movies.csv: not found in .*; expected a file with movieId, title, genres"),
         ({"ratings": ""}, "ratings.csv: is empty; expected userId, movieId, rating, timestamp"),
         ({"ratings": "\n\n"}, "ratings.csv: is empty; expected a header line with userId, movieId, rating,"),
-        ({"movies": ""}, "movies.csv: is empty"),
+        ({"items": ""}, "movies.csv: is empty"),
         ({"tags": ""}, "tags.csv: is empty"),
         ({"ratings": HEADER}, "ratings.csv: has a header but no rows; expected at least one"),
-        ({"movies": "movieId,title,genres\n"}, "movies.csv: has a header but no rows"),
+        ({"items": "movieId,title,genres\n"}, "movies.csv: has a header but no rows"),
         (
             {"ratings": "userId,movieId,stars,timestamp\n1,10,4,1\n"},
             "ratings.csv, line 1: column 'rating' is missing; found userId, movieId, stars, timestamp, exp",
@@ -129,10 +129,10 @@ def test_the_share_decides_and_the_first_are_shown(folder, read):
         ({"ratings": gzip.compress(HEADER.encode())[:20] + b"xyz"}, "ratings.csv: the gzip file is cut off"),
         ({"ratings": b"x" * 70_000}, "ratings.csv, line 1: the header is a line longer than 65,536 bytes"),
         (
-            {"movies": "movieId,title,genres\n10,A,B\n20,C,D\n10,E,F\n"},
+            {"items": "movieId,title,genres\n10,A,B\n20,C,D\n10,E,F\n"},
             "movies.csv, line 4: movieId is '10', expected an id that no earlier line has",
         ),
-        ({"movies": "movieId,title,genres\n,A,B\n"}, "movies.csv: has no rows|movies.csv, line 2: movieId"),
+        ({"items": "movieId,title,genres\n,A,B\n"}, "movies.csv: has no rows|movies.csv, line 2: movieId"),
         (
             {"tags": "userId,movieId,tag,timestamp\n1,999,Fun,90\n"},
             "tags.csv, line 2: movieId is '999', expected an",
@@ -143,7 +143,7 @@ def test_the_share_decides_and_the_first_are_shown(folder, read):
         ),
         ({"tags": "userId,movieId,tag,timestamp\n,10,Fun,1\n"}, "tags.csv, line 2: userId is '', expected a"),
         (
-            {"movies": "movieId,title,genres\n10,é,x\n20,ü,x\n30,a,x\n".encode("latin-1")},
+            {"items": "movieId,title,genres\n10,é,x\n20,ü,x\n30,a,x\n".encode("latin-1")},
             "movies.csv, line 2: title is '.udce9', expected UTF-8 text",
         ),
     ],
@@ -192,8 +192,8 @@ def test_nulls_in_parquet_are_set_aside_by_row(tmp_path, read):
 
 
 def test_lines_are_right_behind_blank_lines_and_quoted_line_breaks(folder, read):
-    movies = 'movieId,title,genres\n10,"two\nlines",A\n\n20,C,D\n30,E\n'
-    found = read(folder(movies=movies, ratings=f"\n{HEADER}\n{GOOD}\n\n1,20,9,1\n"), max_bad_share=1)
+    items = 'movieId,title,genres\n10,"two\nlines",A\n\n20,C,D\n30,E\n'
+    found = read(folder(items=items, ratings=f"\n{HEADER}\n{GOOD}\n\n1,20,9,1\n"), max_bad_share=1)
     assert [(row["file"], row["line"]) for row in found.rows_bad] == [("movies.csv", 6), ("ratings.csv", 7)]
 
 
@@ -261,7 +261,7 @@ def test_the_core_equals_plain_python(tmp_path, read, per_user, per_item, seed):
     expected = reference_core(pairs, per_user, per_item)
     found = read(tmp_path / "log.txt", min_ratings_per_user=per_user, min_ratings_per_item=per_item)
     assert [(int(row[0]), int(row[1])) for row in found.ratings] == expected
-    assert sorted(int(row["movie_id"]) for row in found.items) == sorted({item for _, item in expected})
+    assert sorted(int(row["item_id"]) for row in found.items) == sorted({item for _, item in expected})
     gone = len(pairs) - len(expected)
     assert sum(found.left_out.values()) == gone
 
@@ -283,8 +283,8 @@ def test_a_core_that_leaves_nothing_says_so(folder, read):
 
 def test_unrated_items_stay_unless_items_need_ratings(folder, read):
     path = folder(ratings=HEADER + GOOD)
-    assert [row["movie_id"] for row in read(path).items] == ["10", "20", "30"]
-    assert [row["movie_id"] for row in read(path, min_ratings_per_item=1).items] == ["10"]
+    assert [row["item_id"] for row in read(path).items] == ["10", "20", "30"]
+    assert [row["item_id"] for row in read(path, min_ratings_per_item=1).items] == ["10"]
 
 
 @pytest.mark.parametrize(("good", "rows"), [(0, range(100, 400)), (600, range(1000, 1001))])

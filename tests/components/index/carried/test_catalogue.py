@@ -11,15 +11,15 @@ from components.index.users.histories import dense, known_histories
 
 
 def test_rows_are_in_the_order_of_popularity_whatever_the_order_of_the_files(fake):
-    movies = fake.make_movies(200)
-    shuffled = movies.take(pa.array(np.random.default_rng(1).permutation(200)))
-    made = catalogue.from_movies(shuffled)
-    assert made.ids.tolist() == catalogue.from_movies(movies).ids.tolist()
+    items = fake.make_items(200)
+    shuffled = items.take(pa.array(np.random.default_rng(1).permutation(200)))
+    made = catalogue.from_items(shuffled)
+    assert made.ids.tolist() == catalogue.from_items(items).ids.tolist()
     order = sorted(
-        zip(movies[contract.RATING_COUNT].to_pylist(), movies[contract.MOVIE_ID].to_pylist(), strict=True),
+        zip(items[contract.RATING_COUNT].to_pylist(), items[contract.ITEM_ID].to_pylist(), strict=True),
         key=lambda pair: (-pair[0], pair[1]),
     )
-    assert [movie.decode() for movie in made.ids] == [movie for _, movie in order]
+    assert [item.decode() for item in made.ids] == [item for _, item in order]
     counts = made.rating_counts + 1
     np.testing.assert_allclose(made.shares, counts / counts.sum())
 
@@ -27,20 +27,18 @@ def test_rows_are_in_the_order_of_popularity_whatever_the_order_of_the_files(fak
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: pa.concat_tables([t, t.slice(3, 1)]), "1 movie ids come more than once, first '19'"),
-        (lambda t: t.slice(0, 0), "no movie to index"),
+        (lambda t: pa.concat_tables([t, t.slice(3, 1)]), "1 item ids come more than once, first '19'"),
+        (lambda t: t.slice(0, 0), "no item to index"),
         (lambda t: t.drop_columns([contract.GENRES]), r"lack the columns \['genres'\]"),
         (
-            lambda t: t.set_column(
-                0, contract.MOVIE_ID, pc.replace_substring(t[contract.MOVIE_ID], "10", "")
-            ),
+            lambda t: t.set_column(0, contract.ITEM_ID, pc.replace_substring(t[contract.ITEM_ID], "10", "")),
             "empty string as its id",
         ),
     ],
 )
-def test_movies_that_make_no_index_are_refused(fake, change, message):
+def test_items_that_make_no_index_are_refused(fake, change, message):
     with pytest.raises(catalogue.CatalogueError, match=message):
-        catalogue.from_movies(change(fake.make_movies(8)))
+        catalogue.from_items(change(fake.make_items(8)))
 
 
 @pytest.mark.parametrize(
@@ -51,29 +49,29 @@ def test_broken_embeddings_are_refused(fake, value, message):
     vectors = fake.make_vectors(5, 4)
     vectors[2] = value
     ids = np.array([b"a", b"b", b"c", b"d", b"e"], dtype=object)
-    with pytest.raises(catalogue.CatalogueError, match=f"1 of 5 movies .* {message}") as error:
+    with pytest.raises(catalogue.CatalogueError, match=f"1 of 5 items .* {message}") as error:
         catalogue.check_embeddings(ids, vectors)
     assert "'c'" in str(error.value)
 
 
-def test_movies_are_embedded_block_by_block(fake, tmp_path):
-    movies, vectors = fake.make_movies(50), fake.make_vectors(50, 8)
-    towers = fake.FakeTowers(movies[contract.MOVIE_ID].to_pylist(), vectors, tmp_path / "movies.txt")
-    made = catalogue.from_movies(movies)
-    one = catalogue.embed(made, towers.embed_movie, block=1000)
+def test_items_are_embedded_block_by_block(fake, tmp_path):
+    items, vectors = fake.make_items(50), fake.make_vectors(50, 8)
+    towers = fake.FakeTowers(items[contract.ITEM_ID].to_pylist(), vectors, tmp_path / "items.txt")
+    made = catalogue.from_items(items)
+    one = catalogue.embed(made, towers.embed_item, block=1000)
     done: list[int] = []
-    many = catalogue.embed(made, towers.embed_movie, block=7, progress=done.append)
+    many = catalogue.embed(made, towers.embed_item, block=7, progress=done.append)
     assert (one == many).all() and done == [*range(7, 50, 7), 50]
-    position = movies[contract.MOVIE_ID].to_pylist().index(made.ids[10].decode())
+    position = items[contract.ITEM_ID].to_pylist().index(made.ids[10].decode())
     np.testing.assert_allclose(one[10], vectors[position], rtol=1e-6)
 
 
 def test_a_users_history_is_the_longest_known_and_no_target(fake):
-    movies = fake.make_movies(100)
-    timelines = fake.make_timelines(movies, 20)
+    items = fake.make_items(100)
+    timelines = fake.make_timelines(items, 20)
     # One that no catalogue knows.
-    made = catalogue.from_movies(movies.slice(1))
-    gone = movies[contract.MOVIE_ID][0].as_py()
+    made = catalogue.from_items(items.slice(1))
+    gone = items[contract.ITEM_ID][0].as_py()
     histories = known_histories(timelines, made)
     wanted = {}
     for split in contract.SPLITS:  # the later cut overwrites
@@ -85,9 +83,9 @@ def test_a_users_history_is_the_longest_known_and_no_target(fake):
         histories.user_ids, *(batch[name] for name in contract.HISTORY_FEATURES), strict=True
     ):
         row = wanted[user.decode()]
-        kept = [i for i, movie in enumerate(row[contract.HISTORY_MOVIE_IDS]) if movie != gone]
-        assert [m.decode() for m in ids if m] == [row[contract.HISTORY_MOVIE_IDS][i] for i in kept]
+        kept = [i for i, item in enumerate(row[contract.HISTORY_ITEM_IDS]) if item != gone]
+        assert [m.decode() for m in ids if m] == [row[contract.HISTORY_ITEM_IDS][i] for i in kept]
         assert stars[: len(kept)].tolist() == [row[contract.HISTORY_RATINGS][i] for i in kept]
         assert times[: len(kept)].tolist() == [row[contract.HISTORY_TIMESTAMPS][i] for i in kept]
     newest = dense(histories, np.array([0]), made.ids, newest=2)
-    assert newest[contract.HISTORY_MOVIE_IDS].shape[1] <= 2
+    assert newest[contract.HISTORY_ITEM_IDS].shape[1] <= 2

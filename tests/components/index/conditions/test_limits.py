@@ -10,25 +10,25 @@ import contract
 
 @pytest.fixture(scope="module")
 def small(make_world):
-    return make_world(100, users=3, max_history=5, max_exclude=3, max_genres=2, max_movies=4, max_k=20)
+    return make_world(100, users=3, max_history=5, max_exclude=3, max_genres=2, max_items=4, max_k=20)
 
 
 NAN = float("nan")
 REFUSED = [
     ({"k": [21]}, "max_k = 20, got.*21"),
     ({"k": [-1]}, "k must be between 0 .* got.*-1"),
-    ({"history_movie_ids": [["1"] * 6]}, "max_history = 5 history events in a row, got.*6"),
-    ({"exclude": [["1"] * 4]}, "max_exclude = 3 excluded movies in a row, got.*4"),
+    ({"history_item_ids": [["1"] * 6]}, "max_history = 5 history events in a row, got.*6"),
+    ({"exclude": [["1"] * 4]}, "max_exclude = 3 excluded items in a row, got.*4"),
     ({"genres": [["a", "b", "c"]]}, "max_genres = 2 genres to filter by in a row, got.*3"),
     ({"taste_genres": [["a"] * 3], "taste_weights": [[1.0] * 3]}, "max_genres = 2 taste genres"),
     ({"taste_genres": [["a"]], "taste_weights": [[-1.0]]}, "taste_weights must be finite and not negative"),
     ({"taste_genres": [["a", "b"]], "taste_weights": [[1.0]]}, "need the same shape, got.*1 2.*1 1"),
-    ({"history_movie_ids": [["1", "2"]], "history_ratings": [[4.0]]}, "history_ratings need the same shape"),
+    ({"history_item_ids": [["1", "2"]], "history_ratings": [[4.0]]}, "history_ratings need the same shape"),
     (
-        {"history_movie_ids": [["1", "2"]], "history_timestamps": [[4, 5, 6]]},
+        {"history_item_ids": [["1", "2"]], "history_timestamps": [[4, 5, 6]]},
         "history_timestamps need the same shape",
     ),
-    ({"history_movie_ids": [["1"]], "history_ratings": [[NAN]]}, "history_ratings must be finite"),
+    ({"history_item_ids": [["1"]], "history_ratings": [[NAN]]}, "history_ratings must be finite"),
     ({"diversity": [1.5]}, "diversity must be between 0 and 1, got.*1.5"),
     ({"diversity": [NAN]}, "diversity must be between 0 and 1"),
     ({"year_min": [-1]}, "year_min must be not negative"),
@@ -42,17 +42,17 @@ def test_a_request_beyond_a_limit_is_refused(small, inputs, message):
         small.ask(contract.MODEL, contract.RECOMMEND, **inputs)
 
 
-def test_too_many_movies_to_rate_are_refused(small):
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"max_movies = 4 movies .* got.*5"):
-        small.ask(contract.MODEL, contract.RATE, movie_ids=[["1"] * 5])
+def test_too_many_items_to_rate_are_refused(small):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"max_items = 4 items .* got.*5"):
+        small.ask(contract.MODEL, contract.RATE, item_ids=[["1"] * 5])
 
 
 def test_padding_is_not_counted(small, results):
     output = small.ask(
         contract.MODEL,
         contract.RECOMMEND,
-        history_movie_ids=[["", "", "", "", "", "", small.ids[0]]],
+        history_item_ids=[["", "", "", "", "", "", small.ids[0]]],
         exclude=[["", "", "", "", small.ids[1]]],
         k=[20],
     )
-    assert not {movie for movie, _ in results(output)} & set(small.ids[:2])
+    assert not {item for item, _ in results(output)} & set(small.ids[:2])

@@ -146,17 +146,17 @@ def test_conditions_on_movielens_columns_are_its_own_filters(world, model):
         neutral = {"where": [], "genres": [], "year_min": 0, "year_max": 0}
         given = {name: [row.get(name, neutral[name]) for row in rows] for name in names}
         history = [world.ids[i : i + 3] for i in range(len(rows))]
-        return world.ask(model, signature, history_movie_ids=history, **given)
+        return world.ask(model, signature, history_item_ids=history, **given)
 
     got = ask(contract.RECOMMEND_WHERE, [pair[0] for pair in PAIRS])
     wanted = ask(contract.RECOMMEND, [pair[1] for pair in PAIRS])
-    np.testing.assert_array_equal(got[contract.MOVIE_IDS], wanted[contract.MOVIE_IDS])
+    np.testing.assert_array_equal(got[contract.ITEM_IDS], wanted[contract.ITEM_IDS])
     np.testing.assert_allclose(got[contract.SCORES], wanted[contract.SCORES], atol=1e-6)
-    assert len({row.tobytes() for row in got[contract.MOVIE_IDS]}) == len(PAIRS)
+    assert len({row.tobytes() for row in got[contract.ITEM_IDS]}) == len(PAIRS)
 
 
 def test_attributes_become_the_towers_inputs():
-    others = [i for i in contract.SIGNATURES[contract.EMBED_MOVIE].inputs if i.name in ("year", "genres")]
+    others = [i for i in contract.SIGNATURES[contract.EMBED_ITEM].inputs if i.name in ("year", "genres")]
     own = inputs((*MOVIELENS, *SPECS))
     said = [
         ["brand=acme", "shelf=cups", "price=19.5", "shelf=blue", "about=A mug,\nblue"],
@@ -187,18 +187,18 @@ def test_an_attribute_of_nothing_is_refused(wrong):
         attributes.read(tf.constant([["brand=acme", wrong]]), inputs(SPECS))
 
 
-def test_an_item_is_embedded_as_the_movie_it_is_described_as(world):
+def test_an_item_is_embedded_as_the_item_it_is_described_as(world):
     wanted = world.ask(
         contract.MODEL,
-        contract.EMBED_MOVIE,
-        movie_id=["new", world.ids[3]],
+        contract.EMBED_ITEM,
+        item_id=["new", world.ids[3]],
         year=[1999, 0],
         genres=[["Drama"], []],
     )
     got = world.ask(
         contract.MODEL,
         contract.EMBED_ITEM,
-        movie_id=["new", world.ids[3]],
+        item_id=["new", world.ids[3]],
         attributes=[["year=1999", "genres=Drama"], []],
     )
     np.testing.assert_allclose(got[contract.EMBEDDING], wanted[contract.EMBEDDING], atol=1e-6)

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from components.index.search.approximate import ScannIndex, build_scann, exact_top
-from components.index.search.scann_config import MIN_MOVIES, leaves_to_try, scann_config
+from components.index.search.scann_config import MIN_ITEMS, leaves_to_try, scann_config
 
 
 @pytest.mark.parametrize("count", [16, 17, 100, 2000, 1_000_000])
@@ -21,8 +21,8 @@ def test_parameters_follow_the_size(count):
     assert leaves_to_try(config.num_leaves)[-1] == config.num_leaves
 
 
-def test_too_few_movies_are_refused():
-    with pytest.raises(ValueError, match=f"at least {MIN_MOVIES} movies, got 15"):
+def test_too_few_items_are_refused():
+    with pytest.raises(ValueError, match=f"at least {MIN_ITEMS} items, got 15"):
         scann_config(15)
 
 
@@ -42,7 +42,7 @@ def test_the_same_vectors_give_the_same_index(fake):
     assert states[0] == states[1]
 
 
-def test_asking_for_more_than_there_is_pads_nothing_with_a_movie(fake):
+def test_asking_for_more_than_there_is_pads_nothing_with_an_item(fake):
     vectors = fake.make_vectors(400, 8).astype(np.float32)
     index = ScannIndex(tf.Variable(vectors), scann_config(400))
     for neighbours in (1, 50, 400, 5000):

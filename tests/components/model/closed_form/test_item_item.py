@@ -32,9 +32,9 @@ def test_scores_equal_a_naive_sum(layer):
     layer, factors = layer
     rows, stars = [[0, 4, 1], [0, 0, 6]], [[0.0, 5.0, 2.0], [0.0, 0.0, 4.0]]
     seen = history(rows, stars)
-    query, movies = units(2, 6), units(7, 7)
+    query, items = units(2, 6), units(7, 7)
     queries = layer.query(tf.constant(query), seen, seen.rows).numpy()
-    got = queries @ layer.candidate(tf.constant(movies), tf.range(7)).numpy().T
+    got = queries @ layer.candidate(tf.constant(items), tf.range(7)).numpy().T
     for b in range(2):
         total = np.zeros(3)
         for age, (row, star) in enumerate(zip(rows[b][::-1], stars[b][::-1], strict=True)):
@@ -44,12 +44,12 @@ def test_scores_equal_a_naive_sum(layer):
         unit = total / np.linalg.norm(total) if total.any() else total
         for m in range(7):
             part = 0.5 / 0.25 * unit @ factors.candidate[m] if m < 6 else 0.0  # 6 has no row of its own
-            assert got[b, m] == pytest.approx(query[b] @ movies[m] + part, abs=1e-4)
+            assert got[b, m] == pytest.approx(query[b] @ items[m] + part, abs=1e-4)
 
 
 def test_candidates_are_unit_vectors_whose_neighbours_are_mostly_the_towers(layer):
     layer, _ = layer
-    movies = units(7, 8)
-    vectors = layer.candidate(tf.constant(movies), tf.range(7)).numpy()
+    items = units(7, 8)
+    vectors = layer.candidate(tf.constant(items), tf.range(7)).numpy()
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, rtol=1e-6)
-    assert np.abs(vectors @ vectors.T - movies @ movies.T).max() < 0.2
+    assert np.abs(vectors @ vectors.T - items @ items.T).max() < 0.2

@@ -160,7 +160,7 @@ def test_a_user_is_solved_for_as_in_a_sweep_and_older_events_weigh_less():
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(1, 10), min_size=1, max_size=12), st.integers(0, 2**32 - 1))
-def test_more_stars_for_the_same_movies_never_predict_fewer_for_one_of_them(halves, seed):
+def test_more_stars_for_the_same_items_never_predict_fewer_for_one_of_them(halves, seed):
     factors = rating_factors.fit(planted(seed=3)[0], 2, 5, seed=1)
     rows = np.random.default_rng(seed).choice(80, len(halves), replace=False)
     model, stars = fitted(factors, rating_half_life=1e9), np.array(halves) / 2

@@ -1,4 +1,4 @@
-"""What the content-only two-tower reads of users and movies, by loops; what it is fitted to."""
+"""What the content-only two-tower reads of users and items, by loops; what it is fitted to."""
 
 import dataclasses
 
@@ -74,35 +74,35 @@ def test_of_nobody_the_means_are_everybodys(model, catalogue):
     np.testing.assert_allclose(got, [MEAN] * (GENRES + 1) + [0.0] * (GENRES + 1) + [MEAN, 0.0])
 
 
-def test_movies_of_the_same_year_and_genres_are_one(model, catalogue):
+def test_items_of_the_same_year_and_genres_are_one(model, catalogue):
     """Tags, popularity and the id change nothing; another year or genre does."""
-    movies = catalogue.features.map(lambda feature: tf.constant(feature[:1]))
-    before = model.embed_movies(movies).numpy()
+    items = catalogue.features.map(lambda feature: tf.constant(feature[:1]))
+    before = model.embed_items(items).numpy()
     assert np.linalg.norm(before) == pytest.approx(1.0, abs=1e-6)
     same = {contract.indices(contract.TAGS): tf.constant([[0, -1, -1, -1]])}
-    others = movies._replace(
-        movie_index=tf.constant([70]),
+    others = items._replace(
+        item_index=tf.constant([70]),
         popularity_scaled=tf.constant([9.0]),
-        content={**movies.content, **same},
+        content={**items.content, **same},
     )
-    np.testing.assert_array_equal(model.embed_movies(others), before)
+    np.testing.assert_array_equal(model.embed_items(others), before)
     for name, value in (
         (contract.indices(contract.GENRES), tf.constant([[GENRES, -1, -1]])),
         (contract.scaled(contract.YEAR), tf.constant([-3.0])),
         (contract.known(contract.YEAR), tf.constant([0.0])),
     ):
-        changed = movies._replace(content={**movies.content, name: value})
-        assert not np.allclose(model.embed_movies(changed), before, atol=1e-4)
+        changed = items._replace(content={**items.content, name: value})
+        assert not np.allclose(model.embed_items(changed), before, atol=1e-4)
 
 
 def test_the_loss_is_the_squared_error_of_scaled_stars(model, catalogue, train):
     pairs = events.Windows(train, 10).pairs(tf.constant([5, 30, 77], tf.int64))
     queries = model.embed_query(pairs.history, pairs.now).numpy()
-    movies = model.embed_catalogue().numpy()[pairs.target.numpy()]
+    items = model.embed_catalogue().numpy()[pairs.target.numpy()]
     scaled = (pairs.target_rating.numpy() - 2.75) / 2.25
     losses = model.step_losses(pairs, training=False)
     assert list(losses) == ["rating"]
-    expected = np.mean(((queries * movies).sum(axis=1) - scaled) ** 2)
+    expected = np.mean(((queries * items).sum(axis=1) - scaled) ** 2)
     assert float(model.total_loss(losses)) == pytest.approx(expected, rel=1e-5)
 
 

@@ -17,7 +17,7 @@ ROWS, DIM = 2000, 16
 
 def table(rate: float) -> Embedding:
     keras.utils.set_random_seed(1)
-    layer = Embedding(ROWS, DIM, "movies", rate)
+    layer = Embedding(ROWS, DIM, "items", rate)
     layer(tf.constant([0]))
     return layer
 

@@ -63,7 +63,7 @@ def learnt_popularity(p, corrected):
         frequency = tf.gather(tf.constant(p, tf.float32), rows)
         share = sampling_share(frequency, 64, 0, len(p)) if corrected else tf.fill([64], 0.5)
         with tf.GradientTape() as tape:
-            # A one-dimensional "tower": the score of a movie is its own logit.
+            # A one-dimensional "tower": the score of an item is its own logit.
             loss = loss_fn(
                 tf.ones([64, 1]), tf.gather(logits, rows)[:, tf.newaxis], rows, share, tf.ones([64])
             )
@@ -72,7 +72,7 @@ def learnt_popularity(p, corrected):
 
 
 def test_only_with_logq_do_scores_follow_popularity():
-    """Softmax over uniform candidates learns log p(movie); in-batch draws cancel it unless corrected."""
+    """Softmax over uniform candidates learns log p(item); in-batch draws cancel it unless corrected."""
     p = 1 / np.arange(1, 101)
     p /= p.sum()
     slope = {c: np.polyfit(np.log(p), learnt_popularity(p, c), 1)[0] for c in (True, False)}
@@ -81,7 +81,7 @@ def test_only_with_logq_do_scores_follow_popularity():
 
 
 def test_share_of_mixed_candidates():
-    """B in-batch draws by frequency and S even draws over N movies."""
+    """B in-batch draws by frequency and S even draws over N items."""
     share = sampling_share(tf.constant([0.5, 0.0]), 30, 10, 100)
     np.testing.assert_allclose(share, [(30 * 0.5 + 0.1) / 40, 0.1 / 40], rtol=1e-6)
 

@@ -26,7 +26,7 @@ def test_pairs_are_every_prefix_and_its_next_event(histories, width):
     for i, (prefix, following) in enumerate(expected):
         mask = pairs.mask[i].numpy()
         got = SimpleNamespace(rows=pairs.rows[i].numpy()[mask], ratings=pairs.ratings[i].numpy()[mask])
-        assert [IDS[row].decode() for row in got.rows] == [movie for movie, _, _ in prefix]
+        assert [IDS[row].decode() for row in got.rows] == [item for item, _, _ in prefix]
         assert list(got.ratings) == [rating for _, rating, _ in prefix]
         assert list(pairs.timestamps[i].numpy()[mask]) == [time for _, _, time in prefix]
         target = (IDS[int(pairs.target[i])].decode(), float(pairs.target_rating[i]), int(pairs.now[i]))
@@ -95,8 +95,8 @@ def test_some_records_are_whole_and_no_more_than_asked(lengths, at_most, seed):
     np.testing.assert_array_equal(again.rows, some.rows)
 
 
-def test_an_event_of_an_unknown_movie_is_named():
-    with pytest.raises(ValueError, match=r"history_movie_ids holds movie 'z', which is not in the movies"):
+def test_an_event_of_an_unknown_item_is_named():
+    with pytest.raises(ValueError, match=r"history_item_ids holds item 'z', which is not in the items"):
         events.history_events(timelines([[("a", 3.0, 1), ("z", 3.0, 2)]]), IDS)
 
 

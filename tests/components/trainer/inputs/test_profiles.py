@@ -83,7 +83,7 @@ def profiled(material, artifacts):
     found = dataclasses.replace(material.train, profiles=profiles.rows_of(table, train))
     windows = events.Windows(found, material.model_params.history_window)
     model = fitting.build(
-        material.model_params, TrainerParams(uniform_negatives=16), material.transform, material.movies,
+        material.model_params, TrainerParams(uniform_negatives=16), material.transform, material.items,
         windows, material.positions, known=table,
     )  # fmt: skip
     for weight in model.profile_tower.trainable_variables:
@@ -136,7 +136,7 @@ def test_every_position_of_the_transformer_is_moved(profiled, material):
     model, windows, _, table = profiled
     params = model.params.model_copy(update={"query_encoder": "transformer"})
     model = fitting.build(
-        params, TrainerParams(uniform_negatives=16), material.transform, material.movies,
+        params, TrainerParams(uniform_negatives=16), material.transform, material.items,
         windows, material.positions, known=table,
     )  # fmt: skip
     ends = events.window_ends(windows.events, params.history_window)
@@ -173,13 +173,13 @@ def test_a_warm_start_knows_the_words_of_profiles(profiled, material, tmp_path):
 def test_serving_looks_up_what_training_gathered(profiled, material, tmp_path):
     model, windows, _, table = profiled
     transform = material.transform
-    Towers(model, material.movies.named(transform)).save(str(tmp_path))
+    Towers(model, material.items.named(transform)).save(str(tmp_path))
     towers = tf.saved_model.load(str(tmp_path))
     pairs = windows.pairs(tf.constant(material.positions[::301]))
-    ids = np.array([*material.movies.ids, b""], object)
+    ids = np.array([*material.items.ids, b""], object)
     rows = np.where(pairs.mask, pairs.rows, len(ids) - 1)
     inputs = {
-        contract.HISTORY_MOVIE_IDS: tf.constant(ids[rows].astype(bytes)),
+        contract.HISTORY_ITEM_IDS: tf.constant(ids[rows].astype(bytes)),
         contract.HISTORY_RATINGS: pairs.ratings,
         contract.HISTORY_TIMESTAMPS: pairs.timestamps,
         contract.NOW: pairs.now,

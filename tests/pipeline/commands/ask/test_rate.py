@@ -15,12 +15,12 @@ def test_predictions_stand_beside_the_test_ratings(
     marquee_json: Callable[..., dict[str, Any]], world: dict[str, Any]
 ) -> None:
     rows = {row[contract.USER_ID]: row for row in world["timelines"][contract.TEST].to_pylist()}
-    user, row = max(rows.items(), key=lambda item: len(item[1][contract.TARGET_MOVIE_IDS]))
+    user, row = max(rows.items(), key=lambda item: len(item[1][contract.TARGET_ITEM_IDS]))
     answer = marquee_json("rate", "--user", user)
-    assert [(rating["movie_id"], rating["rated"]) for rating in answer["ratings"]] == list(
-        zip(row[contract.TARGET_MOVIE_IDS], row[contract.TARGET_RATINGS], strict=True)
+    assert [(rating["item_id"], rating["rated"]) for rating in answer["ratings"]] == list(
+        zip(row[contract.TARGET_ITEM_IDS], row[contract.TARGET_RATINGS], strict=True)
     )
-    assert answer["history"] == len(row[contract.HISTORY_MOVIE_IDS])
+    assert answer["history"] == len(row[contract.HISTORY_ITEM_IDS])
     predicted = np.array([rating["predicted"] for rating in answer["ratings"]])
     assert ((predicted >= 0.5) & (predicted <= 5.0)).all()
     errors = predicted - row[contract.TARGET_RATINGS]

@@ -13,22 +13,22 @@ import contract
 Marquee = Callable[..., tuple[int, str, str]]
 Ask = Callable[..., dict[str, Any]]
 
-# Ids of conftest's titled movies, in its order.
+# Ids of conftest's titled items, in its order.
 TOY_STORY, HEAT, SABRINA_1995, SABRINA_1954, MATRIX, GOOD_BAD_UGLY = (str(10 + 3 * i) for i in range(6))
 
 
 def ids(answer: dict[str, Any]) -> list[str]:
-    return [result["movie_id"] for result in answer["results"]]
+    return [result["item_id"] for result in answer["results"]]
 
 
 Row = Callable[[str], dict[str, Any]]
 
 
 def rated(row: dict[str, Any]) -> list[str]:
-    return [*row[contract.HISTORY_MOVIE_IDS], *row[contract.TARGET_MOVIE_IDS]]
+    return [*row[contract.HISTORY_ITEM_IDS], *row[contract.TARGET_ITEM_IDS]]
 
 
-def test_a_known_user_gets_movies_with_reasons(marquee_json: Ask, test_row: Row) -> None:
+def test_a_known_user_gets_items_with_reasons(marquee_json: Ask, test_row: Row) -> None:
     answer = marquee_json("recommend", "--user", "u1", "--k", "7")
     assert (answer["known_user"], answer["popular"], answer["note"]) == (True, False, "")
     assert (answer["model"], answer["version"]) == (contract.MODEL_EXACT, 1_700_000_000)
@@ -39,7 +39,7 @@ def test_a_known_user_gets_movies_with_reasons(marquee_json: Ask, test_row: Row)
     assert scores == sorted(scores, reverse=True)
     reasons = [reason for result in answer["results"] for reason in result["why"]["history"]]
     assert reasons
-    assert {reason["movie_id"] for reason in reasons} <= set(seen)
+    assert {reason["item_id"] for reason in reasons} <= set(seen)
     assert all(reason["weight"] > 0 for reason in reasons)
 
 
@@ -53,7 +53,7 @@ def test_nothing_that_the_user_has_rated_comes_back(
         assert not set(ids(answer)) & set(rated(test_row(user)))
         row = test_row(user)
         log = zip(rated(row), [*row[contract.HISTORY_RATINGS], *row[contract.TARGET_RATINGS]], strict=True)
-        likes = "; ".join(f"id:{movie_id}={stars}" for movie_id, stars in log)
+        likes = "; ".join(f"id:{item_id}={stars}" for item_id, stars in log)
         assert ids(answer) == ids(marquee_json("recommend", "--likes", likes, "--k", "20"))
 
 
@@ -61,8 +61,8 @@ def test_where_the_timelines_are_gone_the_model_s_own_table_of_users_answers(
     marquee_json: Ask, tmp_path: Path, world: dict[str, Any], test_row: Row
 ) -> None:
     row = test_row("u2")
-    log = zip(row[contract.HISTORY_MOVIE_IDS], row[contract.HISTORY_RATINGS], strict=True)
-    likes = "; ".join(f"id:{movie_id}={stars}" for movie_id, stars in log)
+    log = zip(row[contract.HISTORY_ITEM_IDS], row[contract.HISTORY_RATINGS], strict=True)
+    likes = "; ".join(f"id:{item_id}={stars}" for item_id, stars in log)
     with_history = marquee_json("recommend", "--likes", likes, "--k", "5")
     bare = tmp_path / "bare"
     bare.mkdir()
@@ -91,7 +91,7 @@ def test_an_unknown_user_gets_the_popular_list_and_is_told(
     answer = marquee_json("recommend", "--user", "nobody", "--k", "4")
     assert (answer["known_user"], answer["popular"]) == (False, True)
     assert "not in the log" in answer["note"]
-    assert ids(answer) == world["movies"][contract.MOVIE_ID].to_pylist()[:4]
+    assert ids(answer) == world["items"][contract.ITEM_ID].to_pylist()[:4]
     code, out, _ = marquee("recommend", "--user", "nobody")
     assert code == 0
     assert "user nobody is not in the log that this model was trained on; this is the popular list" in out
@@ -112,18 +112,18 @@ def test_the_popular_list_keeps_to_the_filters(marquee_json: Ask, world: dict[st
         "20",
     )
     expected = [
-        row[contract.MOVIE_ID]
-        for row in world["movies"].to_pylist()
+        row[contract.ITEM_ID]
+        for row in world["items"].to_pylist()
         if "Drama" in row[contract.GENRES] and 1960 <= row[contract.YEAR] <= 1990
     ]
     assert ids(answer) == expected
-    assert f"only {len(expected)} movies are left by the filters" in answer["note"]
+    assert f"only {len(expected)} items are left by the filters" in answer["note"]
     where = ("--where", "genres=Drama", "--where", "Year >= 1960", "--where", "year<=1990")
     by_columns = marquee_json("recommend", "--user", "nobody", *where, "--k", "20")
     assert (by_columns["popular"], ids(by_columns)) == (True, expected)
     mixed = marquee_json("recommend", "--user", "nobody", "--diversity", "1", "--k", "20")
-    assert mixed["popular"] and ids(mixed)[0] == world["movies"][contract.MOVIE_ID][0].as_py()
-    assert ids(mixed) != world["movies"][contract.MOVIE_ID].to_pylist()[:20]
+    assert mixed["popular"] and ids(mixed)[0] == world["items"][contract.ITEM_ID][0].as_py()
+    assert ids(mixed) != world["items"][contract.ITEM_ID].to_pylist()[:20]
 
 
 def test_an_unknown_user_with_likes_is_served_by_them(marquee_json: Ask) -> None:
@@ -141,7 +141,7 @@ def test_likes_by_title_with_stars_and_commas(marquee_json: Ask) -> None:
         "--likes",
         "The Matrix (1999)",
     )
-    assert [(like["movie_id"], like["stars"]) for like in answer["likes"]] == [
+    assert [(like["item_id"], like["stars"]) for like in answer["likes"]] == [
         (TOY_STORY, 5.0),
         (GOOD_BAD_UGLY, 3.5),
         (MATRIX, 5.0),
@@ -149,7 +149,7 @@ def test_likes_by_title_with_stars_and_commas(marquee_json: Ask) -> None:
     assert answer["user"] is None
     assert answer["known_user"] is None
     assert not {TOY_STORY, GOOD_BAD_UGLY, MATRIX} & set(ids(answer))
-    assert {reason["movie_id"] for result in answer["results"] for reason in result["why"]["history"]} <= {
+    assert {reason["item_id"] for result in answer["results"] for reason in result["why"]["history"]} <= {
         TOY_STORY,
         GOOD_BAD_UGLY,
         MATRIX,
@@ -159,8 +159,8 @@ def test_likes_by_title_with_stars_and_commas(marquee_json: Ask) -> None:
 def test_a_like_changes_what_a_user_gets(marquee_json: Ask) -> None:
     plain = marquee_json("recommend", "--user", "u1", "--k", "20")
     liked = plain["results"][-1]
-    answer = marquee_json("recommend", "--user", "u1", "--likes", f"id:{liked['movie_id']}", "--k", "20")
-    assert liked["movie_id"] not in ids(answer)
+    answer = marquee_json("recommend", "--user", "u1", "--likes", f"id:{liked['item_id']}", "--k", "20")
+    assert liked["item_id"] not in ids(answer)
     assert [r["score"] for r in answer["results"]] != [r["score"] for r in plain["results"]]
 
 
@@ -176,14 +176,14 @@ def test_tastes_alone_are_enough(marquee_json: Ask) -> None:
 
 def test_filters_and_exclusions_hold(marquee_json: Ask) -> None:
     free = marquee_json("recommend", "--likes", "Heat", "--k", "20")
-    unwanted = free["results"][0]["movie_id"]
+    unwanted = free["results"][0]["item_id"]
     answer = marquee_json(
         "recommend", "--likes", "Heat", "--k", "20",
         "--exclude", f"id:{unwanted}", "--genres", "Drama,horror", "--year-min", "1970", "--year-max", "2000",
     )  # fmt: skip
     assert answer["results"]
     for result in answer["results"]:
-        assert result["movie_id"] != unwanted
+        assert result["item_id"] != unwanted
         assert {"Drama", "Horror"} & set(result["genres"])
         assert 1970 <= result["year"] <= 2000
 
@@ -231,17 +231,17 @@ def test_framework_logs_stay_off_the_terminal(marquee: Marquee, world: dict[str,
         ((), "nothing to recommend by"),
         (("--user", "u1", "--k", "0"), "--k must be at least 1, got 0"),
         (("--user", "u1", "--k", "21"), "max_k = 20"),
-        (("--likes", "Sabrina"), '"Sabrina" names 2 movies'),
-        (("--likes", "Heta"), 'no movie is called "Heta"; did you mean "Heat (1995)"'),
+        (("--likes", "Sabrina"), '"Sabrina" names 2 items'),
+        (("--likes", "Heta"), 'no item is called "Heta"; did you mean "Heat (1995)"'),
         (("--likes", "Heat=6"), 'expected 0.5 to 5 stars, such as "Heat (1995)=4"'),
         (("--likes", "Heat=good"), "expected 0.5 to 5 stars"),
-        (("--taste", "Acton=5"), 'no movie has the genre "Acton"; did you mean Action?'),
+        (("--taste", "Acton=5"), 'no item has the genre "Acton"; did you mean Action?'),
         (("--taste", "Jazz=5"), "there are Action, Comedy, Drama, Horror"),
         (("--taste", "Action"), 'taste "Action" lacks a weight; write it as "Action=5"'),
         (("--taste", "Action=-1"), "the weight must be a number above 0"),
         (("--taste", "Action=nan"), "the weight must be a number above 0"),
         (("--likes", "Heat", "--genres", "Dramma"), "did you mean Drama?"),
-        (("--likes", "Heat", "--exclude", "Nonesuch"), 'no movie is called "Nonesuch"'),
+        (("--likes", "Heat", "--exclude", "Nonesuch"), 'no item is called "Nonesuch"'),
         (("--likes", "Heat", "--diversity", "2"), "diversity must be between 0 and 1"),
         (("--likes", "Heat", "--year-min", "-3"), "year_min must be not negative"),
         (("--likes", "Heat", "--where", " "), '--where "" is no condition'),

@@ -21,19 +21,19 @@ def test_neighbours_are_the_nearest_vectors(
     marquee_json: Callable[..., dict[str, Any]], vectors: dict[str, np.ndarray]
 ) -> None:
     answer = marquee_json("similar", "heat", "1995", "--k", "6")
-    assert answer["movie"]["movie_id"] == HEAT
-    assert answer["movie"]["year"] == 1995
+    assert answer["item"]["item_id"] == HEAT
+    assert answer["item"]["year"] == 1995
     scores = {
-        movie_id: float(vector @ vectors[HEAT]) for movie_id, vector in vectors.items() if movie_id != HEAT
+        item_id: float(vector @ vectors[HEAT]) for item_id, vector in vectors.items() if item_id != HEAT
     }
-    expected = sorted(scores, key=lambda movie_id: -scores[movie_id])[:6]
-    found = [result["movie_id"] for result in answer["results"]]
-    # The model's towers answer for the one movie they do not know by its year.
-    unknown = [movie_id for movie_id in found if movie_id not in vectors]
-    assert [movie_id for movie_id in found if movie_id in vectors] == expected[: 6 - len(unknown)]
+    expected = sorted(scores, key=lambda item_id: -scores[item_id])[:6]
+    found = [result["item_id"] for result in answer["results"]]
+    # The model's towers answer for the one item they do not know by its year.
+    unknown = [item_id for item_id in found if item_id not in vectors]
+    assert [item_id for item_id in found if item_id in vectors] == expected[: 6 - len(unknown)]
     np.testing.assert_allclose(
-        [result["score"] for result in answer["results"] if result["movie_id"] in vectors],
-        [scores[movie_id] for movie_id in expected[: 6 - len(unknown)]],
+        [result["score"] for result in answer["results"] if result["item_id"] in vectors],
+        [scores[item_id] for item_id in expected[: 6 - len(unknown)]],
         atol=1e-5,
     )
 

@@ -556,7 +556,7 @@ def test_more_rows_than_the_bound_are_refused_before_anything_runs(histories: Mo
     rows = 524_288
     flood = {name: np.repeat(value, rows, 0) for name, value in some_histories(1).items()}
     # What does not go into a batch, since its inputs differ in their rows, is bounded as well.
-    uneven = {**some_histories(1), contract.HISTORY_MOVIE_IDS: flood[contract.HISTORY_MOVIE_IDS]}
+    uneven = {**some_histories(1), contract.HISTORY_ITEM_IDS: flood[contract.HISTORY_ITEM_IDS]}
 
     async def body(batcher: Batcher, servable: Servable) -> None:
         for inputs in (flood, uneven):

@@ -52,10 +52,10 @@ def _requests(signature: str) -> st.SearchStrategy[list[dict[str, np.ndarray]]]:
             *[draw(st.lists(words, min_size=width, max_size=width)) for _ in range(rows)], signature=signature
         )
         asked = draw(st.integers(0, 4))
-        if contract.MOVIE_IDS in inputs:
+        if contract.ITEM_IDS in inputs:
             ids = np.empty((rows, asked), object)
             ids[:] = draw(words).encode()
-            inputs[contract.MOVIE_IDS] = ids
+            inputs[contract.ITEM_IDS] = ids
         return inputs
 
     return st.lists(one(), min_size=1, max_size=9)
@@ -90,7 +90,7 @@ def test_together_they_get_what_each_gets_alone(model: Model, name: str) -> None
 def test_short_histories_are_padded_with_the_neutral_values(model: Model) -> None:
     rule = merging.of_signature(model.signatures[contract.SERVING_DEFAULT], False, False)
     merged = rule.merge([tiny_models.history_inputs(["a"]), tiny_models.history_inputs(["b", "cc"])], 1)
-    assert merged[contract.HISTORY_MOVIE_IDS].tolist() == [[b"a", b""], [b"b", b"cc"], [b"b", b"cc"]]
+    assert merged[contract.HISTORY_ITEM_IDS].tolist() == [[b"a", b""], [b"b", b"cc"], [b"b", b"cc"]]
     assert merged[contract.HISTORY_RATINGS].tolist() == [[1, 0], [1, 2], [1, 2]]
     assert merged[contract.HISTORY_TIMESTAMPS].tolist() == [[3, 0], [3, 6], [3, 6]]
 

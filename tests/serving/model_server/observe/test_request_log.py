@@ -49,7 +49,7 @@ def test_a_request_is_logged_without_who_asked(tmp_path: Path) -> None:
     log.configure(config(tmp_path / "new" / "log"))
     inputs = {
         contract.USER_ID: np.array([b"alice"], object),
-        contract.HISTORY_MOVIE_IDS: np.array([[b"1", b"2"]], object),
+        contract.HISTORY_ITEM_IDS: np.array([[b"1", b"2"]], object),
         contract.EXAMPLES: np.array([person("alice", x=1).SerializeToString(), b"\xff text"], object),
     }
     log.predicted(PREDICTION, inputs, ["scores"])
@@ -60,7 +60,7 @@ def test_a_request_is_logged_without_who_asked(tmp_path: Path) -> None:
     assert request.model_spec.version.value == 7
     assert list(request.output_filter) == ["scores"]
     assert list(request.inputs[contract.USER_ID].string_val) == [contract.PAD_ID]
-    assert list(request.inputs[contract.HISTORY_MOVIE_IDS].string_val) == [b"1", b"2"]
+    assert list(request.inputs[contract.HISTORY_ITEM_IDS].string_val) == [b"1", b"2"]
     kept = tf.train.Example.FromString(request.inputs[contract.EXAMPLES].string_val[0])
     assert list(kept.features.feature) == ["x"]
     assert request.inputs[contract.EXAMPLES].string_val[1] == b"\xff text"

@@ -234,7 +234,7 @@ def test_between_tries_the_status_says_why(tmp_path: Path, put_version: PutVersi
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("text", ['{"movies": null}', "[1", "[]", '{"movies": 1e999}', '{"movies": 7}'])
+@pytest.mark.parametrize("text", ['{"items": null}', "[1", "[]", '{"items": 1e999}', '{"items": 7}'])
 def test_a_broken_index_file_costs_a_metric_only(tmp_path: Path, put_version: PutVersion, text: str) -> None:
     async def run() -> None:
         async with serving(one(tmp_path)) as served:

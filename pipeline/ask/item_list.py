@@ -1,11 +1,11 @@
-"""Movies as rows: of a table on the terminal, of a JSON document."""
+"""Items as rows: of a table on the terminal, of a JSON document."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.ask.titles import Movie
+from pipeline.ask.titles import Item
 
 _NO_WRAP = 10_000  # characters: wider than any row
 
@@ -32,31 +32,31 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], to_right: 
     console.print(table)
 
 
-def as_json(movie: Movie) -> dict[str, Any]:
+def as_json(item: Item) -> dict[str, Any]:
     return {
-        "movie_id": movie.movie_id,
-        "title": movie.title,
-        "year": movie.year or None,
-        "genres": list(movie.genres),
-        **({"features": {name: list(values) for name, values in movie.own}} if movie.own else {}),
+        "item_id": item.item_id,
+        "title": item.title,
+        "year": item.year or None,
+        "genres": list(item.genres),
+        **({"features": {name: list(values) for name, values in item.own}} if item.own else {}),
     }
 
 
-def known_of(movies: Sequence[Movie]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Names and cells of the columns that tell movies apart: their own, or year and genres."""
-    if any(movie.own for movie in movies):
-        names = tuple(name for name, _ in next(movie.own for movie in movies if movie.own))
-        return names, [tuple(_cell(dict(movie.own).get(name, ())) for name in names) for movie in movies]
-    return ("year", "genres"), [(year(movie), genres(movie)) for movie in movies]
+def known_of(items: Sequence[Item]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Names and cells of the columns that tell items apart: their own, or year and genres."""
+    if any(item.own for item in items):
+        names = tuple(name for name, _ in next(item.own for item in items if item.own))
+        return names, [tuple(_cell(dict(item.own).get(name, ())) for name in names) for item in items]
+    return ("year", "genres"), [(year(item), genres(item)) for item in items]
 
 
 def _cell(values: Sequence[str | float]) -> str:
     return ", ".join(f"{value:g}" if isinstance(value, float) else value for value in values) or "-"
 
 
-def year(movie: Movie) -> str:
-    return str(movie.year) if movie.year else "-"
+def year(item: Item) -> str:
+    return str(item.year) if item.year else "-"
 
 
-def genres(movie: Movie) -> str:
-    return ", ".join(movie.genres) or "-"
+def genres(item: Item) -> str:
+    return ", ".join(item.genres) or "-"

@@ -1,4 +1,4 @@
-"""New movies: where does content alone place a movie for the people who went on to like it?"""
+"""New items: where does content alone place an item for the people who went on to like it?"""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ CONTENT: Final = "content: genres, year, tags"
 NO_TAGS: Final = "genres and year"
 POPULARITY: Final = "popularity"
 CHANCE: Final = "chance"
-# Share of the other movies that score lower; ties count half.
+# Share of the other items that score lower; ties count half.
 PERCENTILE: Final = "percentile"
-# The same where every other movie is as new as this one.
+# The same where every other item is as new as this one.
 AMONG_NEW: Final = "percentile among new ones"
 IN_FIRST_100: Final = "in the first 100"
 METRICS: Final = (PERCENTILE, AMONG_NEW, IN_FIRST_100)
@@ -31,17 +31,17 @@ _TIE: Final = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
-class NewMovies:
-    """Relevant test pairs (person, movie), means over pairs; the units of intervals are movies.
+class NewItems:
+    """Relevant test pairs (person, item), means over pairs; the units of intervals are items.
 
-    Each pair is one movie made new, among movies that stay as they are, or (AMONG_NEW) are all
+    Each pair is one item made new, among items that stay as they are, or (AMONG_NEW) are all
     made new in the same way.
 
     Attributes:
-      hidden: how the movies that train knows are placed, by what is told of them: OWN, then
+      hidden: how the items that train knows are placed, by what is told of them: OWN, then
         COUNTED, CONTENT and NO_TAGS under an id that training never saw, the last two with no
         ratings; POPULARITY with no ratings.
-      unrated: the same of movies that really have no train rating; None if nobody liked one.
+      unrated: the same of items that really have no train rating; None if nobody liked one.
       pairs: in `hidden` and in `unrated`.
     """
 
@@ -56,27 +56,27 @@ class NewMovies:
         return compare(metric, [self.hidden[CONTENT]], [self.hidden[CHANCE]], CHANCE, None)
 
 
-def measure(asked: Asked, log: Log) -> NewMovies:
+def measure(asked: Asked, log: Log) -> NewItems:
     """
     Raises:
-      ValueError: no relevant test movie has a train rating.
+      ValueError: no relevant test item has a train rating.
     """
     everything = np.arange(log.catalogue.size)
-    unknown = {contract.MOVIE_ID: asked.unknown_id()}
+    unknown = {contract.ITEM_ID: asked.unknown_id()}
     unrated = {**unknown, contract.RATING_COUNT: 0}
     vectors = {
-        OWN: asked.movies(everything),
-        COUNTED: asked.movies(everything, **unknown),
-        CONTENT: asked.movies(everything, **unrated),
-        NO_TAGS: asked.movies(everything, **unrated, **{contract.TAGS: []}),
+        OWN: asked.items(everything),
+        COUNTED: asked.items(everything, **unknown),
+        CONTENT: asked.items(everything, **unrated),
+        NO_TAGS: asked.items(everything, **unrated, **{contract.TAGS: []}),
     }
     placed = _placed(asked, log, vectors)
     rated = log.rating_counts[log.relevant.rows] > 0
     if not rated.any():
-        raise ValueError("no relevant test movie has a train rating; new movies cannot be measured here")
-    return NewMovies(
-        _by_movie(placed, log.relevant.rows, rated),
-        _by_movie(placed, log.relevant.rows, ~rated) if not rated.all() else None,
+        raise ValueError("no relevant test item has a train rating; new items cannot be measured here")
+    return NewItems(
+        _by_item(placed, log.relevant.rows, rated),
+        _by_item(placed, log.relevant.rows, ~rated) if not rated.all() else None,
         (int(rated.sum()), int((~rated).sum())),
     )
 
@@ -94,13 +94,13 @@ def _placed(asked: Asked, log: Log, vectors: dict[str, np.ndarray]) -> dict[str,
     for i, query in enumerate(queries):
         others = np.ones(size, bool)
         others[history.rows[history.offsets[i] : history.offsets[i + 1]]] = False
-        scores = {name: of_movies @ query for name, of_movies in vectors.items()}
+        scores = {name: of_items @ query for name, of_items in vectors.items()}
         for row in relevant.rows[relevant.offsets[i] : relevant.offsets[i + 1]]:
             others[row] = False
-            for name, of_movies in scores.items():
-                own = float(of_movies[row])
+            for name, of_items in scores.items():
+                own = float(of_items[row])
                 percentile, first = position(scores[OWN][others], own)
-                found[name].append((percentile, position(of_movies[others], own)[0], first))
+                found[name].append((percentile, position(of_items[others], own)[0], first))
             percentile, first = position(counts[others], 0)
             found[POPULARITY].append((percentile, 0.5, first))
             others[row] = True
@@ -120,7 +120,7 @@ def position(others: np.ndarray, own: float) -> tuple[float, float]:
     return (below + tied / 2) / max(1, len(others)), float(first)
 
 
-def _by_movie(
+def _by_item(
     placed: dict[str, dict[str, np.ndarray]], rows: np.ndarray, kept: np.ndarray
 ) -> dict[str, Ratios]:
     units, unit = np.unique(rows[kept], return_inverse=True)
