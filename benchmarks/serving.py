@@ -387,7 +387,7 @@ def main() -> None:
         start = cold_start(models, requests)
 
         naive_port, ports, rest = free_port(), (free_port(), free_port(), free_port()), free_port()
-        reference = str(ROOT / "benchmarks" / "reference_servers.py")
+        reference = str(ROOT / "benchmarks" / "harness" / "reference_servers.py")
         ours_port = free_port()
         ours = stack.enter_context(started("ours", ours_command(models, ours_port, rest), ours_port, rest))
         naive = stack.enter_context(
