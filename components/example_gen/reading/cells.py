@@ -125,7 +125,8 @@ def _of_text(column: pa.Array, kind: Kind, missing: tuple[str, ...]) -> tuple[pa
         if kind == "finite":
             wrong[_infinite(values)] = NOT_OF_KIND
         values = _seconds(values, kind)
-    if wrong.any() or not kind.startswith(("time:", "integer")):  # of which no marker is one
+    # No marker of our own is a whole number or a time, but one of the config may be: 0 or -1.
+    if wrong.any() or missing != MISSING_MARKERS or not kind.startswith(("time:", "integer")):
         marked = pc.is_in(pc.utf8_trim_whitespace(column), pa.array(["", *missing]))
         wrong[_mask(marked)] = MISSING
     wrong[broken] = NOT_UTF8

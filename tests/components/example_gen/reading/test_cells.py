@@ -152,6 +152,13 @@ def test_markers_are_missing_in_every_kind_blanks_or_not(kind):
     assert not cells.typed(pa.array(markers), "text")[1].any()  # a film may be called so
 
 
+@pytest.mark.parametrize("kind", ["id", "number", "finite", "integer", "time:s", "time:ms"])
+def test_a_marker_that_is_a_number_is_missing_whatever_stands_beside_it(kind):
+    for some in (["0", "7"], ["0", "7", "soon"]):
+        _, wrong = cells.typed(pa.array(some), kind, (*MISSING_MARKERS, "0"))
+        assert wrong.tolist()[:2] == [cells.MISSING, 0]
+
+
 def test_ids_have_no_blanks_around_them_and_no_line_ends():
     values, wrong = cells.typed(pa.array([" a", "a ", "a b", "a\nb"]).dictionary_encode(), "id")
     assert values.to_pylist() == ["a", "a", "a b", None]
