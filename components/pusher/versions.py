@@ -43,7 +43,7 @@ class Version:
       path_exact: folder of contract.MODEL_EXACT, None if it is gone.
       path_tested: folder of contract.MODEL_TESTED, None if it is gone or there never was one.
       pinned: retention leaves it alone.
-      record: content of PUSHED.json (`publish.Record`).
+      record: content of PUSHED.json (`publish.publish`).
     """
 
     number: int

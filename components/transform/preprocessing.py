@@ -5,7 +5,7 @@ graph is part of the serving models, where it must work on items that came after
 training, and on fewer inputs: it reads ITEM_ID, RATING_COUNT and the features
 of the config alone (MovieLens's are GENRES, TAGS and YEAR: a title says nothing
 by itself, and a mean of few ratings mostly noise). Every input is known in train
-(see example_gen.items).
+(see example_gen.records.item_records).
 
 B items in a batch.
 """

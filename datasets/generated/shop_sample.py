@@ -1,6 +1,6 @@
 """A generated shop: what customers viewed, put into the cart and bought, and tables of items and customers.
 
-What can be learnt from it, beyond what `behaviour` says:
+What can be learnt from it, beyond what `choices` says:
 
 - A cluster of items has categories, brands, a language and a price level of its own.
 - Customers prefer clusters in the language of their country and at a price level

@@ -20,7 +20,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class Display:
-    """A `runners.local.Listener` that writes to `stream`, and a progress listener."""
+    """A `runs.local_runner.Listener` that writes to `stream`, and a progress listener."""
 
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(file=stream, soft_wrap=True, highlight=False)

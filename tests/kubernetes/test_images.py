@@ -42,7 +42,9 @@ RUN = [
 ]
 # As a restricted pod: no rights, nothing to write to but /tmp.
 RESTRICTED = [*RUN, "--read-only", "--tmpfs=/tmp", "--cap-drop=all", "--security-opt=no-new-privileges"]
-NIGHTLY = pytest.mark.nightly("kubernetes/images", "requirements", "pyproject.toml")
+NIGHTLY = pytest.mark.nightly(
+    "kubernetes/images", ".dockerignore", "contract", "requirements", "pyproject.toml"
+)
 FORBIDDEN = ("gcc", "g++", "cc", "ld", "make", "cmake", "pip", "pip3", "uv")
 
 

@@ -15,7 +15,7 @@ from components.example_gen.records.write import write_file
 from components.example_gen.sorting.log_store import Log
 
 SEEN: Final = "seen"  # string[items] with a train rating
-PROFILES: Final = "profiles"  # features.user_schema by partition
+PROFILES: Final = "profiles"  # schemas.user_schema by partition
 
 
 def write(shards: tuple[str, dict[str, str]], job: Job, stage: str, temporary: str) -> None:

@@ -25,7 +25,7 @@ YEAR: Final = "year"
 GENRES: Final = "genres"
 TAG: Final = "tag"
 
-# What the cells of a column must be; `cells.TYPES` has the type that each is read as.
+# What the cells of a column must be; `cells.typed` says the type that each is read as.
 Kind = Literal[
     "id", "text", "cell", "texts", "number", "finite", "integer", "time:s", "time:ms", "time:us", "time:iso"
 ]

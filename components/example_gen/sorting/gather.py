@@ -39,7 +39,7 @@ class Gathered(Generic[SomeLog]):
       log: the events.
       items: catalogue.ITEMS_SCHEMA, in the order of log.item_ids.
       tags: catalogue.TAGS_SCHEMA; may name users and items that are not in the log.
-      users: features.user_schema, a row for each of log.user_ids.
+      users: schemas.user_schema, a row for each of log.user_ids.
       left_out: rows of ratings that the config leaves out, by why.
     """
 

@@ -113,7 +113,7 @@ class SequenceTower(keras.layers.Layer):
         given_taste: tf.Tensor,
         training: bool = False,
     ) -> tf.Tensor:
-        """float32[B, D] of length 1; arguments as `towers.QueryTower`, of which it needs fewer."""
+        """float32[B, D] of length 1; arguments as `encoders.QueryTower`, of which it needs fewer."""
         del user_features, shown_taste
         hidden = self._hidden(history, encoded, training, last_only=True)[:, 0]
         present = tf.cast(tf.reduce_any(history.mask, axis=1, keepdims=True), tf.float32)

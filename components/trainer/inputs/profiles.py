@@ -25,7 +25,7 @@ def profiles(timelines: pa.Table, specs: Sequence[FeatureSpec], max_values: int)
     """Those of the timelines' users; None without a feature.
 
     Args:
-      timelines: features.timelines_schema of `specs`, a record a user.
+      timelines: schemas.timelines_schema of `specs`, a record a user.
       max_values: words of a vocabulary, at most: the most frequent.
     """
     if not specs:
