@@ -310,7 +310,7 @@ class Batcher:
         rule = lane.merging  # read once: a batch thread may take it away
         group = rule.group(inputs) if rule is not None else None
         rows = 1
-        if group is not None:
+        if rule is not None and group is not None:
             rows = len(next(iter(inputs.values())))
             if rows > self._options.execution_rows:
                 splits = self._options.enable_large_batch_splitting and rows <= self._options.max_batch_size
@@ -319,7 +319,7 @@ class Batcher:
                         f"Task size {rows} is larger than maximum input batch size "
                         f"{self._options.max_batch_size}"
                     )
-                return await self._run_cut(servable, signature, inputs, outputs, deadline, rows)
+                return await self._run_cut(servable, signature, inputs, outputs, deadline, rule)
         return await self._enqueue(lane, group, inputs, rows, tuple(outputs), deadline)
 
     def close(self) -> None:
@@ -336,7 +336,7 @@ class Batcher:
         inputs: Tensors,
         outputs: Sequence[str],
         deadline: float | None,
-        rows: int,
+        rule: merging.Merging,
     ) -> Tensors:
         """A request too large for one execution: in parts, their rows put together again.
 
@@ -344,6 +344,7 @@ class Batcher:
         left is not begun once the deadline has passed or the client has gone.
         """
         step = self._options.execution_rows
+        rows = len(next(iter(inputs.values())))
         starts = range(0, rows, step)
         parts: list[Tensors] = []
         for first in range(0, len(starts), self._options.num_batch_threads):
@@ -361,7 +362,7 @@ class Batcher:
                 ]
             )
         try:
-            return {name: np.concatenate([part[name] for part in parts]) for name in outputs}
+            return rule.join(parts)
         except ValueError as error:
             raise StatusError(
                 Code.INTERNAL,
