@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from serving.model_server.execution import merging
+from serving.model_server.execution import checks, merging
 from serving.model_server.process import cpus
 from serving.model_server.versions import config_files
 from serving.protocol.errors import Code, StatusError, invalid_argument
@@ -283,6 +283,11 @@ class Batcher:
         self._waiting: collections.Counter[str] = collections.Counter()
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def max_rows(self) -> int:
+        """Rows that a request for a signature of ours may have; 0 for no such bound."""
+        return 0 if self._options.explicit else self._options.max_request_rows
+
     async def run(
         self,
         servable: Servable,
@@ -306,7 +311,7 @@ class Batcher:
         """
         lane = self._lane(servable, signature)
         if lane.max_rows and not self._options.explicit:
-            _check_rows(inputs, lane.max_rows)
+            checks.check_rows(inputs, lane.max_rows)
         rule = lane.merging  # read once: a batch thread may take it away
         group = rule.group(inputs) if rule is not None else None
         rows = 1
@@ -591,15 +596,6 @@ class Batcher:
             if size >= rows:
                 return size - rows
         return 0
-
-
-def _check_rows(inputs: Tensors, most: int) -> None:
-    for name, value in inputs.items():
-        if value.ndim and len(value) > most:
-            raise invalid_argument(
-                f"{name} has {len(value)} rows, at most {most} are answered in one request "
-                "(--max_request_rows); send the rest in further requests"
-            )
 
 
 async def all_of(answers: Iterable[Awaitable[_T]]) -> list[_T]:
