@@ -111,7 +111,9 @@ def test_a_fit_goes_on_when_a_worker_was_killed(given, alone, tmp_path, artifact
     def kill_in_the_second_epoch(operator: Operator) -> None:
         deadline = time.monotonic() + 280
         while time.monotonic() < deadline:
-            if re.search(r"trainer\.loop\.checkpoints:checkpoint \S+-1$", logs(operator).get("chief-0", ""), re.M):
+            if re.search(
+                r"trainer\.loop\.checkpoints:checkpoint \S+-1$", logs(operator).get("chief-0", ""), re.M
+            ):
                 break
             time.sleep(0.1)
         [(name, made)] = operator.jobs.items()
