@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from serving.model_server.execution import merging
+from serving.model_server.execution import checks, merging
 from serving.model_server.process import cpus
 from serving.model_server.versions import config_files
 from serving.protocol.errors import Code, StatusError, invalid_argument
@@ -283,6 +283,11 @@ class Batcher:
         self._waiting: collections.Counter[str] = collections.Counter()
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def max_rows(self) -> int:
+        """Rows that a request for a signature of ours may have; 0 for no such bound."""
+        return 0 if self._options.explicit else self._options.max_request_rows
+
     async def run(
         self,
         servable: Servable,
@@ -306,11 +311,11 @@ class Batcher:
         """
         lane = self._lane(servable, signature)
         if lane.max_rows and not self._options.explicit:
-            _check_rows(inputs, lane.max_rows)
+            checks.check_rows(inputs, lane.max_rows)
         rule = lane.merging  # read once: a batch thread may take it away
         group = rule.group(inputs) if rule is not None else None
         rows = 1
-        if group is not None:
+        if rule is not None and group is not None:
             rows = len(next(iter(inputs.values())))
             if rows > self._options.execution_rows:
                 splits = self._options.enable_large_batch_splitting and rows <= self._options.max_batch_size
@@ -319,7 +324,7 @@ class Batcher:
                         f"Task size {rows} is larger than maximum input batch size "
                         f"{self._options.max_batch_size}"
                     )
-                return await self._run_cut(servable, signature, inputs, outputs, deadline, rows)
+                return await self._run_cut(servable, signature, inputs, outputs, deadline, rule)
         return await self._enqueue(lane, group, inputs, rows, tuple(outputs), deadline)
 
     def close(self) -> None:
@@ -336,7 +341,7 @@ class Batcher:
         inputs: Tensors,
         outputs: Sequence[str],
         deadline: float | None,
-        rows: int,
+        rule: merging.Merging,
     ) -> Tensors:
         """A request too large for one execution: in parts, their rows put together again.
 
@@ -344,6 +349,7 @@ class Batcher:
         left is not begun once the deadline has passed or the client has gone.
         """
         step = self._options.execution_rows
+        rows = len(next(iter(inputs.values())))
         starts = range(0, rows, step)
         parts: list[Tensors] = []
         for first in range(0, len(starts), self._options.num_batch_threads):
@@ -361,7 +367,7 @@ class Batcher:
                 ]
             )
         try:
-            return {name: np.concatenate([part[name] for part in parts]) for name in outputs}
+            return rule.join(parts)
         except ValueError as error:
             raise StatusError(
                 Code.INTERNAL,
@@ -590,15 +596,6 @@ class Batcher:
             if size >= rows:
                 return size - rows
         return 0
-
-
-def _check_rows(inputs: Tensors, most: int) -> None:
-    for name, value in inputs.items():
-        if value.ndim and len(value) > most:
-            raise invalid_argument(
-                f"{name} has {len(value)} rows, at most {most} are answered in one request "
-                "(--max_request_rows); send the rest in further requests"
-            )
 
 
 async def all_of(answers: Iterable[Awaitable[_T]]) -> list[_T]:

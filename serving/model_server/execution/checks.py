@@ -35,15 +35,23 @@ def predict_signature(model: Model, key: str, check_method_name: bool) -> Signat
     return signature
 
 
-def predict_inputs(signature: Signature, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def predict_inputs(
+    signature: Signature, given: Mapping[str, np.ndarray], max_rows: int = 0
+) -> dict[str, np.ndarray]:
     """The signature's inputs in its order, defaults filled in.
 
+    Args:
+      signature: of any model.
+      given: by name.
+      max_rows: that defaults of a signature of the contract are made for; 0 for no such bound.
+
     Raises:
-      StatusError: INVALID_ARGUMENT for one missing, unknown or of another type.
+      StatusError: INVALID_ARGUMENT for one missing, unknown or of another type, and, where defaults
+        of a signature of the contract are filled in, for unequal or too many rows.
     """
     wanted = signature.inputs
     if left_out := check_names(signature, given.keys()):
-        given = {**given, **_defaults(signature, given, left_out)}
+        given = {**given, **_defaults(signature, given, left_out, max_rows)}
     found = {}
     for name, info in wanted.items():
         array = given[name]
@@ -55,29 +63,53 @@ def predict_inputs(signature: Signature, given: Mapping[str, np.ndarray]) -> dic
 
 
 def _defaults(
-    signature: Signature, given: Mapping[str, np.ndarray], names: Sequence[str]
+    signature: Signature, given: Mapping[str, np.ndarray], names: Sequence[str], max_rows: int
 ) -> dict[str, np.ndarray]:
     """The defaults of `names`; of a signature of the contract in the shape that the batch needs.
 
     The graph would fit one row to the batch too, but requests can only run together when
-    each has its own rows.
+    each has its own rows. Rows of one input and columns of another could make much of a small
+    request: all inputs that it gives must have the same rows, within the bound.
     """
     ours = signature.contract
     if ours is None:
         return {name: signature.defaults[name] for name in names}
-    rows = max([len(array) for array in given.values() if array.ndim], default=1)
+    if max_rows:
+        check_rows(given, max_rows)
+    rows = _common_rows(given)
+    letters = {item.name: item.columns for item in ours.inputs}
     widths: dict[str, int] = {}
-    for item in ours.inputs:
-        if item.columns and item.columns not in widths:
-            shape = given[item.name].shape if item.name in given else ()
-            widths[item.columns] = shape[1] if len(shape) == 2 else 1
-    columns = {item.name: item.columns for item in ours.inputs}
+    for name, letter in letters.items():
+        if letter and name in given and given[name].ndim == 2:
+            widths.setdefault(letter, given[name].shape[1])
     found = {}
     for name in names:
-        letter, default = columns[name], signature.defaults[name]
-        shape = (rows,) if letter is None else (rows, widths[letter])
+        letter, default = letters[name], signature.defaults[name]
+        shape = (rows,) if letter is None else (rows, widths.get(letter, 1))
         found[name] = np.full(shape, default.flat[0], default.dtype)
     return found
+
+
+def check_rows(inputs: Mapping[str, np.ndarray], most: int) -> None:
+    """Refuses more rows than one request may have.
+
+    Raises:
+      StatusError: INVALID_ARGUMENT.
+    """
+    for name, value in inputs.items():
+        if value.ndim and len(value) > most:
+            raise invalid_argument(
+                f"{name} has {len(value)} rows, at most {most} are answered in one request "
+                "(--max_request_rows); send the rest in further requests"
+            )
+
+
+def _common_rows(given: Mapping[str, np.ndarray]) -> int:
+    rows = {name: len(given[name]) for name in sorted(given) if given[name].ndim}
+    if len(set(rows.values())) > 1:
+        sizes = " ".join(map(str, rows.values()))
+        raise invalid_argument(f"every input needs the same number of rows; {', '.join(rows)} have [{sizes}]")
+    return next(iter(rows.values()), 1)
 
 
 def check_names(signature: Signature, given: Set[str]) -> list[str]:

@@ -47,6 +47,13 @@ class Merging(Protocol):
           NotRowwiseError: they cannot be told apart.
         """
 
+    def join(self, parts: Sequence[Tensors]) -> dict[str, np.ndarray]:
+        """The answer to one request that ran in parts, from theirs.
+
+        Raises:
+          ValueError: they do not fit together.
+        """
+
 
 def of_signature(signature: Signature, explicit: bool, pad: bool) -> Merging | None:
     """The rule for a signature, or None if its requests always run alone.
@@ -157,6 +164,18 @@ class Contract:
             start = stop
         return parts
 
+    def join(self, parts: Sequence[Tensors]) -> dict[str, np.ndarray]:
+        # Each part is as wide as its own largest k.
+        joined = {}
+        for name in parts[0]:
+            arrays = [part[name] for part in parts]
+            if name in self._by_k:
+                padding = contract.PAD_ID if arrays[0].dtype == object else contract.PAD_SCORE
+                joined[name] = _padded(arrays, padding)
+            else:
+                joined[name] = np.concatenate(arrays)
+        return joined
+
 
 def _cut(shapes: Sequence[tuple[int, ...]], positions: list[int]) -> list[list[int]]:
     """Cuts requests, widest first, where the padding saved is worth a run, and both parts again."""
@@ -233,6 +252,9 @@ class Rowwise:
             {name: value[stop - size : stop] for name, value in outputs.items()}
             for size, stop in zip(sizes, stops, strict=True)
         ]
+
+    def join(self, parts: Sequence[Tensors]) -> dict[str, np.ndarray]:
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _filled_up(array: np.ndarray, inner: tuple[int, ...]) -> np.ndarray:

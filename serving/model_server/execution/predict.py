@@ -130,7 +130,7 @@ class DataPlane:
             given = inputs(signature) if callable(inputs) else inputs
             if isinstance(given, Awaitable):
                 given = await given
-            tensors = checks.predict_inputs(signature, given)
+            tensors = checks.predict_inputs(signature, given, self._batcher.max_rows)
             names = checks.predict_outputs(signature, output_filter)
             answer = await self._run(servable, signature.key, tensors, names, deadline, _PREDICT)
             prediction = Prediction(servable.name, servable.version, signature.key, answer)

@@ -74,6 +74,29 @@ def histories(path: Path) -> Path:
     return path
 
 
+DEFAULT_K = 4  # of the model whose answers are as wide as the largest k
+
+
+class _Results(tf.Module):
+    """`similar` as the index answers it: as wide as the largest k of the rows, 0 meaning the default."""
+
+    def similar(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        k = tf.where(inputs[contract.K] == 0, DEFAULT_K, inputs[contract.K])[:, tf.newaxis]
+        ranks = tf.range(tf.reduce_max(k))[tf.newaxis]
+        names = inputs[contract.ITEM_ID][:, tf.newaxis] + tf.strings.as_string(ranks)
+        scores = tf.where(ranks < k, 1.0 / tf.cast(ranks + 1, tf.float32), contract.PAD_SCORE)
+        return {contract.ITEM_IDS: tf.where(ranks < k, names, contract.PAD_ID), contract.SCORES: scores}
+
+
+def results(path: Path) -> Path:
+    """The contract's `similar`, without a default of its own for k."""
+    module = _Results()
+    answer = tf.function(lambda **inputs: module.similar(inputs), autograph=False)
+    answer = answer.get_concrete_function(**{s.name: s for s in input_specs(contract.SIMILAR)})
+    tf.saved_model.save(module, str(path), signatures={contract.SIMILAR: answer})
+    return path
+
+
 class _Everything(tf.Module):
     """A table from an asset, a variable, several signatures."""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from support.models import tiny_models
 
 import contract
@@ -586,6 +587,29 @@ def test_a_large_request_runs_in_parts_and_others_between_them(histories: Model)
     serve(watched, body, max_batch_size=8, explicit=False, max_request_rows=1024)
     assert max(watched.rows) == 8
     assert sum(watched.rows) == 51
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [([2], [7]), ([7], [0, 3]), ([0], [1]), ([3], [0]), ([1, 9, 0], [5])]
+)
+def test_a_large_request_s_answer_is_as_wide_as_its_largest_k(
+    tmp_path: Path, before: list[int], after: list[int]
+) -> None:
+    model = Model.load(str(tiny_models.results(tmp_path / "1")))
+    default = tf.make_tensor_proto([tiny_models.DEFAULT_K], tf.int32)
+    model.signatures[contract.SIMILAR].proto.defaults[contract.K].CopyFrom(default)
+    k = np.array([before[row % len(before)] for row in range(128)] + after, np.int32)
+    ids = np.array([str(row).encode() for row in range(len(k))], object)
+    inputs = {contract.ITEM_ID: ids, contract.K: k}
+
+    async def body(batcher: Batcher, servable: Servable) -> None:
+        found = await ask(batcher, servable, inputs, signature=contract.SIMILAR)
+        alone = model.run(contract.SIMILAR, inputs, tuple(found))
+        for name, value in found.items():
+            assert (value.dtype, value.tolist()) == (alone[name].dtype, alone[name].tolist())
+
+    serve(model, body, explicit=False)
+    model.close()
 
 
 @pytest.mark.parametrize("how", ["deadline", "cancel"])

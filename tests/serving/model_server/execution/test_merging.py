@@ -181,7 +181,7 @@ def test_an_answer_that_has_not_a_row_per_row_is_noticed(model: Model) -> None:
 def test_each_gets_as_many_results_as_its_own_largest_k() -> None:
     signature = _contract_signature(contract.RECOMMEND_USER)
     signature.proto.defaults[contract.K].CopyFrom(tf.make_tensor_proto([4], tf.int32))
-    rule = merging.of_signature(signature, asked_for=False, pad=False)
+    rule = merging.of_signature(signature, explicit=False, pad=False)
     requests = [
         {contract.USER_ID: np.array([b"a"] * len(k), object), contract.K: np.array(k, np.int32)}
         for k in ([2], [7, 1], [0], [0, 3])

@@ -203,21 +203,54 @@ def test_the_error_of_an_operation_is_counted(folder: Path) -> None:
     assert "request_latency_count" not in metrics
 
 
-def test_defaults_of_the_contracts_signatures_fit_the_batch() -> None:
-    ours = contract.SIGNATURES[contract.SERVING_DEFAULT]
+def of_the_contract(name: str) -> Signature:
+    """A signature whose optional inputs have their neutral values as defaults."""
+    ours = contract.SIGNATURES[name]
 
     def infos(items: tuple[contract.Output, ...]) -> dict[str, TensorInfo]:
         return {i.name: TensorInfo(i.name, tf.as_dtype(i.dtype).as_datatype_enum, None) for i in items}
 
     proto = meta_graph_pb2.SignatureDef()
-    proto.defaults[contract.HISTORY_RATINGS].CopyFrom(tf.make_tensor_proto([[0.0]], tf.float32))
-    proto.defaults[contract.HISTORY_TIMESTAMPS].CopyFrom(tf.make_tensor_proto([[0]], tf.int64))
-    signature = Signature(ours.name, "", infos(ours.inputs), infos(ours.outputs), proto)
+    for item in ours.inputs:
+        if not item.required:
+            value = tf.make_tensor_proto(np.full(item.shape(1), item.neutral), tf.as_dtype(item.dtype))
+            proto.defaults[item.name].CopyFrom(value)
+    return Signature(ours.name, "", infos(ours.inputs), infos(ours.outputs), proto)
+
+
+def test_defaults_of_the_contracts_signatures_fit_the_batch() -> None:
+    signature = of_the_contract(contract.SERVING_DEFAULT)
     ids = np.array([[b"1", b"6", b"2"], [b"3", b"", b""]], object)
     found = checks.predict_inputs(signature, {contract.HISTORY_ITEM_IDS: ids})
     assert found[contract.HISTORY_RATINGS].tolist() == [[0.0] * 3] * 2
     assert found[contract.HISTORY_TIMESTAMPS].dtype == np.int64
     assert found[contract.HISTORY_TIMESTAMPS].shape == (2, 3)
+
+
+def test_defaults_are_as_wide_as_what_is_given_of_their_columns() -> None:
+    signature = of_the_contract(contract.RECOMMEND)
+    found = checks.predict_inputs(signature, {contract.HISTORY_RATINGS: np.ones((1, 5), np.float32)})
+    assert found[contract.HISTORY_ITEM_IDS].tolist() == [[b""] * 5]
+    assert found[contract.HISTORY_TIMESTAMPS].tolist() == [[0] * 5]
+    assert found[contract.TASTE_GENRES].shape == found[contract.EXCLUDE].shape == (1, 1)
+
+
+def test_unequal_rows_are_refused_before_any_default_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of one input times columns of another: a hundred bytes would have been gigabytes."""
+    signature = of_the_contract(contract.RECOMMEND)
+    ids = np.full((1, 20_000), b"1", object)
+    k = np.ones(20_000, np.int32)
+    monkeypatch.setattr(np, "full", lambda *_: pytest.fail("a default was made"))
+    with pytest.raises(StatusError) as error:
+        checks.predict_inputs(signature, {contract.HISTORY_ITEM_IDS: ids, contract.K: k})
+    assert error.value.code is Code.INVALID_ARGUMENT
+    assert error.value.message == (
+        "every input needs the same number of rows; history_item_ids, k have [1 20000]"
+    )
+    with pytest.raises(StatusError) as error:
+        checks.predict_inputs(signature, {contract.K: k}, max_rows=1024)
+    assert error.value.code is Code.INVALID_ARGUMENT
+    assert "k has 20000 rows, at most 1024 are answered in one request" in error.value.message
 
 
 def test_defaults_of_a_signature_are_filled_in(folder: Path) -> None:
