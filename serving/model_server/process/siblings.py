@@ -256,9 +256,10 @@ class Siblings:
                 fatal[key] = f"the version ended a process that loaded it: worker {first} {how}"
                 for oldest in list(fatal)[:-_MAX_VERSIONS]:
                     del fatal[oldest]
-            if key in fatal:
-                raise FatalVersionError(Code.INTERNAL, fatal[key])
-            if key in loading:
-                return False
-            loading[key] = [self._number, os.getpid()]
-            return True
+            may_load = key not in fatal and key not in loading
+            if may_load:
+                loading[key] = [self._number, os.getpid()]
+        # Not before: what an error interrupts is not written, and the others have to know it, too.
+        if key in fatal:
+            raise FatalVersionError(Code.INTERNAL, fatal[key])
+        return may_load
