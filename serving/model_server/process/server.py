@@ -94,7 +94,7 @@ async def _start(
 
 
 async def _load_and_open(coordinator: Coordinator, frontend: Any, siblings: Siblings | None) -> None:
-    await coordinator.start()
+    await coordinator.start(in_force=siblings is not None and siblings.config_in_force)
     if siblings is not None:
         await siblings.all_loaded()
         await siblings.catch_up(coordinator)
