@@ -235,7 +235,8 @@ class Coordinator:
             try:
                 config = await asyncio.to_thread(config_files.read_model_config, path)
                 if config != self._config:
-                    await self.reload(config)
+                    # By the manager: of several processes, one that starts later gets it as well.
+                    await self._manager.reload(config)
                     _log.info("%s is in force", path)
             except StatusError as error:
                 _log.error("%s was not applied: %s", path, error)

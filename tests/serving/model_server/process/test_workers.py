@@ -155,6 +155,44 @@ def test_reload_reaches_every_worker(server: Server, tmp_path: Path, put_version
         assert server.http("POST", "/v1/models/half:predict", {"instances": [2.0]}).status == 404
 
 
+def test_a_config_file_that_is_polled_reaches_workers_that_come_later(
+    tmp_path: Path, put_version: PutVersion
+) -> None:
+    for name, number in (("half", 1), ("other", 5)):
+        put_version(tmp_path / name, number)
+    path = tmp_path / "models.config"
+
+    def write(*names: str, labels: str = "") -> None:
+        more = f'model_platform: "tensorflow" {labels}'
+        models = [f'config {{ name: "{name}" base_path: "{tmp_path / name}" {more} }}' for name in names]
+        writing = path.with_suffix(".new")
+        writing.write_text(f"model_config_list {{ {' '.join(models)} }}")
+        writing.rename(path)
+
+    write("half")
+    flags = (
+        "--host=127.0.0.1",
+        f"--workers={WORKERS}",
+        f"--model_config_file={path}",
+        "--model_config_file_poll_wait_seconds=1",
+    )
+    server = start(COMMAND, flags, tmp_path)
+    try:
+        wait_until(lambda: "ready  " in server.output, 90, lambda: server.output)
+        write("half", "other")
+        wait_until(lambda: all(states(server, "other") for _ in range(20)), 60, lambda: server.output)
+        write("other", labels='version_labels { key: "stable" value: 5 }')
+        wait_until(lambda: server.output.count("removed by") == WORKERS, 60, lambda: server.output)
+        path.write_text("no config at all")  # what is in force stays, in a worker that comes later as well
+        os.kill(workers(server)[0].pid, signal.SIGKILL)
+        wait_until(lambda: "serves again" in server.output, 90, lambda: server.output)
+        for _ in range(20):
+            answer = server.http("POST", "/v1/models/other/labels/stable:predict", {"instances": [2.0]})
+            assert answer.json == {"predictions": [3.0]}
+    finally:
+        server.stop()
+
+
 def test_a_reload_says_when_a_new_model_does_not_load(
     server: Server, tmp_path: Path, base: Path, put_version: PutVersion
 ) -> None:
