@@ -66,7 +66,7 @@ class PredictBody:
         if self.row_format:
             instances = self.document["instances"]
             if signature.defaults:
-                instances, wanted = _with_defaults(instances, wanted, signature.defaults)
+                instances, wanted = _with_defaults(instances, wanted, signature)
             return _read_rows(instances, wanted) or json_rules.read_rows(instances, wanted)
         inputs = self.document["inputs"]
         if signature.defaults and type(inputs) is dict and inputs:
@@ -160,19 +160,23 @@ def _as_base64(value: bytes) -> dict[str, str]:
 
 
 def _with_defaults(
-    instances: list[Any], wanted: Mapping[str, int], defaults: Mapping[str, np.ndarray]
+    instances: list[Any], wanted: Mapping[str, int], signature: Signature
 ) -> tuple[list[Any], Mapping[str, int]]:
     """Rows that all give the same inputs, and these inputs with their types.
 
     TensorFlow Serving fills defaults in over gRPC alone. An input that no row gives is left
-    to be filled in later; a row without one that another row gives gets the default in the
-    form of that other's.
+    to be filled in later. In a signature of the contract, whose defaults are neutral in any shape, a
+    row without an input that another row gives gets the default in the form of that other's.
     """
     if set(map(type, instances)) != {dict}:
         return instances, wanted
     given = set().union(*instances)
+    defaults = signature.defaults
     optional = wanted.keys() & defaults.keys()
     read = {name: dtype for name, dtype in wanted.items() if name in given or name not in optional}
+    if signature.contract is None:
+        # Nothing is known of other defaults: rows that are not alike, or say nothing, are refused.
+        return instances, read or wanted
     if not read:  # rows that say nothing: one input stands for how many there are
         name = min(optional)
         read = {name: wanted[name]}

@@ -52,7 +52,8 @@ async def serve(
     trial = no_trial if siblings is None else siblings.trial
     coordinator = Coordinator(options, manager, functools.partial(_bug, stopping), trial)
     manager.reload_config = coordinator.reload if siblings is None else siblings.reload
-    beside = [] if siblings is None else [asyncio.ensure_future(siblings.give_signs_of_life(stopping.set))]
+    signs = None if siblings is None else asyncio.ensure_future(siblings.give_signs_of_life(stopping.set))
+    beside = [] if signs is None else [signs]
     try:
         code = await _start(coordinator, frontend, stopping, siblings)
         if code is None:
@@ -67,9 +68,13 @@ async def serve(
             code = stopping.code
     finally:
         for task in beside:
-            task.cancel()
+            if task is not signs:
+                task.cancel()
         await coordinator.stop()
         await drain(frontend, options.shutdown_grace_seconds)
+        # Not before: a worker that finishes its requests for longer than a hang lasts is none.
+        if signs is not None:
+            signs.cancel()
     return code
 
 
@@ -94,7 +99,7 @@ async def _start(
 
 
 async def _load_and_open(coordinator: Coordinator, frontend: Any, siblings: Siblings | None) -> None:
-    await coordinator.start()
+    await coordinator.start(in_force=siblings is not None and siblings.config_in_force)
     if siblings is not None:
         await siblings.all_loaded()
         await siblings.catch_up(coordinator)

@@ -70,7 +70,10 @@ class SharedState:
 
     @contextlib.contextmanager
     def document(self) -> Iterator[dict[str, Any]]:
-        """The document, to be read and changed; nothing may be awaited meanwhile."""
+        """The document, to be read and changed; nothing may be awaited meanwhile.
+
+        An error inside the block leaves it as it was.
+        """
         fcntl.lockf(self.descriptor, fcntl.LOCK_EX)
         try:
             place = self.get("document")

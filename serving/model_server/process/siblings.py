@@ -75,6 +75,10 @@ class Siblings:
       state: shared by all.
       number: of this process.
       parent: pid of the supervisor; without it this process has to end.
+
+    Attributes:
+      config_in_force: whether the config that this process starts with is in force already,
+        because another one took it.
     """
 
     def __init__(self, state: SharedState, number: int, parent: int) -> None:
@@ -82,6 +86,7 @@ class Siblings:
         self._number = number
         self._parent = parent
         self._config = 0
+        self.config_in_force = False
         self._state.set("pid", os.getpid(), number)
         self._models: Configurable | None = None
         self._applying = asyncio.Lock()
@@ -103,6 +108,7 @@ class Siblings:
         with self._state.document() as document:
             self._config = self._state.get("newest_config")
             raw = document.get("config")
+        self.config_in_force = bool(raw)
         return model_server_config_pb2.ModelServerConfig.FromString(base64.b64decode(raw)) if raw else None
 
     async def catch_up(self, models: Configurable) -> None:
@@ -256,9 +262,10 @@ class Siblings:
                 fatal[key] = f"the version ended a process that loaded it: worker {first} {how}"
                 for oldest in list(fatal)[:-_MAX_VERSIONS]:
                     del fatal[oldest]
-            if key in fatal:
-                raise FatalVersionError(Code.INTERNAL, fatal[key])
-            if key in loading:
-                return False
-            loading[key] = [self._number, os.getpid()]
-            return True
+            may_load = key not in fatal and key not in loading
+            if may_load:
+                loading[key] = [self._number, os.getpid()]
+        # Not before: what an error interrupts is not written, and the others have to know it, too.
+        if key in fatal:
+            raise FatalVersionError(Code.INTERNAL, fatal[key])
+        return may_load

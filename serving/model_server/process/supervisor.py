@@ -35,6 +35,8 @@ _MAX_DOUBLINGS = 16
 _YOUNG_S = 60.0
 # A worker whose event loop has stood still for so long answers no request.
 _HANGS_AFTER_S = 60.0
+# A tick of the supervisor that took so long: the whole server was paused, and no worker hangs.
+_PAUSED_AFTER_S = 5.0
 # Beyond the grace period, for a worker to end by itself.
 _KILL_AFTER_S = 10.0
 
@@ -74,6 +76,7 @@ class Supervisor:
         self._metrics = tuple(os.memfd_create("metrics") for _ in range(options.workers))
         self._workers = [_Worker(number) for number in range(options.workers)]
         self._signals: list[int] = []
+        self._ticked = self._resumed = time.monotonic()
 
     def run(self) -> int:
         """Serves until SIGTERM or Ctrl-C; returns the exit code.
@@ -84,6 +87,7 @@ class Supervisor:
         with _woken_by_signals(self._signalled) as wait:
             try:
                 while not self._signals:
+                    self._tick()
                     for worker in self._workers:
                         self._look_after(worker)
                         if worker.process is None and not worker.has_served:
@@ -93,6 +97,17 @@ class Supervisor:
             finally:
                 self._stop(wait)
         return 128 + self._signals[1] if len(self._signals) > 1 else 0
+
+    def _tick(self) -> None:
+        """Notices that all processes stood still (Ctrl-Z, a frozen container): silence counts from now on."""
+        now = time.monotonic()
+        if now - self._ticked > _PAUSED_AFTER_S:
+            _log.warning("the server was paused for %.0f s", now - self._ticked)
+            self._resumed = now
+        self._ticked = now
+
+    def _silent_seconds(self, worker: _Worker) -> float:
+        return min(self._state.silent_seconds(worker.number), time.monotonic() - self._resumed)
 
     def _look_after(self, worker: _Worker) -> None:
         if worker.process is None:
@@ -107,7 +122,7 @@ class Supervisor:
         elif not worker.is_back and self._state.get("config", worker.number):
             worker.is_back = True
             _log.info("worker %d serves again", worker.number)
-        elif (seconds := self._state.silent_seconds(worker.number)) > _HANGS_AFTER_S:
+        elif (seconds := self._silent_seconds(worker)) > _HANGS_AFTER_S:
             _log.error("worker %d hangs (no sign of life for %.0f s) and is killed", worker.number, seconds)
             worker.process.kill()
             self._state.set("alive_at", 0, worker.number)

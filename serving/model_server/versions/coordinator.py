@@ -78,15 +78,19 @@ class Coordinator:
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- life -------------------------------------------------------------------
-    async def start(self) -> None:
+    async def start(self, in_force: bool = False) -> None:
         """Applies the config of the options and returns when every model answers.
 
         A model whose folder is missing or empty is waited for.
 
+        Args:
+          in_force: whether another process of the server has taken the config: its labels
+            point to versions that answer there, and are still to be loaded here.
+
         Raises:
           StatusError: the config is refused, or a model did not load.
         """
-        await self.apply(self._options.config)
+        await self.apply(self._options.config, in_force)
         self._spawn(self._poll_versions())
         if self._options.model_config_file and self._options.model_config_file_poll_wait_seconds > 0:
             self._spawn(self._poll_config())
@@ -140,15 +144,21 @@ class Coordinator:
         added = await asyncio.shield(asyncio.ensure_future(self.apply(config)))
         await self.wait_for(added, "model")
 
-    async def apply(self, config: model_server_config_pb2.ModelServerConfig) -> dict[str, ConfiguredModel]:
+    async def apply(
+        self, config: model_server_config_pb2.ModelServerConfig, in_force: bool = False
+    ) -> dict[str, ConfiguredModel]:
         """Puts a config in force; returns the models that are new.
+
+        Args:
+          config: the whole of it.
+          in_force: as `start` has it.
 
         Raises:
           StatusError: it is refused, and nothing has changed.
         """
         async with self._reload_lock:
             check_config(config, self._config)
-            labels = self._checked_labels(config)
+            labels = self._checked_labels(config, in_force)
             self._manager.configure(config)
             configured = {model.name: model for model in config.model_config_list.config}
             added = {}
@@ -175,15 +185,14 @@ class Coordinator:
             await self._poll_once()
             return added
 
-    def _checked_labels(self, config: Any) -> dict[str, dict[str, int]]:
+    def _checked_labels(self, config: Any, in_force: bool) -> dict[str, dict[str, int]]:
         labels: dict[str, dict[str, int]] = {}
         for model_config in config.model_config_list.config:
             model = self._models.get(model_config.name)
             for label, number in model_config.version_labels.items():
                 before = self._labels.get(model_config.name, {}).get(label)
-                allowed = self._options.allow_version_labels_for_unavailable_models and before in (
-                    None,
-                    number,
+                allowed = in_force or (
+                    self._options.allow_version_labels_for_unavailable_models and before in (None, number)
                 )
                 version = model.versions.get(number) if model else None
                 if not allowed and (version is None or version.state is not State.AVAILABLE):
@@ -226,7 +235,8 @@ class Coordinator:
             try:
                 config = await asyncio.to_thread(config_files.read_model_config, path)
                 if config != self._config:
-                    await self.reload(config)
+                    # By the manager: of several processes, one that starts later gets it as well.
+                    await self._manager.reload(config)
                     _log.info("%s is in force", path)
             except StatusError as error:
                 _log.error("%s was not applied: %s", path, error)

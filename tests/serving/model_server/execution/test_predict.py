@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from support.models import conformance_models, tiny_models
-from tensorflow.core.protobuf import meta_graph_pb2
+from support.models.contract_signatures import of_the_contract
 from tensorflow_serving.apis import inference_pb2, input_pb2
 
 import contract
@@ -17,7 +17,7 @@ from serving.model_server.execution import checks
 from serving.model_server.execution.batching import Batcher, BatchingOptions
 from serving.model_server.execution.predict import DataPlane
 from serving.model_server.execution.requests import ModelSpec
-from serving.model_server.execution.runtime import Model, Signature, TensorInfo
+from serving.model_server.execution.runtime import Model
 from serving.model_server.observe.metrics import Metrics
 from serving.model_server.observe.request_log import RequestLog
 from serving.model_server.versions.servables import Manager, Route, Table
@@ -201,21 +201,6 @@ def test_the_error_of_an_operation_is_counted(folder: Path) -> None:
     _, metrics = with_models(folder, body)
     assert ':tensorflow:serving:request_count{model_name="echo",status="INVALID_ARGUMENT"} 1' in metrics
     assert "request_latency_count" not in metrics
-
-
-def of_the_contract(name: str) -> Signature:
-    """A signature whose optional inputs have their neutral values as defaults."""
-    ours = contract.SIGNATURES[name]
-
-    def infos(items: tuple[contract.Output, ...]) -> dict[str, TensorInfo]:
-        return {i.name: TensorInfo(i.name, tf.as_dtype(i.dtype).as_datatype_enum, None) for i in items}
-
-    proto = meta_graph_pb2.SignatureDef()
-    for item in ours.inputs:
-        if not item.required:
-            value = tf.make_tensor_proto(np.full(item.shape(1), item.neutral), tf.as_dtype(item.dtype))
-            proto.defaults[item.name].CopyFrom(value)
-    return Signature(ours.name, "", infos(ours.inputs), infos(ours.outputs), proto)
 
 
 def test_defaults_of_the_contracts_signatures_fit_the_batch() -> None:

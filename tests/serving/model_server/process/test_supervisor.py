@@ -194,6 +194,26 @@ def test_a_worker_that_hangs_is_killed_and_replaced(
     assert "worker 0 was killed by SIGKILL" in caplog.text
 
 
+def test_a_pause_of_the_whole_server_is_no_hang(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ctrl-Z or a frozen container; the supervisor is the first to go on."""
+    monkeypatch.setattr(supervisor, "_HANGS_AFTER_S", 3.0)
+    monkeypatch.setattr(supervisor, "_PAUSED_AFTER_S", 2.0)
+
+    def meanwhile() -> None:
+        own, *pids = run.ready[0][1]
+        workers = " ".join(map(str, pids))
+        pause = f"kill -STOP {workers} {own}; sleep 4; kill -CONT {own}; sleep 0.5; kill -CONT {workers}"
+        subprocess.run(["sh", "-c", pause], check=True, start_new_session=True)
+        time.sleep(0.2)
+        assert "the server was paused for 4 s" in caplog.text
+        assert "hangs" not in caplog.text
+        assert run.restarts() == [0, 0]
+
+    assert run(meanwhile) == 0
+
+
 def test_a_worker_that_does_not_end_is_killed(
     run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

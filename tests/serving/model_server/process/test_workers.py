@@ -23,6 +23,7 @@ from support.servers.model_servers import Server, predict_request, start, wait_u
 from tensorflow_serving.apis import model_management_pb2, prediction_log_pb2
 
 import contract
+from serving.model_server.process.shared_state import SharedState
 
 COMMAND = (sys.executable, "-m", "serving.model_server")
 WORKERS = 2
@@ -155,6 +156,44 @@ def test_reload_reaches_every_worker(server: Server, tmp_path: Path, put_version
         assert server.http("POST", "/v1/models/half:predict", {"instances": [2.0]}).status == 404
 
 
+def test_a_config_file_that_is_polled_reaches_workers_that_come_later(
+    tmp_path: Path, put_version: PutVersion
+) -> None:
+    for name, number in (("half", 1), ("other", 5)):
+        put_version(tmp_path / name, number)
+    path = tmp_path / "models.config"
+
+    def write(*names: str, labels: str = "") -> None:
+        more = f'model_platform: "tensorflow" {labels}'
+        models = [f'config {{ name: "{name}" base_path: "{tmp_path / name}" {more} }}' for name in names]
+        writing = path.with_suffix(".new")
+        writing.write_text(f"model_config_list {{ {' '.join(models)} }}")
+        writing.rename(path)
+
+    write("half")
+    flags = (
+        "--host=127.0.0.1",
+        f"--workers={WORKERS}",
+        f"--model_config_file={path}",
+        "--model_config_file_poll_wait_seconds=1",
+    )
+    server = start(COMMAND, flags, tmp_path)
+    try:
+        wait_until(lambda: "ready  " in server.output, 90, lambda: server.output)
+        write("half", "other")
+        wait_until(lambda: all(states(server, "other") for _ in range(20)), 60, lambda: server.output)
+        write("other", labels='version_labels { key: "stable" value: 5 }')
+        wait_until(lambda: server.output.count("removed by") == WORKERS, 60, lambda: server.output)
+        path.write_text("no config at all")  # what is in force stays, in a worker that comes later as well
+        os.kill(workers(server)[0].pid, signal.SIGKILL)
+        wait_until(lambda: "serves again" in server.output, 90, lambda: server.output)
+        for _ in range(20):
+            answer = server.http("POST", "/v1/models/other/labels/stable:predict", {"instances": [2.0]})
+            assert answer.json == {"predictions": [3.0]}
+    finally:
+        server.stop()
+
+
 def test_a_reload_says_when_a_new_model_does_not_load(
     server: Server, tmp_path: Path, base: Path, put_version: PutVersion
 ) -> None:
@@ -271,6 +310,38 @@ def test_requests_under_way_are_answered_when_it_stops(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert answers == [{"predictions": [800]}] * 4
+
+
+def test_a_worker_gives_signs_of_life_while_it_finishes_its_requests(tmp_path: Path) -> None:
+    """Without them one that is ended alone, with requests of minutes, would be killed as hanging."""
+    conformance_models.echo(tmp_path / "echo" / "1")
+    server = start(
+        COMMAND,
+        ("--host=127.0.0.1", "--workers=2", "--model_name=echo", f"--model_base_path={tmp_path / 'echo'}"),
+        tmp_path,
+    )
+    wait_until(lambda: "ready  " in server.output, 90, lambda: server.output)
+    files = Path(f"/proc/{server.process.pid}/fd")
+    shared = next(file for file in files.iterdir() if "memfd:marquee-server" in str(file.readlink()))
+    state = SharedState(WORKERS, os.open(shared, os.O_RDWR))
+    assert server.rest is not None
+    connection = http.client.HTTPConnection(server.rest, timeout=60)
+    body = json.dumps({"instances": [6000], "signature_name": "slow"})
+    connection.request("POST", "/v1/models/echo:predict", body)
+    [asked] = [
+        process
+        for process in workers(server)
+        if any(c.raddr == connection.sock.getsockname() for c in process.net_connections("tcp"))
+    ]
+    number = [state.get("pid", n) for n in range(WORKERS)].index(asked.pid)
+    time.sleep(0.5)
+    asked.terminate()
+    wait_until(lambda: "finishing the requests under way" in server.output, 10, lambda: server.output)
+    before = state.get("alive_at", number)
+    wait_until(lambda: state.get("alive_at", number) > before + 1e9, 20, lambda: server.output)
+    assert state.get("pid", number) == asked.pid, "it has ended, and its successor lives"
+    assert json.loads(connection.getresponse().read()) == {"predictions": [6000]}
+    assert server.stop() == 0
 
 
 def test_a_worker_without_its_parent_ends(server: Server) -> None:

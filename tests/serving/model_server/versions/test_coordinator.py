@@ -73,7 +73,7 @@ class Serving:
 
 
 @contextlib.asynccontextmanager
-async def serving(text: str, **fields: Any) -> AsyncIterator[Serving]:
+async def serving(text: str, in_force: bool = False, **fields: Any) -> AsyncIterator[Serving]:
     flags = options.parse(["--model_base_path=/unused"], {})
     defaults: dict[str, Any] = {
         "file_system_poll_wait_seconds": 0.05,
@@ -87,7 +87,7 @@ async def serving(text: str, **fields: Any) -> AsyncIterator[Serving]:
     coordinator = Coordinator(parsed, manager, bugs.append)
     manager.reload_config = coordinator.reload
     try:
-        await coordinator.start()
+        await coordinator.start(in_force)
         yield Serving(coordinator, manager, bugs)
     finally:
         await coordinator.stop()
@@ -643,6 +643,20 @@ def test_a_label_at_the_start_needs_the_flag(tmp_path: Path, put_version: PutVer
             with server.manager.acquire("m", label="stable") as servable:
                 assert servable.version == 1
             # The flag is for new labels: one that exists moves only to what answers.
+            with pytest.raises(StatusError, match="not currently available for inference"):
+                await server.manager.reload(config(one(tmp_path, labels=STABLE_1.replace("1", "9"))))
+
+    asyncio.run(run())
+
+
+def test_labels_of_a_config_in_force_are_taken_at_the_start(tmp_path: Path, put_version: PutVersion) -> None:
+    """A worker's successor has loaded nothing yet when it gets what was reloaded."""
+
+    async def run() -> None:
+        put_version(tmp_path, 1)
+        async with serving(one(tmp_path, labels=STABLE_1), in_force=True) as server:
+            with server.manager.acquire("m", label="stable") as servable:
+                assert servable.version == 1
             with pytest.raises(StatusError, match="not currently available for inference"):
                 await server.manager.reload(config(one(tmp_path, labels=STABLE_1.replace("1", "9"))))
 
