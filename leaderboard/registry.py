@@ -37,6 +37,9 @@ RATING: Final = (
     "bias", "bias_history", "svd", "matrix_factorisation", "embedding_dnn", "content_two_tower", OURS,
 )  # fmt: skip
 
+# Files that a model's fit reads beside its code: below the project's folder.
+_DATA: Final = {OURS: ("components/transform/schemas/items.pbtxt",)}
+
 
 def module_name(name: str) -> str:
     """The module that a model's class stands in.
@@ -47,6 +50,11 @@ def module_name(name: str) -> str:
     if name not in _CLASSES:
         raise ValueError(f"there is no model {name!r}; the models are {', '.join(NAMES)}")
     return f"leaderboard.models.{_CLASSES[name][0]}"
+
+
+def data(name: str) -> tuple[str, ...]:
+    """The files that a model's fit reads beside its code, below the project's folder."""
+    return _DATA.get(name, ())
 
 
 def model_class(name: str) -> type[Model]:

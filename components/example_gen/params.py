@@ -253,7 +253,7 @@ class ExampleGenParams(Section):
         for spec in self.item_features:
             if names.count(spec.name) > 1:
                 raise ValueError(f"item_features names {spec.name} more than once")
-            if spec.name in RESERVED:
+            if spec.name in RESERVED or (spec.name in ITEM_ROLES and spec.name not in MOVIELENS_NAMES):
                 raise ValueError(f"item_features: {spec.name} is the name of something else; choose another")
             if spec.name in MOVIELENS_NAMES and spec not in MOVIELENS:
                 raise ValueError(
@@ -272,8 +272,8 @@ class ExampleGenParams(Section):
         for spec in self.user_features:
             if names.count(spec.name) > 1:
                 raise ValueError(f"user_features names {spec.name} more than once")
-            if spec.name == "id":
-                raise ValueError("user_features: id is the name of something else; choose another")
+            if spec.name == "id" or spec.name in USER_ROLES:
+                raise ValueError(f"user_features: {spec.name} is the name of something else; choose another")
             if spec.taste:
                 raise ValueError(f"user_features: {spec.name}: tastes are in a feature of items")
         if sum(spec.taste for spec in self.item_features) > 1:

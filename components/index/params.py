@@ -22,11 +22,8 @@ class IndexParams(Section):
         100, ge=1, description="most results a request may ask for; also the width of every result"
     )
     max_history: int = Field(4096, ge=1, description="most history events in a request")
-    max_exclude: int = Field(
-        1000,
-        ge=0,
-        description="most items in a request's `exclude`, and attributes of an item in `embed_item`",
-    )
+    max_exclude: int = Field(1000, ge=0, description="most items in a request's `exclude`")
+    max_attributes: int = Field(1000, ge=1, description="most attributes of an item in `embed_item`")
     max_genres: int = Field(
         64,
         ge=1,

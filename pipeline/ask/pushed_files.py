@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import contract
 from components.common import storage
@@ -16,6 +16,9 @@ from pipeline.terminal.typed import typed
 
 if TYPE_CHECKING:
     from components.pusher.versions import Version
+
+# Columns of the catalogue, beside the id, that people are shown of any item.
+_SHOWN: Final = (contract.TITLE, contract.YEAR, contract.GENRES, contract.RATING_COUNT)
 
 
 def choose(destination: str, model: str, number: int | None) -> tuple[Version, str]:
@@ -63,7 +66,18 @@ class PushedFiles:
 
     @functools.cached_property
     def titles(self) -> TitleIndex:
-        """The items that the model knows."""
+        """The items that the model knows.
+
+        Raises:
+          InputError: the catalogue has other columns, as that of another version of Marquee.
+        """
+        catalogue = self._parquet(contract.CATALOGUE)
+        if absent := sorted({contract.ITEM_ID, *_SHOWN} - set(catalogue.column_names)):
+            raise InputError(
+                f"{self._extra(contract.CATALOGUE)} has no column {', '.join(absent)}, only "
+                f"{', '.join(catalogue.column_names)}: the model was pushed by an older version of Marquee; "
+                f"run the pipeline again: {typed('run')}"
+            )
         shown = [spec.name for spec in own(self.features.item) if spec.filters]
         return TitleIndex(
             Item(
@@ -74,7 +88,7 @@ class PushedFiles:
                 row[contract.RATING_COUNT],
                 tuple((name, tuple(row[name])) for name in shown),
             )
-            for row in self._parquet(contract.CATALOGUE).to_pylist()
+            for row in catalogue.to_pylist()
         )
 
     @functools.cached_property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TextIO
 
 from leaderboard.registry import NAMES
@@ -140,7 +141,6 @@ def _board(
     from leaderboard import protocols, registry
     from leaderboard import run as leaderboard
     from leaderboard.fits import Fits
-    from pipeline.code_hash import code_hash
     from pipeline.runs import data
 
     path = data.resolve(config).path
@@ -170,8 +170,7 @@ def _board(
             "data": fingerprint(str(path), config.example_gen),
             "reading": config.example_gen.to_json(),
         },
-        # The models are found by name: no import leads from a fit to its model.
-        {name: code_hash([Fits.__module__, registry.module_name(name)]) for name in names},
+        _sources(names),
     )
     progress.set_listener(lines.progress)
     try:
@@ -181,6 +180,17 @@ def _board(
     if fits.remembered:
         lines.say(f"{fits.remembered} fits were remembered from an earlier run in {folder / 'fits'}")
     return board
+
+
+def _sources(names: Iterable[str]) -> dict[str, str]:
+    """Model -> hash of what its fit runs and reads."""
+    from leaderboard import fits, registry
+    from pipeline.code_hash import code_hash
+
+    # The models are found by name: no import leads from a fit to its model.
+    return {
+        name: code_hash([fits.__name__, registry.module_name(name)], registry.data(name)) for name in names
+    }
 
 
 def _is_large(protocol: Protocol) -> bool:

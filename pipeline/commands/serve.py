@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.commands.common import Subparsers, add_command, add_config_arguments, load_config
 
@@ -116,11 +116,6 @@ def _some_items(serving_dir: str) -> list[str]:
 def _curl(ready: Ready, likes: list[str]) -> str:
     import contract
 
-    instance: dict[str, Any] = {
-        contract.HISTORY_ITEM_IDS: likes,
-        contract.HISTORY_RATINGS: [contract.MAX_RATING] * len(likes),
-        contract.HISTORY_TIMESTAMPS: [0] * len(likes),
-    }
     url = ready.rest.replace("//0.0.0.0:", "//localhost:").replace("//[::]:", "//localhost:")
-    body = json.dumps({"instances": [instance]})
+    body = json.dumps({"instances": [{contract.HISTORY_ITEM_IDS: likes}]})
     return f"curl -d '{body}' {url}/v1/models/{next(iter(ready.models))}:predict"

@@ -21,7 +21,8 @@ from benchmarks.behaviour import cold_start, diversity, explanation, measured, n
 def folder(pushed_workspace, tmp_path_factory):
     out = tmp_path_factory.mktemp("behaviour")
     command = [
-        "benchmarks/behaviour/__main__.py",
+        "-m",
+        "benchmarks.behaviour",
         "--set",
         f"artifacts={pushed_workspace.artifacts}",
         "--out",

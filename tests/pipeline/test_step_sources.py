@@ -18,6 +18,7 @@ import contract
 from components.training_job.job import JobParams
 from leaderboard import registry
 from pipeline.code_hash import PROJECT, ROOT, code_hash, source_files
+from pipeline.commands import leaderboard
 from pipeline.config.reader import load
 from pipeline.dag import Launch, create_pipeline, modules
 
@@ -117,6 +118,16 @@ def test_what_is_really_loaded_is_in_the_hash(pipeline: Pipeline) -> None:
     assert done.returncode == 0, done.stderr
     for name, loaded in json.loads(done.stdout.splitlines()[-1]).items():
         assert without_main(loaded) == files[name], name
+
+
+def test_a_fit_of_the_leaderboard_is_remembered_by_the_schema_that_it_reads() -> None:
+    """Transform's graph in this process reads it, and so does whatever else imports it."""
+    schema = "components/transform/schemas/items.pbtxt"
+    for name in registry.NAMES:
+        started = ["leaderboard.fits", registry.module_name(name)]
+        reads = {schema} if "components/transform/in_process.py" in names(started) else set()
+        assert set(registry.data(name)) == reads, name
+        assert leaderboard._sources([name]) == {name: code_hash(started, reads)}
 
 
 def without_main(files: Iterable[str]) -> set[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tools.house import __main__ as house
-from tools.house import duplicates, imports, places, private, words
+from tools.house import duplicates, figures, imports, places, private, words
 from tools.house.figures import Figure, files_per_folder
 from tools.house.sources import ROOT, Source, python_sources, tracked_files
 
@@ -110,7 +110,17 @@ def test_the_files_are_those_that_are_committed_or_may_be() -> None:
     assert {"pyproject.toml", "tools/house/__main__.py", "tests/tools/test_house.py"} <= files
     assert not [file for file in files if file.startswith((".venv/", "artifacts/")) or "__pycache__" in file]
     assert {source.path for source in python_sources()} == {file for file in files if file.endswith(".py")}
-    assert words.item_identifiers().keys() <= files
+
+
+def test_identifiers_that_say_movie_are_found_but_where_movielens_is_read(tmp_path: Path) -> None:
+    text = 'movie_id = "movie"  # a movie\nfrom datasets import movielens\n'
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "datasets" / "movielens").mkdir(parents=True)
+    planted = [source(tmp_path, path, text) for path in ("pipeline/a.py", "datasets/movielens/b.py")]
+    assert words.movie_identifiers(planted) == {"pipeline/a.py": 1}
+    assert words.movie_identifiers() == {}
+    # Nothing is allowed that is not there.
+    assert all(any(file.startswith(path) for file in tracked_files()) for path in words.ALLOWED)
 
 
 def test_the_table_tells_the_worst_and_the_json_all(capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,10 +132,23 @@ def test_the_table_tells_the_worst_and_the_json_all(capsys: pytest.CaptureFixtur
     assert house.table([Figure("lines", 1, 2, [])], only_broken=True) == []
 
 
-def test_the_command_ends_with_one_if_a_bound_is_broken(tmp_path: Path) -> None:
+def test_the_command_ends_with_one_if_a_bound_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The tree's own figures, by bounds that it holds and by one that it cannot."""
     out = tmp_path / "house.json"
-    command = [sys.executable, "-m", "tools.house", "--quick", "--quiet", "--out", str(out)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    names = [
+        "files in the fullest folder", "imports of the contract", "import circles between modules",
+        "private interfaces without a fallback", "identifiers that say movie",
+    ]  # fmt: skip
+    command = ["--quick", "--quiet", "--out", str(out)]
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.house", *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     bars = json.loads(out.read_text())["bars"]
-    assert [bar["name"] for bar in bars] == ["files in the fullest folder", "imports of the contract"]
-    assert done.returncode == (0 if all(bar["ok"] for bar in bars) else 1), done.stderr
+    assert [bar["name"] for bar in bars] == names
+    assert (done.returncode, [bar["ok"] for bar in bars]) == (0, [True] * len(names)), done.stdout
+    monkeypatch.setattr(figures, "FILES_PER_FOLDER", 1)
+    assert house.main(command) == 1
+    assert capsys.readouterr().out.startswith("files in the fullest folder")
+    assert [bar["ok"] for bar in json.loads(out.read_text())["bars"]] == [False, *[True] * (len(names) - 1)]

@@ -68,7 +68,7 @@ def typed(
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         values, wrong = _of_text(column.cast(pa.string()), kind, missing)
     else:
-        values, wrong = _of_values(column, kind)
+        values, wrong = _of_values(column, kind, missing)
     wrong[null] = MISSING
     if wrong.any():
         values = pc.if_else(pa.array(wrong == 0), values, pa.scalar(None, values.type))
@@ -94,7 +94,8 @@ def problem(name: str, cell: pa.Scalar, kind: Kind, wrong: int) -> tuple[str, st
     if not cell.is_valid:
         return kind_missing, f"{name} is null, expected a value"
     if not isinstance(cell, pa.StringScalar):
-        return quarantine.NOT_A_NUMBER, f"{name} is {cell}, expected {_EXPECTED[kind]}"
+        found = kind_missing if wrong == MISSING else quarantine.NOT_A_NUMBER
+        return found, f"{name} is {cell}, expected {_EXPECTED.get(kind, 'a value')}"
     text = cell.as_buffer().to_pybytes().decode("utf-8", "surrogateescape")
     if wrong == NOT_UTF8:
         return quarantine.ENCODING, f"{name} is {ascii(text)[:80]}, expected UTF-8 text"
@@ -125,19 +126,29 @@ def _of_text(column: pa.Array, kind: Kind, missing: tuple[str, ...]) -> tuple[pa
         if kind == "finite":
             wrong[_infinite(values)] = NOT_OF_KIND
         values = _seconds(values, kind)
-    if wrong.any() or not kind.startswith(("time:", "integer")):  # of which no marker is one
+    # No marker of our own is a whole number or a time, but one of the config may be: 0 or -1.
+    if wrong.any() or missing != MISSING_MARKERS or not kind.startswith(("time:", "integer")):
         marked = pc.is_in(pc.utf8_trim_whitespace(column), pa.array(["", *missing]))
         wrong[_mask(marked)] = MISSING
     wrong[broken] = NOT_UTF8
     return values, wrong
 
 
-def _of_values(column: pa.Array, kind: Kind) -> tuple[pa.Array, np.ndarray]:
-    """The same of a column that has another type than text."""
-    wrong = np.zeros(len(column), np.int8)
+def _of_values(column: pa.Array, kind: Kind, missing: tuple[str, ...]) -> tuple[pa.Array, np.ndarray]:
+    """The same of a column that has another type than text: its values as text may be markers."""
     type_ = column.type
     if pa.types.is_list(type_) or pa.types.is_large_list(type_):
-        return column.cast(pa.large_list(pa.string())), wrong
+        return column.cast(pa.large_list(pa.string())), np.zeros(len(column), np.int8)
+    values, wrong = _converted(column, kind)
+    # Only those of the config: such columns write what is missing as null.
+    if kind != "text" and (markers := set(missing) - set(MISSING_MARKERS)):
+        wrong[_mask(pc.is_in(column.cast(pa.string()), pa.array(sorted(markers))))] = MISSING
+    return values, wrong
+
+
+def _converted(column: pa.Array, kind: Kind) -> tuple[pa.Array, np.ndarray]:
+    wrong = np.zeros(len(column), np.int8)
+    type_ = column.type
     if kind in ("id", "text", "cell", "texts"):
         return column.cast(pa.string()), wrong
     if pa.types.is_timestamp(type_):
@@ -148,6 +159,8 @@ def _of_values(column: pa.Array, kind: Kind) -> tuple[pa.Array, np.ndarray]:
             wrong[_infinite(values)] = NOT_OF_KIND
             wrong[_mask(pc.is_nan(values))] = MISSING  # as pandas writes it
         return values, wrong
+    if kind == "time:iso":  # a whole number has no unit then
+        wrong[:] = NOT_OF_KIND
     return _seconds(column.cast(pa.int64()), kind), wrong
 
 

@@ -14,8 +14,8 @@ _ATTRIBUTE = r"^\s*([a-z][a-z0-9_]*)\s*=\s*(?s:(.*?))\s*$"
 def read(attributes: tf.Tensor, inputs: Iterable[contract.Input]) -> dict[str, tf.Tensor]:
     """The values of `inputs`, neutral where nothing is said.
 
-    What is no NAME=VALUE of one of them is INVALID_ARGUMENT; of an input of one
-    value the last one said counts.
+    What is no NAME=VALUE of one of them is INVALID_ARGUMENT, and so is a number that is not
+    finite as the input's type; of an input of one value the last one said counts.
 
     Args:
       attributes: string[B, A]; "" is none.
@@ -41,6 +41,12 @@ def _values(item: contract.Input, mine: tf.Tensor, value: tf.Tensor) -> tf.Tenso
     else:
         dtype = tf.as_dtype(item.dtype)
         number = tf.strings.to_number(tf.where(mine, value, "0"), dtype)
+        if dtype.is_floating:  # NaN, infinite and 1e50 are numbers to TensorFlow
+            finite = tf.math.is_finite(number)
+            rule = f"attributes: {item.name} must be a finite number, got"
+            wrong = tf.boolean_mask(value, ~finite)
+            with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(finite), [rule, wrong])]):
+                number = tf.identity(number)
         filled = tf.where(mine, number, tf.constant(item.neutral, dtype))
     if item.columns is not None:
         return filled

@@ -18,14 +18,20 @@ _COUNTED = {
     contract.TASTE_GENRES: ("max_genres", "taste genres"),
     contract.ITEM_IDS: ("max_items", "items to rate or explain"),
     contract.WHERE: ("max_genres", "conditions"),
-    contract.ATTRIBUTES: ("max_exclude", "attributes"),
+    contract.ATTRIBUTES: ("max_attributes", "attributes"),
 }
 _SAME_SHAPE = (
     (contract.HISTORY_ITEM_IDS, contract.HISTORY_RATINGS),
     (contract.HISTORY_ITEM_IDS, contract.HISTORY_TIMESTAMPS),
     (contract.TASTE_GENRES, contract.TASTE_WEIGHTS),
 )
-_NOT_NEGATIVE = (contract.HISTORY_RATINGS, contract.TASTE_WEIGHTS, contract.YEAR_MIN, contract.YEAR_MAX)
+_NOT_NEGATIVE = (
+    contract.HISTORY_RATINGS,
+    contract.TASTE_WEIGHTS,
+    contract.YEAR_MIN,
+    contract.YEAR_MAX,
+    contract.RATING_COUNT,
+)
 
 
 def checked(signature: contract.Signature, inputs: Tensors, params: IndexParams) -> dict[str, tf.Tensor]:

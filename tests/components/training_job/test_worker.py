@@ -111,7 +111,9 @@ def test_a_fit_goes_on_when_a_worker_was_killed(given, alone, tmp_path, artifact
     def kill_in_the_second_epoch(operator: Operator) -> None:
         deadline = time.monotonic() + 280
         while time.monotonic() < deadline:
-            if re.search(r"trainer\.checkpoints:checkpoint \S+-1$", logs(operator).get("chief-0", ""), re.M):
+            if re.search(
+                r"trainer\.loop\.checkpoints:checkpoint \S+-1$", logs(operator).get("chief-0", ""), re.M
+            ):
                 break
             time.sleep(0.1)
         [(name, made)] = operator.jobs.items()
@@ -129,7 +131,7 @@ def test_a_fit_goes_on_when_a_worker_was_killed(given, alone, tmp_path, artifact
         places = [int(epoch) for epoch in re.findall(r"going on after step 0 of epoch (\d+)", text)]
         assert places and min(places) >= 2, text[-3000:]
     # The first epoch was not run again.
-    assert len(re.findall(r"trainer\.fit:epoch 1: ", said["chief-0"])) == 1
+    assert len(re.findall(r"trainer\.loop\.fit:epoch 1: ", said["chief-0"])) == 1
     result = fit.FitResult.read(arguments.model_run_dir)
     assert within_the_spread(result.recall[20], alone), (result, alone)
     assert (Path(arguments.serving_model_dir) / "saved_model.pb").is_file()

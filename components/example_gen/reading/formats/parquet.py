@@ -76,4 +76,8 @@ def _fits(type_: pa.DataType, kind: Kind) -> tuple[bool, str]:
         return number or text, "numbers"
     if kind == "integer":
         return integer, "whole numbers"
+    if kind == "time:iso":
+        return pa.types.is_timestamp(type_), (
+            "times; for whole numbers give example_gen.time_unit their unit: s, ms or us"
+        )
     return integer or pa.types.is_timestamp(type_), "whole numbers or times"

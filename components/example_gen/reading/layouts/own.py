@@ -41,11 +41,36 @@ def example(path: Place) -> Place | None:
 
 
 def _detect_parquet(path: Place, params: ExampleGenParams) -> bool:
-    return bool(params.columns) and bool(files_of(path, _PARQUET_NAMES)) and not files_of(path, _CSV_NAMES)
+    if not params.columns:
+        return False
+    if path.is_file():
+        return bool(_PARQUET_NAMES.fullmatch(path.name))
+    found, others = _logs(path, params, _PARQUET_NAMES), _logs(path, params, _CSV_NAMES)
+    if found and others:
+        raise DataError(
+            path.name,
+            f"holds both Parquet and CSV ({found[0].name}, {others[0].name}), expected a log of one format; "
+            "name the tables beside it with example_gen.items and example_gen.users, the log's own file as "
+            "the data, or its format with example_gen.layout=parquet or csv",
+        )
+    return bool(found)
 
 
 def _detect_csv(path: Place, params: ExampleGenParams) -> bool:
     return bool(params.columns)
+
+
+def _tables(path: Place, params: ExampleGenParams) -> tuple[Place | None, Place | None]:
+    """The files of the items and of the users."""
+    folder = folder_of(path)
+    return folder / params.items if params.items else None, folder / params.users if params.users else None
+
+
+def _logs(path: Place, params: ExampleGenParams, names: re.Pattern[str]) -> tuple[Place, ...]:
+    """The files of the log: the path, whatever its name is, or those below it but the other tables."""
+    others = {file.resolve() for file in _tables(path, params) if file}
+    found = (path,) if path.is_file() else files_of(path, names)
+    return tuple(file for file in found if file.resolve() not in others)
 
 
 def _describe_parquet(path: Place, params: ExampleGenParams) -> Dataset:
@@ -64,13 +89,8 @@ def _describe(
             path.name,
             f"layout {layout} needs example_gen.columns: which columns mean user, item, rating and time",
         )
-    folder = folder_of(path)
-    items_file = folder / params.items if params.items else None
-    users_file = folder / params.users if params.users else None
-    others = {file.resolve() for file in (items_file, users_file) if file}
-    # A file that is named is read whatever its name is.
-    found = (path,) if path.is_file() else files_of(path, names)
-    files = tuple(file for file in found if file.resolve() not in others)
+    items_file, users_file = _tables(path, params)
+    files = _logs(path, params, names)
     if not files:
         raise DataError(path.name, f"{path} has no file {wanted}")
     time: Kind = f"time:{params.time_unit}"  # type: ignore[assignment]

@@ -124,6 +124,7 @@ def test_bytes_that_are_no_utf8_are_wrong_in_every_kind():
         (pa.array([2**60]), "number", [float(2**60)]),
         (pa.array([1_500, None]), "time:ms", [1, None]),
         (pa.array([-1], pa.timestamp("ms")), "time:s", [-1]),
+        (pa.array([-1], pa.timestamp("ms")), "time:iso", [-1]),
         (pa.array([["a", "b"], None]), "texts", [["a", "b"], None]),
     ],
 )
@@ -131,6 +132,13 @@ def test_columns_of_other_types_and_nulls(column, kind, expected):
     values, wrong = cells.typed(column, kind)
     assert values.to_pylist() == expected
     assert wrong.tolist() == [cells.MISSING if value is None else 0 for value in expected]
+
+
+def test_a_whole_number_is_no_time_in_iso_8601():
+    column = pa.array([1_537_799_250])
+    assert cells.typed(column, "time:iso")[1].tolist() == [cells.NOT_OF_KIND]
+    expected = "time is 1537799250, expected a time in ISO 8601"
+    assert cells.problem("time", column[0], "time:iso", cells.NOT_OF_KIND)[1] == expected
 
 
 def test_finite_numbers_are_finite():
@@ -150,6 +158,26 @@ def test_markers_are_missing_in_every_kind_blanks_or_not(kind):
     _, wrong = cells.typed(pa.array(markers), kind, (*MISSING_MARKERS, "Unknown"))
     assert set(wrong.tolist()) == {cells.MISSING}
     assert not cells.typed(pa.array(markers), "text")[1].any()  # a film may be called so
+
+
+@pytest.mark.parametrize("kind", ["id", "number", "finite", "integer", "time:s", "time:ms"])
+def test_a_marker_that_is_a_number_is_missing_whatever_stands_beside_it(kind):
+    for some in (["0", "7"], ["0", "7", "soon"]):
+        _, wrong = cells.typed(pa.array(some), kind, (*MISSING_MARKERS, "0"))
+        assert wrong.tolist()[:2] == [cells.MISSING, 0]
+
+
+@pytest.mark.parametrize("kind", ["id", "cell", "texts", "number", "finite", "integer", "time:s"])
+@pytest.mark.parametrize(
+    "type_", [pa.int64(), pa.int8(), pa.float64(), pa.dictionary(pa.int32(), pa.int64())]
+)
+def test_markers_count_in_columns_of_numbers_too(kind, type_):
+    column = pa.array([-1, 7, None], pa.int64()).cast(getattr(type_, "value_type", type_))
+    column = column.dictionary_encode() if pa.types.is_dictionary(type_) else column
+    values, wrong = cells.typed(column, kind, (*MISSING_MARKERS, "-1"))
+    assert "missing" in cells.problem("n", column[0], kind, wrong[0])[0]
+    assert wrong.tolist() == [cells.MISSING, 0, cells.MISSING]
+    assert [value is None for value in values.to_pylist()] == [True, False, True]
 
 
 def test_ids_have_no_blanks_around_them_and_no_line_ends():

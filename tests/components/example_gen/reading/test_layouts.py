@@ -202,6 +202,34 @@ def test_own_parquet(tmp_path, read, shards, time):
     assert found.layout.startswith("parquet: part-0.parquet")
 
 
+def test_a_marker_of_the_config_is_missing_in_parquet_too(tmp_path, read):
+    table = pa.table({"customer": [-1, 7, 7], "sku": [1, 1, 2], "stars": [1, 2, 3], "at": [1, 2, 3]})
+    pq.write_table(table, tmp_path / "log.parquet")
+    found = read(tmp_path / "log.parquet", columns=COLUMNS, missing=["-1"], max_bad_share=1)
+    assert {row[0] for row in found.ratings} == {"7"}
+
+
+def test_whole_numbers_in_parquet_need_a_unit(tmp_path, read):
+    table = pa.table({"customer": [1], "sku": [1], "stars": [1], "at": [1_537_799_250]})
+    pq.write_table(table, tmp_path / "log.parquet")
+    message = r"column 'at' holds int64, expected times; for whole numbers give example_gen\.time_unit"
+    with pytest.raises(DataError, match=message):
+        read(tmp_path / "log.parquet", columns=COLUMNS, time_unit="iso")
+
+
+def test_the_tables_beside_a_log_do_not_decide_its_layout(tmp_path, read):
+    table = pa.table({"customer": ["1", "1"], "sku": ["a", "b"], "stars": [1, 2], "at": [1, 2]})
+    pq.write_table(table, tmp_path / "events.parquet")
+    (tmp_path / "items.csv").write_text("sku,name\na,Mug\nb,Cup\n")
+    found = read(tmp_path, columns=COLUMNS, items="items.csv", item_columns={"item": "sku", "title": "name"})
+    assert found.layout.startswith("parquet: events.parquet, items.csv")
+    assert len(found.ratings) == 2
+    with pytest.raises(DataError, match=r"holds both Parquet and CSV \(events\.parquet, items\.csv\)"):
+        read(tmp_path, columns=COLUMNS)
+    assert len(read(tmp_path, columns=COLUMNS, layout="parquet").ratings) == 2
+    assert len(read(tmp_path / "events.parquet", columns=COLUMNS).ratings) == 2
+
+
 def test_own_items_from_csv(tmp_path, read):
     (tmp_path / "log.csv").write_text(OWN)
     (tmp_path / "catalogue.csv").write_text(

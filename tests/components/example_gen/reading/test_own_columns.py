@@ -133,6 +133,7 @@ def test_a_missing_column_stops_at_once(log, read):
     [
         ([SPECS[0], SPECS[0]], "brand more than once"),
         ([FeatureSpec(name="title", kind="text")], "title is the name of something else"),
+        ([FeatureSpec(name="item", kind="categorical")], "item is the name of something else"),
         ([FeatureSpec(name="year", kind="text")], "year is MovieLens's own"),
         (
             [FeatureSpec(name=x, kind="multi", taste=True) for x in ("x", "y")],

@@ -106,6 +106,7 @@ def test_a_user_twice_stops_at_once(gathered):
         ({"user_columns": {"name": "x"}}, "user_columns has the key 'name'"),
         ({"user_features": [SPECS[0], SPECS[0]]}, "user_features names country more than once"),
         ({"user_features": [{"name": "id", "kind": "text"}]}, "id is the name of something else"),
+        ({"user_features": [{"name": "user", "kind": "text"}]}, "user is the name of something else"),
         (
             {"user_features": [{"name": "x", "kind": "multi", "taste": True}]},
             "tastes are in a feature of items",

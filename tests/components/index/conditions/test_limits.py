@@ -10,7 +10,8 @@ import contract
 
 @pytest.fixture(scope="module")
 def small(make_world):
-    return make_world(100, users=3, max_history=5, max_exclude=3, max_genres=2, max_items=4, max_k=20)
+    limits = {"max_history": 5, "max_exclude": 3, "max_attributes": 2, "max_genres": 2, "max_items": 4}
+    return make_world(100, users=3, max_k=20, **limits)
 
 
 NAN = float("nan")
@@ -45,6 +46,18 @@ def test_a_request_beyond_a_limit_is_refused(small, inputs, message):
 def test_too_many_items_to_rate_are_refused(small):
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"max_items = 4 items .* got.*5"):
         small.ask(contract.MODEL, contract.RATE, item_ids=[["1"] * 5])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"attributes": [["year=1"] * 3]}, "max_attributes = 2 attributes in a row, got.*3"),
+        ({"rating_count": [-5]}, "rating_count must be not negative, got.*-5"),
+    ],
+)
+def test_an_item_beyond_a_limit_is_refused(small, inputs, message):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        small.ask(contract.MODEL, contract.EMBED_ITEM, item_id=["new"], **inputs)
 
 
 def test_padding_is_not_counted(small, results):

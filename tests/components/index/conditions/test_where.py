@@ -187,6 +187,13 @@ def test_an_attribute_of_nothing_is_refused(wrong):
         attributes.read(tf.constant([["brand=acme", wrong]]), inputs(SPECS))
 
 
+@pytest.mark.parametrize("number", ["nan", "inf", "-Infinity", "1e50"])
+def test_a_number_that_is_not_finite_is_refused(number):
+    message = f"(?s)attributes: price must be a finite number, got.*{number}"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        attributes.read(tf.constant([["brand=acme", f"price={number}"]]), inputs(SPECS))
+
+
 def test_an_item_is_embedded_as_the_item_it_is_described_as(world):
     wanted = world.towers.embed_item(
         item_id=tf.constant(["new", world.ids[3]]),
