@@ -320,28 +320,31 @@ def test_a_worker_gives_signs_of_life_while_it_finishes_its_requests(tmp_path: P
         ("--host=127.0.0.1", "--workers=2", "--model_name=echo", f"--model_base_path={tmp_path / 'echo'}"),
         tmp_path,
     )
-    wait_until(lambda: "ready  " in server.output, 90, lambda: server.output)
-    files = Path(f"/proc/{server.process.pid}/fd")
-    shared = next(file for file in files.iterdir() if "memfd:marquee-server" in str(file.readlink()))
-    state = SharedState(WORKERS, os.open(shared, os.O_RDWR))
-    assert server.rest is not None
-    connection = http.client.HTTPConnection(server.rest, timeout=60)
-    body = json.dumps({"instances": [6000], "signature_name": "slow"})
-    connection.request("POST", "/v1/models/echo:predict", body)
-    [asked] = [
-        process
-        for process in workers(server)
-        if any(c.raddr == connection.sock.getsockname() for c in process.net_connections("tcp"))
-    ]
-    number = [state.get("pid", n) for n in range(WORKERS)].index(asked.pid)
-    time.sleep(0.5)
-    asked.terminate()
-    wait_until(lambda: "finishing the requests under way" in server.output, 10, lambda: server.output)
-    before = state.get("alive_at", number)
-    wait_until(lambda: state.get("alive_at", number) > before + 1e9, 20, lambda: server.output)
-    assert state.get("pid", number) == asked.pid, "it has ended, and its successor lives"
-    assert json.loads(connection.getresponse().read()) == {"predictions": [6000]}
-    assert server.stop() == 0
+    try:
+        wait_until(lambda: "ready  " in server.output, 90, lambda: server.output)
+        files = Path(f"/proc/{server.process.pid}/fd")
+        shared = next(file for file in files.iterdir() if "memfd:marquee-server" in str(file.readlink()))
+        state = SharedState(WORKERS, os.open(shared, os.O_RDWR))
+        assert server.rest is not None
+        connection = http.client.HTTPConnection(server.rest, timeout=60)
+        body = json.dumps({"instances": [6000], "signature_name": "slow"})
+        connection.request("POST", "/v1/models/echo:predict", body)
+        [asked] = [
+            process
+            for process in workers(server)
+            if any(c.raddr == connection.sock.getsockname() for c in process.net_connections("tcp"))
+        ]
+        number = [state.get("pid", n) for n in range(WORKERS)].index(asked.pid)
+        time.sleep(0.5)
+        asked.terminate()
+        wait_until(lambda: "finishing the requests under way" in server.output, 10, lambda: server.output)
+        before = state.get("alive_at", number)
+        wait_until(lambda: state.get("alive_at", number) > before + 1e9, 20, lambda: server.output)
+        assert state.get("pid", number) == asked.pid, "it has ended, and its successor lives"
+        assert json.loads(connection.getresponse().read()) == {"predictions": [6000]}
+    finally:
+        code = server.stop()
+    assert code == 0
 
 
 def test_a_worker_without_its_parent_ends(server: Server) -> None:
