@@ -11,7 +11,9 @@ import types
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+# The repository first: tests/pipeline is no `pipeline`.
+for folder in (Path(__file__).parents[2], Path(__file__).parents[3]):
+    sys.path.insert(0, str(folder))
 
 from pipeline import cli
 
