@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 # The repository first: tests/pipeline is no `pipeline`.
-for folder in (Path(__file__).parents[2], Path(__file__).parents[3]):
-    sys.path.insert(0, str(folder))
+sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from pipeline import cli
 
