@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -122,8 +123,9 @@ def _shape(proto: tensor_pb2.TensorProto) -> tuple[tuple[int, ...], int]:
         if size < 0:
             raise invalid_argument(f"shape {list(sizes)} has a negative dimension")
         count *= size
-    # With a zero somewhere the product says nothing about the other sizes.
-    if count > 2**63 - 1 or (not count and any(size > 2**31 for size in sizes)):
+    # With a zero somewhere the product says nothing about the other sizes; NumPy counts the bytes of those.
+    others = math.prod(size for size in sizes if size)
+    if count > 2**63 - 1 or (not count and (others > 2**57 or any(size > 2**31 for size in sizes))):
         raise invalid_argument(f"shape {list(sizes)} has more elements than can be counted")
     return sizes, count
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from tensorflow.core.framework import tensor_pb2
@@ -150,6 +150,7 @@ def test_an_error_names_the_tensor() -> None:
 
 
 @settings(max_examples=500, deadline=None)
+@example(raw=b"", number=1, sizes=[0, 2**31, 2**31, 2])
 @given(
     st.binary(max_size=60),
     st.sampled_from(sorted(dtypes.BY_NUMBER)),
