@@ -177,7 +177,8 @@ def test_rows_of_a_negative_quantity_are_left_out_by_a_condition():
     assert report_on("18").events == 24
     report = report_on("18", keep=["qty > 0"])
     rows = report.account.tables["ratings"]
-    assert (rows.rows_in, rows.used, rows.left_out) == (24, report.events, {"not qty > 0": 24 - report.events})
+    assert (rows.rows_in, rows.used) == (24, report.events)
+    assert rows.left_out == {"not qty > 0": 24 - report.events}
     assert 0 < report.events < 24
     weighed = report_on("18", keep=["qty > 0"], columns={"user": "customer", "item": "sku", "weight": "qty"})
     assert weighed.events == report.events

@@ -17,7 +17,7 @@ from components.example_gen.reading.layouts import movielens_100k, movielens_csv
 from components.example_gen.reading.layouts.layout import Layout
 from components.example_gen.reading.places import Place, place
 from components.example_gen.reading.rows import conditions
-from components.example_gen.reading.source import Dataset, Source
+from components.example_gen.reading.source import Dataset, Kind, Source
 
 # The first that detects its files has them.
 LAYOUTS: Final[tuple[Layout, ...]] = (
@@ -67,7 +67,8 @@ def _chosen(dataset: Dataset, params: ExampleGenParams) -> Dataset:
     log = dataset.ratings
     keep, drop = (tuple(map(conditions.parse, texts)) for texts in (params.keep, params.drop))
     read = {condition.role: condition.column for condition in (*keep, *drop)}
-    columns, kinds = {**log.columns, **read}, {**log.kinds, **dict.fromkeys(read, "cell")}
+    columns = {**log.columns, **read}
+    kinds: dict[str, Kind] = {**log.kinds, **{role: "cell" for role in read}}
     events = _events(log, params)
     return dataclasses.replace(
         dataset,
