@@ -68,7 +68,7 @@ def _chosen(dataset: Dataset, params: ExampleGenParams) -> Dataset:
     keep, drop = (tuple(map(conditions.parse, texts)) for texts in (params.keep, params.drop))
     read = {condition.role: condition.column for condition in (*keep, *drop)}
     columns = {**log.columns, **read}
-    kinds: dict[str, Kind] = {**log.kinds, **{role: "cell" for role in read}}
+    kinds: dict[str, Kind] = {**log.kinds, **dict.fromkeys(read, "cell")}
     events = _events(log, params)
     return dataclasses.replace(
         dataset,
