@@ -3,4 +3,6 @@
 # pip.conf; nothing if none. Companies tell pip of their mirror, and uv reads names of its own.
 #   mirror.sh PYTHON
 set -euo pipefail
-echo "${PIP_INDEX_URL:-$("$1" -m pip config get global.index-url 2>/dev/null || true)}"
+# `pip config get` does not see a file named by PIP_CONFIG_FILE; the list does.
+in_file() { "$1" -m pip config list 2>/dev/null | sed -n "s/^global\.index-url='\(.*\)'$/\1/p"; }
+echo "${PIP_INDEX_URL:-$(in_file "$1")}"
