@@ -37,7 +37,8 @@ class ModelLoader:
 
         Raises:
           StatusError: its files are not those that were pushed, TensorFlow refuses it, a warm-up
-            request fails, or its files changed meanwhile (a copy is under way), so that it is unknown what was read.
+            request fails, or its files changed meanwhile (a copy is under way), so that it is unknown
+            what was read.
         """
         files = version_folders.fingerprint(path)
         loaded = False
