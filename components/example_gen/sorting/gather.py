@@ -17,9 +17,11 @@ import pyarrow as pa
 import contract
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams, seconds_of
-from components.example_gen.reading import catalogue, quarantine, rules, tables
+from components.example_gen.reading import catalogue, quarantine, tables
 from components.example_gen.reading.quarantine import BadRow, Quarantine
-from components.example_gen.reading.source import EVENT, ITEM, RATING, TIME, USER, Dataset
+from components.example_gen.reading.rows import rules, weights
+from components.example_gen.reading.rows.weights import Scale
+from components.example_gen.reading.source import EVENT, ITEM, RATING, TIME, USER, WEIGHT, Dataset
 from components.example_gen.reading.tables import Chunk
 from components.example_gen.reading.users import read_users
 from components.example_gen.sorting import log_store
@@ -151,8 +153,11 @@ def _read_events(
     require_rows(dataset, bad)
     item_ids = _item_names(writer)
     log = writer.finish(
-        keep_of(params), functools.partial(repeated, dataset, params, bad, left_out, item_ids)
+        keep_of(params),
+        functools.partial(repeated, dataset, params, bad, left_out, item_ids),
+        scale_of(dataset, params),
     )
+    left_out.update(bad.left_out.pop(RATINGS, {}))
     bad.require_share(RATINGS, params)
     return _core(log, params, scratch, left_out)
 
@@ -165,6 +170,13 @@ def require_rows(dataset: Dataset, bad: Quarantine) -> None:
     """
     if not bad.rows_in[RATINGS]:
         raise DataError(dataset.ratings.files[0].name, "has no rows; expected at least one")
+
+
+def scale_of(dataset: Dataset, params: ExampleGenParams) -> Scale | None:
+    """What a log's weights become shares by, None where events have no such numbers."""
+    if WEIGHT not in dataset.ratings.columns:
+        return None
+    return Scale(params.weight_transform, params.weight_cap)
 
 
 def keep_of(params: ExampleGenParams) -> Keep:
@@ -188,22 +200,25 @@ def add(
         # The order stands for the time: rows of one file, files one after the other.
         start = bad.rows_in[RATINGS] - len(table)
         times = np.arange(start + 1, start + 1 + len(table), dtype=np.int64)
-    off_event = off_scale = unrated = np.zeros(len(table), bool)
+    off_event = off_scale = off_weight = unrated = np.zeros(len(table), bool)
     if RATING in names:
         ratings = table[RATING].to_numpy()
         unrated = np.isin(ratings, np.array(params.unrated, np.float32))
         off_scale = rules.scale_problem(ratings, params.rating_scale) & ~unrated
         stars = _stars(ratings, params)
+    elif WEIGHT in names:
+        stars = table[WEIGHT].to_numpy()
+        off_weight = weights.problem(stars)
     else:
-        weights = _weights(table, params)
-        off_event = weights == 0
-        stars = contract.rating_of_weight(weights).astype(np.float32)
+        shares = _shares(table, params)
+        off_event = shares == 0
+        stars = contract.rating_of_weight(shares).astype(np.float32)
 
     unknown = np.zeros(len(table), bool)
     if rows.items.closed:
         unknown = rows.items.encode(table[ITEM]) < 0
     off_time = rules.time_problem(times) > 0
-    broken = off_time | off_event | off_scale
+    broken = off_time | off_event | off_scale | off_weight
     if params.unknown_items == "drop":
         if count := int((unknown & ~broken).sum()):
             left_out["of an item that is not in the table of items"] += count
@@ -214,6 +229,7 @@ def add(
             TIME if off_time[row]
             else EVENT if off_event[row]
             else RATING if off_scale[row]
+            else WEIGHT if off_weight[row]
             else ITEM
         )  # fmt: skip
         kind, expected = _expected(role, table[role][row].as_py(), dataset, params)
@@ -263,6 +279,8 @@ def _expected(role: str, came: object, dataset: Dataset, params: ExampleGenParam
     if role == EVENT:
         kind = quarantine.UNKNOWN_EVENT if came else quarantine.MISSING
         return kind, f"one of {', '.join(params.event_weights)} (example_gen.event_weights)"
+    if role == WEIGHT:
+        return quarantine.NAN if came != came else quarantine.NO_WEIGHT, "a number above 0"
     low, high = params.rating_scale
     unit = " stars" if params.rating_scale == (contract.MIN_RATING, contract.MAX_RATING) else ""
     return quarantine.NAN if came != came else quarantine.OUT_OF_SCALE, f"{low:g} to {high:g}{unit}"
@@ -276,7 +294,7 @@ def _stars(ratings: np.ndarray, params: ExampleGenParams) -> np.ndarray:
     return (contract.MIN_RATING + share * (contract.MAX_RATING - contract.MIN_RATING)).astype(np.float32)
 
 
-def _weights(table: pa.Table, params: ExampleGenParams) -> np.ndarray:
+def _shares(table: pa.Table, params: ExampleGenParams) -> np.ndarray:
     """float64[rows]: each event's weight as a share of the strongest kind's; 0 for an unknown kind."""
     if EVENT not in table.column_names:
         return np.ones(len(table))

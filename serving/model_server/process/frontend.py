@@ -10,7 +10,8 @@ import grpc
 from aiohttp import web
 
 from serving.model_server.api import grpc_service, rest_service
-from serving.model_server.execution.batching import Batcher, BatchingOptions
+from serving.model_server.execution.batching.batcher import Batcher
+from serving.model_server.execution.batching.options import BatchingOptions
 from serving.model_server.execution.large_requests import ByteBudget
 from serving.model_server.execution.predict import DataPlane
 from serving.model_server.observe.access_log import AccessLog

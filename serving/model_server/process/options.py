@@ -105,6 +105,11 @@ class ServerOptions:
         "requests that may wait per signature, besides the bound of the batching; 0 for no more than that",
         own=True,
     )
+    parent_pid: int = _flag(
+        0,
+        "ends as by SIGTERM when this process, its parent, does (even by SIGKILL); 0 for no such bond",
+        own=True,
+    )
     access_log: str = _flag("", 'one JSON line per request: a file, "-" for stdout, "" for none', own=True)
 
     # What the files of those flags said.
@@ -252,6 +257,7 @@ def _check(options: ServerOptions) -> None:
         "rest_api_timeout_in_ms",
         "max_queued_requests",
         "max_request_rows",
+        "parent_pid",
     ):
         if getattr(options, name) < 0:
             raise UsageError(f"--{name} must not be negative, got {getattr(options, name)}")
