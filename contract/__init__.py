@@ -383,6 +383,10 @@ POPULARITY: Final = "popularity.parquet"  # item_id, score; most popular first
 ITEM_MAP: Final = "map.parquet"  # item_id, MAP_X, MAP_Y; most rated first; no rows if it is off
 MAP_X: Final = "x"  # float, most within -1 to 1: near each other what the model holds for alike
 MAP_Y: Final = "y"
+RATING_HISTOGRAMS: Final = "histograms.parquet"  # item_id, HISTOGRAM_VALUE, HISTOGRAM_COUNT: train ratings
+HISTOGRAM_VALUE: Final = "value"
+HISTOGRAM_COUNT: Final = "count"
+SHOWN_USERS: Final = "users.parquet"  # for an operator to look at: some users' history and held-out events
 WARM_START: Final = "warm_start.npz"  # weights and vocabularies, in the towers and in MODEL
 INDEX_INFO: Final = "index.json"  # sizes, limits and ScaNN parameters of this model
 
@@ -399,6 +403,9 @@ FEATURES: Final = "features.json"  # what their columns mean
 # In ExampleGen's quarantine artifact.
 BAD_ROWS: Final = "bad_rows.jsonl"  # table, file, line, kind and reason of every row set aside
 ROWS: Final = "rows.json"  # rows in = used + set aside + left out by the config, by table
+
+# In PUSHED.json: version, time and metrics of the pushes before this one, oldest first.
+EARLIER: Final = "earlier"
 
 # Custom properties of artifacts and execution properties.
 CODE_HASH: Final = "marquee_code"  # hash of the sources a component runs on

@@ -25,16 +25,16 @@ def write_extra_assets(
     catalogue: Catalogue,
     info: Mapping[str, Any],
     requests: Iterable[prediction_log_pb2.PredictionLog],
-    places: pa.Table,
+    tables: Mapping[str, pa.Table],
 ) -> None:
-    """Writes contract.WARMUP_REQUESTS, CATALOGUE, POPULARITY, ITEM_MAP and INDEX_INFO beside a SavedModel.
+    """Writes contract.WARMUP_REQUESTS, CATALOGUE, POPULARITY, INDEX_INFO and `tables` beside a SavedModel.
 
     Args:
       model_dir: of the SavedModel.
       catalogue: its items, in row order.
       info: sizes, limits and search parameters.
       requests: to replay before the model takes traffic.
-      places: of the items on the map, from `item_map`.
+      tables: further ones, by the names of their files.
     """
     folder = storage.join(model_dir, contract.ASSETS_EXTRA)
     tf.io.gfile.makedirs(folder)
@@ -50,7 +50,8 @@ def write_extra_assets(
         }
     )
     _write_parquet(storage.join(folder, contract.POPULARITY), popularity)
-    _write_parquet(storage.join(folder, contract.ITEM_MAP), places)
+    for name, table in tables.items():
+        _write_parquet(storage.join(folder, name), table)
     storage.write_text(storage.join(folder, contract.INDEX_INFO), json.dumps(info, indent=2) + "\n")
 
 
