@@ -22,8 +22,7 @@ LAYOUTS: Final[tuple[Layout, ...]] = (
     movielens_dat.LAYOUT,
     movielens_100k.LAYOUT,
     pairs.LAYOUT,
-    own.PARQUET,
-    own.CSV,
+    *own.LAYOUTS,
 )
 
 
@@ -36,7 +35,7 @@ def detect(path: Place | str, params: ExampleGenParams) -> Dataset:
       DataError: no such path or layout, or nothing there that is known.
     """
     path = place(path)
-    expected = f"expected {'; or '.join(layout.holds for layout in LAYOUTS)}"
+    expected = f"expected {'; or '.join(dict.fromkeys(layout.holds for layout in LAYOUTS))}"
     try:
         there = path.exists()
     except OSError as error:
