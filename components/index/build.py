@@ -19,6 +19,7 @@ from components.index.carried import catalogue as catalogues
 from components.index.carried.extra_assets import write_extra_assets
 from components.index.carried.warmup_requests import warmup_requests
 from components.index.conditions.filters import ItemFilters
+from components.index.details import Details
 from components.index.params import IndexParams
 from components.index.retrieval import Retrieval, Search
 from components.index.search.approximate import ApproximateSearch, build_scann
@@ -119,6 +120,7 @@ def assemble(
     filters = ItemFilters(catalogue, features.item)
     vectors = tf.Variable(embeddings, trainable=False, name="embeddings")
     exact = ExactSearch(vectors, filters, params.block_scores)
+    details = Details(catalogue, features.item, features.implicit)
     built = {}
     for name in names:
         search: Search = exact
@@ -142,7 +144,9 @@ def assemble(
             "features": features.model_dump(mode="json"),
             "params": params.model_dump(),
         }
-        module = Retrieval(towers, catalogue, vectors, filters, search, exact, users, params, features)
+        module = Retrieval(
+            towers, catalogue, vectors, filters, search, exact, users, details, params, features
+        )
         built[name] = Built(module, catalogue, histories, info)
     return built
 

@@ -29,7 +29,9 @@ class IndexParams(Section):
         ge=1,
         description="most genres in a request's filter and in its tastes, and most conditions in its `where`",
     )
-    max_items: int = Field(1000, ge=1, description="most items that one `rate` or `explain` may ask about")
+    max_items: int = Field(
+        1000, ge=1, description="most items that one `rate`, `explain` or `details` may ask about"
+    )
 
     max_known_users: int = Field(
         100_000,

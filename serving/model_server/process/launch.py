@@ -60,7 +60,7 @@ def run(options: ServerOptions, on_ready: server.OnReady = server.print_ready) -
 
 
 def _bind_to_parent(pid: int) -> bool:
-    """Has the kernel send SIGTERM when the parent ends, however it does; False if it is not, or no longer, `pid`.
+    """Has the kernel send SIGTERM when the parent ends; False if that is not, or no longer, `pid`.
 
     See prctl(2), PR_SET_PDEATHSIG: the parent is the thread that started this process.
     """

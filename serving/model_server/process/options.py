@@ -90,6 +90,20 @@ class ServerOptions:
     allow_config_reload: bool = _flag(
         False, "answer HandleReloadConfigRequest, by which any client of gRPC replaces the config", own=True
     )
+    admin_socket_path: str = _flag(
+        "",
+        "answer gRPC on this UNIX socket of the server's user, HandleReloadConfigRequest included",
+        own=True,
+    )
+    allowed_paths: str = _flag(
+        "",
+        "folders, separated by commas, below which the config's base paths and prefixes of request logs "
+        'must lie; "" for any',
+        own=True,
+    )
+    require_pushed_hashes: bool = _flag(
+        False, "load only versions whose files have the SHA-256 that PUSHED.json says", own=True
+    )
     rest_api_max_body_bytes: int = _flag(16 << 20, "largest REST request", own=True)
     grpc_max_message_bytes: int = _flag(
         64 << 20, "largest gRPC request; grpc.max_receive_message_length wins", own=True

@@ -72,7 +72,7 @@ def test_start_says_what_is_served_where_and_what_it_took(
         MODEL_NAME="half",
         MODEL_BASE_PATH=str(tmp_path),
     )
-    printed = server.output()
+    printed = server.output
     for line in (
         "model  half  version 1",
         f"gRPC   {server.grpc}",
@@ -155,7 +155,7 @@ def test_a_missing_model_is_waited_for_with_closed_ports(
 ) -> None:
     server = run("--model_name=m", f"--model_base_path={tmp_path / 'm'}", wait=False)
     wait_until(lambda: "waiting for it" in server.output, 60)
-    assert f"cannot look into {tmp_path}/m: No such file or directory" in server.output()
+    assert f"cannot look into {tmp_path}/m: No such file or directory" in server.output
     assert not accepts(server.rest)
     assert not accepts(server.grpc)
     # Another server of ours cannot take its ports meanwhile.
@@ -242,9 +242,9 @@ def test_tls(run: Callable[..., Server], models: Path, tmp_path: Path, mutual: b
         f"client_verify: {str(mutual).lower()}"
     )
     server = run(f"--model_base_path={models}", f"--ssl_config_file={ssl_config}")
-    assert ("mutual TLS" if mutual else "(TLS)") in server.output()
-    assert "REST is plain HTTP" in server.output()
-    assert key not in server.output()
+    assert ("mutual TLS" if mutual else "(TLS)") in server.output
+    assert "REST is plain HTTP" in server.output
+    assert key not in server.output
     request = predict_request("default", X)
 
     def ask(credentials: grpc.ChannelCredentials) -> list[float]:
@@ -338,7 +338,7 @@ def test_a_grpcio_whose_private_parts_have_moved_costs_speed_and_no_service(
             services = ProtoReflectionDescriptorDatabase(channel).get_services()
         assert "tensorflow.serving.PredictionService" in services
     finally:
-        assert server.stop() == 0, server.output()
+        assert server.stop() == 0, server.output
 
 
 def test_a_server_bound_to_its_parent_ends_with_it_even_by_sigkill(models: Path, tmp_path: Path) -> None:
@@ -346,7 +346,8 @@ def test_a_server_bound_to_its_parent_ends_with_it_even_by_sigkill(models: Path,
     flags = (f"--grpc_socket_path={socket_path}", f"--model_base_path={models}", "--port=0")
     parent = (
         "import os, subprocess, sys\n"
-        "child = subprocess.Popen([*sys.argv[2:], f'--parent_pid={os.getpid()}'], stdout=open(sys.argv[1], 'wb'))\n"
+        "bond = f'--parent_pid={os.getpid()}'\n"
+        "child = subprocess.Popen([*sys.argv[2:], bond], stdout=open(sys.argv[1], 'wb'))\n"
         "print(child.pid, flush=True)\n"
         "child.wait()\n"
     )
@@ -363,4 +364,4 @@ def test_a_server_bound_to_its_parent_ends_with_it_even_by_sigkill(models: Path,
 def test_a_parent_pid_that_is_not_the_parent_s_is_refused(run: Callable[..., Server], models: Path) -> None:
     server = run(f"--model_base_path={models}", "--parent_pid=1", wait=False)
     assert server.process.wait(30) == 1
-    assert "--parent_pid: process 1 is not this server's parent" in server.output()
+    assert "--parent_pid: process 1 is not this server's parent" in server.output
