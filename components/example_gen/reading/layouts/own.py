@@ -30,6 +30,7 @@ from components.example_gen.reading.source import (
     TIME,
     TITLE,
     USER,
+    WEIGHT,
     YEAR,
     Dataset,
     Delimited,
@@ -124,7 +125,8 @@ def _describe(name: str, path: Place, params: ExampleGenParams) -> Dataset:
 def _log(files: tuple[Place, ...], params: ExampleGenParams) -> Source:
     columns = dict(params.columns)
     time: Kind = f"time:{params.time_unit}"
-    kinds: dict[str, Kind] = {USER: "id", ITEM: "id", RATING: "number", EVENT: "id", TIME: time}
+    kinds: dict[str, Kind] = {USER: "id", ITEM: "id", RATING: "number", WEIGHT: "number", EVENT: "id"}
+    kinds[TIME] = time
     kinds[OFFSET] = f"offset:{params.offset_unit}"
     source = Source(
         "ratings",
