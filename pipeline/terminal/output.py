@@ -48,7 +48,7 @@ def logs_to_file(path: Path, terminal_descriptor: int = 1) -> Iterator[TextIO]:
         os.dup(saved[terminal_descriptor]), "w", buffering=1, encoding="utf-8", errors="replace"
     )
     # Without a buffer below it: what a full disk did not take must not come again at each write.
-    log = _Log(path.open("ab", buffering=0), encoding="utf-8", errors="replace", line_buffering=True)  # type: ignore[arg-type]
+    log = _Log(path.open("ab", buffering=0), encoding="utf-8", errors="replace", line_buffering=True)
     for number in saved:
         os.dup2(log.fileno(), number)
 
