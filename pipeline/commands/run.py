@@ -27,7 +27,9 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--data",
         metavar="PATH",
-        help="MovieLens folder, or your own log (--set data=PATH); see `marquee data check`",
+        action="append",
+        help="MovieLens folder, or your own log (--set data=PATH); see `marquee data check`. Given again: a "
+        "further log over the same items",
     )
     parser.set_defaults(run=run)
 
@@ -38,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
     config = load_config(args)
     if args.data is not None:
-        config = config.model_copy(update={"data": args.data})
+        config = config.model_copy(update={"data": args.data[0] if len(args.data) == 1 else tuple(args.data)})
     run_id = run_records.new_run_id()
     log = Path(config.logs_dir) / f"run-{run_id}.log"
     with interrupt.ctrl_c_ends_the_process(), lock.run_lock(lock.lock_path(config), run_id):
@@ -46,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         config = config.model_copy(update={"data": str(source.path)})
         # With --json the document has stdout to itself.
         with logs_to_file(log, terminal_descriptor=2 if args.json else 1) as terminal:
-            print(f"data  {source.path} ({source.origin})", file=terminal)
+            print(f"data  {source}", file=terminal)
             print(f"      {data.layout_of(source.path, config)}", file=terminal)
             print(f"log   {log}", file=terminal)
             summary, code = _run(config, run_id, terminal, args.config)
@@ -79,6 +81,7 @@ def _run(config: Any, run_id: str, terminal: Any, config_name: str | None) -> tu
         except ComponentFailedError as error:
             display.line(f"\n{error}", "bold red")
             display.line(f"log   {Path(config.logs_dir) / f'run-{run_id}.log'}")
+            _clean_up(config, display)
             return {"state": "failed", "failed": error.node_id, "error": error.reason}, error.exit_code
         finally:
             progress.set_listener(None)
@@ -99,5 +102,22 @@ def _run(config: Any, run_id: str, terminal: Any, config_name: str | None) -> tu
             # Whose ids are in a log of somebody's own, only its owner knows.
             who = "ID" if config.example_gen.columns else "1"
             display.line(f"next    {typed('recommend', *named, '--user', who)}")
+        _clean_up(config, display)
     summary = {"state": "refused" if found.refused else "pushed", "components": nodes, **as_json(found)}
     return summary, REFUSED if found.refused else OK
+
+
+def _clean_up(config: Any, display: Any) -> None:
+    """Deletes what only runs older than `keep_runs` made, and says what that freed."""
+    from components.common.disk import size_text
+    from pipeline.runs import artifact_retention
+    from pipeline.runs.metadata_store import connect
+
+    freed = artifact_retention.apply(
+        connect(config.metadata_url), config.name, config.artifacts_dir, config.keep_runs
+    )
+    if freed.artifacts:
+        display.line(
+            f"freed   {size_text(freed.bytes)}: {freed.artifacts} artifacts of runs before the newest "
+            f"{config.keep_runs} (keep_runs)"
+        )
