@@ -77,7 +77,7 @@ class IndexParams(Section):
         0,
         ge=0,
         description="users whose history and held-out events the model carries for an operator to look at "
-        "in the application (`known_users`): training data as it is",
+        "in the application (`known_users`): training data as it is, which the model server hands out too",
     )
     embed_block: int = Field(4096, ge=1, description="items embedded at once while the index is built")
 
