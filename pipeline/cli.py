@@ -19,8 +19,8 @@ from pipeline.errors import FAILED, INTERRUPTED, MarqueeError
 from pipeline.terminal.typed import typed
 
 COMMANDS = (
-    "run", "status", "gates", "serve", "app", "lifecycle.pin", "ask.recommend", "ask.similar", "ask.rate",
-    "leaderboard", "data", "config", "kubeflow",
+    "run", "status", "gates", "serve", "app", "demo", "lifecycle.pin", "ask.recommend", "ask.similar",
+    "ask.rate", "leaderboard", "data", "config", "kubeflow",
 )  # fmt: skip
 
 
