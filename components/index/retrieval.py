@@ -16,6 +16,7 @@ from components.index.carried.catalogue import Catalogue
 from components.index.conditions import attributes
 from components.index.conditions.filters import ItemFilters, Wanted
 from components.index.conditions.limits import checked
+from components.index.details import Details
 from components.index.explain import leave_one_out
 from components.index.params import IndexParams
 from components.index.search.candidates import NOTHING, Candidates, Seen
@@ -63,6 +64,7 @@ class Retrieval(tf.Module):
       search: for everything but `recommend_exact`.
       exact: exact search.
       users: histories known at training, or None: then every user is unknown.
+      details: the catalogue's cells.
       params: limits and pools.
       features: what the catalogue's columns mean.
     """
@@ -76,6 +78,7 @@ class Retrieval(tf.Module):
         search: Search,
         exact: Search,
         users: KnownUsers | None,
+        details: Details,
         params: IndexParams,
         features: Features = _MOVIELENS,
     ) -> None:
@@ -88,6 +91,7 @@ class Retrieval(tf.Module):
         self._search = search
         self._exact = exact
         self._users = users
+        self._details = details
         self._params = params
         self._ids = tf.Variable(tf.constant(catalogue.ids, tf.string), trainable=False, name="item_ids")
         self._shares = tf.Variable(catalogue.shares.astype(np.float32), trainable=False, name="shares")
@@ -140,6 +144,11 @@ class Retrieval(tf.Module):
 
     def rate(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         return {contract.RATINGS: self._towers.rate(**inputs)}
+
+    def details(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        columns = inputs[contract.COLUMNS]
+        rows = self._rows.lookup(inputs[contract.ITEM_IDS])
+        return {contract.COLUMNS: columns, contract.VALUES: self._details(rows, columns)}
 
     def explain(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         """See `explain.leave_one_out`; one request after the other, each being a batch of its own."""
@@ -240,6 +249,8 @@ class Retrieval(tf.Module):
         if contract.K in defaults:
             # Says the same as 0, and tells a server how wide the answer is.
             defaults[contract.K] = tf.constant([self._params.default_k], tf.int32)
+        if contract.COLUMNS in defaults:
+            defaults[contract.COLUMNS] = tf.constant([self._details.columns])
         return function_of(signature.inputs, call, defaults)
 
     # --- parts ---------------------------------------------------------------------
