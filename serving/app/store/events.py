@@ -161,7 +161,8 @@ class Events:
             query = sa.select(*_SHOWN).where(
                 _COLUMNS.person == number, _COLUMNS.id.in_(ids[at : at + _ASKED])
             )
-            known |= {row.id: dict(row._mapping) for row in await connection.execute(query)}
+            rows = (await connection.execute(query)).mappings()
+            known |= {row["id"]: dict(row) for row in rows}
         return known
 
 
