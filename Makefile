@@ -7,7 +7,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo run serve test test-nightly test-owed lint house format bench bench-serving bench-command-line bench-ann bench-quality bench-behaviour bench-scale docs images lock clean
+.PHONY: help setup setup-dev demo run serve test browser test-nightly test-owed lint house format bench bench-serving bench-command-line bench-ann bench-quality bench-behaviour bench-scale docs images lock clean
 
 bin := .venv/bin
 ARGS ?=
@@ -35,8 +35,11 @@ serve: setup ## serve the newest pushed models over gRPC and REST (ARGS="--worke
 pytest = $(bin)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --timeout 1800 --durations 25
 TESTS ?= not long and not nightly
 
-test: setup-dev lint ## lint, then the quick tests (TESTS="not nightly" for all that CI runs)
+test: setup-dev browser lint ## lint, then the quick tests (TESTS="not nightly" for all that CI runs)
 	@$(pytest) -m "$(TESTS)" $(ARGS)
+
+browser: ## Debian's Chromium for the browser tests, where apt-get as root can install it
+	@requirements/chromium.sh
 
 test-nightly: setup-dev ## the tests of what rarely changes, hours; with BASE=revision only those owed since then
 	@$(pytest) -m nightly --timeout 3600 $(if $(BASE),--owed-since "$(BASE)") $(ARGS)

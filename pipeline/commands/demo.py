@@ -21,7 +21,7 @@ from pipeline.errors import OK, InputError, ServerError
 _HOST = "127.0.0.1"
 # Users of the training data that the page may show: the one who looks has the data on this machine.
 _SHOWN_USERS = 40
-_STARTS_S = 180.0  # a busy machine imports and loads for a minute
+_STARTS_S = 600.0  # a busy machine imports and loads for minutes
 _ENDS_S = 15.0
 _LOOK_S = 0.3
 

@@ -91,8 +91,7 @@ def _users(content: bytes) -> dict[str, KnownUser]:
     found = {}
     for id_, *lists in zip(*_columns(content, *names), strict=True):
         history, held_out = (
-            [KnownEvent(*event) for event in zip(*part, strict=True)]  # type: ignore[arg-type]
-            for part in (lists[:3], lists[3:])
+            [KnownEvent(*event) for event in zip(*part, strict=True)] for part in (lists[:3], lists[3:])
         )
         found[str(id_)] = KnownUser(str(id_), history, held_out)
     return found

@@ -38,23 +38,18 @@ async def act(visiting: Annotated[Visit, Depends(visit)]) -> Response:
     before = visiting.marks.get(item_id)
     if do == _CLEAR:
         if visiting.person:
-            for event in await used.people.history(person):
-                if event.item_id == item_id:
-                    await used.people.delete(person, event.id)
+            for said in await used.people.history(person):
+                if said.item_id == item_id:
+                    await used.people.delete(person, said.id)
     else:
-        event = _event(do, item_id)
         await used.people.get_or_create(person)
-        await used.people.add(person, [event], "do")
+        await used.people.add(person, [_event(do, item_id)], "do")
     response = RedirectResponse(visitor.back(sent.get("back", "/")), 303)
     visitor.remember(request, response, visitor.PERSON, person)
     kind, _, value = do.partition(":")
-    said = (
-        f"{title} has {float(value):g} from you."
-        if kind == "rating"
-        else _SAID.get(kind, "{}: noted.").format(title)
-    )
+    words = _SAID.get(kind, "{0}: noted.").format(title, value)
     undo = {"do": before.action if before else _CLEAR, "item_id": item_id}
-    visitor.flash(request, response, said, undo)
+    visitor.flash(request, response, words, undo)
     return response
 
 

@@ -42,7 +42,7 @@ async def search(
 async def suggest(visiting: Visiting, query: Typed = "") -> Response:
     """Rows for below the search field."""
     found = visiting.services.items.search(query, Wishes(k=_SUGGESTED), _SUGGESTED) if query.strip() else None
-    return render(visiting.request, "_suggestions.html", query=query, found=found, **visiting.shown)
+    return render(visiting.request, "parts/suggestions.html", query=query, found=found, **visiting.shown)
 
 
 @router.get("/items/{item_id:path}")
