@@ -67,6 +67,11 @@ def detect(path: Place | str, params: ExampleGenParams) -> Dataset:
     return dataclasses.replace(dataset, more=tuple(more))
 
 
+def known(path: Place, params: ExampleGenParams) -> bool:
+    """Whether a path is in a layout that needs no map of its columns, or has one."""
+    return params.layout != "auto" or any(layout.detect(path, params) for layout in LAYOUTS)
+
+
 def _detect(path: Place, params: ExampleGenParams) -> Dataset:
     expected = f"expected {'; or '.join(dict.fromkeys(layout.holds for layout in LAYOUTS))}"
     try:
