@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 import contract
+from components.common.features import Features
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams, seconds_of
 from components.example_gen.reading import catalogue, quarantine, tables
@@ -223,7 +224,9 @@ def add(
         if log.collected:
             unrated |= np.isnan(ratings)
         off_scale = rules.scale_problem(ratings, params.rating_scale) & ~unrated
-        stars = _stars(ratings, params)
+        stars = (
+            Features(rating_scale=params.rating_scale).stars(ratings.astype(np.float64)).astype(np.float32)
+        )
     elif WEIGHT in dataset.ratings.columns and log.collected:
         stars = np.ones(len(table), np.float32)  # one play, one of whatever is counted
     elif WEIGHT in names:
@@ -308,14 +311,6 @@ def _expected(role: str, came: object, dataset: Dataset, params: ExampleGenParam
     low, high = params.rating_scale
     unit = " stars" if params.rating_scale == (contract.MIN_RATING, contract.MAX_RATING) else ""
     return quarantine.NAN if came != came else quarantine.OUT_OF_SCALE, f"{low:g} to {high:g}{unit}"
-
-
-def _stars(ratings: np.ndarray, params: ExampleGenParams) -> np.ndarray:
-    low, high = params.rating_scale
-    if (low, high) == (contract.MIN_RATING, contract.MAX_RATING):
-        return ratings
-    share = (ratings.astype(np.float64) - low) / (high - low)
-    return (contract.MIN_RATING + share * (contract.MAX_RATING - contract.MIN_RATING)).astype(np.float32)
 
 
 def _shares(table: pa.Table, params: ExampleGenParams) -> np.ndarray:
