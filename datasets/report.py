@@ -111,7 +111,7 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
     """
     # A report is wanted of bad data above all; the share is judged afterwards.
     shares = ("max_bad_share", "max_missing_share", "max_unknown_share")
-    lenient = params.model_copy(update=dict.fromkeys(shares, 1.0))
+    lenient = params.model_copy(update={**dict.fromkeys(shares, 1.0), "max_share_of": {}})
     with scratch_folder(params) as scratch, Quarantine(bad_rows) as bad:
         data = gather(dataset, lenient, bad, scratch)
         known = totals(data.log, params, dataset.timed)

@@ -11,7 +11,8 @@ import yaml
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import layouts
-from components.example_gen.reading.quarantine import percent
+from components.example_gen.reading.quarantine import Quarantine, percent
+from components.example_gen.sorting.gather import gather
 from datasets.report import Report, check
 from pipeline.terminal.data_report import text
 
@@ -235,3 +236,12 @@ def test_numbers_that_are_no_ratings_are_noticed(tmp_path):
     options = ExampleGenParams(columns=columns, rating_scale=(0, 10_000))
     report = check(layouts.detect(tmp_path / "log.csv", options), options)
     assert anomaly(report, "59 (98 %) of the ratings fall into one step of the scale: if they are plays")
+
+
+def test_titles_stand_in_the_log_itself(tmp_path):
+    (folder,) = CASES.glob("31_*")
+    options = ExampleGenParams(**yaml.safe_load((folder / "config.yaml").read_text())["example_gen"])
+    with Quarantine() as bad:
+        data = gather(layouts.detect(folder / "log.csv", options), options, bad, tmp_path)
+    assert data.items["title"].to_pylist() == [f"Mug {number}" for number in range(1, 10)]
+    assert report_on("31").events == 24

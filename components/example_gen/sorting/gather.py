@@ -114,14 +114,18 @@ def gather_with(
       DataError: as `gather`.
     """
     items = None
-    if dataset.items is not None:
+    if dataset.items is not None and not dataset.items.of_log:
         items = catalogue.read_items(dataset.items, params, bad)
         bad.require_share(dataset.items.table, params)
+        known_items = dataclasses.replace(dataset.items, set_aside=bad.bad(dataset.items.table))
+        dataset = dataclasses.replace(dataset, items=known_items)
     known = None if items is None else items[contract.ITEM_ID].combine_chunks()
     left_out: collections.Counter[str] = collections.Counter()
     log, kept = read_events(dataset, params, known, bad, left_out)
     _require_events(log, dataset, bad, left_out)
-    if items is None:
+    if dataset.items is not None and dataset.items.of_log:
+        items = catalogue.with_items(catalogue.read_items(dataset.items, params, bad), log.item_ids)
+    elif items is None:
         items = catalogue.items_of(log.item_ids)
     elif params.unknown_items == "keep":
         items = catalogue.with_items(items, log.item_ids)
@@ -297,7 +301,9 @@ def _expected(role: str, came: object, dataset: Dataset, params: ExampleGenParam
     if role == ITEM:
         assert dataset.items is not None
         name = dataset.items.columns[ITEM]
-        return quarantine.UNKNOWN_ITEM, f"a {name} of {dataset.items.files[0].name}"
+        aside = dataset.items.set_aside
+        more = f" (of which {aside:,} rows are set aside)" if aside else ""
+        return quarantine.UNKNOWN_ITEM, f"a {name} of {dataset.items.files[0].name}{more}"
     if role == TIME:
         assert isinstance(came, int)
         if came < 0:
