@@ -11,6 +11,7 @@ import yaml
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import layouts
+from components.example_gen.reading.quarantine import percent
 from datasets.report import Report, check
 from pipeline.terminal.data_report import text
 
@@ -57,8 +58,9 @@ def test_the_order_of_sorted_rows_is_no_time():
     ],
 )
 def test_where_nothing_is_left_the_first_rows_and_what_helps_are_shown(case, reason, help_):
+    wrong = {"encoding": "utf-8"} if case == "21" else {}
     with pytest.raises(DataError, match=r"nothing is left of 24 rows: 24 bad") as error:
-        report_on(case)
+        report_on(case, **wrong)
     assert reason in str(error.value)
     assert help_ in str(error.value)
 
@@ -146,8 +148,15 @@ def test_another_delimiter_is_recognised():
     with pytest.raises(
         DataError, match=r"found user;item;rating;time.*';' were between the columns: set exam"
     ):
-        report_on("15")
-    assert report_on("15", delimiter=";").events == 24
+        report_on("15", delimiter=",")
+    assert report_on("15").events == report_on("15", delimiter=";").events == 24
+
+
+def test_encodings_and_times_are_known_by_content():
+    assert report_on("21").events == 24
+    # 2017/7/1 is no ISO 8601, which the case's config says it is.
+    report = report_on("03", time_unit="auto")
+    assert (report.events, report.first_second) == (24, 1_498_867_200)
 
 
 def test_a_file_without_a_header_has_names_by_the_config():
@@ -183,3 +192,27 @@ def test_rows_of_a_negative_quantity_are_left_out_by_a_condition():
     weighed = report_on("18", keep=["qty > 0"], columns={"user": "customer", "item": "sku", "weight": "qty"})
     assert weighed.events == report.events
     assert not anomaly(weighed, "negative")
+
+
+def test_a_share_above_its_limit_does_not_read_as_the_limit():
+    assert report_on("34").stops == [
+        "1 of 999 rows of ratings are bad (1 missing user or item), 0.1001 %; example_gen.max_bad_share "
+        "allows 0.1 %"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("share", "beside", "words"),
+    [
+        (0.0012, None, "0.12 %"),
+        (0.67, None, "67 %"),
+        (1.0, None, "100 %"),
+        (0.9962, None, "99.6 %"),
+        (0.999999, None, "99.9999 %"),
+        (1 / 999, 0.001, "0.1001 %"),
+        (0.1004, 0.1, "10.04 %"),
+        (0.1, 0.1, "10 %"),
+    ],
+)
+def test_percent(share, beside, words):
+    assert percent(share, beside) == words

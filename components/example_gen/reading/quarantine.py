@@ -28,6 +28,7 @@ ID_AGAIN: Final = "id given before"
 DUPLICATE: Final = "exact duplicate"
 REPEATED: Final = "rated before"
 ENCODING: Final = "bad encoding"
+NO_JSON: Final = "no JSON object"
 
 # Kinds that have a limit of their own, where the config gives one.
 _OWN_LIMITS: Final = {MISSING_ID: "max_missing_share", UNKNOWN_ITEM: "max_unknown_share"}
@@ -45,14 +46,21 @@ _HELP: Final = {
     DUPLICATE: "example_gen.repeated: first, last or strongest",
     REPEATED: "example_gen.repeated: first, last or strongest",
     ENCODING: "example_gen.encoding: latin-1",
+    NO_JSON: "a file with one object per line; example_gen.max_bad_share, if such lines are to be set aside",
 }
 _SHOWN = 10
 _HOPELESS_ROWS = 1_000_000
 
 
-def percent(share: float) -> str:
-    """For instance "0.12 %" or "67 %"."""
-    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
+def percent(share: float, beside: float | None = None) -> str:
+    """For instance "0.12 %" or "67 %"; "100 %" is all, and no share reads as another one `beside` it."""
+    text = f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
+    others = {1.0, share if beside is None else beside} - {share}
+    for digits in range(2, 17):
+        if all(float(text.removesuffix(" %")) != round(100 * other, 9) for other in others):
+            break
+        text = f"{100 * share:.{digits}g} %"
+    return text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,7 +207,7 @@ class Quarantine:
                 f"  ... {bad - len(first):,} more; marquee data check --bad-rows FILE writes them all"
             )
         summary = (
-            f"{bad:,} of {rows:,} rows of {table} are bad ({words}), {percent(bad / rows)}; "
+            f"{bad:,} of {rows:,} rows of {table} are bad ({words}), {percent(bad / rows, max_share)}; "
             f"example_gen.{key} allows {100 * max_share:g} %"
         )
         helps = self.help(table)
