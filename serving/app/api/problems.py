@@ -98,11 +98,6 @@ def install(app: FastAPI) -> None:
         _log.error("database_failed", error=f"{type(error).__name__}: {error}".partition("\n")[0])
         return response(503, "Not ready", "the database does not answer; try again shortly")
 
-    @app.exception_handler(Exception)
-    async def unexpected(request: Request, error: Exception) -> Response:
-        _log.exception("unexpected_error", path=request.scope.get("route_path"))
-        return response(500, "Internal error", "an error of the server; the log has it by the request id")
-
 
 def _field(location: tuple[int | str, ...]) -> str:
     """("body", "events", 3, "kind") -> "events.3.kind"."""
