@@ -7,17 +7,15 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from pipeline.runs.local_runner import Listener
 from pipeline.runs.run_records import NodeRun, State
+
+if TYPE_CHECKING:
+    from pipeline.terminal.display import Display
 
 # A component reports each training step; readers look about once a second.
 _SECONDS_BETWEEN_WRITES = 0.5
-
-
-class _Display(Listener, Protocol):
-    def progress(self, done: int, total: int, text: str) -> None: ...
 
 
 class ProgressFile:
@@ -29,7 +27,7 @@ class ProgressFile:
     It is replaced as a whole, so a reader never meets half of one.
     """
 
-    def __init__(self, path: Path, display: _Display) -> None:
+    def __init__(self, path: Path, display: Display) -> None:
         self._path = path
         self._display = display
         self._written = 0.0

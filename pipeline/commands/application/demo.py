@@ -81,7 +81,9 @@ def run(args: argparse.Namespace) -> int:
         _until_answered(page, parts, (200, 503))
         if versions.latest(config.serving_dir) is None:
             _say(args.json, page, "making the first model; the page shows how far it is")
-            made = ["pipeline.cli", "run", *given, "--set", f"index.shown_users={_SHOWN_USERS}"]
+            made = ["pipeline.cli", "run", *given]
+            if not any(pair.startswith("index.shown_users=") for pair in args.overrides):
+                made += ["--set", f"index.shown_users={_SHOWN_USERS}"]
             if args.data:
                 made += ["--data", args.data]
             parts.start("run", [*made, "--progress", str(progress)], {})
