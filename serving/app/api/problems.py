@@ -89,6 +89,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 400:
+            # Of a body that is no text or no JSON: one status for whatever is wrong with a request.
+            return response(422, BadRequestError.title, "body: it is not JSON in UTF-8")
         headers = dict(error.headers or {})
         return response(error.status_code, str(error.detail), f"{request.method} {request.url.path}: "
                         f"{error.detail}", headers=headers)  # fmt: skip

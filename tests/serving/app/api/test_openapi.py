@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 import schemathesis
+from hypothesis import HealthCheck, given, seed, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -54,7 +58,9 @@ def test_no_random_request_breaks_the_api_or_its_description(model_server, tmp_p
         description = schemathesis.openapi.from_url(f"{address}/v1/openapi.json")
         operations = [found.ok() for found in description.get_all_operations()]
         assert len(operations) > 15
-        for operation, mode in itertools.product(operations, GenerationMode.all()):
+        for operation, mode in itertools.product(
+            operations, (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+        ):
             if mode is GenerationMode.NEGATIVE and operation.path in NOTHING_WRONG:
                 continue
 

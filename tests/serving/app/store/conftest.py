@@ -6,8 +6,8 @@ import warnings
 from collections.abc import Iterator
 
 import pytest
-from support.servers import postgres
 
+from benchmarks.harness import postgres
 from serving.app.store import migrate
 
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of a test's own, from Debian's packages or whatever else has `initdb`."""
+"""A PostgreSQL server of one's own, for tests and benchmarks: Debian's, or whichever is installed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from support.servers.model_servers import free_port
+from benchmarks.serving import free_port
 
 
 def find() -> Path | None:
@@ -25,7 +25,7 @@ def find() -> Path | None:
 @contextlib.contextmanager
 def running(programs: Path) -> Iterator[str]:
     """Yields the URL of an empty database; the server ends with the block."""
-    # PostgreSQL refuses to run as root, and pytest's folders are for their owner alone.
+    # PostgreSQL refuses to run as root; the folder must be its user's.
     user = "nobody" if os.geteuid() == 0 else None
     with tempfile.TemporaryDirectory(prefix="marquee-postgres-") as folder:
         if user is not None:
@@ -34,7 +34,7 @@ def running(programs: Path) -> Iterator[str]:
 
         def run(program: str, *arguments: str) -> None:
             command = (str(programs / program), *arguments)
-            # In a file: the server inherits a pipe and keeps it open.
+            # Into a file: a pipe would be inherited by the server, and stay open.
             with Path(folder, "out.txt").open("w+") as out:
                 done = subprocess.run(command, user=user, cwd="/", stdout=out, stderr=out, check=False)
                 assert done.returncode == 0, Path(folder, "out.txt").read_text()
