@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+import contract
 from serving.app.errors import NotFoundError
 from serving.app.link.calls import Calls, ModelGoneError, VersionGoneError
 from serving.app.link.carried import KnownEvent, KnownUser
@@ -93,7 +94,8 @@ class KnownUserService:
         ]
         try:
             ratings = await self._calls.run(
-                lambda client: client.rate(history, ids, version=snapshot.version, timeout_s=self._timeout_s)
+                contract.RATE,
+                lambda client: client.rate(history, ids, version=snapshot.version, timeout_s=self._timeout_s),
             )
         except (ModelGoneError, VersionGoneError):
             return [None] * len(ids)
