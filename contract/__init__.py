@@ -381,7 +381,9 @@ WARMUP_REQUESTS: Final = "tf_serving_warmup_requests"  # TFRecord of PredictionL
 CATALOGUE: Final = "catalogue.parquet"  # the items the model knows, ITEM_FEATURES
 POPULARITY: Final = "popularity.parquet"  # item_id, score; most popular first
 WARM_START: Final = "warm_start.npz"  # weights and vocabularies, in the towers and in MODEL
-INDEX_INFO: Final = "index.json"  # sizes, limits and ScaNN parameters of this model
+INDEX_INFO: Final = "index.json"  # how it was built: config, sizes and ScaNN parameters
+DESCRIPTION: Final = "model.json"  # what a client may ask it: contract.description
+KIND: Final = "kind.txt"  # `model.kind` of the config, in the towers
 
 # --- what a run leaves behind ----------------------------------------------------
 PUSHED: Final = "PUSHED.json"  # written last, in the version folder of MODEL

@@ -102,11 +102,15 @@ class Features(Section):
     Attributes:
       feedback: whether events have ratings; implicit ones have a weight at most.
       item, user: what is known of each.
+      item_noun: what an item is called.
+      event_weights: of events of several kinds without ratings: of each kind, of the heaviest 1.
     """
 
     feedback: Feedback = "explicit"
     item: tuple[FeatureSpec, ...] = MOVIELENS
     user: tuple[FeatureSpec, ...] = ()
+    item_noun: str = "item"
+    event_weights: dict[str, float] = Field(default_factory=dict)
 
     @property
     def implicit(self) -> bool:

@@ -232,6 +232,11 @@ class Retrieval(tf.Module):
             contract.CATALOGUE_SIZE: tf.fill([batch], tf.constant(self._ids.shape[0], tf.int64)),
         }
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of the catalogue, as `details` answers them."""
+        return self._details.columns
+
     def functions(self) -> dict[str, Any]:
         """Functions by signature name, with exactly the contract's inputs and outputs."""
         return {name: self.function(name) for name in contract.SIGNATURES}

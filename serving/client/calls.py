@@ -14,11 +14,13 @@ from typing import Any, Generic, Protocol, TypedDict, TypeVar, Unpack
 import numpy as np
 
 import contract
+from contract.description import Description
 from serving.client import results
-from serving.client.errors import Target
+from serving.client.errors import Target, TransportError
 from serving.client.queries import History, Query, item_id, item_ids, sequence
 from serving.client.results import Catalogued, Explanations, Prediction, Ranking, Ratings, VersionStatus
 from serving.protocol.arrays import as_array
+from serving.protocol.errors import Code
 
 T = TypeVar("T")
 
@@ -65,6 +67,8 @@ class Transport(Protocol):
     async def predict(self, attempt: Attempt, inputs: Arrays, outputs: Sequence[str]) -> Prediction: ...
 
     async def status(self, attempt: Attempt) -> tuple[VersionStatus, ...]: ...
+
+    async def describe(self, attempt: Attempt) -> Mapping[str, Any] | None: ...
 
     async def close(self) -> None: ...
 
@@ -239,6 +243,28 @@ def details(
 def status(**options: Unpack[Options]) -> Call[tuple[VersionStatus, ...]]:
     """Which versions of the model the server has, and in what state."""
     return Call("", lambda transport, attempt: transport.status(attempt), options)
+
+
+def describe(**options: Unpack[Options]) -> Call[Description]:
+    """What the model may be asked: its columns, limits, defaults and what an item is called.
+
+    Raises:
+      ServingError: UNIMPLEMENTED from a server, or of a model, that does not say.
+    """
+
+    async def send(transport: Transport, attempt: Attempt) -> Description:
+        document = await transport.describe(attempt)
+        if document is None:
+            raise TransportError(
+                Code.UNIMPLEMENTED, "the model has no description: it is not one that Marquee's index built"
+            )
+        try:
+            return Description.of(document)
+        except (KeyError, TypeError, ValueError) as error:
+            text = f"the description is of another version of Marquee: {type(error).__name__}: {error}"
+            raise TransportError(Code.UNIMPLEMENTED, text) from error
+
+    return Call("", send, options)
 
 
 def _rated_rows(

@@ -165,6 +165,7 @@ class AsyncClient(_Connection):
     explain_batch = _awaited(calls.explain_batch)
     details = _awaited(calls.details)
     status = _awaited(calls.status)
+    describe = _awaited(calls.describe)
 
     async def close(self) -> None:
         await self._close()
@@ -205,6 +206,7 @@ class Client(_Connection):
     explain_batch = _called(calls.explain_batch)
     details = _called(calls.details)
     status = _called(calls.status)
+    describe = _called(calls.describe)
 
     def close(self) -> None:
         if self._transport is not None:

@@ -7,11 +7,13 @@ installed before. A client of REST alone never imports it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
 import grpc
+from google.protobuf import json_format, struct_pb2
 from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
     get_model_status_pb2,
     model_pb2,
     model_service_pb2_grpc,
@@ -91,6 +93,18 @@ class GrpcTransport:
             )
             for item in response.model_version_status
         )
+
+    async def describe(self, attempt: Attempt) -> Mapping[str, Any] | None:
+        request = get_model_metadata_pb2.GetModelMetadataRequest(
+            model_spec=_spec(attempt.target), metadata_field=["description"]
+        )
+        response = await _answer(self._predictions.GetModelMetadata, request, attempt)
+        if "description" not in response.metadata:
+            return None
+        struct = struct_pb2.Struct()
+        response.metadata["description"].Unpack(struct)
+        found: Mapping[str, Any] = json_format.MessageToDict(struct)
+        return found
 
     async def close(self) -> None:
         await self._channel.close()

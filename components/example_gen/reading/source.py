@@ -113,6 +113,7 @@ class Dataset:
       layout: name of the layout that describes it.
       ratings, items, tags, users: its tables; without items they are those of the ratings,
         without tags there are none, and without users their events are all that is known.
+      item_noun: what an item is called, if the config does not say.
     """
 
     layout: str
@@ -120,6 +121,7 @@ class Dataset:
     items: Source | None = None
     tags: Source | None = None
     users: Source | None = None
+    item_noun: str = "item"
 
     @property
     def implicit(self) -> bool:

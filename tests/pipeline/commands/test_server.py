@@ -17,6 +17,7 @@ import pytest
 from support.servers.model_servers import Server, start
 
 import contract
+from contract.description import Description
 from pipeline.ask import running_server
 from serving.client import Client, Code, Query, ServingError
 
@@ -280,6 +281,26 @@ def test_details_over_both_protocols_in_rows_and_columns(server: Server, world: 
     assert dict(zip(left_out["columns"], left_out["values"][0], strict=True)) == known
     mixed = post(instances=[{"item_ids": [HEAT]}, {"item_ids": [HEAT], "columns": ["title"]}])
     assert "keys must be equal to: columns,item_ids" in mixed["error"]
+
+
+def test_the_model_says_what_it_may_be_asked(server: Server, world: dict[str, Any]) -> None:
+    path = world["artifacts"] / "serving_model" / contract.MODEL / str(VERSION)
+    written = json.loads((path / contract.ASSETS_EXTRA / contract.DESCRIPTION).read_text())
+    with Client(server.grpc) as grpc, Client(f"http://{server.rest}", version=VERSION) as rest:
+        assert grpc.describe() == rest.describe() == Description.of(written)
+        assert set(grpc.details([HEAT]).items[0]) == {column.name for column in grpc.describe().columns}
+        limit = grpc.describe().limits["max_k"]
+        with pytest.raises(ServingError, match=f"max_k = {limit}"):
+            rest.similar(HEAT, k=limit + 1)
+    metadata = server.http("GET", f"/v1/models/{contract.MODEL}/metadata").json["metadata"]
+    assert set(metadata) == {"signature_def", "description"} and metadata["description"] == written
+    document = server.http("GET", "/openapi.json").json
+    paths = document["paths"]
+    assert paths[f"/v1/models/{contract.MODEL}"]["x-model"] == written
+    body = paths[f"/v1/models/{contract.MODEL}:predict"]["post"]["requestBody"]["content"]
+    schemas = {one["description"]: one["properties"] for one in body["application/json"]["schema"]["oneOf"]}
+    assert schemas["similar, a row per instance"]["instances"]["items"]["required"] == ["item_id"]
+    assert "required" not in schemas["recommend, a row per instance"]["instances"]["items"]
 
 
 def test_the_servers_own_words_come_through(server: Server) -> None:
