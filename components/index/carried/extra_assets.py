@@ -27,8 +27,9 @@ def write_extra_assets(
     info: Mapping[str, Any],
     description: Description,
     requests: Iterable[prediction_log_pb2.PredictionLog],
+    places: pa.Table,
 ) -> None:
-    """Writes contract.WARMUP_REQUESTS, CATALOGUE, POPULARITY, INDEX_INFO and DESCRIPTION beside a SavedModel.
+    """Writes what lies beside a SavedModel: warm-up, catalogue, popularity, map, INDEX_INFO, DESCRIPTION.
 
     Args:
       model_dir: of the SavedModel.
@@ -36,6 +37,7 @@ def write_extra_assets(
       info: sizes, limits and search parameters.
       description: what a client may ask.
       requests: to replay before the model takes traffic.
+      places: of the items on the map, from `item_map`.
     """
     folder = storage.join(model_dir, contract.ASSETS_EXTRA)
     tf.io.gfile.makedirs(folder)
@@ -51,6 +53,7 @@ def write_extra_assets(
         }
     )
     _write_parquet(storage.join(folder, contract.POPULARITY), popularity)
+    _write_parquet(storage.join(folder, contract.ITEM_MAP), places)
     for name, document in ((contract.INDEX_INFO, info), (contract.DESCRIPTION, description.to_dict())):
         storage.write_text(storage.join(folder, name), json.dumps(document, indent=2) + "\n")
 
