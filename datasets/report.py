@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import contract
+from components.common.nouns import plural
 from components.example_gen import accounts
 from components.example_gen.accounts import Account
 from components.example_gen.errors import DataError
@@ -56,6 +57,7 @@ class Report:
       users, items, rated_items, events: counts; items are the catalogue's.
       density: share of (user, rated item) pairs that have an event.
       first_second, last_second: Unix time of the first and last event; None without times.
+      item_noun: what an item is called.
       implicit: whether the events have no ratings.
       ratings: events by stars; implicit ones by weight.
       years: events by year (UTC); none without times.
@@ -76,6 +78,7 @@ class Report:
     density: float
     first_second: int | None
     last_second: int | None
+    item_noun: str
     implicit: bool
     ratings: dict[str, int]
     years: dict[str, int]
@@ -133,6 +136,7 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
         rated = figures.per_item[figures.per_item > 0]
         events = int(data.log.offsets[-1])
         timed = TIME in dataset.ratings.columns
+        noun = params.item_noun or dataset.item_noun
         return Report(
             layout=str(dataset),
             bytes=sum(file.stat().st_size for file in dataset.files),
@@ -148,13 +152,14 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
             density=events / (len(per_user) * len(rated)),
             first_second=figures.first_second if timed else None,
             last_second=figures.last_second if timed else None,
+            item_noun=noun,
             implicit=dataset.implicit,
             ratings=figures.ratings,
             years=figures.years if timed else {},
             per_user=_quantiles(per_user),
             per_item=_quantiles(rated),
             anomalies=[
-                *_anomalies(data, known, figures, per_user, [x.name for x in params.item_features]),
+                *_anomalies(data, known, figures, per_user, [x.name for x in params.item_features], noun),
                 *odd_ids("users", data.log.user_ids),
                 *odd_ids("items", data.log.item_ids),
                 *bad.unread_cells(),
@@ -271,7 +276,12 @@ def _size(known: Totals, split: str) -> SplitSize:
 
 
 def _anomalies(
-    data: Gathered[Log], known: Totals, figures: _Figures, per_user: np.ndarray, read: list[str]
+    data: Gathered[Log],
+    known: Totals,
+    figures: _Figures,
+    per_user: np.ndarray,
+    read: list[str],
+    noun: str,
 ) -> list[str]:
     """What breaks no rule and may still be a mistake."""
     events, found = int(per_user.sum()), []
@@ -281,11 +291,11 @@ def _anomalies(
         return f"{count:,} ({percent(count / whole)})"
 
     if unrated := int((figures.per_item == 0).sum()):
-        found.append(f"{share(unrated, len(figures.per_item))} of the items have no event")
+        found.append(f"{share(unrated, len(figures.per_item))} of the {plural(noun)} have no event")
     if (most := int(per_user.max())) > _LARGE_SHARE * events and len(per_user) > 20:
         found.append(f"one user has {share(most, events)} of all events; a shared account or a robot?")
     if (most := int(figures.per_item.max())) > _LARGE_SHARE * events and len(figures.per_item) > 20:
-        found.append(f"one item has {share(most, events)} of all events")
+        found.append(f"one {noun} has {share(most, events)} of all events")
     if "rating" in columns and (odd := _likely_none(figures.ratings)):
         found.append(odd)
     if "rating" in columns and len(figures.ratings) == 1:
@@ -296,7 +306,7 @@ def _anomalies(
             "if they are plays, hours, a quantity or a price, name their column as columns.weight"
         )
     if "time" not in columns:
-        for what, (count, several) in (("item", figures.by_item), ("rating", figures.by_rating)):
+        for what, (count, several) in ((noun, figures.by_item), ("rating", figures.by_rating)):
             if count > _SORTED_SHARE * several:
                 found.append(
                     f"there is no time, and the rows of {share(count, several)} users are sorted by {what}: "
@@ -323,6 +333,7 @@ def _anomalies(
         (contract.YEAR, int((data.items[contract.YEAR].to_numpy() == 0).sum())),
         (contract.GENRES, sum(not genres for genres in data.items[contract.GENRES].to_pylist())),
     ):
-        if empty and name in read:
-            found.append(f"{share(empty, len(data.items))} of the items have no {name}")
+        # A column that no item has is none of this data's.
+        if 0 < empty < len(data.items) and name in read:
+            found.append(f"{share(empty, len(data.items))} of the {plural(noun)} have no {name}")
     return found

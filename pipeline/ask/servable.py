@@ -47,7 +47,7 @@ class Servable(abc.ABC):
         """Every genre of the catalogue, by name; None if there is no catalogue to look into."""
         if self.files is None:
             return None
-        return sorted({genre for item in self.titles.by_id.values() for genre in item.genres})
+        return sorted({genre for item in self.titles.by_id.values() for genre in item.genres or ()})
 
     @functools.cached_property
     def taste_words(self) -> list[str] | None:
@@ -56,11 +56,17 @@ class Servable(abc.ABC):
             return None
         return sorted({word for item in self.titles.by_id.values() for word in self.tastes_of(item)})
 
+    @property
+    def taste_name(self) -> str:
+        """What such a word is called: genre, or the name of the data's own feature."""
+        name = next((spec.name for spec in self.features.item if spec.taste), contract.GENRES)
+        return "genre" if name == contract.GENRES else name
+
     def tastes_of(self, item: Item) -> tuple[str, ...]:
         """The words in which a taste for this item would be said."""
         taste = next((spec.name for spec in self.features.item if spec.taste), None)
         if taste == contract.GENRES:
-            return item.genres
+            return item.genres or ()
         return tuple(map(str, dict(item.own).get(taste or "", ())))
 
     def limit(self, name: str) -> int | None:
@@ -71,6 +77,11 @@ class Servable(abc.ABC):
     def known_users(self) -> int | None:
         """How many users' histories the model carries; None if unknown."""
         return int(self.files.info["known_users"]) if self.files else None
+
+    @property
+    def noun(self) -> str:
+        """What an item is called."""
+        return self.features.item_noun
 
     @property
     def features(self) -> Features:

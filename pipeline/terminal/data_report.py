@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from components.common.nouns import plural
 from pipeline.terminal.table import table
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def text(report: Report) -> str:
     lines += [
         "",
         f"users      {report.users:,}",
-        f"items      {report.items:,}, of which {report.rated_items:,} have an event",
+        f"{plural(report.item_noun):<10} {report.items:,}, of which {report.rated_items:,} have an event",
         f"events     {report.events:,}, density {100 * report.density:.3g} %",
         f"time       {_span(report)}",
         "",
@@ -33,11 +34,11 @@ def text(report: Report) -> str:
             ("events of one", *report.per_user),
             [
                 (name, *(f"{n:,}" for n in counts.values()))
-                for name, counts in (("user", report.per_user), ("item", report.per_item))
+                for name, counts in (("user", report.per_user), (report.item_noun, report.per_item))
             ],
         ),
         "",
-        "weight of an event, of the strongest kind's" if report.implicit else "stars",
+        "weight of an event, of the strongest kind's" if report.implicit else "rating, 0.5 to 5",
         *_histogram(report.ratings),
     ]
     if report.years:

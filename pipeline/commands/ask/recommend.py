@@ -96,10 +96,10 @@ def _request(args: argparse.Namespace, servable: Servable) -> Request:
     return Request(
         user_id=args.user,
         likes=tuple((item, _stars(item.label, mark)) for item, mark in _items(servable, args.likes)),
-        tastes=genres.parse_tastes(args.taste, servable.taste_words),
+        tastes=genres.parse_tastes(args.taste, servable.taste_words, servable.taste_name, servable.noun),
         k=args.k,
         exclude=tuple(item for item, _ in _items(servable, args.exclude)),
-        genres=tuple(genres.parse(args.genres, servable.genres)),
+        genres=tuple(genres.parse(args.genres, servable.genres, noun=servable.noun)),
         year_min=args.year_min,
         year_max=args.year_max,
         where=tuple(args.where),
@@ -131,8 +131,10 @@ def _stars(label: str, mark: str) -> float:
     return stars
 
 
-def _note(request: Request, answer: Answer) -> str:
+def _note(noun: str, request: Request, answer: Answer) -> str:
     """What the reader must know of the list, "" if nothing."""
+    from components.common.nouns import counted
+
     parts = []
     if answer.known_user is False:
         parts.append(f"user {request.user_id} is not in the log that this model was trained on")
@@ -146,7 +148,8 @@ def _note(request: Request, answer: Answer) -> str:
             "which may lack the newest ratings"
         )
     if len(answer.results) < request.k:
-        parts.append(f"only {len(answer.results)} items are left by the filters")
+        left = counted(len(answer.results), noun)
+        parts.append(f"the filters leave only {left}")
     return "; ".join(parts)
 
 
@@ -158,7 +161,7 @@ def _as_json(servable: Servable, request: Request, answer: Answer) -> dict[str, 
         "user": request.user_id,
         "known_user": answer.known_user,
         "popular": answer.popular,
-        "note": _note(request, answer),
+        "note": _note(servable.noun, request, answer),
         "likes": [{**item_list.as_json(item), "stars": stars} for item, stars in request.likes],
         "taste": request.tastes,
         "results": [
@@ -191,7 +194,7 @@ def _show(servable: Servable, request: Request, answer: Answer) -> None:
             "who wants " + ", ".join(f"{genre} {weight:g}" for genre, weight in request.tastes.items())
         )
     print(f"for {'; '.join(for_whom)}  ({model_line(servable)})")
-    if note := _note(request, answer):
+    if note := _note(servable.noun, request, answer):
         print(f"note: {note}")
     print()
     rows = []

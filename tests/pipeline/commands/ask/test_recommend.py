@@ -117,7 +117,7 @@ def test_the_popular_list_keeps_to_the_filters(marquee_json: Ask, world: dict[st
         if "Drama" in row[contract.GENRES] and 1960 <= row[contract.YEAR] <= 1990
     ]
     assert ids(answer) == expected
-    assert f"only {len(expected)} items are left by the filters" in answer["note"]
+    assert f"the filters leave only {len(expected)} item" in answer["note"]
     where = ("--where", "genres=Drama", "--where", "Year >= 1960", "--where", "year<=1990")
     by_columns = marquee_json("recommend", "--user", "nobody", *where, "--k", "20")
     assert (by_columns["popular"], ids(by_columns)) == (True, expected)
