@@ -102,7 +102,11 @@ class Servable(abc.ABC):
         Raises:
           InputError: the model refused the request; its own words.
         """
-        outputs = self._ask(signature, contract.SIGNATURES[signature].filled([given]))
+        if self.features.implicit and contract.HISTORY_RATINGS in given:
+            ratings = given.pop(contract.HISTORY_RATINGS)
+            given[contract.HISTORY_WEIGHTS] = [round(contract.weight_of_rating(r), 6) for r in ratings]
+        filled = contract.signatures(self.features.implicit)[signature].filled([given])
+        outputs = self._ask(signature, filled)
         return {name: value[0] for name, value in outputs.items()}
 
     @property

@@ -25,6 +25,8 @@ from serving.protocol.errors import Code
 T = TypeVar("T")
 
 Arrays = Mapping[str, np.ndarray]
+# What a model takes of an event beside its item and time: the one, or the other.
+_OF_EVENTS = {contract.HISTORY_RATINGS, contract.HISTORY_WEIGHTS}
 
 
 class Options(TypedDict, total=False):
@@ -105,8 +107,8 @@ def predict(
       a signature beyond the contract has float32 for every number with a point,
       and a single output is called "outputs", as its name is not sent.
     """
-    known = contract.SIGNATURES.get(signature)
-    dtypes = {item.name: item.dtype for item in known.inputs} if known else {}
+    known = [contract.signatures(implicit).get(signature) for implicit in (False, True)]
+    dtypes = {item.name: item.dtype for each in known if each for item in each.inputs}
     arrays = {name: as_array(value, dtypes.get(name)) for name, value in inputs.items()}
     return _call(signature, arrays, lambda prediction: prediction, outputs, options)
 
@@ -285,9 +287,16 @@ def _rows(
 ) -> Call[T]:
     if not rows:
         raise ValueError(f"{name}: an empty batch asks for nothing")
-    signature = contract.SIGNATURES[name]
+    events = {key for key in _OF_EVENTS for row in rows if row.get(key) is not None}
+    if len(events) > 1:
+        raise ValueError(
+            f"{name}: histories have {' and '.join(sorted(_OF_EVENTS))}; a model takes one of them"
+        )
+    signature = contract.signatures(contract.HISTORY_WEIGHTS in events)[name]
+    kept = [{key: value for key, value in row.items() if key not in _OF_EVENTS - events} for row in rows]
     dtypes = {item.name: item.dtype for item in signature.inputs}
-    arrays = {key: as_array(value, dtypes[key]) for key, value in signature.filled(rows).items()}
+    filled = signature.filled(kept).items()
+    arrays = {key: as_array(value, dtypes[key]) for key, value in filled if key not in _OF_EVENTS - events}
     return _call(name, arrays, parse, (), options)
 
 

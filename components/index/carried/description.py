@@ -40,6 +40,7 @@ def describe(
       params: limits.
       features: what the columns mean.
     """
+    signatures = contract.signatures(features.implicit)
     specs = {spec.name: spec for spec in features.item}
     limits = {
         name: value
@@ -52,7 +53,7 @@ def describe(
             for item in signature.inputs
             if item.name in (contract.K, contract.COLUMNS)
         }
-        for name, signature in contract.SIGNATURES.items()
+        for name, signature in signatures.items()
     }
     return Description(
         model=model,
@@ -66,7 +67,7 @@ def describe(
         columns=tuple(_column(name, specs.get(name), catalogue.table.column(name)) for name in columns),
         user_columns=tuple(Column(spec.name, spec.kind) for spec in features.user),
         limits=limits,
-        signatures=of_signatures(contract.SIGNATURES, defaults),
+        signatures=of_signatures(signatures, defaults),
     )
 
 

@@ -22,6 +22,7 @@ _COUNTED = {
 }
 _SAME_SHAPE = (
     (contract.HISTORY_ITEM_IDS, contract.HISTORY_RATINGS),
+    (contract.HISTORY_ITEM_IDS, contract.HISTORY_WEIGHTS),
     (contract.HISTORY_ITEM_IDS, contract.HISTORY_TIMESTAMPS),
     (contract.TASTE_GENRES, contract.TASTE_WEIGHTS),
 )
@@ -63,6 +64,9 @@ def checked(signature: contract.Signature, inputs: Tensors, params: IndexParams)
     if contract.K in inputs:
         rule = f"k must be between 0 (which means {params.default_k}) and max_k = {params.max_k}, got"
         checks.append(_between(inputs[contract.K], 0, params.max_k, rule))
+    if contract.HISTORY_WEIGHTS in inputs:
+        rule = "history_weights must be between 0 (unknown) and 1 (the heaviest event), got"
+        checks.append(_between(inputs[contract.HISTORY_WEIGHTS], 0.0, 1.0, rule))
     if contract.DIVERSITY in inputs:
         rule = "diversity must be between 0 and 1, got"
         checks.append(_between(inputs[contract.DIVERSITY], 0.0, 1.0, rule))

@@ -29,7 +29,8 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="TITLES",
         action="append",
         default=[],
-        help="items separated by comma or semicolon, each with =STARS (default 5); may be repeated",
+        help="items separated by comma or semicolon, each with =RATING (default 5), or =WEIGHT of a log "
+        "without ratings (default 1); may be repeated",
     )
     who.add_argument(
         "--taste",
@@ -95,7 +96,10 @@ def _request(args: argparse.Namespace, servable: Servable) -> Request:
 
     return Request(
         user_id=args.user,
-        likes=tuple((item, _stars(item.label, mark)) for item, mark in _items(servable, args.likes)),
+        likes=tuple(
+            (item, _mark(item.label, mark, servable.features.implicit))
+            for item, mark in _items(servable, args.likes)
+        ),
         tastes=genres.parse_tastes(args.taste, servable.taste_words, servable.taste_name, servable.noun),
         k=args.k,
         exclude=tuple(item for item, _ in _items(servable, args.exclude)),
@@ -112,23 +116,23 @@ def _items(servable: Servable, texts: list[str]) -> list[tuple[Any, str]]:
     return [found for text in texts for found in servable.titles.find_all(text)]
 
 
-def _stars(label: str, mark: str) -> float:
+def _mark(label: str, mark: str, implicit: bool) -> float:
+    """The rating of a like, or the weight (`implicit`); the best if it is not given."""
     import contract
-    from pipeline.ask.recommendation import LIKE
     from pipeline.errors import InputError
 
-    if not mark:
-        return LIKE
+    best = 1.0 if implicit else contract.MAX_RATING
     try:
-        stars = float(mark)
+        found = float(mark or best)
     except ValueError:
-        stars = 0.0
-    if not contract.MIN_RATING <= stars <= contract.MAX_RATING:
+        found = 0.0
+    if implicit and not 0 < found <= best:
+        raise InputError(f'"{label}={mark}": expected a weight above 0, and at most 1, such as "{label}=0.5"')
+    if not implicit and not contract.MIN_RATING <= found <= best:
         raise InputError(
-            f'"{label}={mark}": expected {contract.MIN_RATING:g} to {contract.MAX_RATING:g} stars, '
-            f'such as "{label}=4"'
+            f'"{label}={mark}": expected a rating of {contract.MIN_RATING:g} to {best:g}, such as "{label}=4"'
         )
-    return stars
+    return found
 
 
 def _note(noun: str, request: Request, answer: Answer) -> str:
@@ -162,7 +166,10 @@ def _as_json(servable: Servable, request: Request, answer: Answer) -> dict[str, 
         "known_user": answer.known_user,
         "popular": answer.popular,
         "note": _note(servable.noun, request, answer),
-        "likes": [{**item_list.as_json(item), "stars": stars} for item, stars in request.likes],
+        "likes": [
+            {**item_list.as_json(item), "weight" if servable.features.implicit else "rating": mark}
+            for item, mark in request.likes
+        ],
         "taste": request.tastes,
         "results": [
             {
@@ -188,7 +195,7 @@ def _show(servable: Servable, request: Request, answer: Answer) -> None:
     if request.user_id is not None:
         for_whom.append(f"user {request.user_id}")
     if request.likes:
-        for_whom.append("who likes " + ", ".join(f"{item.label} {stars:g}" for item, stars in request.likes))
+        for_whom.append("who likes " + ", ".join(f"{item.label} {mark:g}" for item, mark in request.likes))
     if request.tastes:
         for_whom.append(
             "who wants " + ", ".join(f"{genre} {weight:g}" for genre, weight in request.tastes.items())

@@ -90,9 +90,11 @@ class Signature:
     @functools.cached_property
     def contract(self) -> contract.Signature | None:
         """The contract's signature that this one is; None for any other model's."""
-        found = contract.SIGNATURES.get(self.key)
-        same = found and _same(found.inputs, self.inputs) and _same(found.outputs, self.outputs)
-        return found if same else None
+        for implicit in (False, True):
+            found = contract.signatures(implicit).get(self.key)
+            if found and _same(found.inputs, self.inputs) and _same(found.outputs, self.outputs):
+                return found
+        return None
 
     @functools.cached_property
     def defaults(self) -> Mapping[str, np.ndarray]:

@@ -141,7 +141,7 @@ def test_likes_by_title_with_stars_and_commas(marquee_json: Ask) -> None:
         "--likes",
         "The Matrix (1999)",
     )
-    assert [(like["item_id"], like["stars"]) for like in answer["likes"]] == [
+    assert [(like["item_id"], like["rating"]) for like in answer["likes"]] == [
         (TOY_STORY, 5.0),
         (GOOD_BAD_UGLY, 3.5),
         (MATRIX, 5.0),
@@ -233,8 +233,8 @@ def test_framework_logs_stay_off_the_terminal(marquee: Marquee, world: dict[str,
         (("--user", "u1", "--k", "21"), "max_k = 20"),
         (("--likes", "Sabrina"), '"Sabrina" names 2 items'),
         (("--likes", "Heta"), 'no item is called "Heta"; did you mean "Heat (1995)"'),
-        (("--likes", "Heat=6"), 'expected 0.5 to 5 stars, such as "Heat (1995)=4"'),
-        (("--likes", "Heat=good"), "expected 0.5 to 5 stars"),
+        (("--likes", "Heat=6"), 'expected a rating of 0.5 to 5, such as "Heat (1995)=4"'),
+        (("--likes", "Heat=good"), "expected a rating of 0.5 to 5"),
         (("--taste", "Acton=5"), 'no item has the genre "Acton"; did you mean Action?'),
         (("--taste", "Jazz=5"), "there are Action, Comedy, Drama, Horror"),
         (("--taste", "Action"), 'taste "Action" lacks a weight; write it as "Action=5"'),
