@@ -84,7 +84,7 @@ _NODES: Final = re.compile(r"\s*\[\[\{\{.*", re.DOTALL)
 
 
 def plain(message: str) -> str:
-    """The words of a check that failed in a graph, without TensorFlow's: "assertion failed", brackets, nodes."""
+    """The words of a check that failed in a graph, without TensorFlow's own and the graph's nodes."""
     message = _NODES.sub("", message)
     found = _FAILED.search(message)
     if found is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import functools
-import re
 from typing import TYPE_CHECKING, Any
 
 import contract
@@ -120,10 +119,4 @@ class Servable(abc.ABC):
 
     def _refused(self, message: str) -> InputError:
         name = f"{self.model} at {self.server}" if self.server else self.model
-        return InputError(f"{name} refused the request: {_rule(message)}")
-
-
-def _rule(message: str) -> str:
-    """The words of the failed check: TensorFlow puts the graph's names around them."""
-    found = re.search(r"assertion failed: (.*)", message)
-    return re.sub(r"\[|\](?= |$)", "", found[1]).strip() if found else message.strip()
+        return InputError(f"{name} refused the request: {message}")

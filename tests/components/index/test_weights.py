@@ -41,7 +41,7 @@ def recommend(built):
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(
-        st.lists(st.one_of(st.just(0.0), st.floats(0.01, 1.0, width=32)), min_size=3, max_size=3),
+        st.lists(st.one_of(st.just(0.0), st.floats(0.125, 1.0, width=32)), min_size=3, max_size=3),
         max_size=3,
         min_size=1,
     )

@@ -303,6 +303,66 @@ def test_the_model_says_what_it_may_be_asked(server: Server, world: dict[str, An
     assert "required" not in schemas["recommend, a row per instance"]["instances"]["items"]
 
 
+REFUSED = [
+    (
+        "similar",
+        {"item_id": [HEAT], "k": [21]},
+        "k must be between 0 (which means 5) and max_k = 20, got 21; ask for fewer; index.max_k of the "
+        "config is the limit",
+    ),
+    (
+        "recommend",
+        {"history_item_ids": [[HEAT]], "history_ratings": [[-1.0]]},
+        "history_ratings must be finite and not negative, got -1; 0 stands for what is not known or not "
+        "wanted",
+    ),
+    (
+        "recommend",
+        {"history_item_ids": [[HEAT, SABRINA]], "history_ratings": [[1.0]]},
+        "history_item_ids and history_ratings need the same shape, got 1 2 and 1 1; give as many of one as "
+        "of the other, or leave history_ratings out",
+    ),
+    ("similar", {"k": [3]}, "similar needs item_id in every row, got k; give what is missing"),
+    (
+        "similar",
+        {"item_id": [HEAT], "genre": ["Drama"]},
+        "similar has the inputs item_id, k, got genre; leave the others out",
+    ),
+    (
+        "similar",
+        {"item_id": [[HEAT]]},
+        "item_id must have the shape [rows], got [1, 1]; give one value in each row",
+    ),
+    (
+        "details",
+        {"item_ids": [[HEAT]], "columns": [["colour"]]},
+        "columns: expected some of item_id, title, year, genres, rating_count, rating_mean, got colour; ask "
+        "for these, or leave columns out for all",
+    ),
+    (
+        "embed_item",
+        {"attributes": [["year=old"]]},
+        "attributes: year must be a finite number, got old; write it in digits, or leave it out if it is "
+        "unknown",
+    ),
+]
+
+
+@pytest.mark.parametrize(("signature", "inputs", "words"), REFUSED, ids=lambda a: str(a)[:30])
+def test_a_refusal_says_the_same_over_both_protocols(
+    server: Server, signature: str, inputs: dict[str, Any], words: str
+) -> None:
+    with Client(server.grpc) as grpc, Client(f"http://{server.rest}") as rest:
+        for client in (grpc, rest):
+            with pytest.raises(ServingError) as error:
+                client.predict(signature, inputs)
+            assert (error.value.code, error.value.message) == (Code.INVALID_ARGUMENT, words)
+    rows = [dict(zip(inputs, row, strict=True)) for row in zip(*inputs.values(), strict=True)]
+    body = json.dumps({"signature_name": signature, "instances": rows})
+    answer = server.http("POST", f"/v1/models/{contract.MODEL}:predict", body)
+    assert (answer.status, answer.json["error"]) == (400, words)
+
+
 def test_the_servers_own_words_come_through(server: Server) -> None:
     with Client(server.grpc, model="nonesuch") as client, pytest.raises(ServingError) as error:
         client.similar(HEAT)

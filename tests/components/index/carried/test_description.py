@@ -73,7 +73,7 @@ def test_feedback_limits_and_defaults(shop):
     assert shop.default(contract.RECOMMEND, contract.K) == 7
     assert shop.default(contract.RECOMMEND, contract.EXCLUDE) == ""
     assert shop.default(contract.DETAILS, contract.COLUMNS) == [column.name for column in shop.columns]
-    for name, signature in contract.SIGNATURES.items():
+    for name, signature in contract.SIGNATURES_OF_WEIGHTS.items():
         found = shop.signatures[name]
         assert [(each["name"], each["required"]) for each in found["inputs"]] == [
             (item.name, item.required) for item in signature.inputs

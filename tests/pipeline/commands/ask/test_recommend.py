@@ -246,7 +246,7 @@ def test_framework_logs_stay_off_the_terminal(marquee: Marquee, world: dict[str,
         (("--likes", "Heat", "--year-min", "-3"), "year_min must be not negative"),
         (("--likes", "Heat", "--where", " "), '--where "" is no condition'),
         (("--likes", "Heat", "--where", "colour=red"), "expected COLUMN=VALUE for genres and COLUMN<=NUMBER"),
-        (("--likes", "Heat", "--where", "year<=dear"), "for year; got year<=dear"),
+        (("--likes", "Heat", "--where", "year<=dear"), "for year, got year<=dear"),
         (
             ("--likes", "Heat", "--where", "year<=1990", "--exact", "--model", "marquee"),
             "add --model marquee-exact, or leave --exact out",
