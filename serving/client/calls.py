@@ -72,6 +72,8 @@ class Transport(Protocol):
 
     async def describe(self, attempt: Attempt) -> Mapping[str, Any] | None: ...
 
+    async def resolve(self, attempt: Attempt) -> int: ...
+
     async def close(self) -> None: ...
 
 
@@ -267,6 +269,11 @@ def describe(**options: Unpack[Options]) -> Call[Description]:
             raise TransportError(Code.UNIMPLEMENTED, text) from error
 
     return Call("", send, options)
+
+
+def resolve(**options: Unpack[Options]) -> Call[int]:
+    """The number of the version that a label, or no word on the version, means at present."""
+    return Call("", lambda transport, attempt: transport.resolve(attempt), options)
 
 
 def _rated_rows(

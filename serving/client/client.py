@@ -33,8 +33,7 @@ DEFAULT_TIMEOUT_S = 10.0
 class _Connection:
     """A server, and how to talk to it.
 
-    Over REST nothing of TensorFlow is imported. A client of gRPC imports
-    TensorFlow's protocol messages when it is made, which takes seconds.
+    Nothing of TensorFlow is imported.
 
     Args:
       address: "host:port" or "unix:PATH" for gRPC, "http://host:port" or
@@ -166,6 +165,7 @@ class AsyncClient(_Connection):
     details = _awaited(calls.details)
     status = _awaited(calls.status)
     describe = _awaited(calls.describe)
+    resolve = _awaited(calls.resolve)
 
     async def close(self) -> None:
         await self._close()
@@ -207,6 +207,7 @@ class Client(_Connection):
     details = _called(calls.details)
     status = _called(calls.status)
     describe = _called(calls.describe)
+    resolve = _called(calls.resolve)
 
     def close(self) -> None:
         if self._transport is not None:
@@ -240,7 +241,7 @@ def _remaining(deadline: float | None) -> float | None:
 
 
 def _transport_class(address: addresses.Address) -> Callable[[addresses.Address, Tls | None], Transport]:
-    """Imported only if it is used: gRPC's takes seconds, which no call's deadline has to spare."""
+    """Imported only if it is used: neither needs the other's packages."""
     if address.protocol == "grpc":
         from serving.client.grpc_transport import GrpcTransport
 

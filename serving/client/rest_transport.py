@@ -77,6 +77,10 @@ class RestTransport:
         found = answer.get("metadata", {}).get("description")
         return found if isinstance(found, dict) else None
 
+    async def resolve(self, attempt: Attempt) -> int:
+        answer = await self._ask("GET", f"{_path(attempt.target)}/metadata", attempt, None)
+        return int(answer["model_spec"]["version"])
+
     async def close(self) -> None:
         await self._session.close()
 

@@ -11,6 +11,7 @@ import yaml
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import layouts
+from components.example_gen.reading.quarantine import percent
 from datasets.report import Report, check
 from pipeline.terminal.data_report import text
 
@@ -191,3 +192,27 @@ def test_rows_of_a_negative_quantity_are_left_out_by_a_condition():
     weighed = report_on("18", keep=["qty > 0"], columns={"user": "customer", "item": "sku", "weight": "qty"})
     assert weighed.events == report.events
     assert not anomaly(weighed, "negative")
+
+
+def test_a_share_above_its_limit_does_not_read_as_the_limit():
+    assert report_on("34").stops == [
+        "1 of 999 rows of ratings are bad (1 missing user or item), 0.1001 %; example_gen.max_bad_share "
+        "allows 0.1 %"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("share", "beside", "words"),
+    [
+        (0.0012, None, "0.12 %"),
+        (0.67, None, "67 %"),
+        (1.0, None, "100 %"),
+        (0.9962, None, "99.6 %"),
+        (0.999999, None, "99.9999 %"),
+        (1 / 999, 0.001, "0.1001 %"),
+        (0.1004, 0.1, "10.04 %"),
+        (0.1, 0.1, "10 %"),
+    ],
+)
+def test_percent(share, beside, words):
+    assert percent(share, beside) == words

@@ -236,7 +236,9 @@ def test_unequal_rows_are_refused_before_any_default_is_made(monkeypatch: pytest
     with pytest.raises(StatusError) as error:
         checks.predict_inputs(signature, {contract.K: k}, max_rows=1024)
     assert error.value.code is Code.INVALID_ARGUMENT
-    assert "k has 20000 rows, at most 1024 are answered in one request" in error.value.message
+    assert "at most 1024 rows are answered in one request (--max_request_rows), got 20000 of k" in (
+        error.value.message
+    )
 
 
 def test_defaults_of_a_signature_are_filled_in(folder: Path) -> None:
