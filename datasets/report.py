@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import contract
-from components.common.nouns import plural
 from components.example_gen import accounts
 from components.example_gen.accounts import Account
 from components.example_gen.errors import DataError
@@ -22,6 +21,7 @@ from components.example_gen.reading.source import TIME, Dataset
 from components.example_gen.sorting.gather import Gathered, gather, scratch_folder
 from components.example_gen.sorting.log_store import Log
 from components.example_gen.sorting.totals import Totals, require_splits, totals
+from contract.nouns import plural
 
 QUANTILES: Final = {"min": 0.0, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "99 %": 0.99, "max": 1.0}
 _LARGE_SHARE: Final = 0.05

@@ -15,7 +15,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from components.common.nouns import counted
+from contract.nouns import counted
 from pipeline.errors import InputError
 
 _SUGGESTIONS = 5

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from components.common.nouns import plural
+from contract.nouns import plural
 from pipeline.terminal.table import table
 
 if TYPE_CHECKING:

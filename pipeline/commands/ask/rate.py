@@ -28,7 +28,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     import contract
-    from components.common.nouns import counted
+    from contract.nouns import counted
     from pipeline.ask import item_list
     from pipeline.errors import InputError
     from pipeline.terminal.typed import typed

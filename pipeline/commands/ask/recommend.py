@@ -137,7 +137,7 @@ def _mark(label: str, mark: str, implicit: bool) -> float:
 
 def _note(noun: str, request: Request, answer: Answer) -> str:
     """What the reader must know of the list, "" if nothing."""
-    from components.common.nouns import counted
+    from contract.nouns import counted
 
     parts = []
     if answer.known_user is False:
