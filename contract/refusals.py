@@ -58,7 +58,7 @@ K: Final = Refusal(
     "k must be between 0 (which means {default_k}) and max_k = {max_k}",
     "ask for fewer; index.max_k of the config is the limit",
 )
-BETWEEN: Final = Refusal("{name} must be between {low} and {high}", "0 is as if it were left out")
+BETWEEN: Final = Refusal("{name} must be between {least} and {most}", "0 is as if it were left out")
 WEIGHTS: Final = Refusal(
     "history_weights must be between 0 (unknown) and 1 (the heaviest event)",
     "divide by the weight of the heaviest event",

@@ -13,6 +13,10 @@ from contract import refusals
 from contract.refusals import Refusal
 
 
+# TensorFlow escapes the rest; brackets end its own list.
+PRINTED = st.characters(codec="utf-8", exclude_categories=("C", "Z"), exclude_characters="[]\\\"'")
+
+
 @pytest.mark.parametrize("name", refusals.ALL)
 def test_each_says_the_rule_what_came_and_what_to_do(name):
     refusal = refusals.ALL[name]
@@ -23,7 +27,7 @@ def test_each_says_the_rule_what_came_and_what_to_do(name):
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.text(st.characters(codec="utf-8", exclude_characters="[]\0"), max_size=8), st.integers())
+@given(st.text(PRINTED, max_size=8), st.integers())
 def test_of_a_failed_check_the_words_are_left(came, number):
     refusal = Refusal("x must be small", "send less")
     before, behind = refusal.parts()

@@ -69,7 +69,7 @@ def checked(signature: contract.Signature, inputs: Tensors, params: IndexParams)
     if contract.HISTORY_WEIGHTS in inputs:
         checks.append(_between(inputs[contract.HISTORY_WEIGHTS], 0.0, 1.0, refusals.WEIGHTS))
     if contract.DIVERSITY in inputs:
-        words = {"name": contract.DIVERSITY, "low": 0, "high": 1}
+        words = {"name": contract.DIVERSITY, "least": 0, "most": 1}
         checks.append(_between(inputs[contract.DIVERSITY], 0.0, 1.0, refusals.BETWEEN, **words))
     with tf.control_dependencies(checks):
         return {item.name: tf.identity(inputs[item.name]) for item in signature.inputs}

@@ -231,7 +231,8 @@ def test_unequal_rows_are_refused_before_any_default_is_made(monkeypatch: pytest
         checks.predict_inputs(signature, {contract.HISTORY_ITEM_IDS: ids, contract.K: k})
     assert error.value.code is Code.INVALID_ARGUMENT
     assert error.value.message == (
-        "every input needs the same number of rows (history_item_ids, k), got history_item_ids: 1 k: 20000"
+        "every input needs the same number of rows (history_item_ids, k), got history_item_ids: 1 k: 20000; "
+        "give an input in all rows of the request"
     )
     with pytest.raises(StatusError) as error:
         checks.predict_inputs(signature, {contract.K: k}, max_rows=1024)
