@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from contract import refusals
 from contract.refusals import Refusal
 
-
 # TensorFlow escapes the rest; brackets end its own list.
 PRINTED = st.characters(codec="utf-8", exclude_categories=("C", "Z"), exclude_characters="[]\\\"'")
 
