@@ -52,6 +52,7 @@ class Description:
       known_users: users whose history it carries (`recommend_user`).
       feedback: explicit, with ratings, or implicit, with weights of events.
       rating_scale: lowest and highest rating of a history; None if feedback is implicit.
+      data_rating_scale: the same in the data's files, mapped evenly onto `rating_scale`.
       event_weights: of a log whose events are of several kinds: the weight of each, of the heaviest 1.
       columns: of the catalogue, in the order of `details`.
       user_columns: that are known of users, by `user_id`.
@@ -67,6 +68,7 @@ class Description:
     known_users: int
     feedback: Literal["explicit", "implicit"]
     rating_scale: tuple[float, float] | None
+    data_rating_scale: tuple[float, float] | None
     event_weights: Mapping[str, float]
     columns: tuple[Column, ...]
     user_columns: tuple[Column, ...]
@@ -94,10 +96,11 @@ class Description:
           KeyError, TypeError, ValueError: it is something else.
         """
         given = {field.name: document[field.name] for field in dataclasses.fields(cls)}
-        scale = given["rating_scale"]
         given |= {name: int(given[name]) for name in ("items", "known_users")}
         given |= {name: tuple(map(_column, given[name])) for name in ("columns", "user_columns")}
-        given["rating_scale"] = None if scale is None else (float(scale[0]), float(scale[1]))
+        for name in ("rating_scale", "data_rating_scale"):
+            scale = given[name]
+            given[name] = None if scale is None else (float(scale[0]), float(scale[1]))
         given["limits"] = {name: int(value) for name, value in given["limits"].items()}
         return cls(**given)
 

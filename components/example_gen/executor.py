@@ -91,6 +91,8 @@ class Executor(StepExecutor, base_beam_executor.BaseBeamExecutor):
                     event: weight / max(params.event_weights.values())
                     for event, weight in params.event_weights.items()
                 },
+                rating_scale=params.rating_scale,
+                timed=dataset.timed,
             )
             for key in (TIMELINES, ITEMS):
                 feature_file.write(outputs[key].uri, meaning)

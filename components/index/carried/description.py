@@ -63,6 +63,7 @@ def describe(
         known_users=known_users,
         feedback=features.feedback,
         rating_scale=None if features.implicit else (contract.MIN_RATING, contract.MAX_RATING),
+        data_rating_scale=None if features.implicit else features.rating_scale,
         event_weights=features.event_weights,
         columns=tuple(_column(name, specs.get(name), catalogue.table.column(name)) for name in columns),
         user_columns=tuple(Column(spec.name, spec.kind) for spec in features.user),

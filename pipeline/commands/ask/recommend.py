@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import TYPE_CHECKING, Any
 
 from pipeline.ask.session import add_model_arguments, model_json, model_line, pushed_model, timeline
 from pipeline.commands.common import Subparsers, add_command, print_json
 
 if TYPE_CHECKING:
+    from components.common.features import Features
     from pipeline.ask.recommendation import Answer, Request
     from pipeline.ask.servable import Servable
 
@@ -29,8 +31,8 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="TITLES",
         action="append",
         default=[],
-        help="items separated by comma or semicolon, each with =RATING (default 5), or =WEIGHT of a log "
-        "without ratings (default 1); may be repeated",
+        help="items separated by comma or semicolon, each with =RATING on the data's scale (default the "
+        "highest), or =WEIGHT of a log without ratings (default 1); may be repeated",
     )
     who.add_argument(
         "--taste",
@@ -97,8 +99,7 @@ def _request(args: argparse.Namespace, servable: Servable) -> Request:
     return Request(
         user_id=args.user,
         likes=tuple(
-            (item, _mark(item.label, mark, servable.features.implicit))
-            for item, mark in _items(servable, args.likes)
+            (item, _mark(item.label, mark, servable.features)) for item, mark in _items(servable, args.likes)
         ),
         tastes=genres.parse_tastes(args.taste, servable.taste_words, servable.taste_name, servable.noun),
         k=args.k,
@@ -116,23 +117,22 @@ def _items(servable: Servable, texts: list[str]) -> list[tuple[Any, str]]:
     return [found for text in texts for found in servable.titles.find_all(text)]
 
 
-def _mark(label: str, mark: str, implicit: bool) -> float:
-    """The rating of a like, or the weight (`implicit`); the best if it is not given."""
-    import contract
+def _mark(label: str, mark: str, features: Features) -> float:
+    """Of a like: its stars, or its weight in a log without ratings; the best if it is not given."""
     from pipeline.errors import InputError
 
-    best = 1.0 if implicit else contract.MAX_RATING
+    low, high = (0.0, 1.0) if features.implicit else features.rating_scale
     try:
-        found = float(mark or best)
+        found = float(mark or high)
     except ValueError:
-        found = 0.0
-    if implicit and not 0 < found <= best:
+        found = math.nan
+    if features.implicit and not low < found <= high:
         raise InputError(f'"{label}={mark}": expected a weight above 0, and at most 1, such as "{label}=0.5"')
-    if not implicit and not contract.MIN_RATING <= found <= best:
-        raise InputError(
-            f'"{label}={mark}": expected a rating of {contract.MIN_RATING:g} to {best:g}, such as "{label}=4"'
-        )
-    return found
+    if not low <= found <= high:
+        unit = " stars" if features.in_stars else ""
+        example = round(low + 0.8 * (high - low))
+        raise InputError(f'"{label}={mark}": expected {low:g} to {high:g}{unit}, such as "{label}={example}"')
+    return found if features.implicit else float(features.stars(found))
 
 
 def _note(noun: str, request: Request, answer: Answer) -> str:
@@ -167,7 +167,14 @@ def _as_json(servable: Servable, request: Request, answer: Answer) -> dict[str, 
         "popular": answer.popular,
         "note": _note(servable.noun, request, answer),
         "likes": [
-            {**item_list.as_json(item), "weight" if servable.features.implicit else "rating": mark}
+            {
+                **item_list.as_json(item),
+                **(
+                    {"weight": mark}
+                    if servable.features.implicit
+                    else {"rating": servable.features.rating(mark)}
+                ),
+            }
             for item, mark in request.likes
         ],
         "taste": request.tastes,
@@ -195,7 +202,9 @@ def _show(servable: Servable, request: Request, answer: Answer) -> None:
     if request.user_id is not None:
         for_whom.append(f"user {request.user_id}")
     if request.likes:
-        for_whom.append("who likes " + ", ".join(f"{item.label} {mark:g}" for item, mark in request.likes))
+        own = (lambda weight: weight) if servable.features.implicit else servable.features.rating
+        likes = (f"{item.label} {own(mark):g}" for item, mark in request.likes)
+        for_whom.append("who likes " + ", ".join(likes))
     if request.tastes:
         for_whom.append(
             "who wants " + ", ".join(f"{genre} {weight:g}" for genre, weight in request.tastes.items())

@@ -90,7 +90,7 @@ def test_of_movielens_columns_those_that_hold_something():
         *(contract.RATING_COUNT, contract.RATING_MEAN),
     ]
     assert found.columns[2] == Column(contract.YEAR, "year", True, low=1999.0, high=1999.0)
-    assert found.rating_scale == (contract.MIN_RATING, contract.MAX_RATING)
+    assert found.rating_scale == found.data_rating_scale == (contract.MIN_RATING, contract.MAX_RATING)
 
 
 def test_it_comes_back_from_json_and_from_a_message(shop):
