@@ -124,7 +124,8 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
             try:
                 bad.require_share(table, params)
             except DataError as error:
-                stops.append(error.reason.splitlines()[1])
+                lines = error.reason.splitlines()
+                stops.append(". ".join([lines[1], *(x for x in lines[2:] if x.startswith("what may help"))]))
         try:
             require_splits(data.log, known, params, dataset.ratings.files[0].name)
         except DataError as error:
