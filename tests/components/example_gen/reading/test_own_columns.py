@@ -140,7 +140,7 @@ def test_a_missing_column_stops_at_once(log, read):
             "tastes can be in one feature only",
         ),
         ([{"name": "price", "kind": "number", "tfidf": True}], "price: tfidf is for the kind multi"),
-        ([{"name": "Price", "kind": "number"}], "should match pattern"),
+        ([{"name": "価格", "kind": "number"}], "should match pattern"),
         ([{"name": "price", "kind": "money"}], "should be 'categorical', 'multi', 'number' or 'text'"),
     ],
 )
