@@ -117,18 +117,48 @@ def _input(spec: FeatureSpec) -> contract.Input:
     return contract.Input(spec.name, "string", spec.name if spec.kind == "multi" else None, contract.PAD_ID)
 
 
+_STARS: Final = contract.MAX_RATING - contract.MIN_RATING
+
+
 class Features(Section):
     """What a data set holds beside ids and times.
 
     Attributes:
       feedback: whether events have ratings; implicit ones have a weight at most.
       item, user: what is known of each.
+      rating_scale: lowest and highest rating in the files, which artifacts have as stars.
+      timed: whether events have times; if not, their order is that of the rows.
     """
 
     feedback: Feedback = "explicit"
+    rating_scale: tuple[float, float] = (contract.MIN_RATING, contract.MAX_RATING)
+    timed: bool = True
     item: tuple[FeatureSpec, ...] = MOVIELENS
     user: tuple[FeatureSpec, ...] = ()
 
     @property
     def implicit(self) -> bool:
         return self.feedback == "implicit"
+
+    @property
+    def in_stars(self) -> bool:
+        """Whether the files' scale is the artifacts' own."""
+        return self.rating_scale == (contract.MIN_RATING, contract.MAX_RATING)
+
+    def stars(self, rating: Any) -> Any:
+        """Of a number or an array on the files' scale, mapped evenly."""
+        low, high = self.rating_scale
+        if self.in_stars:
+            return rating
+        return contract.MIN_RATING + (rating - low) * (
+            (contract.MAX_RATING - contract.MIN_RATING) / (high - low)
+        )
+
+    def rating(self, stars: Any) -> Any:
+        """The inverse of `stars`."""
+        low, high = self.rating_scale
+        if self.in_stars:
+            return stars
+        return low + (stars - contract.MIN_RATING) * (
+            (high - low) / (contract.MAX_RATING - contract.MIN_RATING)
+        )
