@@ -38,7 +38,7 @@ import sqlalchemy as sa
 
 import contract
 from benchmarks import report
-from benchmarks.harness import app_data, load
+from benchmarks.harness import app_data, load, postgres
 from benchmarks.report import Bar
 from benchmarks.serving import Server, free_port, histories, newest, ours_command, started
 from serving.protocol import messages, tensors
@@ -314,13 +314,13 @@ def main() -> None:
         if "history" in only:
             url = f"sqlite:///{folder / 'history.sqlite'}"
             note("sqlite", measure_history(url, "SQLite", args.people, args.events, args.reads))
-            with app_data.postgres() as found:
-                if found is None:
-                    print("\nPostgreSQL is not installed: its histories are not measured")
-                else:
+            programs = postgres.find()
+            if programs is None:
+                print("\nPostgreSQL is not installed: its histories are not measured")
+            else:
+                with postgres.running(programs) as url:
                     note(
-                        "postgresql",
-                        measure_history(found, "PostgreSQL", args.people, args.events, args.reads),
+                        "postgresql", measure_history(url, "PostgreSQL", args.people, args.events, args.reads)
                     )
     report.write("app", bars, figures)
 
