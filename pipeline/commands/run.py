@@ -84,10 +84,10 @@ def _run(
     from components.common import progress
     from pipeline.errors import OK, REFUSED, ComponentFailedError
     from pipeline.runs.metadata_store import connect
-    from pipeline.runs.progress_file import ProgressFile
     from pipeline.runs.pushed import invalidate_stale
     from pipeline.runs.verdict import as_json, gates_table, verdict
     from pipeline.terminal.display import Display
+    from pipeline.terminal.progress_file import ProgressFile
     from pipeline.terminal.typed import typed
 
     logging.getLogger(__name__).info("config %s", config.resolved_line())

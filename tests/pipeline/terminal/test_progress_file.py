@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeline.runs.progress_file import ProgressFile
 from pipeline.runs.run_records import NodeRun, State
+from pipeline.terminal.progress_file import ProgressFile
 
 
 class Heard:
