@@ -164,6 +164,12 @@ class ExampleGenParams(Section):
     item_columns: Columns = Field(
         {}, description="its columns: item, and title, year and genres where it has them"
     )
+    item_noun: str | None = Field(
+        None,
+        pattern=r"^[a-z][a-z -]{0,30}[a-z]$",
+        description="what one item is called where people read of it, such as product; null: movie for "
+        "MovieLens's own files, item for any others",
+    )
     item_features: tuple[FeatureSpec, ...] = Field(
         MOVIELENS,
         description="what the model reads of an item: MovieLens's genres, tags and year, or columns of your "

@@ -188,6 +188,7 @@ class Dataset:
       layout: name of the layout that describes it.
       ratings, items, tags, users: its tables; without items they are those of the ratings,
         without tags there are none, and without users their events are all that is known.
+      item_noun: what an item is called, if the config does not say.
       more: further logs over the same items, whose events come after those of the first.
     """
 
@@ -196,6 +197,7 @@ class Dataset:
     items: Source | None = None
     tags: Source | None = None
     users: Source | None = None
+    item_noun: str = "item"
     more: tuple[Source, ...] = ()
 
     @property
