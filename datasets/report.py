@@ -18,10 +18,12 @@ from components.example_gen.accounts import Account
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading.quarantine import Quarantine, percent
-from components.example_gen.reading.source import TIME, Dataset
+from components.example_gen.reading.source import TIME, Dataset, Source
 from components.example_gen.sorting.gather import Gathered, gather, scratch_folder
 from components.example_gen.sorting.log_store import Log
 from components.example_gen.sorting.totals import Totals, require_splits, totals
+from datasets.own_log import profile
+from datasets.own_log.looks import format_words
 
 QUANTILES: Final = {"min": 0.0, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "99 %": 0.99, "max": 1.0}
 _LARGE_SHARE: Final = 0.05
@@ -46,6 +48,7 @@ class Report:
 
     Attributes:
       layout: which, and from which files.
+      formats: of the first file of each table, in words.
       bytes: of all files.
       account: where every row went.
       bad_rows: the first bad rows of each table, in words.
@@ -58,11 +61,13 @@ class Report:
       ratings: events by rating, on the data's scale; implicit ones by weight.
       years: events by year (UTC); none without times.
       per_user, per_item: quantiles of the events of each, unrated items apart.
+      columns: each one that is read, in words, by the first rows.
       anomalies: what is legal, and worth a look.
       splits: by name; empty if a run would stop before.
     """
 
     layout: str
+    formats: list[str]
     bytes: int
     account: Account
     bad_rows: dict[str, list[str]]
@@ -80,6 +85,7 @@ class Report:
     years: dict[str, int]
     per_user: dict[str, int]
     per_item: dict[str, int]
+    columns: list[str]
     anomalies: list[str]
     splits: dict[str, SplitSize]
 
@@ -134,6 +140,7 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
         timed = TIME in dataset.ratings.columns
         return Report(
             layout=str(dataset),
+            formats=[_format(table) for table in dataset.tables],
             bytes=sum(file.stat().st_size for file in dataset.files),
             account=dataclasses.replace(account, notes=()),
             bad_rows={
@@ -153,7 +160,9 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
             years=figures.years if timed else {},
             per_user=_quantiles(per_user),
             per_item=_quantiles(rated),
+            columns=[str(column) for column in profile.profiles(dataset, params)],
             anomalies=[
+                *profile.notes(dataset, params),
                 *_anomalies(data, known, figures, per_user, [x.name for x in params.item_features]),
                 *odd_ids("users", data.log.user_ids),
                 *odd_ids("items", data.log.item_ids),
@@ -161,6 +170,11 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
             ],
             splits={} if stops else {split: _size(known, split) for split in contract.SPLITS},
         )
+
+
+def _format(table: Source) -> str:
+    header = getattr(table.format, "names", None) is None
+    return f"{table.files[0].name}: {format_words(table.files[0], table.format, header)}"
 
 
 def _figures(log: Log, rows: int, implicit: bool, scale: Features) -> _Figures:
