@@ -6,6 +6,8 @@ from support.gallery import GALLERY
 
 import contract
 from components.common.features import Features
+from components.example_gen.params import ExampleGenParams
+from datasets.own_log.survey import survey
 
 
 @pytest.mark.parametrize("name", GALLERY)
@@ -41,3 +43,24 @@ def test_what_is_read_is_what_pandas_reads(tmp_path, read, name):
     assert len(found.ratings) + set_aside + sum(found.left_out.values()) == entry.rows
     assert all(isinstance(part, str) for row in found.ratings for part in row[:2])
     assert np.isfinite([row[2] for row in found.ratings]).all()
+
+
+@pytest.mark.parametrize("name", GALLERY)
+def test_the_map_is_guessed_right_or_asked(tmp_path, read, name):
+    entry = GALLERY[name]()
+    folder = tmp_path / "log"
+    folder.mkdir()
+    path = entry.write(folder)
+    found = survey(path, ExampleGenParams())
+    if not found.guess.certain:
+        assert all(question.strip() for question in found.guess.questions)
+        assert "example_gen:" in found.yaml()
+        return
+    params = found.params(ExampleGenParams())
+    wanted = ExampleGenParams(**entry.params)
+    if not wanted.names:
+        for role in ("user", "item"):
+            assert params.columns[role] == wanted.columns[role]
+    rows = read(path, **{**found.guess.values, "max_bad_share": 1, "repeated": "last"})
+    expected = entry.frame(folder)
+    assert {row[:2] for row in rows.ratings} >= set(zip(expected.user, expected.item, strict=True))
