@@ -20,7 +20,7 @@ from pipeline.terminal.typed import typed
 
 COMMANDS = (
     "run", "status", "gates", "serve", "lifecycle.pin", "ask.recommend", "ask.similar", "ask.rate",
-    "leaderboard", "data", "config", "kubeflow",
+    "operate.report", "leaderboard", "data", "config", "kubeflow",
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import functools
 import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import contract
@@ -91,8 +92,11 @@ class Servable(abc.ABC):
         Raises:
           InputError: the model refused the request; its own words.
         """
-        outputs = self._ask(signature, contract.SIGNATURES[signature].filled([given]))
-        return {name: value[0] for name, value in outputs.items()}
+        return {name: value[0] for name, value in self.ask_all(signature, [given]).items()}
+
+    def ask_all(self, signature: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+        """The outputs for B requests in one batch: [B, K] or [B, M] or [B, M, EXPLAIN_WIDTH]."""
+        return self._ask(signature, contract.SIGNATURES[signature].filled(rows))
 
     @property
     @abc.abstractmethod
@@ -101,7 +105,7 @@ class Servable(abc.ABC):
 
     @abc.abstractmethod
     def _ask(self, signature: str, inputs: dict[str, list[Any]]) -> dict[str, np.ndarray]:
-        """The outputs for a batch of one."""
+        """The outputs for a batch."""
 
     def _refused(self, message: str) -> InputError:
         name = f"{self.model} at {self.server}" if self.server else self.model

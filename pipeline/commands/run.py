@@ -61,6 +61,7 @@ def _run(config: Any, run_id: str, terminal: Any, config_name: str | None) -> tu
 
     from components.common import progress
     from pipeline.errors import OK, REFUSED, ComponentFailedError
+    from pipeline.report.files import write_after_run
     from pipeline.runs.metadata_store import connect
     from pipeline.runs.pushed import invalidate_stale
     from pipeline.runs.verdict import as_json, gates_table, verdict
@@ -79,6 +80,7 @@ def _run(config: Any, run_id: str, terminal: Any, config_name: str | None) -> tu
         except ComponentFailedError as error:
             display.line(f"\n{error}", "bold red")
             display.line(f"log   {Path(config.logs_dir) / f'run-{run_id}.log'}")
+            display.line(write_after_run(config, connect(config.metadata_url), run_id, str(error)))
             return {"state": "failed", "failed": error.node_id, "error": error.reason}, error.exit_code
         finally:
             progress.set_listener(None)
@@ -99,5 +101,6 @@ def _run(config: Any, run_id: str, terminal: Any, config_name: str | None) -> tu
             # Whose ids are in a log of somebody's own, only its owner knows.
             who = "ID" if config.example_gen.columns else "1"
             display.line(f"next    {typed('recommend', *named, '--user', who)}")
+        display.line(write_after_run(config, connect(config.metadata_url), run_id))
     summary = {"state": "refused" if found.refused else "pushed", "components": nodes, **as_json(found)}
     return summary, REFUSED if found.refused else OK

@@ -63,23 +63,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _state(run: Run, found: Verdict, running: bool) -> str:
-    from pipeline.runs.run_records import State
-
-    states = {node.state for node in run.nodes}
-    if running:
-        return "running"
-    if State.FAILED in states:
-        return "failed"
-    if found.refused:
-        return "refused"
-    if State.UNFINISHED in states or not found.pushed:
-        return "unfinished"  # killed or interrupted; the next run goes on from what it finished
-    return "unchanged" if all(node.cached for node in run.nodes) else "pushed"
-
-
 def _as_json(run: Run, found: Verdict, running: bool) -> dict[str, Any]:
-    from pipeline.runs.verdict import as_json
+    from pipeline.runs.verdict import as_json, run_state
 
     nodes = [
         {"node": node.node, "state": node.state, "cached": node.cached, "seconds": node.seconds}
@@ -88,7 +73,7 @@ def _as_json(run: Run, found: Verdict, running: bool) -> dict[str, Any]:
     return {
         "run": run.run_id,
         "started": datetime.datetime.fromtimestamp(run.started, datetime.UTC).isoformat(),
-        "state": _state(run, found, running),
+        "state": run_state(run.nodes, found, running),
         "components": nodes,
         **as_json(found),
     }
@@ -97,7 +82,7 @@ def _as_json(run: Run, found: Verdict, running: bool) -> dict[str, Any]:
 def _show(
     rows: list[tuple[Run, Verdict, bool]], versions: list[Version], artifacts: str, serving: str
 ) -> None:
-    from pipeline.runs.verdict import gates_line
+    from pipeline.runs.verdict import gates_line, run_state
     from pipeline.terminal.table import table
     from pipeline.terminal.typed import typed
 
@@ -110,7 +95,7 @@ def _show(
             [
                 (
                     run.run_id,
-                    _state(run, found, running),
+                    run_state(run.nodes, found, running),
                     f"{sum(node.seconds for node in run.nodes):.1f}",
                     str(sum(not node.cached for node in run.nodes)),
                     str(sum(node.cached for node in run.nodes)),
