@@ -380,6 +380,9 @@ ASSETS_EXTRA: Final = "assets.extra"
 WARMUP_REQUESTS: Final = "tf_serving_warmup_requests"  # TFRecord of PredictionLog, at most 1,000
 CATALOGUE: Final = "catalogue.parquet"  # the items the model knows, ITEM_FEATURES
 POPULARITY: Final = "popularity.parquet"  # item_id, score; most popular first
+ITEM_MAP: Final = "map.parquet"  # item_id, MAP_X, MAP_Y; most rated first; no rows if it is off
+MAP_X: Final = "x"  # float, most within -1 to 1: near each other what the model holds for alike
+MAP_Y: Final = "y"
 WARM_START: Final = "warm_start.npz"  # weights and vocabularies, in the towers and in MODEL
 INDEX_INFO: Final = "index.json"  # sizes, limits and ScaNN parameters of this model
 

@@ -68,6 +68,11 @@ class IndexParams(Section):
         ge=1024,
         description="scores that exact search holds at once (4 bytes each), which bounds memory",
     )
+    map_items: int = Field(
+        20_000,
+        ge=0,
+        description="most rated items on the two-dimensional map that the model carries; 0: no map",
+    )
     embed_block: int = Field(4096, ge=1, description="items embedded at once while the index is built")
 
     @pydantic.model_validator(mode="after")

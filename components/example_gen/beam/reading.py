@@ -16,12 +16,11 @@ from components.common import storage
 from components.example_gen.beam.job import Job
 from components.example_gen.beam.spans import Where
 from components.example_gen.errors import DataError
-from components.example_gen.reading import tables
 from components.example_gen.reading.places import Place
 from components.example_gen.reading.quarantine import Quarantine
 from components.example_gen.reading.source import TIME
 from components.example_gen.sorting import log_store
-from components.example_gen.sorting.gather import RATINGS, add, codes_of, scale_of
+from components.example_gen.sorting.gather import RATINGS, add, codes_of, read_file, scale_of
 
 CATALOGUE: Final = "catalogue"  # string[M] if the items are known beforehand, else None
 _IDS: Final = "ids"  # of a span's rows: string[users], string[items]
@@ -64,7 +63,7 @@ def unseen(path: Place | str) -> DataError:
 def read(where: Where, job: Job) -> SpanRead:
     """Reads and checks a span into a folder of its own."""
     number, span = where
-    path = job.dataset.ratings.files[number]
+    path = job.dataset.log_files[number]
     bad, left_out, good, largest, error = Quarantine(keep=True), collections.Counter[str](), 0, 0.0, None
     folder = storage.join("rows", f"{number:06d}-{span.start:016d}-{uuid.uuid4().hex}")
     try:
@@ -73,7 +72,7 @@ def read(where: Where, job: Job) -> SpanRead:
                 raise unseen(needed)
         with job.new_file(folder, "rows") as file:
             rows = log_store.Rows(file, codes_of(job.shared(CATALOGUE), job.params))
-            for chunk in tables.read_span(job.dataset.ratings, number, span, bad, job.params.max_line_bytes):
+            for chunk in read_file(job.dataset, number, span, bad, job.params):
                 add(job.dataset, chunk, job.params, rows, bad, left_out)
         good, largest = int(rows.counts.sum()), rows.largest
         left_out.update(bad.left_out.pop(RATINGS, {}))

@@ -79,6 +79,8 @@ class Source:
       keep, drop: a row is left out where one of `keep` does not hold or one of `drop` does;
         `columns` has those of the conditions, by their roles.
       events: of each file, the value that EVENT has in all its rows; none where a column has it.
+      collected: whether it is of `layouts.events`: it may have no rows, and rows that say nothing
+        to the first log.
     """
 
     table: str
@@ -92,6 +94,7 @@ class Source:
     keep: tuple[Condition, ...] = ()
     drop: tuple[Condition, ...] = ()
     events: tuple[str, ...] = ()
+    collected: bool = False
 
     @property
     def condition_roles(self) -> frozenset[str]:
@@ -113,6 +116,7 @@ class Dataset:
       layout: name of the layout that describes it.
       ratings, items, tags, users: its tables; without items they are those of the ratings,
         without tags there are none, and without users their events are all that is known.
+      more: further logs over the same items, whose events come after those of the first.
     """
 
     layout: str
@@ -120,6 +124,25 @@ class Dataset:
     items: Source | None = None
     tags: Source | None = None
     users: Source | None = None
+    more: tuple[Source, ...] = ()
+
+    @property
+    def logs(self) -> tuple[Source, ...]:
+        """All logs, the first one first."""
+        return (self.ratings, *self.more)
+
+    @property
+    def log_files(self) -> tuple[Place, ...]:
+        """Their files: by a position here a row's place names its file."""
+        return tuple(file for log in self.logs for file in log.files)
+
+    def log_of(self, number: int) -> tuple[Source, int]:
+        """The log whose file is at `number` in `log_files`, and the file's position in it."""
+        for log in self.logs:
+            if number < len(log.files):
+                return log, number
+            number -= len(log.files)
+        raise IndexError(number)
 
     @property
     def implicit(self) -> bool:
@@ -129,7 +152,7 @@ class Dataset:
     @property
     def tables(self) -> tuple[Source, ...]:
         """Those that there are."""
-        return tuple(table for table in (self.ratings, self.items, self.tags, self.users) if table)
+        return tuple(table for table in (*self.logs, self.items, self.tags, self.users) if table)
 
     @property
     def files(self) -> tuple[Place, ...]:

@@ -98,7 +98,7 @@ def read_span(
         yield Chunk(number, table, lines)
     add(math.inf)
     alone = len(source.files) == 1 and span == WHOLE
-    if bad.rows_in[source.table] == before and alone and source.table != "tags":
+    if bad.rows_in[source.table] == before and alone and source.table != "tags" and not source.collected:
         header = isinstance(source.format, Delimited) and source.format.names is None
         what = "a header but no rows" if header else "no rows"
         raise DataError(path.name, f"has {what}; expected at least one")

@@ -23,6 +23,7 @@ from components.example_gen.reading.rows import rules, weights
 from components.example_gen.reading.rows.weights import Scale
 from components.example_gen.reading.source import EVENT, ITEM, RATING, TIME, USER, WEIGHT, Dataset
 from components.example_gen.reading.tables import Chunk
+from components.example_gen.reading.text_blocks import WHOLE, Span
 from components.example_gen.reading.users import read_users
 from components.example_gen.sorting import log_store
 from components.example_gen.sorting.codes import Codes, positions
@@ -147,9 +148,10 @@ def _read_events(
     folder = scratch / "sorted"
     folder.mkdir()
     writer = log_store.Writer(folder, codes_of(known, params), params.buffer_rows)
-    for chunk in tables.read(dataset.ratings, bad, params.max_line_bytes):
-        add(dataset, chunk, params, writer, bad, left_out)
-        bad.require_hope(RATINGS, params)
+    for number, _ in enumerate(dataset.log_files):
+        for chunk in read_file(dataset, number, WHOLE, bad, params):
+            add(dataset, chunk, params, writer, bad, left_out)
+            bad.require_hope(RATINGS, params)
     require_rows(dataset, bad)
     item_ids = _item_names(writer)
     log = writer.finish(
@@ -160,6 +162,19 @@ def _read_events(
     left_out.update(bad.left_out.pop(RATINGS, {}))
     bad.require_share(RATINGS, params)
     return _core(log, params, scratch, left_out)
+
+
+def read_file(
+    dataset: Dataset, number: int, span: Span, bad: Quarantine, params: ExampleGenParams
+) -> Iterator[Chunk]:
+    """Reads a part of one of `dataset.log_files`, by whose position a chunk names it.
+
+    Raises:
+      DataError: as `tables.read`.
+    """
+    log, position = dataset.log_of(number)
+    for chunk in tables.read_span(log, position, span, bad, params.max_line_bytes):
+        yield dataclasses.replace(chunk, file=number)
 
 
 def require_rows(dataset: Dataset, bad: Quarantine) -> None:
@@ -193,25 +208,32 @@ def add(
     left_out: collections.Counter[str],
 ) -> None:
     """Checks a chunk and appends what is good to `rows`."""
-    table, names = chunk.table, dataset.ratings.columns
+    table, log = chunk.table, dataset.log_of(chunk.file)[0]
+    names = log.columns
     if TIME in names:
         times = table[TIME].to_numpy()
     else:
         # The order stands for the time: rows of one file, files one after the other.
         start = bad.rows_in[RATINGS] - len(table)
         times = np.arange(start + 1, start + 1 + len(table), dtype=np.int64)
-    off_event = off_scale = off_weight = unrated = np.zeros(len(table), bool)
+    off_event = off_scale = off_weight = unrated = other = np.zeros(len(table), bool)
     if RATING in names:
         ratings = table[RATING].to_numpy()
         unrated = np.isin(ratings, np.array(params.unrated, np.float32))
+        if log.collected:
+            unrated |= np.isnan(ratings)
         off_scale = rules.scale_problem(ratings, params.rating_scale) & ~unrated
         stars = _stars(ratings, params)
+    elif WEIGHT in dataset.ratings.columns and log.collected:
+        stars = np.ones(len(table), np.float32)  # one play, one of whatever is counted
     elif WEIGHT in names:
         stars = table[WEIGHT].to_numpy()
         off_weight = weights.problem(stars)
     else:
         shares = _shares(table, params)
         off_event = shares == 0
+        if log.collected:
+            off_event, other = other, off_event
         stars = contract.rating_of_weight(shares).astype(np.float32)
 
     unknown = np.zeros(len(table), bool)
@@ -234,15 +256,17 @@ def add(
         )  # fmt: skip
         kind, expected = _expected(role, table[role][row].as_py(), dataset, params)
         reason = f"{names[role]} is {table[role][row].as_py()!r}, expected {expected}"
-        bad.add(BadRow(RATINGS, dataset.ratings.files[chunk.file].name, int(chunk.lines[row]), kind, reason))
+        bad.add(BadRow(RATINGS, dataset.log_files[chunk.file].name, int(chunk.lines[row]), kind, reason))
 
     outside = np.zeros(len(table), bool)
     if params.start is not None:
         outside |= times < seconds_of(params.start)
     if params.end is not None:
         outside |= times >= seconds_of(params.end)
-    if count := int((unrated & ~(broken | unknown)).sum()):
-        left_out["unrated"] += count
+    for why, mask in (("unrated", unrated), ("of an event without a weight", other)):
+        if count := int((mask & ~(broken | unknown)).sum()):
+            left_out[why] += count
+    unrated = unrated | other
     outside &= ~(broken | unknown | unrated)
     if count := int(outside.sum()):
         left_out["outside start and end"] += count
@@ -324,7 +348,7 @@ def repeated(
     if params.repeated != "bad":
         left_out[f"rated again ({params.repeated} kept)"] += len(repeats.place)
         return
-    name, files = dataset.ratings.columns[ITEM], dataset.ratings.files
+    name, files = dataset.ratings.columns[ITEM], dataset.log_files
     rows = zip(repeats.item.tolist(), repeats.place.tolist(), repeats.stays.tolist(), strict=True)
     for item, place, stays in rows:
         file, line = log_store.file_and_line(place)

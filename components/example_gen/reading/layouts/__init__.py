@@ -13,9 +13,16 @@ from typing import Final
 
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
-from components.example_gen.reading.layouts import movielens_100k, movielens_csv, movielens_dat, own, pairs
+from components.example_gen.reading.layouts import (
+    events,
+    movielens_100k,
+    movielens_csv,
+    movielens_dat,
+    own,
+    pairs,
+)
 from components.example_gen.reading.layouts.layout import Layout
-from components.example_gen.reading.places import Place, place
+from components.example_gen.reading.places import Place, places
 from components.example_gen.reading.rows import conditions
 from components.example_gen.reading.source import Dataset, Kind, Source
 
@@ -35,10 +42,29 @@ def detect(path: Place | str, params: ExampleGenParams) -> Dataset:
 
     A companion file that is missing is found when it is read.
 
+    Args:
+      path: or several, as lines: logs over the items of the first, each in a layout of its own.
+
     Raises:
       DataError: no such path or layout, or nothing there that is known.
     """
-    path = place(path)
+    first, *others = places(path)
+    dataset = _detect(first, params)
+    more = []
+    for other in others:
+        log = events.find(other, params, dataset.ratings) if other.exists() else None
+        log = log or _detect(other, params).ratings
+        if lacks := events.lacks(log, dataset.ratings):
+            has, has_not = (log, dataset.ratings) if lacks in log.columns else (dataset.ratings, log)
+            raise DataError(
+                has_not.files[0].name,
+                f"has no {lacks}, expected one as {has.files[0].name} has it: both are logs of one data set",
+            )
+        more.append(log)
+    return dataclasses.replace(dataset, more=tuple(more))
+
+
+def _detect(path: Place, params: ExampleGenParams) -> Dataset:
     expected = f"expected {'; or '.join(layout.holds for layout in LAYOUTS)}"
     try:
         there = path.exists()
