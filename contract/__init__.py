@@ -384,6 +384,8 @@ ITEM_MAP: Final = "map.parquet"  # item_id, MAP_X, MAP_Y; most rated first; no r
 MAP_X: Final = "x"  # float, most within -1 to 1: near each other what the model holds for alike
 MAP_Y: Final = "y"
 WARM_START: Final = "warm_start.npz"  # weights and vocabularies, in the towers and in MODEL
+MODEL_CARD: Final = "model_card.md"  # what it is for, how it was measured, what it holds; pushed models
+MODEL_CARD_JSON: Final = "model_card.json"  # the same for programs
 INDEX_INFO: Final = "index.json"  # sizes, limits and ScaNN parameters of this model
 
 # --- what a run leaves behind ----------------------------------------------------
@@ -403,4 +405,5 @@ ROWS: Final = "rows.json"  # rows in = used + set aside + left out by the config
 # Custom properties of artifacts and execution properties.
 CODE_HASH: Final = "marquee_code"  # hash of the sources a component runs on
 DATA_FINGERPRINT: Final = "data_fingerprint"  # hash of the input files
+ABOUT: Final = "about"  # what the model card says of the pipeline, as JSON
 PARAMS: Final = "params"  # a room's config section as JSON

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,6 +55,7 @@ _FOUND_BY_NAME: dict[type[BaseComponent], tuple[str, ...]] = {
 # Execution properties that hold the import path of a function.
 _FUNCTIONS = (standard_component_specs.RUN_FN_KEY, standard_component_specs.PREPROCESSING_FN_KEY)
 _SCHEMAS = "components/transform/schemas"
+_MODEL_CARD = "components/pusher/model_card.md.j2"
 LATEST = "latest"  # value of trainer.warm_start: the version that was pushed last
 
 
@@ -180,6 +182,8 @@ def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:
         tested_model=model if final_fit else None,
         destination=launch.push_to,
         params=config.pusher,
+        about=_about(config),
+        data_fingerprint=launch.fingerprint,
     ).with_id("pusher")
 
     return Pipeline(
@@ -204,7 +208,7 @@ def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:
             _on_sources(evaluator),
             *(final_fit.components if final_fit else ()),
             _on_sources(serving_check),
-            _on_sources(pusher),
+            _on_sources(pusher, data=(_MODEL_CARD,)),
         ],
     )
 
@@ -330,6 +334,14 @@ def _beam_options(given: Sequence[str]) -> dict[str, Any]:
             "flags, each --NAME=VALUE"
         ) from stop
     return options
+
+
+def _about(config: Config) -> str:
+    """What the model card says of the pipeline: the sections that decide what a model is."""
+    kept = ("example_gen", "transform", "model", "trainer", "index", "evaluator")
+    values = config.model_dump(mode="json")
+    about = {"name": config.name, contract.FINAL_FIT: config.final_fit}
+    return json.dumps({**about, "config": {name: values[name] for name in kept}}, sort_keys=True)
 
 
 def _warm_start(config: Config) -> TrainerParams:

@@ -15,7 +15,8 @@ from tfx.utils import path_utils
 import contract
 from components.common import storage
 from components.common.step import StepExecutor
-from components.pusher import retention
+from components.evaluator import report
+from components.pusher import model_card, retention
 from components.pusher.params import PusherParams
 from components.pusher.publish import publish
 from components.pusher.versions import DESTINATION_PROPERTY, PUSHED_PROPERTY, VERSION_PROPERTY
@@ -53,6 +54,10 @@ class Executor(StepExecutor):
           ValueError: an accepted model artifact holds no SavedModel.
         """
         params = PusherParams.from_json(properties[contract.PARAMS])
+        about = {
+            **json.loads(properties[contract.ABOUT]),
+            contract.DATA_FINGERPRINT: properties[contract.DATA_FINGERPRINT],
+        }
         destination = properties["destination"]
         pushed = outputs["pushed_model"]
 
@@ -78,8 +83,9 @@ class Executor(StepExecutor):
                 if key in inputs
             },
             destination=destination,
-            record=self._record(inputs),
+            record={"kind": about["config"]["model"]["kind"], **self._record(inputs)},
             now=time.time(),
+            beside=model_card.files(self._card(inputs, about, params)),
         )
         retention.apply(destination, params.keep_versions)
         pushed.set_int_custom_property(PUSHED_PROPERTY, 1)
@@ -88,13 +94,32 @@ class Executor(StepExecutor):
         storage.write_text(storage.join(pushed.uri, contract.PUSHED), json.dumps(version.record, indent=1))
         _log.info("Pushed %s", version.path)
 
+    @property
+    def _run_id(self) -> str:
+        return (self._context.pipeline_run_id if self._context else None) or ""
+
+    def _card(
+        self, inputs: Mapping[str, types.Artifact], about: Mapping[str, Any], params: PusherParams
+    ) -> dict[str, Any]:
+        path = path_utils.serving_model_path(inputs["model"].uri)
+        info = json.loads(
+            storage.read_text(storage.join(path, contract.ASSETS_EXTRA, contract.INDEX_INFO))
+        )
+        return model_card.card(
+            self._run_id,
+            about,
+            info,
+            report.read_metrics(inputs["evaluation"].uri),
+            report.read_gates(inputs["blessing"].uri),
+            params,
+        )
+
     def _record(self, inputs: Mapping[str, types.Artifact]) -> dict[str, Any]:
         """Where the model comes from and why it was accepted."""
         metrics = json.loads(storage.read_text(storage.join(inputs["evaluation"].uri, contract.METRICS)))
-        run = self._context.pipeline_run_id if self._context else None
         refitted = _INPUTS[contract.MODEL_TESTED] in inputs
         return {
-            "run": run or "",
+            "run": self._run_id,
             contract.FINAL_FIT: contract.ALL if refitted else contract.TRAIN,
             **{key: inputs[key].uri for key in _INPUTS.values() if key in inputs},
             "metrics": metrics["candidate"]["overall"],

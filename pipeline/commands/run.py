@@ -81,8 +81,8 @@ def _run(config: Any, run_id: str, terminal: Any, config_name: str | None) -> tu
             outcomes = local_runner.run(create_pipeline(config), run_id, display)
         except ComponentFailedError as error:
             display.line(f"\n{error}", "bold red")
-            display.line(f"log   {Path(config.logs_dir) / f'run-{run_id}.log'}")
             display.line(write_after_run(config, connect(config.metadata_url), run_id, str(error)))
+            display.line(f"log   {Path(config.logs_dir) / f'run-{run_id}.log'}")
             return {"state": "failed", "failed": error.node_id, "error": error.reason}, error.exit_code
         finally:
             progress.set_listener(None)
@@ -93,6 +93,7 @@ def _run(config: Any, run_id: str, terminal: Any, config_name: str | None) -> tu
             for node in outcomes
         ]
         display.line("\n" + gates_table(found) + "\n")
+        display.line(write_after_run(config, connect(config.metadata_url), run_id))
         if found.refused:
             display.line("refused: the model was not pushed", "bold yellow")
             display.line(f"next  {typed('gates')}")
@@ -103,6 +104,5 @@ def _run(config: Any, run_id: str, terminal: Any, config_name: str | None) -> tu
             # Whose ids are in a log of somebody's own, only its owner knows.
             who = "ID" if config.example_gen.columns else "1"
             display.line(f"next    {typed('recommend', *named, '--user', who)}")
-        display.line(write_after_run(config, connect(config.metadata_url), run_id))
     summary = {"state": "refused" if found.refused else "pushed", "components": nodes, **as_json(found)}
     return summary, REFUSED if found.refused else OK

@@ -82,6 +82,8 @@ def _as_json(run: Run, found: Verdict, running: bool) -> dict[str, Any]:
 def _show(
     rows: list[tuple[Run, Verdict, bool]], versions: list[Version], artifacts: str, serving: str
 ) -> None:
+    import contract
+    from components.common import storage
     from pipeline.runs.verdict import gates_line, run_state
     from pipeline.terminal.table import table
     from pipeline.terminal.typed import typed
@@ -133,3 +135,6 @@ def _show(
             ],
         )
     )
+    card = storage.join(versions[-1].path, contract.ASSETS_EXTRA, contract.MODEL_CARD)
+    if storage.exists(card):
+        print(f"card  {card}")

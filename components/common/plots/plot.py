@@ -51,7 +51,7 @@ def figure(height: float, width: float = WIDTH, columns: int = 1, rows: int = 1)
     import matplotlib
     from matplotlib.figure import Figure as Canvas
 
-    style = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "text.color": INK,
+    style = {"font.size": 10.5, "axes.spines.top": False, "axes.spines.right": False, "text.color": INK,
              "axes.edgecolor": OTHER, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK,
              "svg.fonttype": "none", "svg.hashsalt": "marquee",
              "text.parse_math": False}  # fmt: skip
@@ -191,7 +191,7 @@ def scatter(
         for i, (group, of_group) in enumerate(points.items()):
             axes.scatter(*zip(*of_group, strict=True), s=5, alpha=0.6, label=group, color=COLOURS[i % 7])
         for name, at in named.items():
-            axes.annotate(name, at, fontsize=7)
+            axes.annotate(name, at, fontsize=8)
         axes.set_xticks([])
         axes.set_yticks([])
         for side in ("left", "bottom"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,14 @@ from components.pusher.executor import Executor
 from components.pusher.params import PusherParams
 
 Sources = Callable[..., dict[str, str]]
+INFO = {"items": 60, "dimension": 8, "known_users": 9, "search": {"kind": "exact"},
+        "features": {"feedback": "explicit", "item": [{"name": "genres"}], "user": []}}  # fmt: skip
 GATES = [Gate("recall@10 floor", 0.1, 0.02, True, "at least the floor")]
+
+
+def about(final_fit: str) -> dict[str, Any]:
+    config = {"model": {"kind": "two_tower"}, "example_gen": {"split": "user_time"}}
+    return {"name": "toy", contract.FINAL_FIT: final_fit, "config": config}
 
 
 def run(
@@ -42,12 +50,16 @@ def run(
     if contract.MODEL_TESTED in sources:
         tested = Path(sources[contract.MODEL_TESTED]).parent
         inputs["tested_model"] = artifact(standard_artifacts.Model, tested)
+    # What the card reads of the index.
+    Path(sources[contract.MODEL], contract.ASSETS_EXTRA, contract.INDEX_INFO).write_text(json.dumps(INFO))
     report.write_metrics(inputs["evaluation"].uri, Report(ModelMetrics({"mrr": 0.25}, {})))
     report.write_gates(inputs["blessing"].uri, GATES)
     component = Pusher(
         **{name: Channel(type=type(each)) for name, each in inputs.items()},
         destination=served,
-        params=PusherParams(keep_versions=keep),
+        params=PusherParams(keep_versions=keep, data_licence="CC0"),
+        about=json.dumps(about(contract.ALL if contract.MODEL_TESTED in sources else contract.TRAIN)),
+        data_fingerprint="f" * 64,
     )
     pushed = artifact(standard_artifacts.PushedModel, tmp_path / "pushed")
     Executor(base_executor.BaseExecutor.Context(pipeline_run_id="run-7")).Do(
@@ -86,11 +98,32 @@ def test_an_accepted_model_is_pushed_with_its_record(make_sources: Sources, tmp_
     assert pushed.get_string_custom_property("pushed_version") == str(version.number)
     assert pushed.get_string_custom_property("pushed_destination") == version.path
     assert version.record["run"] == "run-7"
+    assert version.record["kind"] == "two_tower"
     assert version.record[contract.FINAL_FIT] == contract.TRAIN
     assert "tested_model" not in version.record
     assert version.record["metrics"] == {"mrr": 0.25}
     assert [Gate(**gate) for gate in version.record["gates"]] == GATES
     assert json.loads((tmp_path / "pushed" / contract.PUSHED).read_text()) == version.record
+
+
+def test_the_model_card_is_pushed_with_it(make_sources: Sources, tmp_path: Path) -> None:
+    _, served = run(tmp_path, make_sources("a"), 1, 1)
+    version = versions.latest(served)
+    assert version is not None
+    for model in contract.MODELS:
+        folder = Path(versions.folder(served, model, version.number))
+        names = {f"{contract.ASSETS_EXTRA}/{name}" for name in (contract.MODEL_CARD, contract.MODEL_CARD_JSON)}
+        # A server that asks for pushed hashes must find them among these.
+        for name in names:
+            content = (folder / name).read_bytes()
+            assert version.record["sha256"][model][name] == hashlib.sha256(content).hexdigest()
+    card = json.loads((folder / contract.ASSETS_EXTRA / contract.MODEL_CARD_JSON).read_text())
+    assert card["model_details"]["run"] == "run-7"
+    assert card["training_data"] == {
+        "fingerprint": "f" * 64, "licence": "CC0", "feedback": "explicit", "item_features": ["genres"],
+        "user_features": [],
+    }  # fmt: skip
+    assert card["personal_data"]["histories"] == 9
 
 
 def test_after_a_final_fit_the_tested_model_is_pushed_too(make_sources: Sources, tmp_path: Path) -> None:
