@@ -83,6 +83,7 @@ def _run(config: Any, run_id: str, terminal: Any, config_name: str | None) -> tu
             display.line(f"\n{error}", "bold red")
             display.line(write_after_run(config, connect(config.metadata_url), run_id, str(error)))
             display.line(f"log   {Path(config.logs_dir) / f'run-{run_id}.log'}")
+            _clean_up(config, display)
             return {"state": "failed", "failed": error.node_id, "error": error.reason}, error.exit_code
         finally:
             progress.set_listener(None)
@@ -104,5 +105,22 @@ def _run(config: Any, run_id: str, terminal: Any, config_name: str | None) -> tu
             # Whose ids are in a log of somebody's own, only its owner knows.
             who = "ID" if config.example_gen.columns else "1"
             display.line(f"next    {typed('recommend', *named, '--user', who)}")
+        _clean_up(config, display)
     summary = {"state": "refused" if found.refused else "pushed", "components": nodes, **as_json(found)}
     return summary, REFUSED if found.refused else OK
+
+
+def _clean_up(config: Any, display: Any) -> None:
+    """Deletes what only runs older than `keep_runs` made, and says what that freed."""
+    from components.common.disk import size_text
+    from pipeline.runs import artifact_retention
+    from pipeline.runs.metadata_store import connect
+
+    freed = artifact_retention.apply(
+        connect(config.metadata_url), config.name, config.artifacts_dir, config.keep_runs
+    )
+    if freed.artifacts:
+        display.line(
+            f"freed   {size_text(freed.bytes)}: {freed.artifacts} artifacts of runs before the newest "
+            f"{config.keep_runs} (keep_runs)"
+        )
