@@ -127,7 +127,9 @@ def svg(found: Behaviour) -> str:
             curve.annotate(name, at, (0, 6), textcoords="offset points", ha="center")
         near.set_title("co-rating lift of ten items")
         plot.draw_bars(near, lifts, form="{:.2f}")
-        by_diversity = ", ".join(f"{name} {recall:.4f} at {apart:.4f}" for name, (apart, recall) in points.items())
+        by_diversity = ", ".join(
+            f"{name} {recall:.4f} at {apart:.4f}" for name, (apart, recall) in points.items()
+        )
         words = (
             f"recall@20: {plot.words_of(known, None, '{:.3f}')}; recall@10 at unlikeness by diversity: "
             f"{by_diversity}; lift: {plot.words_of(lifts, None, '{:.2f}')}"

@@ -108,9 +108,7 @@ class Executor(StepExecutor):
         self, inputs: Mapping[str, types.Artifact], about: Mapping[str, Any], params: PusherParams
     ) -> dict[str, Any]:
         path = path_utils.serving_model_path(inputs["model"].uri)
-        info = json.loads(
-            storage.read_text(storage.join(path, contract.ASSETS_EXTRA, contract.INDEX_INFO))
-        )
+        info = json.loads(storage.read_text(storage.join(path, contract.ASSETS_EXTRA, contract.INDEX_INFO)))
         return model_card.card(
             self._run_id,
             about,

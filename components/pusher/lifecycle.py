@@ -70,7 +70,7 @@ def withdrawn(destination: str) -> list[int]:
 
 
 def roll_back(destination: str, number: int | None, why: str) -> Event:
-    """Makes a version the newest that servers see: newer ones are withdrawn, itself is brought back if it was.
+    """Makes a version the newest that servers see: newer ones are withdrawn, it is brought back if it was.
 
     Begun again after it was interrupted, it ends what is left.
 
@@ -84,8 +84,9 @@ def roll_back(destination: str, number: int | None, why: str) -> Event:
     hidden = withdrawn(destination)
     if number is None:
         if len(live) < 2:
+            newest = live[-1] if live else "any"
             raise LifecycleError(
-                f"there is no version before {live[-1] if live else 'any'} in {destination}; {_known(live, hidden)}"
+                f"there is no version before {newest} in {destination}; {_known(live, hidden)}"
             )
         number = live[-2]
     if number not in live and number not in hidden:

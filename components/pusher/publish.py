@@ -62,7 +62,7 @@ def publish(
     try:
         full = place(sources, destination, claim, beside, {**record, **_stamp(claim.number, now)})
     except BaseException:
-        withdraw(destination, claim.number)
+        remove_unfinished(destination, claim.number)
         raise
     finally:
         claim.release()
@@ -78,7 +78,7 @@ def publish(
     )
 
 
-def withdraw(destination: str, number: int) -> None:
+def remove_unfinished(destination: str, number: int) -> None:
     """Removes what a push that did not end has left, but not its claim."""
     for model in ORDER:
         if not versions.is_complete(destination, number):
@@ -126,9 +126,7 @@ def _publish_remote(
     return record
 
 
-def _copy(
-    source: str, target: str, claim: claims.Claim, beside: Mapping[str, bytes]
-) -> dict[str, str]:
+def _copy(source: str, target: str, claim: claims.Claim, beside: Mapping[str, bytes]) -> dict[str, str]:
     """Copies a SavedModel and what goes beside it, saved_model.pb last; returns {relative path: SHA-256}."""
     hashes = {}
     for name, content in beside.items():

@@ -41,7 +41,7 @@ def apply(destination: str, keep: int) -> list[int]:
 
 
 def _forget_withdrawn(destination: str, oldest: int) -> list[int]:
-    """Deletes the withdrawn versions of a file system that are older than any that is kept, but for pinned ones.
+    """Deletes withdrawn versions of a file system that are older than any that is kept, but no pinned one.
 
     On an object store they have their numbers, and go with the others.
     """

@@ -108,7 +108,9 @@ class PushedFiles:
         if not storage.exists(self._extra(contract.ITEM_MAP)):
             return []  # pushed before there was a map
         table = self._parquet(contract.ITEM_MAP).slice(0, count)
-        columns = [table.column(name).to_pylist() for name in (contract.ITEM_ID, contract.MAP_X, contract.MAP_Y)]
+        columns = [
+            table.column(name).to_pylist() for name in (contract.ITEM_ID, contract.MAP_X, contract.MAP_Y)
+        ]
         return [(_text(item_id), x, y) for item_id, x, y in zip(*columns, strict=True)]
 
     @functools.cached_property

@@ -65,7 +65,7 @@ def _run(config: Any, run_id: str, terminal: Any, config_name: str | None) -> tu
     from pipeline.errors import OK, REFUSED, ComponentFailedError
     from pipeline.report.files import write_after_run
     from pipeline.runs.metadata_store import connect
-    from pipeline.runs.pushed import invalidate_stale
+    from pipeline.runs.pushed import invalidate_stale, is_withdrawn
     from pipeline.runs.verdict import as_json, gates_table, verdict
     from pipeline.terminal.display import Display
     from pipeline.terminal.typed import typed
@@ -98,6 +98,12 @@ def _run(config: Any, run_id: str, terminal: Any, config_name: str | None) -> tu
         if found.refused:
             display.line("refused: the model was not pushed", "bold yellow")
             display.line(f"next  {typed('gates')}")
+        elif is_withdrawn(found.pushed):
+            version = found.pushed.rpartition("/")[2]
+            display.line(
+                f"withdrawn  {version}: nothing has changed since it was taken out of sight", "bold yellow"
+            )
+            display.line(f"next  {typed('status')}, {typed('rollback', version)}")
         else:
             already = " (already there)" if all(node.cached for node in outcomes) else ""
             display.line(f"pushed  {found.pushed}{already}", "bold green")

@@ -1,4 +1,4 @@
-"""What a candidate answers: lists of users of the test split, people of whom little is known, similar items."""
+"""What a candidate answers: to users of the test split, to people of whom little is known, of items alike."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _health(lists: Sequence[list[tuple[Item, float]]], popular: Sequence[Item]) 
         "cold_in_catalogue": sum(item.rating_count == 0 for item in popular) / len(popular),
         "deciles": [
             {
-                "recommended": sum(rank[i] // tenth == d for i in (item.item_id for item in shown)) / len(shown),
+                "recommended": sum(rank[item.item_id] // tenth == d for item in shown) / len(shown),
                 "events": sum(item.rating_count for item in popular[d * tenth : (d + 1) * tenth]) / events,
             }
             for d in range(math.ceil(len(popular) / tenth))
@@ -164,7 +164,9 @@ def _cold_start(model: LoadedServable, popular: Sequence[Item]) -> list[dict[str
     known = ["nothing", *(f"likes {item.label}" for item in asked)]
     return [
         {"known": words, "list": [item.label for item, _ in found[:_SHOWN_ITEMS]]}
-        for words, found in zip(known, _lists(model, [history.as_inputs() for history in histories]), strict=True)
+        for words, found in zip(
+            known, _lists(model, [history.as_inputs() for history in histories]), strict=True
+        )
     ]
 
 

@@ -49,7 +49,9 @@ def of_training(document: dict[str, Any]) -> list[Plot]:
             if len(points) > 1:
                 group, _, own = name.partition("/")
                 groups.setdefault(group, {})[own] = points
-        found += [plot.lines(f"{step}: {group} by epoch", series, "epoch") for group, series in groups.items()]
+        found += [
+            plot.lines(f"{step}: {group} by epoch", series, "epoch") for group, series in groups.items()
+        ]
     return found
 
 

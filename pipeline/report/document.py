@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import contract
 from components.common.metrics import names, registry
-from components.evaluator.metrics.paired import Z, PairedInterval
+from components.evaluator.metrics.paired import PairedInterval, Z
 from components.evaluator.report import ModelMetrics
 from pipeline.config.sections import Config
 from pipeline.report import asked, data, training
@@ -89,7 +89,15 @@ def _gates(found: Verdict) -> list[dict[str, Any]]:
     for name, value, bound, word, why in gate_rows(found):
         low, high = _interval(found, name)
         gates.append(
-            {"gate": name, "value": value, "bound": bound, "verdict": word, "why": why, "low": low, "high": high}
+            {
+                "gate": name,
+                "value": value,
+                "bound": bound,
+                "verdict": word,
+                "why": why,
+                "low": low,
+                "high": high,
+            }
         )
     return gates
 
@@ -134,7 +142,9 @@ def _metrics(found: Verdict) -> dict[str, Any]:
                 "value": value,
                 "users": metrics.get(names.USERS),
                 **{name: metrics.get(name) for name in (names.RECALL_10, names.RECALL_100, names.NDCG_10)},
-                "error": _times(Z, candidate.slice_errors.get(feature, {}).get(value, {}).get(names.RECALL_10)),
+                "error": _times(
+                    Z, candidate.slice_errors.get(feature, {}).get(value, {}).get(names.RECALL_10)
+                ),
                 "popularity": metrics.get(names.POPULARITY_RECALL_10),
                 "pushed": _of_slice(baseline, feature, value),
                 "paired": _pair(report.paired_slices.get(feature, {}).get(value)),

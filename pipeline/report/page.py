@@ -58,7 +58,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "percent": percent, "change": change, "moment": moment, "indented": _indented}
+    environment.filters |= {
+        "number": number,
+        "percent": percent,
+        "change": change,
+        "moment": moment,
+        "indented": _indented,
+    }
     return environment
 
 

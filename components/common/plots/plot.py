@@ -115,7 +115,9 @@ def draw_bars(
         axes.errorbar(lengths, places, xerr=whiskers, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
     for place, length, error, value in zip(places, lengths, whiskers, values.values(), strict=True):
         text = form.format(value) if math.isfinite(value) else "no value"
-        axes.annotate(text, (max(length + error, 0.0), place), (4, 0), textcoords="offset points", va="center")
+        axes.annotate(
+            text, (max(length + error, 0.0), place), (4, 0), textcoords="offset points", va="center"
+        )
     axes.set_yticks(places, names)
     axes.invert_yaxis()
     axes.margins(x=0.25)
@@ -132,7 +134,9 @@ def grouped_bars(title: str, series: Mapping[str, Mapping[str, float]], *, form:
             places = [j + i * height for j in range(len(labels))]
             axes.barh(places, list(values.values()), height=height, label=name, color=COLOURS[i])
             for place, value in zip(places, values.values(), strict=True):
-                axes.annotate(form.format(value), (value, place), (4, 0), textcoords="offset points", va="center")
+                axes.annotate(
+                    form.format(value), (value, place), (4, 0), textcoords="offset points", va="center"
+                )
         axes.set_yticks([j + 0.4 - height / 2 for j in range(len(labels))], labels)
         axes.invert_yaxis()
         axes.margins(x=0.2)

@@ -18,17 +18,22 @@ def add_parser(subparsers: Subparsers) -> None:
     back = add_command(
         subparsers,
         "rollback",
-        "Go back to a pushed version: newer ones are taken out of the servers' sight, not deleted. Also forward "
-        "again, to one that was taken away.",
+        "Go back to a pushed version: newer ones are taken out of the servers' sight, not deleted. Also "
+        "forward again, to one that was taken away.",
         "marquee rollback 1795311469 --why 'too many old items'",
     )
     back.add_argument(
-        "version", type=int, nargs="?", metavar="VERSION", help="of `marquee status` (default: the last but one)"
+        "version",
+        type=int,
+        nargs="?",
+        metavar="VERSION",
+        help="of `marquee status` (default: the last but one)",
     )
     retire = add_command(
         subparsers,
         "retire",
-        "Take one version out of the servers' sight for good; it is kept, and `marquee rollback` brings it back.",
+        "Take one version out of the servers' sight for good; it is kept, and `marquee rollback` brings it "
+        "back.",
         "marquee retire 1795311469 --why 'trained on a broken log'",
     )
     retire.add_argument("version", type=int, metavar="VERSION", help="a number of `marquee status`")

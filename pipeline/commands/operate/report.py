@@ -19,8 +19,8 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "report",
-        "Open a run's report, or print where it lies: one HTML file with verdict, gates, metrics, data, lists "
-        "and lineage. Two runs: side by side.",
+        "Open a run's report, or print where it lies: one HTML file with verdict, gates, metrics, data, "
+        "lists and lineage. Two runs: side by side.",
         "marquee report 20260131-235959-123 20260201-101500-001",
     )
     add_config_arguments(parser)

@@ -20,7 +20,9 @@ from components.evaluator.report import ModelMetrics, Report
 
 
 def test_metrics_round_trip(tmp_path: Path) -> None:
-    model = ModelMetrics({"mrr": 0.25, "rmse": math.nan}, {"slice_cold": {"warm": {"mrr": math.inf}}}, {"mrr": 0.01})
+    model = ModelMetrics(
+        {"mrr": 0.25, "rmse": math.nan}, {"slice_cold": {"warm": {"mrr": math.inf}}}, {"mrr": 0.01}
+    )
     paired = PairedInterval("recall@10", 1, 0.1, math.nan, 0.2)
     report.write_metrics(str(tmp_path), Report(model, model, "41", paired, {"slice_cold": {"warm": paired}}))
     found = report.read_metrics(str(tmp_path))

@@ -112,7 +112,9 @@ def test_the_model_card_is_pushed_with_it(make_sources: Sources, tmp_path: Path)
     assert version is not None
     for model in contract.MODELS:
         folder = Path(versions.folder(served, model, version.number))
-        names = {f"{contract.ASSETS_EXTRA}/{name}" for name in (contract.MODEL_CARD, contract.MODEL_CARD_JSON)}
+        names = {
+            f"{contract.ASSETS_EXTRA}/{name}" for name in (contract.MODEL_CARD, contract.MODEL_CARD_JSON)
+        }
         # A server that asks for pushed hashes must find them among these.
         for name in names:
             content = (folder / name).read_bytes()

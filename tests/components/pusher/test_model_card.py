@@ -70,7 +70,9 @@ def test_markdown_has_every_section_of_the_paper(document: dict[str, Any]) -> No
 
 def test_json_is_strict(document: dict[str, Any]) -> None:
     found = model_card.files(document)
-    again = json.loads(found[f"{contract.ASSETS_EXTRA}/{contract.MODEL_CARD_JSON}"], parse_constant=pytest.fail)
+    again = json.loads(
+        found[f"{contract.ASSETS_EXTRA}/{contract.MODEL_CARD_JSON}"], parse_constant=pytest.fail
+    )
     assert again == json.loads(json.dumps(document))
 
 
