@@ -405,5 +405,6 @@ ROWS: Final = "rows.json"  # rows in = used + set aside + left out by the config
 # Custom properties of artifacts and execution properties.
 CODE_HASH: Final = "marquee_code"  # hash of the sources a component runs on
 DATA_FINGERPRINT: Final = "data_fingerprint"  # hash of the input files
+VERSION_PROPERTY: Final = "pushed_version"  # of a pushed model, and of a baseline: which it is
 ABOUT: Final = "about"  # what the model card says of the pipeline, as JSON
 PARAMS: Final = "params"  # a room's config section as JSON

@@ -19,7 +19,7 @@ from components.evaluator import report
 from components.pusher import model_card, retention
 from components.pusher.params import PusherParams
 from components.pusher.publish import publish
-from components.pusher.versions import DESTINATION_PROPERTY, PUSHED_PROPERTY, VERSION_PROPERTY
+from components.pusher.versions import DESTINATION_PROPERTY, PUSHED_PROPERTY
 
 _log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class Executor(StepExecutor):
         retention.apply(destination, params.keep_versions)
         pushed.set_int_custom_property(PUSHED_PROPERTY, 1)
         pushed.set_string_custom_property(DESTINATION_PROPERTY, version.path)
-        pushed.set_string_custom_property(VERSION_PROPERTY, str(version.number))
+        pushed.set_string_custom_property(contract.VERSION_PROPERTY, str(version.number))
         storage.write_text(storage.join(pushed.uri, contract.PUSHED), json.dumps(version.record, indent=1))
         _log.info("Pushed %s", version.path)
 

@@ -26,11 +26,12 @@ def _paired(left: Any, right: Any, keys: tuple[str, ...], value: str) -> list[di
     found = []
     for name in dict.fromkeys((*sides[0], *sides[1])):
         a, b = (side.get(name) for side in sides)
-        ours, theirs = (row[value] if row else None for row in (a, b))
-        numbers = isinstance(ours, int | float) and isinstance(theirs, int | float)
+        ours: Any = a[value] if a else None
+        theirs: Any = b[value] if b else None
+        both = isinstance(ours, int | float) and isinstance(theirs, int | float)
         found.append(
             {"name": " ".join(map(str, name)), "left": ours, "right": theirs,
-             "change": theirs - ours if numbers else None, "a": a, "b": b}
+             "change": float(theirs) - float(ours) if both else None, "a": a, "b": b}
         )  # fmt: skip
     return found
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+import contract
 from components.pusher import lifecycle, versions
 
 # TFX's artifact types.
@@ -69,7 +70,7 @@ def _is_superseded(artifact: mlmd.Artifact, latest: versions.Version | None) -> 
         return False
     if latest is not None and candidate in latest.record.values():
         return False
-    return _property(artifact, versions.VERSION_PROPERTY) != (str(latest.number) if latest else "")
+    return _property(artifact, contract.VERSION_PROPERTY) != (str(latest.number) if latest else "")
 
 
 def _is_whole(path: str) -> bool:

@@ -14,7 +14,7 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +51,7 @@ def figure(height: float, width: float = WIDTH, columns: int = 1, rows: int = 1)
     import matplotlib
     from matplotlib.figure import Figure as Canvas
 
-    style = {"font.size": 10.5, "axes.spines.top": False, "axes.spines.right": False, "text.color": INK,
+    style: Any = {"font.size": 10.5, "axes.spines.top": False, "axes.spines.right": False, "text.color": INK,
              "axes.edgecolor": OTHER, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK,
              "svg.fonttype": "none", "svg.hashsalt": "marquee",
              "text.parse_math": False}  # fmt: skip
@@ -193,7 +193,8 @@ def scatter(
     with figure(4.4) as canvas:
         axes = canvas.axes[0]
         for i, (group, of_group) in enumerate(points.items()):
-            axes.scatter(*zip(*of_group, strict=True), s=5, alpha=0.6, label=group, color=COLOURS[i % 7])
+            xs, ys = zip(*of_group, strict=True)
+            axes.scatter(xs, ys, s=5, alpha=0.6, label=group, color=COLOURS[i % 7])
         for name, at in named.items():
             axes.annotate(name, at, fontsize=8)
         axes.set_xticks([])
