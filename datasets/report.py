@@ -17,17 +17,15 @@ from components.example_gen.accounts import Account
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading.quarantine import Quarantine, percent
-from components.example_gen.reading.source import TIME, Dataset
-from components.example_gen.records.timelines import Events
+from components.example_gen.reading.source import TIME, Dataset, Source
 from components.example_gen.sorting.gather import Gathered, gather, scratch_folder
 from components.example_gen.sorting.log_store import Log
 from components.example_gen.sorting.totals import Totals, require_splits, totals
+from datasets.own_log import profile
+from datasets.own_log.looks import format_words
 
 QUANTILES: Final = {"min": 0.0, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "99 %": 0.99, "max": 1.0}
 _LARGE_SHARE: Final = 0.05
-_SORTED_SHARE: Final = 0.2  # of the users
-# So many events are in order by chance with one user in twelve; so many ratings, with ties, with fewer.
-_FEW, _SOME = 4, 6
 _TIMES_BESIDE: Final = 5
 _ONE_STEP_SHARE: Final = 0.9
 _YEAR_1971: Final = 31_536_000
@@ -49,6 +47,7 @@ class Report:
 
     Attributes:
       layout: which, and from which files.
+      formats: of the first file of each table, in words.
       bytes: of all files.
       account: where every row went.
       bad_rows: the first bad rows of each table, in words.
@@ -60,11 +59,13 @@ class Report:
       ratings: events by stars; implicit ones by weight.
       years: events by year (UTC); none without times.
       per_user, per_item: quantiles of the events of each, unrated items apart.
+      columns: each one that is read, in words, by the first rows.
       anomalies: what is legal, and worth a look.
       splits: by name; empty if a run would stop before.
     """
 
     layout: str
+    formats: list[str]
     bytes: int
     account: Account
     bad_rows: dict[str, list[str]]
@@ -81,6 +82,7 @@ class Report:
     years: dict[str, int]
     per_user: dict[str, int]
     per_item: dict[str, int]
+    columns: list[str]
     anomalies: list[str]
     splits: dict[str, SplitSize]
 
@@ -99,8 +101,6 @@ class _Figures:
     last_second: int
     same_second: int  # events at the same second as the user's event before
     at_once: int  # users with several events, all at one second
-    by_item: np.ndarray  # users with several events in the order of their items, and all with so many
-    by_rating: np.ndarray  # the same of their ratings
 
 
 def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = None) -> Report:
@@ -117,7 +117,8 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
     lenient = params.model_copy(update=dict.fromkeys(shares, 1.0))
     with scratch_folder(params) as scratch, Quarantine(bad_rows) as bad:
         data = gather(dataset, lenient, bad, scratch)
-        known = totals(data.log, params)
+        known = totals(data.log, params, dataset.timed)
+        account = accounts.account(data, known, bad, params)
         stops = []
         for table in bad.tables():
             try:
@@ -135,8 +136,9 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
         timed = TIME in dataset.ratings.columns
         return Report(
             layout=str(dataset),
+            formats=[_format(table) for table in dataset.tables],
             bytes=sum(file.stat().st_size for file in dataset.files),
-            account=accounts.account(data, known, bad),
+            account=dataclasses.replace(account, notes=()),
             bad_rows={
                 table: [str(row) for row in bad.first(table)] for table in bad.tables() if bad.bad(table)
             },
@@ -153,14 +155,21 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
             years=figures.years if timed else {},
             per_user=_quantiles(per_user),
             per_item=_quantiles(rated),
+            columns=[str(column) for column in profile.profiles(dataset, params)],
             anomalies=[
+                *profile.notes(dataset, params),
                 *_anomalies(data, known, figures, per_user, [x.name for x in params.item_features]),
                 *odd_ids("users", data.log.user_ids),
                 *odd_ids("items", data.log.item_ids),
-                *bad.unread_cells(),
+                *account.notes,
             ],
             splits={} if stops else {split: _size(known, split) for split in contract.SPLITS},
         )
+
+
+def _format(table: Source) -> str:
+    header = getattr(table.format, "names", None) is None
+    return f"{table.files[0].name}: {format_words(table.files[0], table.format, header)}"
 
 
 def _figures(log: Log, rows: int, implicit: bool) -> _Figures:
@@ -168,7 +177,6 @@ def _figures(log: Log, rows: int, implicit: bool) -> _Figures:
     years: dict[int, int] = {}
     per_item = np.zeros(len(log.item_ids), np.int64)
     first, last, same, at_once = np.iinfo(np.int64).max, 0, 0, 0
-    by_item = by_rating = np.zeros(2, np.int64)
     for start, end in log.spans(rows):
         events = log.events(start, end)
         per_item += np.bincount(events.items, minlength=len(per_item))
@@ -190,22 +198,11 @@ def _figures(log: Log, rows: int, implicit: bool) -> _Figures:
         same += int(again.sum())
         counts = np.diff(events.offsets)
         at_once += int(((events.per_user(again) == counts - 1) & (counts > 2)).sum())
-        by_item += _in_order(events.items, events, _FEW)
-        by_rating += _in_order(events.ratings, events, _SOME)
     return _Figures(
         {f"{value:g}": stars[value] for value in sorted(stars)},
         {str(value): years[value] for value in sorted(years)},
-        per_item, first, last, same, at_once, by_item, by_rating,
+        per_item, first, last, same, at_once,
     )  # fmt: skip
-
-
-def _in_order(values: np.ndarray, events: Events, least: int) -> np.ndarray:
-    """int64[2]: users of `least` events or more whose values only rise or only fall, and all such users."""
-    steps = np.diff(values.astype(np.float64), prepend=values[:1])
-    steps[events.offsets[:-1]] = 0
-    falls, rises = events.per_user(steps < 0), events.per_user(steps > 0)
-    enough = np.diff(events.offsets) >= least
-    return np.array([(enough & ((falls == 0) ^ (rises == 0))).sum(), enough.sum()])
 
 
 def odd_ids(whose: str, ids: pa.StringArray) -> list[str]:
@@ -295,14 +292,6 @@ def _anomalies(
             f"{share(max(figures.ratings.values()), events)} of the ratings fall into one step of the scale: "
             "if they are plays, hours, a quantity or a price, name their column as columns.weight"
         )
-    if "time" not in columns:
-        for what, (count, several) in (("item", figures.by_item), ("rating", figures.by_rating)):
-            if count > _SORTED_SHARE * several:
-                found.append(
-                    f"there is no time, and the rows of {share(count, several)} users are sorted by {what}: "
-                    "their order is no time; give a column time, or split: random"
-                )
-                break
     if "time" in columns:
         found += _odd_times(figures.first_second, figures.last_second)
         if figures.first_second == figures.last_second:

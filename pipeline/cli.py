@@ -19,7 +19,7 @@ from pipeline.errors import FAILED, INTERRUPTED, MarqueeError
 from pipeline.terminal.typed import typed
 
 COMMANDS = (
-    "run", "status", "gates", "serve", "lifecycle.pin", "lifecycle.rollback",
+    "run", "status", "gates", "serve", "app", "lifecycle.pin", "lifecycle.rollback",
     "ask.recommend", "ask.similar", "ask.rate",
     "operate.runs", "operate.report", "operate.doctor", "leaderboard", "data", "config", "kubeflow",
 )  # fmt: skip

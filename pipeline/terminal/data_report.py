@@ -16,7 +16,9 @@ _BAR = 40
 
 def text(report: Report) -> str:
     """Several lines: what was read, what is wrong with it, what is in it, what a run would do."""
-    lines = [f"layout     {report.layout} ({_size(report.bytes)})", "", "rows"]
+    lines = [f"layout     {report.layout} ({_size(report.bytes)})"]
+    lines += [f"           {format_}" for format_ in report.formats]
+    lines += ["", "rows"]
     lines += [f"  {line}" for line in report.account.lines()]
     for name, rows in report.account.tables.items():
         lines += [f"    {count:,} {kind}" for kind, count in rows.bad.items()]
@@ -40,6 +42,7 @@ def text(report: Report) -> str:
         "weight of an event, of the strongest kind's" if report.implicit else "stars",
         *_histogram(report.ratings),
     ]
+    lines += ["", "columns, by the first rows", *(f"  {column}" for column in report.columns)]
     if report.years:
         lines += ["", "year", *_histogram(report.years)]
     if report.anomalies:

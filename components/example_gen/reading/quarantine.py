@@ -52,9 +52,15 @@ _SHOWN = 10
 _HOPELESS_ROWS = 1_000_000
 
 
-def percent(share: float) -> str:
-    """For instance "0.12 %" or "67 %"."""
-    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
+def percent(share: float, beside: float | None = None) -> str:
+    """For instance "0.12 %" or "67 %"; "100 %" is all, and no share reads as another one `beside` it."""
+    text = f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
+    others = {1.0, share if beside is None else beside} - {share}
+    for digits in range(2, 17):
+        if all(float(text.removesuffix(" %")) != round(100 * other, 9) for other in others):
+            break
+        text = f"{100 * share:.{digits}g} %"
+    return text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,7 +207,7 @@ class Quarantine:
                 f"  ... {bad - len(first):,} more; marquee data check --bad-rows FILE writes them all"
             )
         summary = (
-            f"{bad:,} of {rows:,} rows of {table} are bad ({words}), {percent(bad / rows)}; "
+            f"{bad:,} of {rows:,} rows of {table} are bad ({words}), {percent(bad / rows, max_share)}; "
             f"example_gen.{key} allows {100 * max_share:g} %"
         )
         helps = self.help(table)

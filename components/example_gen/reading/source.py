@@ -170,6 +170,11 @@ class Dataset:
         return RATING not in self.ratings.columns
 
     @property
+    def timed(self) -> bool:
+        """Whether the events have times."""
+        return TIME in self.ratings.columns
+
+    @property
     def tables(self) -> tuple[Source, ...]:
         """Those that there are."""
         return tuple(table for table in (*self.logs, self.items, self.tags, self.users) if table)
@@ -186,6 +191,6 @@ class Dataset:
             columns = self.ratings.columns
             by = columns.get(EVENT, "file" if self.ratings.events else columns.get(WEIGHT))
             notes.append(f"no ratings: events count {f'by {by}' if by else 'alike'}")
-        if TIME not in self.ratings.columns:
+        if not self.timed:
             notes.append("in the order of the rows")
         return "; ".join(notes)

@@ -125,14 +125,16 @@ def header(format_: Format, path: Place, max_line_bytes: int) -> tuple[str, ...]
     return _FORMATS[type(format_)].header(format_, path, max_line_bytes, SAMPLE_BYTES)
 
 
-def sample(source: Source, path: Place, max_line_bytes: int) -> pa.RecordBatch:
+def sample(
+    source: Source, path: Place, max_line_bytes: int, block_bytes: int = SAMPLE_BYTES
+) -> pa.RecordBatch:
     """The first rows of a file, by meaning, as the reader has them before their kinds count.
 
     Raises:
       DataError: as `read`.
     """
     rows = _FORMATS[type(source.format)].rows
-    for batch, _ in rows(source, path, WHOLE, max_line_bytes, lambda *_: None, SAMPLE_BYTES):
+    for batch, _ in rows(source, path, WHOLE, max_line_bytes, lambda *_: None, block_bytes):
         if len(batch):
             return batch
     return pa.RecordBatch.from_pydict({role: pa.array([], pa.string()) for role in source.columns})
