@@ -25,8 +25,8 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import launcher, runtime_parameter_utils
 
 from components.common import disk
+from pipeline import peak_memory
 from pipeline.errors import BAD_INPUT, FAILED, ComponentFailedError
-from pipeline.runs import peak_memory
 from pipeline.runs.root_cause import is_bad_data, root_cause
 from pipeline.runs.run_records import NodeRun, State, node_run
 
