@@ -183,7 +183,6 @@ def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:
         destination=launch.push_to,
         params=config.pusher,
         about=_about(config),
-        data_fingerprint=launch.fingerprint,
     ).with_id("pusher")
 
     return Pipeline(
@@ -337,11 +336,10 @@ def _beam_options(given: Sequence[str]) -> dict[str, Any]:
 
 
 def _about(config: Config) -> str:
-    """What the model card says of the pipeline: the sections that decide what a model is."""
-    kept = ("example_gen", "transform", "model", "trainer", "index", "evaluator")
-    values = config.model_dump(mode="json")
-    about = {"name": config.name, contract.FINAL_FIT: config.final_fit}
-    return json.dumps({**about, "config": {name: values[name] for name in kept}}, sort_keys=True)
+    """What the model card says beyond what the pusher is given, and no more: what changes it pushes again."""
+    return json.dumps(
+        {"name": config.name, "kind": config.model.kind, "split": config.example_gen.split}, sort_keys=True
+    )
 
 
 def _warm_start(config: Config) -> TrainerParams:

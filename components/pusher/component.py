@@ -24,7 +24,7 @@ class Pusher(
     },
     optional=("tested_model",),
     outputs={"pushed_model": PushedModel},
-    properties=("destination", contract.PARAMS, contract.ABOUT, contract.DATA_FINGERPRINT),
+    properties=("destination", contract.PARAMS, contract.ABOUT),
 ):
     """Publishes both retrieval models under one version, if both blessings are good.
 
@@ -39,8 +39,7 @@ class Pusher(
       evaluation: the Evaluator's metrics, copied into PUSHED.json.
       destination: root of the served models, a path or an object store's URI.
       params: retention, and what the model card says.
-      about: what the card says of the pipeline, JSON: `name`, `final_fit`, `config` by section.
-      data_fingerprint: of the input files.
+      about: what the card says of the pipeline, JSON: its `name`, `kind` of model, rule of the `split`.
       tested_model: the SavedModel that `evaluation` is about, where `model` is
         its fit on all events. It is published as contract.MODEL_TESTED.
     """
@@ -55,7 +54,6 @@ class Pusher(
         destination: str,
         params: PusherParams,
         about: str,
-        data_fingerprint: str,
         tested_model: BaseChannel | None = None,
     ) -> None:
         super().__init__(
@@ -68,5 +66,4 @@ class Pusher(
             destination=destination,
             params=params,
             about=about,
-            data_fingerprint=data_fingerprint,
         )

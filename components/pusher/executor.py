@@ -57,10 +57,7 @@ class Executor(StepExecutor):
           disk.DiskFullError: the destination has no room for it.
         """
         params = PusherParams.from_json(properties[contract.PARAMS])
-        about = {
-            **json.loads(properties[contract.ABOUT]),
-            contract.DATA_FINGERPRINT: properties[contract.DATA_FINGERPRINT],
-        }
+        about = json.loads(properties[contract.ABOUT])
         destination = properties["destination"]
         pushed = outputs["pushed_model"]
 
@@ -89,7 +86,7 @@ class Executor(StepExecutor):
         version = publish(
             sources=sources,
             destination=destination,
-            record={"kind": about["config"]["model"]["kind"], **self._record(inputs)},
+            record={"kind": about["kind"], **self._record(inputs)},
             now=time.time(),
             beside=model_card.files(self._card(inputs, about, params)),
         )
@@ -112,6 +109,7 @@ class Executor(StepExecutor):
         return model_card.card(
             self._run_id,
             about,
+            _is_refitted(inputs),
             info,
             report.read_metrics(inputs["evaluation"].uri),
             report.read_gates(inputs["blessing"].uri),
@@ -121,7 +119,7 @@ class Executor(StepExecutor):
     def _record(self, inputs: Mapping[str, types.Artifact]) -> dict[str, Any]:
         """Where the model comes from and why it was accepted."""
         metrics = json.loads(storage.read_text(storage.join(inputs["evaluation"].uri, contract.METRICS)))
-        refitted = _INPUTS[contract.MODEL_TESTED] in inputs
+        refitted = _is_refitted(inputs)
         return {
             "run": self._run_id,
             contract.FINAL_FIT: contract.ALL if refitted else contract.TRAIN,
@@ -129,3 +127,8 @@ class Executor(StepExecutor):
             "metrics": metrics["candidate"]["overall"],
             "gates": json.loads(storage.read_text(storage.join(inputs["blessing"].uri, contract.GATES))),
         }
+
+
+def _is_refitted(inputs: Mapping[str, types.Artifact]) -> bool:
+    """Whether another model than this was tested: this one is its fit on all events."""
+    return _INPUTS[contract.MODEL_TESTED] in inputs

@@ -36,6 +36,7 @@ _SPLITS: Final[Mapping[contract.SplitRule, str]] = {
 def card(
     run: str,
     about: Mapping[str, Any],
+    refitted: bool,
     info: Mapping[str, Any],
     report: Report,
     gates: Sequence[Gate],
@@ -45,21 +46,19 @@ def card(
 
     Args:
       run: id of the run that pushes it.
-      about: `name` of the pipeline, `config` by section, `data_fingerprint`.
+      about: `name` of the pipeline, `kind` of model, rule of the `split`.
+      refitted: whether the model is the tested one's fit on all events.
       info: contract.INDEX_INFO of the model.
       report: of the tested model.
       gates: what it was held against.
       params: what only its owner knows.
     """
-    config = about["config"]
-    kind, features = config["model"]["kind"], info["features"]
-    refitted = about[contract.FINAL_FIT] == contract.ALL
-    split = config["example_gen"]["split"]
+    split, features = about["split"], info["features"]
     return {
         "model_details": {
             "name": about["name"],
             "run": run,
-            "kind": kind,
+            "kind": about["kind"],
             "items": info["items"],
             "dimension": info["dimension"],
             "search": info["search"]["kind"],
@@ -76,7 +75,6 @@ def card(
             + ", ".join(spec["name"] for spec in features["user"]),
         },
         "training_data": {
-            "fingerprint": about[contract.DATA_FINGERPRINT],
             "licence": params.data_licence or _NOT_STATED.format("pusher.data_licence"),
             "feedback": features["feedback"],
             "item_features": [spec["name"] for spec in features["item"]],
@@ -106,7 +104,8 @@ def card(
             else "no user's id or history",
             "user_columns": [spec["name"] for spec in features["user"]],
         },
-        "reproduce": {"config": config, "command": "marquee run --config FILE --data FOLDER"},
+        # Not the config itself: a key that decides nothing about the model would be a new push.
+        "reproduce": {"report": f"reports/{run}.json", "key": "lineage"},
     }
 
 
@@ -119,7 +118,6 @@ def markdown(document: Mapping[str, Any]) -> str:
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
     )
     environment.filters["figure"] = _figure
-    environment.filters["indented"] = lambda value: json.dumps(value, indent=2)
     return environment.from_string(_TEMPLATE.read_text()).render(document)
 
 

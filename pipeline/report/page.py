@@ -41,7 +41,8 @@ def comparison(left: dict[str, Any], right: dict[str, Any]) -> str:
 def _defaults(document: dict[str, Any]) -> dict[str, Any]:
     """With every part that may be missing, empty."""
     empty: dict[str, Any] = {
-        "metrics": [], "slices": [], "paired": None, "pushed_version": "", "data": {}, "training": {},
+        "metrics": [], "slices": [], "paired": None, "pushed_version": "", "data": {},
+        "training": {},
         "health": {}, "examples": [], "cold_start": [], "similar": [], "map": [],
     }  # fmt: skip
     return {**empty, **document}

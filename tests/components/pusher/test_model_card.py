@@ -21,10 +21,7 @@ INFO: dict[str, Any] = {
     "items": 60, "dimension": 8, "known_users": 0, "search": {"kind": "exact"},
     "features": {"feedback": "implicit", "item": [{"name": "brand"}], "user": [{"name": "city"}]},
 }  # fmt: skip
-ABOUT: dict[str, Any] = {
-    "name": "toy", contract.FINAL_FIT: contract.TRAIN, contract.DATA_FINGERPRINT: "abc",
-    "config": {"model": {"kind": "ease"}, "example_gen": {"split": "leave_last_out"}},
-}  # fmt: skip
+ABOUT = {"name": "toy", "kind": "ease", "split": "leave_last_out"}
 
 
 @pytest.fixture
@@ -37,7 +34,7 @@ def document() -> dict[str, Any]:
         {"slice_cold": {"warm": {"recall@10": 0.02}}},
     )
     gates = [Gate("regression", None, -5.0, True, "no pushed model")]
-    return model_card.card("r1", ABOUT, INFO, Report(metrics), gates, PusherParams())
+    return model_card.card("r1", ABOUT, False, INFO, Report(metrics), gates, PusherParams())
 
 
 def test_figures_and_intervals(document: dict[str, Any]) -> None:
