@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import contract
+from components.common.features import Features
 from components.example_gen import accounts
 from components.example_gen.accounts import Account
 from components.example_gen.errors import DataError
@@ -56,7 +57,8 @@ class Report:
       density: share of (user, rated item) pairs that have an event.
       first_second, last_second: Unix time of the first and last event; None without times.
       implicit: whether the events have no ratings.
-      ratings: events by stars; implicit ones by weight.
+      rating_scale: lowest and highest rating, None of implicit events.
+      ratings: events by rating, on the data's scale; implicit ones by weight.
       years: events by year (UTC); none without times.
       per_user, per_item: quantiles of the events of each, unrated items apart.
       columns: each one that is read, in words, by the first rows.
@@ -78,6 +80,7 @@ class Report:
     first_second: int | None
     last_second: int | None
     implicit: bool
+    rating_scale: tuple[float, float] | None
     ratings: dict[str, int]
     years: dict[str, int]
     per_user: dict[str, int]
@@ -114,7 +117,7 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
     """
     # A report is wanted of bad data above all; the share is judged afterwards.
     shares = ("max_bad_share", "max_missing_share", "max_unknown_share")
-    lenient = params.model_copy(update=dict.fromkeys(shares, 1.0))
+    lenient = params.model_copy(update={**dict.fromkeys(shares, 1.0), "max_share_of": {}})
     with scratch_folder(params) as scratch, Quarantine(bad_rows) as bad:
         data = gather(dataset, lenient, bad, scratch)
         known = totals(data.log, params, dataset.timed)
@@ -129,7 +132,8 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
             require_splits(data.log, known, params, dataset.ratings.files[0].name)
         except DataError as error:
             stops.append(str(error))
-        figures = _figures(data.log, params.buffer_rows, dataset.implicit)
+        scale = Features(rating_scale=params.rating_scale)
+        figures = _figures(data.log, params.buffer_rows, dataset.implicit, scale)
         per_user = np.diff(data.log.offsets)
         rated = figures.per_item[figures.per_item > 0]
         events = int(data.log.offsets[-1])
@@ -151,6 +155,7 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
             first_second=figures.first_second if timed else None,
             last_second=figures.last_second if timed else None,
             implicit=dataset.implicit,
+            rating_scale=None if dataset.implicit else params.rating_scale,
             ratings=figures.ratings,
             years=figures.years if timed else {},
             per_user=_quantiles(per_user),
@@ -172,7 +177,8 @@ def _format(table: Source) -> str:
     return f"{table.files[0].name}: {format_words(table.files[0], table.format, header)}"
 
 
-def _figures(log: Log, rows: int, implicit: bool) -> _Figures:
+def _figures(log: Log, rows: int, implicit: bool, scale: Features) -> _Figures:
+    step = _step(scale)
     stars: dict[float, int] = {}
     years: dict[int, int] = {}
     per_item = np.zeros(len(log.item_ids), np.int64)
@@ -180,11 +186,10 @@ def _figures(log: Log, rows: int, implicit: bool) -> _Figures:
     for start, end in log.spans(rows):
         events = log.events(start, end)
         per_item += np.bincount(events.items, minlength=len(per_item))
-        # Half stars are what most logs have; a finer scale falls into its bins.
         values = (
             contract.weight_of_rating(events.ratings).round(3)
             if implicit
-            else np.round(events.ratings * 2) / 2
+            else np.round(scale.rating(events.ratings.astype(np.float64)) / step) * step
         )
         for value, count in zip(*np.unique(values, return_counts=True), strict=True):
             stars[float(value)] = stars.get(float(value), 0) + int(count)
@@ -254,6 +259,19 @@ def _odd_times(first: int, last: int) -> list[str]:
         day = np.datetime64(last, "s").astype("datetime64[D]")
         return [f"the last event is in the future ({day}): is example_gen.time_unit right?"]
     return []
+
+
+def _step(scale: Features) -> float:
+    """The width of a bar of ratings: half stars, as most logs have; of another scale at most 20 bars."""
+    if scale.in_stars:
+        return 0.5
+    low, high = scale.rating_scale
+    return next(
+        each * 10.0**power
+        for power in range(-6, 39)
+        for each in (1, 2.5, 5)
+        if high - low <= 20 * each * 10.0**power
+    )
 
 
 def _quantiles(counts: np.ndarray) -> dict[str, int]:

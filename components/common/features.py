@@ -20,6 +20,8 @@ from components.common.params import Section
 Kind = Literal["categorical", "multi", "number", "text"]
 Feedback = Literal["explicit", "implicit"]
 
+_PLAIN_NAME: Final = r"^[a-z][a-z0-9_]{0,62}$"
+
 
 class FeatureSpec(Section):
     """One column that the model reads.
@@ -29,7 +31,7 @@ class FeatureSpec(Section):
     """
 
     name: str = Field(
-        pattern=r"^[a-z][a-z0-9_]{0,62}$",
+        pattern=_PLAIN_NAME,
         description="in artifacts, models and requests: lower case letters, digits and _; of a name with "
         "others, such as Brand Name, it is brand_name, and the column keeps the name as it is",
     )
@@ -51,8 +53,14 @@ class FeatureSpec(Section):
     def _plain_name(cls, values: Any) -> Any:
         """The graph and the wire have plain names; a table may have any."""
         name = values.get("name") if isinstance(values, dict) else None
-        if not isinstance(name, str) or (plain := _plain(name)) == name:
+        if not isinstance(name, str) or re.fullmatch(_PLAIN_NAME, name):
             return values
+        plain = _plain(name)
+        if not re.fullmatch(_PLAIN_NAME, plain):
+            raise ValueError(
+                f"name {name!r}: expected a name of plain letters, digits and _, that starts with a letter; "
+                f"give it one, and column: {name!r} beside it"
+            )
         return {**values, "name": plain, "column": values.get("column") or name}
 
     @pydantic.model_validator(mode="after")
@@ -117,18 +125,48 @@ def _input(spec: FeatureSpec) -> contract.Input:
     return contract.Input(spec.name, "string", spec.name if spec.kind == "multi" else None, contract.PAD_ID)
 
 
+_STARS: Final = contract.MAX_RATING - contract.MIN_RATING
+
+
 class Features(Section):
     """What a data set holds beside ids and times.
 
     Attributes:
       feedback: whether events have ratings; implicit ones have a weight at most.
       item, user: what is known of each.
+      rating_scale: lowest and highest rating in the files, which artifacts have as stars.
+      timed: whether events have times; if not, their order is that of the rows.
     """
 
     feedback: Feedback = "explicit"
+    rating_scale: tuple[float, float] = (contract.MIN_RATING, contract.MAX_RATING)
+    timed: bool = True
     item: tuple[FeatureSpec, ...] = MOVIELENS
     user: tuple[FeatureSpec, ...] = ()
 
     @property
     def implicit(self) -> bool:
         return self.feedback == "implicit"
+
+    @property
+    def in_stars(self) -> bool:
+        """Whether the files' scale is the artifacts' own."""
+        return self.rating_scale == (contract.MIN_RATING, contract.MAX_RATING)
+
+    def stars(self, rating: Any) -> Any:
+        """Of a number or an array on the files' scale, mapped evenly."""
+        low, high = self.rating_scale
+        if self.in_stars:
+            return rating
+        return contract.MIN_RATING + (rating - low) * (
+            (contract.MAX_RATING - contract.MIN_RATING) / (high - low)
+        )
+
+    def rating(self, stars: Any) -> Any:
+        """The inverse of `stars`."""
+        low, high = self.rating_scale
+        if self.in_stars:
+            return stars
+        return low + (stars - contract.MIN_RATING) * (
+            (high - low) / (contract.MAX_RATING - contract.MIN_RATING)
+        )

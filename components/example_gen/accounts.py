@@ -6,7 +6,8 @@ import dataclasses
 from typing import Any, Final
 
 from components.example_gen.params import ExampleGenParams
-from components.example_gen.reading.quarantine import Quarantine
+from components.example_gen.reading.quarantine import NOT_JOINED, Quarantine, percent
+from components.example_gen.reading.source import Dataset
 from components.example_gen.sorting.gather import RATINGS, Gathered
 from components.example_gen.sorting.log_store import Index
 from components.example_gen.sorting.totals import Totals
@@ -81,5 +82,16 @@ def account(data: Gathered[Index], known: Totals, bad: Quarantine, params: Examp
         if rows_in != good + sum(kinds.values()) + sum(out.values()):
             raise AssertionError(f"{name}: {rows_in} rows in, {good} used, {kinds} set aside, {out} left out")
         result[name] = TableRows(rows_in, good, kinds, out)
+    joined = _joined(data.dataset, bad)
     order = None if data.dataset.timed or params.split == "random" else known.order_is_no_time()
-    return Account(result, (*([order] if order else []), *bad.unread_cells()))
+    return Account(result, (*joined, *([order] if order else []), *bad.unread_cells()))
+
+
+def _joined(dataset: Dataset, bad: Quarantine) -> list[str]:
+    """How many rows of the log have one in the table that is joined, in words."""
+    join = dataset.ratings.join
+    if join is None:
+        return []
+    rows = bad.rows_in[RATINGS]
+    found = rows - bad.kinds[RATINGS, NOT_JOINED]
+    return [f"{found:,} of {rows:,} rows ({percent(found / rows)}) have their {join.on} in {join.table}"]

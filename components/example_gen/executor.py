@@ -86,6 +86,8 @@ class Executor(StepExecutor, base_beam_executor.BaseBeamExecutor):
                 feedback="implicit" if dataset.implicit else "explicit",
                 item=params.item_features,
                 user=params.user_features,
+                rating_scale=params.rating_scale,
+                timed=dataset.timed,
             )
             for key in (TIMELINES, ITEMS):
                 feature_file.write(outputs[key].uri, meaning)

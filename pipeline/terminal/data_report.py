@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import contract
 from pipeline.terminal.table import table
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def text(report: Report) -> str:
             ],
         ),
         "",
-        "weight of an event, of the strongest kind's" if report.implicit else "stars",
+        _what(report),
         *_histogram(report.ratings),
     ]
     lines += ["", "columns, by the first rows", *(f"  {column}" for column in report.columns)]
@@ -56,6 +57,14 @@ def text(report: Report) -> str:
     return "\n".join(
         [*lines, "a run would go on with", table(("split", "records", "history", "targets"), sizes)]
     )
+
+
+def _what(report: Report) -> str:
+    if report.rating_scale is None:
+        return "weight of an event, of the strongest's"
+    low, high = report.rating_scale
+    in_stars = (low, high) == (contract.MIN_RATING, contract.MAX_RATING)
+    return "stars" if in_stars else f"rating, on the scale {low:g} to {high:g}"
 
 
 def _span(report: Report) -> str:

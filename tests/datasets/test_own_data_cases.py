@@ -11,7 +11,8 @@ import yaml
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import layouts
-from components.example_gen.reading.quarantine import percent
+from components.example_gen.reading.quarantine import Quarantine, percent
+from components.example_gen.sorting.gather import gather
 from datasets.report import Report, check
 from pipeline.config import reader
 from pipeline.terminal.data_report import text
@@ -255,3 +256,31 @@ def test_a_share_above_its_limit_does_not_read_as_the_limit():
 )
 def test_percent(share, beside, words):
     assert percent(share, beside) == words
+
+
+def test_the_histogram_is_on_the_scale_of_the_data(tmp_path):
+    rows = "".join(f"u{n % 5},i{n},{1 + n % 10}\n" for n in range(40))
+    (tmp_path / "log.csv").write_text(f"user,item,rating\n{rows}")
+    columns = {"user": "user", "item": "item", "rating": "rating"}
+    options = ExampleGenParams(columns=columns, rating_scale=(1, 10))
+    report = check(layouts.detect(tmp_path / "log.csv", options), options)
+    assert report.ratings == {str(rating): 4 for rating in range(1, 11)}
+    assert "rating, on the scale 1 to 10" in text(report)
+
+
+def test_numbers_that_are_no_ratings_are_noticed(tmp_path):
+    rows = "".join(f"u{n % 5},i{n},{5000 if n == 7 else 1 + n % 10}\n" for n in range(60))
+    (tmp_path / "log.csv").write_text(f"user,item,rating\n{rows}")
+    columns = {"user": "user", "item": "item", "rating": "rating"}
+    options = ExampleGenParams(columns=columns, rating_scale=(0, 10_000))
+    report = check(layouts.detect(tmp_path / "log.csv", options), options)
+    assert anomaly(report, "59 (98 %) of the ratings fall into one step of the scale: if they are plays")
+
+
+def test_titles_stand_in_the_log_itself(tmp_path):
+    (folder,) = CASES.glob("31_*")
+    options = ExampleGenParams(**yaml.safe_load((folder / "config.yaml").read_text())["example_gen"])
+    with Quarantine() as bad:
+        data = gather(layouts.detect(folder / "log.csv", options), options, bad, tmp_path)
+    assert data.items["title"].to_pylist() == [f"Mug {number}" for number in range(1, 10)]
+    assert report_on("31").events == 24

@@ -106,7 +106,15 @@ def _chosen(dataset: Dataset, params: ExampleGenParams) -> Dataset:
     events = _events(log, params)
     return dataclasses.replace(
         dataset,
-        ratings=dataclasses.replace(log, columns=columns, kinds=kinds, keep=keep, drop=drop, events=events),
+        ratings=dataclasses.replace(
+            log,
+            columns=columns,
+            kinds=kinds,
+            keep=keep,
+            drop=drop,
+            events=events,
+            join=log.join and log.join.giving(read),
+        ),
     )
 
 
