@@ -122,6 +122,7 @@ class Executor(StepExecutor):
         refitted = _is_refitted(inputs)
         return {
             "run": self._run_id,
+            "description": _description(path_utils.serving_model_path(inputs["model"].uri)),
             contract.FINAL_FIT: contract.ALL if refitted else contract.TRAIN,
             **{key: inputs[key].uri for key in _INPUTS.values() if key in inputs},
             "metrics": metrics["candidate"]["overall"],
@@ -132,3 +133,9 @@ class Executor(StepExecutor):
 def _is_refitted(inputs: Mapping[str, types.Artifact]) -> bool:
     """Whether another model than this was tested: this one is its fit on all events."""
     return _INPUTS[contract.MODEL_TESTED] in inputs
+
+
+def _description(model_dir: str) -> Any:
+    """What the model says of itself; None of one that was not built by the index."""
+    path = storage.join(model_dir, contract.ASSETS_EXTRA, contract.DESCRIPTION)
+    return json.loads(storage.read_text(path)) if storage.exists(path) else None

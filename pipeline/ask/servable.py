@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import functools
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +47,7 @@ class Servable(abc.ABC):
         """Every genre of the catalogue, by name; None if there is no catalogue to look into."""
         if self.files is None:
             return None
-        return sorted({genre for item in self.titles.by_id.values() for genre in item.genres})
+        return sorted({genre for item in self.titles.by_id.values() for genre in item.genres or ()})
 
     @functools.cached_property
     def taste_words(self) -> list[str] | None:
@@ -57,11 +56,17 @@ class Servable(abc.ABC):
             return None
         return sorted({word for item in self.titles.by_id.values() for word in self.tastes_of(item)})
 
+    @property
+    def taste_name(self) -> str:
+        """What such a word is called: genre, or the name of the data's own feature."""
+        name = next((spec.name for spec in self.features.item if spec.taste), contract.GENRES)
+        return "genre" if name == contract.GENRES else name
+
     def tastes_of(self, item: Item) -> tuple[str, ...]:
         """The words in which a taste for this item would be said."""
         taste = next((spec.name for spec in self.features.item if spec.taste), None)
         if taste == contract.GENRES:
-            return item.genres
+            return item.genres or ()
         return tuple(map(str, dict(item.own).get(taste or "", ())))
 
     def limit(self, name: str) -> int | None:
@@ -72,6 +77,11 @@ class Servable(abc.ABC):
     def known_users(self) -> int | None:
         """How many users' histories the model carries; None if unknown."""
         return int(self.files.info["known_users"]) if self.files else None
+
+    @property
+    def noun(self) -> str:
+        """What an item is called."""
+        return self.features.item_noun
 
     @property
     def features(self) -> Features:
@@ -96,7 +106,9 @@ class Servable(abc.ABC):
 
     def ask_all(self, signature: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
         """The outputs for B requests in one batch: [B, K] or [B, M] or [B, M, EXPLAIN_WIDTH]."""
-        return self._ask(signature, contract.SIGNATURES[signature].filled(rows))
+        if self.features.implicit:
+            rows = [_weighted(row) for row in rows]
+        return self._ask(signature, contract.signatures(self.features.implicit)[signature].filled(rows))
 
     @property
     @abc.abstractmethod
@@ -109,10 +121,13 @@ class Servable(abc.ABC):
 
     def _refused(self, message: str) -> InputError:
         name = f"{self.model} at {self.server}" if self.server else self.model
-        return InputError(f"{name} refused the request: {_rule(message)}")
+        return InputError(f"{name} refused the request: {message}")
 
 
-def _rule(message: str) -> str:
-    """The words of the failed check: TensorFlow puts the graph's names around them."""
-    found = re.search(r"assertion failed: (.*)", message)
-    return re.sub(r"\[|\](?= |$)", "", found[1]).strip() if found else message.strip()
+def _weighted(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A request with the weights that its ratings stand for: a log without ratings has these."""
+    weighted = dict(row)
+    if contract.HISTORY_RATINGS in weighted:
+        ratings = weighted.pop(contract.HISTORY_RATINGS)
+        weighted[contract.HISTORY_WEIGHTS] = [round(contract.weight_of_rating(r), 6) for r in ratings]
+    return weighted
