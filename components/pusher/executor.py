@@ -86,7 +86,7 @@ class Executor(StepExecutor):
         version = publish(
             sources=sources,
             destination=destination,
-            record={"kind": about["kind"], **self._record(inputs)},
+            record=self._record(inputs),
             now=time.time(),
             beside=model_card.files(self._card(inputs, about, params)),
         )

@@ -39,6 +39,7 @@ def of_run(run: Run) -> dict[str, Any]:
     lists = list(_lists(model, [timeline.history.newest(width).as_inputs() for _, timeline in sample]))
     popular = sorted(model.titles.by_id.values(), key=lambda item: (-item.rating_count, item.item_id))
     return {
+        "noun": model.noun,
         "map": _map(model),
         "health": _health(lists, popular),
         "examples": _examples(model, sample, lists, width),

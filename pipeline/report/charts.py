@@ -8,6 +8,7 @@ from typing import Any, Final
 from components.common.metrics import names
 from components.common.plots import plot
 from components.common.plots.plot import Plot
+from contract.nouns import plural
 
 _GROUPS: Final = 6
 _NAMED: Final = 8
@@ -80,7 +81,8 @@ def of_map(document: dict[str, Any]) -> list[Plot]:
         groups.setdefault(group or "unknown", []).append(row["at"])
     ordered = dict(sorted(groups.items(), key=lambda entry: (entry[0] == "others", -len(entry[1]))))
     named = {row["item"]: row["at"] for row in points[:_NAMED]}
-    return [plot.scatter(f"The {len(points):,} most rated items", ordered, named)]
+    nouns = plural(document.get("noun", "item"))
+    return [plot.scatter(f"The {len(points):,} {nouns} with the most events", ordered, named)]
 
 
 def of_steps(document: dict[str, Any]) -> list[Plot]:

@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from contract.nouns import plural
 from pipeline.report import charts, compared
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def _defaults(document: dict[str, Any]) -> dict[str, Any]:
         "training": {},
         "health": {}, "examples": [], "cold_start": [], "similar": [], "map": [],
     }  # fmt: skip
-    return {**empty, **document}
+    noun = document.get("noun", "item")
+    return {**empty, **document, "noun": noun, "nouns": plural(noun)}
 
 
 @functools.cache

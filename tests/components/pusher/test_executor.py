@@ -92,7 +92,6 @@ def test_an_accepted_model_is_pushed_with_its_record(make_sources: Sources, tmp_
     assert pushed.get_string_custom_property("pushed_version") == str(version.number)
     assert pushed.get_string_custom_property("pushed_destination") == version.path
     assert version.record["run"] == "run-7"
-    assert version.record["kind"] == "two_tower"
     assert version.record[contract.FINAL_FIT] == contract.TRAIN
     assert "tested_model" not in version.record
     assert version.record["metrics"] == {"mrr": 0.25}

@@ -97,7 +97,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     params = IndexParams(max_k=20, default_k=5)
     build_models(tf.saved_model.load(str(root / "towers")), items, timelines, params, model_dirs)
     artifacts = root / "artifacts"
-    publish(model_dirs, str(artifacts / "serving_model"), {"run": RUN_ID}, now=1_700_000_000.0)
+    card = {f"{contract.ASSETS_EXTRA}/{contract.MODEL_CARD}": b"# Model card"}
+    publish(model_dirs, str(artifacts / "serving_model"), {"run": RUN_ID}, now=1_700_000_000.0, beside=card)
     write_timelines(artifacts / "timelines", timelines)
     record_run(f"sqlite:///{artifacts / 'metadata.sqlite'}", artifacts / "timelines")
     return {"artifacts": artifacts, "items": items, "timelines": timelines, "fakes": fakes}
