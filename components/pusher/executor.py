@@ -16,7 +16,7 @@ import contract
 from components.common import disk, storage
 from components.common.step import StepExecutor
 from components.evaluator import report
-from components.pusher import model_card, retention
+from components.pusher import model_card, retention, versions
 from components.pusher.params import PusherParams
 from components.pusher.publish import publish
 from components.pusher.versions import DESTINATION_PROPERTY, PUSHED_PROPERTY
@@ -25,6 +25,9 @@ _log = logging.getLogger(__name__)
 
 # Custom property of an output that was not pushed: which check refused.
 REFUSED_PROPERTY = "refused_by"
+
+# Pushes that a push remembers: retention removes their folders sooner.
+_REMEMBERED = 30
 
 # Input by the name it is published under; the last one only after a final fit.
 _INPUTS = {
@@ -86,7 +89,7 @@ class Executor(StepExecutor):
         version = publish(
             sources=sources,
             destination=destination,
-            record=self._record(inputs),
+            record={**self._record(inputs), contract.EARLIER: _earlier(destination)},
             now=time.time(),
             beside=model_card.files(self._card(inputs, about, params)),
         )
@@ -133,6 +136,15 @@ class Executor(StepExecutor):
 def _is_refitted(inputs: Mapping[str, types.Artifact]) -> bool:
     """Whether another model than this was tested: this one is its fit on all events."""
     return _INPUTS[contract.MODEL_TESTED] in inputs
+
+
+def _earlier(destination: str) -> list[dict[str, Any]]:
+    """The pushes before this one, oldest first: what the last of them knew, and that one."""
+    last = versions.latest(destination)
+    if last is None:
+        return []
+    own = {key: last.record.get(key) for key in ("version", "time", "metrics")}
+    return [*last.record.get(contract.EARLIER, []), own][-_REMEMBERED:]
 
 
 def _description(model_dir: str) -> Any:

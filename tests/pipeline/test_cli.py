@@ -38,8 +38,9 @@ def test_all_commands_are_there() -> None:
     assert set(COMMANDS) == {
         "run", "status", "gates", "serve", "pin", "unpin", "rollback", "retire", "report", "runs", "doctor",
         "recommend", "similar", "rate", "config",
-        "leaderboard",
+        "leaderboard", "demo",
         "app migrate", "app keys create", "app keys list", "app keys rotate", "app keys revoke",
+        "events export", "experiments report",
         "data check", "data fetch", "data sample",
         "kubeflow compile", "kubeflow lint", "kubeflow rehearse", "kubeflow submit",
     }  # fmt: skip
