@@ -54,6 +54,7 @@ class Report:
       account: where every row went.
       bad_rows: the first bad rows of each table, in words.
       stops: why a run would stop, empty if it would not.
+      helps: keys that help against the bad rows for which it would.
       users, items, rated_items, events: counts; items are the catalogue's.
       density: share of (user, rated item) pairs that have an event.
       first_second, last_second: Unix time of the first and last event; None without times.
@@ -74,6 +75,7 @@ class Report:
     account: Account
     bad_rows: dict[str, list[str]]
     stops: list[str]
+    helps: list[str]
     users: int
     items: int
     rated_items: int
@@ -125,12 +127,14 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
         data = gather(dataset, lenient, bad, scratch)
         known = totals(data.log, params, dataset.timed)
         account = accounts.account(data, known, bad, params)
-        stops = []
+        stops: list[str] = []
+        helps: list[str] = []
         for table in bad.tables():
             try:
                 bad.require_share(table, params)
             except DataError as error:
                 stops.append(error.reason.splitlines()[1])
+                helps += [help_] if (help_ := bad.help(table)) else []
         try:
             require_splits(data.log, known, params, dataset.ratings.files[0].name)
         except DataError as error:
@@ -151,6 +155,7 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
                 table: [str(row) for row in bad.first(table)] for table in bad.tables() if bad.bad(table)
             },
             stops=stops,
+            helps=helps,
             users=len(per_user),
             items=len(data.items),
             rated_items=len(rated),

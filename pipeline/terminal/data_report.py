@@ -51,7 +51,9 @@ def text(report: Report) -> str:
         lines += ["", "worth a look", *(f"  {anomaly}" for anomaly in report.anomalies)]
     lines.append("")
     if report.stops:
-        return "\n".join([*lines, "a run would stop", *(f"  {reason}" for reason in report.stops)])
+        return "\n".join(
+            [*lines, "a run would stop", *(f"  {reason}" for reason in [*report.stops, *report.helps])]
+        )
     sizes = [
         (name, f"{s.records:,}", f"{s.history:,}", f"{s.targets:,}") for name, s in report.splits.items()
     ]

@@ -48,7 +48,8 @@ def test_bad_rows_are_reported_rather_than_raised_and_a_run_would_stop(folder, t
     assert "  ratings: 4 rows = 3 used + 1 set aside" in lines
     assert "    1 rating out of scale" in lines
     assert "      ratings.csv, line 3: rating is 9.0, expected 0.5 to 5 stars" in lines
-    assert lines[-2:] == ["a run would stop", f"  {report.stops[0]}"]
+    help_ = "what may help: example_gen.rating_scale, the lowest and the highest rating"
+    assert lines[-3:] == ["a run would stop", f"  {report.stops[0]}", f"  {help_}"]
     assert report_on(path, max_bad_share=0.25).stops == []
 
 

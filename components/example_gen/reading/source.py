@@ -46,6 +46,7 @@ class Delimited:
       quoted: whether double quotes enclose values.
       encoding: of the bytes, as Python names it.
       comment: what a line begins with that is none.
+      head_comment: the same of the lines before the first other one alone.
       decimal: the character between a number's whole part and its fraction.
     """
 
@@ -54,6 +55,7 @@ class Delimited:
     quoted: bool = True
     encoding: str = "utf-8"
     comment: str | None = None
+    head_comment: str | None = None
     decimal: str = "."
 
 
