@@ -18,12 +18,13 @@ from components.common.features import Features
 from components.index.carried import catalogue as catalogues
 from components.index.carried.extra_assets import write_extra_assets
 from components.index.carried.warmup_requests import warmup_requests
-from components.index.conditions.filters import ItemFilters
+from components.index.conditions.conditions import Conditions
 from components.index.params import IndexParams
-from components.index.retrieval import Retrieval, Search
+from components.index.retrieval import Retrieval
 from components.index.search.approximate import ApproximateSearch, build_scann
 from components.index.search.exact import ExactSearch
 from components.index.search.scann_config import MIN_ITEMS
+from components.index.search.selective import Search
 from components.index.users.histories import Histories, dense, known_histories, neutral
 from components.index.users.known_users import KnownUsers
 
@@ -116,9 +117,9 @@ def assemble(
     histories = known_histories(timelines, catalogue)
     with_users = keep_users and 0 < len(histories) <= params.max_known_users
     users = KnownUsers(histories) if with_users else None
-    filters = ItemFilters(catalogue, features.item)
+    conditions = Conditions(catalogue.table, features.item)
     vectors = tf.Variable(embeddings, trainable=False, name="embeddings")
-    exact = ExactSearch(vectors, filters, params.block_scores)
+    exact = ExactSearch(vectors, conditions, params.block_scores)
     built = {}
     for name in names:
         search: Search = exact
@@ -126,7 +127,7 @@ def assemble(
         if name == contract.MODEL and len(catalogue) >= max(params.exact_below, MIN_ITEMS):
             queries = sample_queries(towers, catalogue, histories, embeddings, params)
             tuned = build_scann(vectors, queries, params.recall_at, params.target_recall)
-            search = ApproximateSearch(tuned.index, exact, filters, params.filter_oversample)
+            search = ApproximateSearch(tuned.index, exact, conditions, params.filter_oversample)
             search_info = {
                 "kind": "scann",
                 "recall": tuned.recall,
@@ -142,7 +143,7 @@ def assemble(
             "features": features.model_dump(mode="json"),
             "params": params.model_dump(),
         }
-        module = Retrieval(towers, catalogue, vectors, filters, search, exact, users, params, features)
+        module = Retrieval(towers, catalogue, vectors, conditions, search, exact, users, params, features)
         built[name] = Built(module, catalogue, histories, info)
     return built
 

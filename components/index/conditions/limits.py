@@ -15,6 +15,9 @@ Tensors = Mapping[str, tf.Tensor]
 _COUNTED = {
     contract.HISTORY_ITEM_IDS: ("max_history", "history events"),
     contract.EXCLUDE: ("max_exclude", "excluded items"),
+    contract.CANDIDATES: ("max_candidates", "candidates"),
+    contract.BOOST_ITEM_IDS: ("max_boosts", "boosted items"),
+    contract.AT_MOST: ("max_genres", "counts"),
     contract.TASTE_GENRES: ("max_genres", "taste genres"),
     contract.ITEM_IDS: ("max_items", "items to rate or explain"),
     contract.WHERE: ("max_genres", "conditions"),
@@ -24,6 +27,7 @@ _SAME_SHAPE = (
     (contract.HISTORY_ITEM_IDS, contract.HISTORY_RATINGS),
     (contract.HISTORY_ITEM_IDS, contract.HISTORY_TIMESTAMPS),
     (contract.TASTE_GENRES, contract.TASTE_WEIGHTS),
+    (contract.BOOST_ITEM_IDS, contract.BOOSTS),
 )
 _NOT_NEGATIVE = (
     contract.HISTORY_RATINGS,
@@ -65,6 +69,10 @@ def checked(signature: contract.Signature, inputs: Tensors, params: IndexParams)
     if contract.DIVERSITY in inputs:
         rule = "diversity must be between 0 and 1, got"
         checks.append(_between(inputs[contract.DIVERSITY], 0.0, 1.0, rule))
+    if contract.BOOSTS in inputs:
+        most = params.max_boost
+        rule = f"boosts must be between -{most:g} and max_boost = {most:g}, got"
+        checks.append(_between(inputs[contract.BOOSTS], -most, most, rule))
     with tf.control_dependencies(checks):
         return {item.name: tf.identity(inputs[item.name]) for item in signature.inputs}
 

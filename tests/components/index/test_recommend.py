@@ -188,9 +188,7 @@ ALIKE = {"unknown": ["no such item"], "nothing": [], "padding": ["", ""]}
 
 
 @pytest.mark.parametrize("model", contract.MODELS)
-@pytest.mark.parametrize(
-    "signature", [contract.RECOMMEND, contract.RECOMMEND_EXACT, contract.RECOMMEND_WHERE]
-)
+@pytest.mark.parametrize("signature", [contract.RECOMMEND, contract.RECOMMEND_EXACT])
 def test_an_empty_query_gets_the_popular_list_that_meets_its_filters(world, results, model, signature):
     """Each beside a row with a history, in one batch: neither may change the other."""
     cases = [case for case in CASES.values() for _ in range(2)]
