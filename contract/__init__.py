@@ -146,15 +146,17 @@ class Output:
       name: key in the answer.
       dtype: TensorFlow dtype name.
       columns: name of the second dimension (`H`, `E` ...), or None for [B].
+      depth: name of the third dimension, or None if there is none.
     """
 
     name: str
     dtype: DType
     columns: str | None
+    depth: str | None = dataclasses.field(default=None, kw_only=True)
 
     def shape(self, batch: Any, columns: Any = 1) -> list[Any]:
-        """[batch], or [batch, columns] where there are columns."""
-        return [batch] if self.columns is None else [batch, columns]
+        """[batch], and `columns` of each further dimension."""
+        return [batch, *(columns for letter in (self.columns, self.depth) if letter)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +167,7 @@ class Input(Output):
       neutral: the value that changes nothing: it pads short rows, and stands for
         an input that a request leaves out.
       required: whether every request must give it. Any other input has its neutral
-        value as the exported signature's default.
+        value as the exported signature's default, but COLUMNS: left out it is all columns.
     """
 
     neutral: bytes | float | int
@@ -226,6 +228,8 @@ CANDIDATES: Final = "candidates"
 BOOST_ITEM_IDS: Final = "boost_item_ids"
 BOOSTS: Final = "boosts"
 AT_MOST: Final = "at_most"  # how many results may share a value of a column: brand=3
+COLUMNS: Final = "columns"  # of the catalogue
+VALUES: Final = "values"
 ATTRIBUTES: Final = "attributes"  # what an item is: brand=acme, price=20, genres=Drama
 
 PAD_ID: Final = b""  # pads ids in and out
@@ -279,6 +283,7 @@ RECOMMEND_EXACT: Final = "recommend_exact"
 RECOMMEND_USER: Final = "recommend_user"
 SIMILAR: Final = "similar"
 RATE: Final = "rate"
+DETAILS: Final = "details"
 EXPLAIN: Final = "explain"
 EMBED_QUERY: Final = "embed_query"
 EMBED_ITEM: Final = "embed_item"
@@ -307,11 +312,19 @@ SIGNATURES: Final[dict[str, Signature]] = {
         Signature(RATE, (*_QUERY, _ASKED), (Output(RATINGS, "float32", "M"),)),
         # For each item asked about: how much of its score each history item
         # carries (score with the whole history minus score without that item).
-        # Both outputs are [B, M, EXPLAIN_WIDTH], heaviest first, padded.
+        # R is EXPLAIN_WIDTH, heaviest first, padded.
         Signature(
             EXPLAIN,
             (*_QUERY, _ASKED),
-            (Output(HISTORY_ITEM_IDS, "string", "M"), Output(WEIGHTS, "float32", "M")),
+            (Output(HISTORY_ITEM_IDS, "string", "M", depth="R"), Output(WEIGHTS, "float32", "M", depth="R")),
+        ),
+        # The catalogue's values as text, "" for what is not known: several values as
+        # `contract.cells` has them, numbers as short as is exact. The columns that a row
+        # asks for come back beside them, for one that leaves them out means all.
+        Signature(
+            DETAILS,
+            (_ASKED, Input(COLUMNS, "string", "L", PAD_ID)),
+            (Output(COLUMNS, "string", "L"), Output(VALUES, "string", "M", depth="L")),
         ),
         Signature(EMBED_QUERY, _QUERY, (Output(EMBEDDING, "float32", "D"),)),
         # An item by its content, known or not; an id the model has learnt adds its own row.
@@ -378,6 +391,9 @@ ASSETS_EXTRA: Final = "assets.extra"
 WARMUP_REQUESTS: Final = "tf_serving_warmup_requests"  # TFRecord of PredictionLog, at most 1,000
 CATALOGUE: Final = "catalogue.parquet"  # the items the model knows, ITEM_FEATURES
 POPULARITY: Final = "popularity.parquet"  # item_id, score; most popular first
+ITEM_MAP: Final = "map.parquet"  # item_id, MAP_X, MAP_Y; most rated first; no rows if it is off
+MAP_X: Final = "x"  # float, most within -1 to 1: near each other what the model holds for alike
+MAP_Y: Final = "y"
 WARM_START: Final = "warm_start.npz"  # weights and vocabularies, in the towers and in MODEL
 INDEX_INFO: Final = "index.json"  # sizes, limits and ScaNN parameters of this model
 

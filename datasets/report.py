@@ -29,6 +29,7 @@ _SORTED_SHARE: Final = 0.2  # of the users
 # So many events are in order by chance with one user in twelve; so many ratings, with ties, with fewer.
 _FEW, _SOME = 4, 6
 _TIMES_BESIDE: Final = 5
+_ONE_STEP_SHARE: Final = 0.9
 _YEAR_1971: Final = 31_536_000
 _A_DAY: Final = 86_400
 
@@ -289,6 +290,11 @@ def _anomalies(
         found.append(odd)
     if "rating" in columns and len(figures.ratings) == 1:
         found.append("every rating is the same; without a rating column they would count alike")
+    elif "rating" in columns and max(figures.ratings.values()) > _ONE_STEP_SHARE * events:
+        found.append(
+            f"{share(max(figures.ratings.values()), events)} of the ratings fall into one step of the scale: "
+            "if they are plays, hours, a quantity or a price, name their column as columns.weight"
+        )
     if "time" not in columns:
         for what, (count, several) in (("item", figures.by_item), ("rating", figures.by_rating)):
             if count > _SORTED_SHARE * several:

@@ -64,7 +64,7 @@ class Launch:
     Each is a plain value here and one of TFX's RuntimeParameters on Kubeflow.
 
     Attributes:
-      data: file or folder of the raw data.
+      data: file or folder of the raw data; several as lines.
       fingerprint: of these files, see components.example_gen.fingerprint.
       push_to: root of the served models.
       max_steps: steps of a fit, at most, instead of `trainer.max_steps`; None: as the config says.
@@ -86,7 +86,8 @@ class Launch:
         """
         if config.data is None:
             raise ValueError("config.data is not set; pipeline.runs.data.resolve finds the data")
-        return cls(config.data, fingerprint(config.data, config.example_gen), config.serving_dir)
+        data = config.data if isinstance(config.data, str) else "\n".join(config.data)
+        return cls(data, fingerprint(data, config.example_gen), config.serving_dir)
 
 
 def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:

@@ -9,7 +9,7 @@ lock=requirements/$extra.txt
 
 stamp=.venv/.installed
 digest() {
-  cat "requirements/$1.txt" pyproject.toml requirements/install.sh requirements/uv.txt \
+  cat "requirements/$1.txt" pyproject.toml requirements/install.sh requirements/mirror.sh requirements/uv.txt \
     requirements/tfx_bsl_sql_util/pyproject.toml requirements/tfx_bsl_sql_util/tfx_bsl/arrow/sql_util.py |
     sha256sum | cut -d' ' -f1
 }
@@ -33,8 +33,8 @@ if ! [ -x .venv/bin/python ] || ! .venv/bin/python -c 'import sys; sys.exit(sys.
   "$python" -m venv .venv
 fi
 
-# Company mirrors are usually told to pip; uv reads its own names.
-[ -n "${PIP_INDEX_URL:-}" ] && export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$PIP_INDEX_URL}"
+mirror=$(requirements/mirror.sh .venv/bin/python)
+[ -n "$mirror" ] && export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$mirror}"
 export UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-180} UV_LINK_MODE=${UV_LINK_MODE:-copy} UV_NO_CONFIG=1 VIRTUAL_ENV="$PWD/.venv"
 echo "set-up: installing $(grep -c '==' "$lock") pinned packages from $lock (about 3 GB, some minutes the first time)"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/uv.txt

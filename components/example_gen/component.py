@@ -27,7 +27,8 @@ class ExampleGen(
     where all rows went.
 
     Args:
-      data_path: file or folder, local or a URL, in one of the layouts of `layouts`; or a RuntimeParameter.
+      data_path: file or folder, local or a URL, in one of the layouts of `layouts`, or several as lines;
+        or a RuntimeParameter.
       fingerprint: `fingerprint.fingerprint` of it, or a RuntimeParameter. Not read: it makes the cache
         miss when the files change under the same path.
       params: what is read, how it is split and written.

@@ -15,7 +15,7 @@ def fingerprint(path: Place | str, params: ExampleGenParams) -> str:
     Files that are missing are left out: whether they may be is the reader's business.
 
     Raises:
-      DataError: there is no known layout at `path`.
+      DataError: there is no known layout at `path` (or several, as lines).
     """
     digest = hashlib.sha256()
     for file in layouts.detect(path, params).files:

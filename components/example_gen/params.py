@@ -11,8 +11,10 @@ from pydantic import Field
 import contract
 from components.common.features import MOVIELENS, MOVIELENS_NAMES, RESERVED, FeatureSpec, own
 from components.common.params import Section
+from components.example_gen.reading.rows import conditions
+from components.example_gen.reading.rows.conditions import FORMS
 
-COLUMN_ROLES: Final = ("user", "item", "rating", "event", "time")
+COLUMN_ROLES: Final = ("user", "item", "rating", "event", "weight", "time")
 ITEM_ROLES: Final = ("item", "title", "year", "genres")
 USER_ROLES: Final = ("user",)
 
@@ -57,8 +59,9 @@ class ExampleGenParams(Section):
         {},
         description="columns of your own log: user and item, and rating and time where it has them, such as "
         "{user: customer_id, item: sku, rating: stars, time: at}. Without a rating feedback is implicit: "
-        "there is no rating head, and events count alike, or by `event_weights` of a column `event`; without "
-        "a time the order of the rows counts",
+        "there is no rating head, and events count alike, by `event_weights` of a column `event`, or by a "
+        "number that is no rating, a column `weight` (plays, hours, a quantity, a price); without a time the "
+        "order of the rows counts",
     )
     names: tuple[str, ...] = Field(
         (),
@@ -69,6 +72,30 @@ class ExampleGenParams(Section):
         {},
         description="of a log without ratings: how much each value of the column `event` says, such as "
         "{view: 1, cart: 3, purchase: 6}. Only their proportions count; any other value is a bad row",
+    )
+    event_of_file: dict[str, str] = Field(
+        {},
+        description="the event of all rows of a file, by its name, where no column says it, such as "
+        "{'views*.csv': view, 'orders*.csv': purchase}; the first pattern that fits counts",
+    )
+    weight_transform: Literal["log", "linear", "rank"] = Field(
+        "log",
+        description="how an event counts by its column `weight`, as a share of the strongest. log: by the "
+        "logarithm of 1 + it; linear: by itself; rank: by the share of the user's own events that have no "
+        "larger one",
+    )
+    weight_cap: float | None = Field(
+        None,
+        gt=0,
+        description="a larger weight counts as this one; null: the log's largest is the strongest",
+    )
+    keep: tuple[str, ...] = Field(
+        (),
+        description="conditions on columns of the log that hold for every row that is read, such as "
+        f"['quantity > 0', 'status != cancelled']; others are left out and counted. Forms: {FORMS}",
+    )
+    drop: tuple[str, ...] = Field(
+        (), description="conditions likewise: rows for which one of them holds are left out, before `keep`"
     )
     items: str | None = Field(
         None,
@@ -224,10 +251,7 @@ class ExampleGenParams(Section):
                 raise ValueError(f"{key} gives one column, {min(twice)!r}, several meanings: {roles}")
         if len(set(self.names)) < len(self.names):
             raise ValueError(f"names has a name twice: {', '.join(self.names)}")
-        if "event" in self.columns and "rating" in self.columns:
-            raise ValueError("columns names both rating and event; events without ratings have weights")
-        if ("event" in self.columns) != bool(self.event_weights):
-            raise ValueError("columns.event and event_weights go together: give both or neither")
+        self._check_events()
         if self.items is not None and not self.item_columns:
             raise ValueError("items is given without item_columns; expected at least {item: COLUMN}")
         self._check_features()
@@ -247,6 +271,26 @@ class ExampleGenParams(Section):
             if seconds_of(self.eval_from) >= seconds_of(self.test_from):
                 raise ValueError(f"eval_from ({self.eval_from}) must be before test_from ({self.test_from})")
         return self
+
+    def _check_events(self) -> None:
+        for condition in (*self.keep, *self.drop):
+            conditions.parse(condition)
+        if "event" in self.columns and "rating" in self.columns:
+            raise ValueError("columns names both rating and event; events without ratings have weights")
+        if "weight" in self.columns and (both := {"rating", "event"} & self.columns.keys()):
+            raise ValueError(f"columns names both {min(both)} and weight; expected one of them")
+        if self.event_of_file and (both := {"rating", "event", "weight"} & self.columns.keys()):
+            raise ValueError(f"event_of_file is given and columns names {min(both)}; expected one of them")
+        if ("event" in self.columns or bool(self.event_of_file)) != bool(self.event_weights):
+            raise ValueError(
+                "columns.event and event_weights go together: give both or neither (or event_of_file and "
+                "event_weights)"
+            )
+        if unknown := [event for event in self.event_of_file.values() if event not in self.event_weights]:
+            known = ", ".join(self.event_weights)
+            raise ValueError(f"event_of_file names {unknown[0]!r}, expected one of event_weights: {known}")
+        if "weight" not in self.columns and self.weight_cap is not None:
+            raise ValueError("weight_cap is given, which needs a column weight (columns names none)")
 
     def _check_features(self) -> None:
         names = [spec.name for spec in self.item_features]

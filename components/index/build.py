@@ -17,8 +17,10 @@ from components.common import progress
 from components.common.features import Features
 from components.index.carried import catalogue as catalogues
 from components.index.carried.extra_assets import write_extra_assets
+from components.index.carried.item_map import item_map
 from components.index.carried.warmup_requests import warmup_requests
 from components.index.conditions.conditions import Conditions
+from components.index.details import Details
 from components.index.params import IndexParams
 from components.index.retrieval import Retrieval
 from components.index.search.approximate import ApproximateSearch, build_scann
@@ -43,12 +45,14 @@ class Built:
     Attributes:
       module: the signatures.
       catalogue: its items.
+      embeddings: float32[N, D], of the items.
       histories: of the users given, whether or not the model keeps them.
       info: sizes, limits and search parameters (contract.INDEX_INFO).
     """
 
     module: Retrieval
     catalogue: catalogues.Catalogue
+    embeddings: np.ndarray
     histories: Histories
     info: dict[str, Any]
 
@@ -69,6 +73,8 @@ def build_models(
       model_dirs: where to save each of contract.MODELS that is wanted.
     """
     made = assemble(towers, items, timelines, params, list(model_dirs), features, keep_users)
+    first = next(iter(made.values()))
+    places = item_map(first.catalogue.table.column(contract.ITEM_ID), first.embeddings, params.map_items)
     for name, built in made.items():
         started = time.monotonic()
         tf.saved_model.save(
@@ -78,7 +84,7 @@ def build_models(
             options=tf.saved_model.SaveOptions(namespace_whitelist=[_SCANN_NAMESPACE]),
         )
         requests = warmup_requests(built.catalogue, built.histories, timelines, name, features.item)
-        write_extra_assets(model_dirs[name], built.catalogue, built.info, requests)
+        write_extra_assets(model_dirs[name], built.catalogue, built.info, requests, places)
         kind, seconds = built.info["search"]["kind"], time.monotonic() - started
         _log.info("%s: %d items, %s search, saved in %.1f s", name, len(built.catalogue), kind, seconds)
 
@@ -120,6 +126,7 @@ def assemble(
     conditions = Conditions(catalogue.table, features.item)
     vectors = tf.Variable(embeddings, trainable=False, name="embeddings")
     exact = ExactSearch(vectors, conditions, params.block_scores)
+    details = Details(catalogue, features.item, features.implicit)
     built = {}
     for name in names:
         search: Search = exact
@@ -143,8 +150,10 @@ def assemble(
             "features": features.model_dump(mode="json"),
             "params": params.model_dump(),
         }
-        module = Retrieval(towers, catalogue, vectors, conditions, search, exact, users, params, features)
-        built[name] = Built(module, catalogue, histories, info)
+        module = Retrieval(
+            towers, catalogue, vectors, conditions, search, exact, users, details, params, features
+        )
+        built[name] = Built(module, catalogue, embeddings, histories, info)
     return built
 
 

@@ -39,7 +39,9 @@ class IndexParams(Section):
         description="most genres in a request's filter and in its tastes, most conditions in its `where` and "
         "counts in its `at_most`",
     )
-    max_items: int = Field(1000, ge=1, description="most items that one `rate` or `explain` may ask about")
+    max_items: int = Field(
+        1000, ge=1, description="most items that one `rate`, `explain` or `details` may ask about"
+    )
 
     max_known_users: int = Field(
         100_000,
@@ -81,6 +83,11 @@ class IndexParams(Section):
         1 << 24,
         ge=1024,
         description="scores that exact search holds at once (4 bytes each), which bounds memory",
+    )
+    map_items: int = Field(
+        20_000,
+        ge=0,
+        description="most rated items on the two-dimensional map that the model carries; 0: no map",
     )
     embed_block: int = Field(4096, ge=1, description="items embedded at once while the index is built")
 

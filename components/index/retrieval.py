@@ -17,6 +17,7 @@ from components.index.conditions import attributes
 from components.index.conditions.caps import Caps
 from components.index.conditions.conditions import Conditions
 from components.index.conditions.limits import checked
+from components.index.details import Details
 from components.index.explain import leave_one_out
 from components.index.params import IndexParams
 from components.index.ranking import Queries, Ranking, Wishes
@@ -49,6 +50,7 @@ class Retrieval(tf.Module):
       search: for everything but `recommend_exact`.
       exact: exact search.
       users: histories known at training, or None: then every user is unknown.
+      details: the catalogue's cells.
       params: limits and pools.
       features: what the catalogue's columns mean.
     """
@@ -62,6 +64,7 @@ class Retrieval(tf.Module):
         search: Search,
         exact: Search,
         users: KnownUsers | None,
+        details: Details,
         params: IndexParams,
         features: Features = _MOVIELENS,
     ) -> None:
@@ -72,6 +75,7 @@ class Retrieval(tf.Module):
         self._embeddings = embeddings
         self._conditions = conditions
         self._users = users
+        self._details = details
         self._params = params
         self._ids = tf.Variable(tf.constant(catalogue.ids, tf.string), trainable=False, name="item_ids")
         self._shares = tf.Variable(catalogue.shares.astype(np.float32), trainable=False, name="shares")
@@ -134,6 +138,11 @@ class Retrieval(tf.Module):
 
     def rate(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         return {contract.RATINGS: self._towers.rate(**inputs)}
+
+    def details(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        columns = inputs[contract.COLUMNS]
+        rows = self._rows.lookup(inputs[contract.ITEM_IDS])
+        return {contract.COLUMNS: columns, contract.VALUES: self._details(rows, columns)}
 
     def explain(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         """See `explain.leave_one_out`; one request after the other, each being a batch of its own."""
@@ -233,6 +242,8 @@ class Retrieval(tf.Module):
         if contract.K in defaults:
             # Says the same as 0, and tells a server how wide the answer is.
             defaults[contract.K] = tf.constant([self._params.default_k], tf.int32)
+        if contract.COLUMNS in defaults:
+            defaults[contract.COLUMNS] = tf.constant([self._details.columns])
         return function_of(signature.inputs, call, defaults)
 
     # --- parts ---------------------------------------------------------------------

@@ -39,9 +39,12 @@ class LearnsInSteps(Model, Protocol):
 
     Attributes:
       by_sequence: whether a step's batch is (Sequences, Pairs), else it is (Pairs,).
+      inputs_by_word: vocabularies that inputs follow word by word, so that its weights fit no other
+        order of them.
     """
 
     by_sequence: bool
+    inputs_by_word: tuple[str, ...]
     trainable_variables: list[tf.Variable]
 
     def step_losses(self, *batch: Any, training: bool) -> dict[str, tf.Tensor]:

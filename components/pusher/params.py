@@ -11,6 +11,6 @@ class PusherParams(Section):
     keep_versions: int = Field(
         5,
         ge=1,
-        description="How many of the newest versions to keep. Older ones are deleted, except those whose "
-        "folder holds a file named PINNED.",
+        description="How many of the newest versions to keep. Older ones are deleted, except those "
+        "that `marquee pin` keeps (a file PINNED in their folder).",
     )

@@ -32,6 +32,8 @@ def apply(destination: str, keep: int) -> list[int]:
     pinned = {number for number in numbers if versions.is_pinned(destination, number)}
     old = to_delete(numbers, pinned, keep)
     for number in old:
+        if versions.is_pinned(destination, number):
+            continue  # meanwhile: to delete the ones before it may have taken minutes
         _log.info("Retention deletes version %d (keeping the newest %d and pinned ones).", number, keep)
         delete(destination, number)
     return old

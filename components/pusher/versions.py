@@ -90,6 +90,36 @@ def is_pinned(destination: str, number: int) -> bool:
     )
 
 
+def pin(destination: str, number: int) -> None:
+    """Keeps a version from retention: a file contract.PINNED in the folder of each of its models.
+
+    Raises:
+      KeyError: it is not there, or is deleted at this moment.
+    """
+    if not is_complete(destination, number):
+        raise KeyError(number)
+    for model in _models_of(destination, number):
+        path = storage.join(folder(destination, model, number), contract.PINNED)
+        try:
+            # Never with the folders above: what retention renames away must not come back.
+            with storage.open_binary(path, "wb") as stream:
+                stream.write(b"")
+        except FileNotFoundError:
+            raise KeyError(number) from None
+    if not is_complete(destination, number):
+        raise KeyError(number)
+
+
+def unpin(destination: str, number: int) -> None:
+    """Takes the pin away; that of a version without one, too."""
+    for model in _models_of(destination, number):
+        storage.remove_file(storage.join(folder(destination, model, number), contract.PINNED))
+
+
+def _models_of(destination: str, number: int) -> list[str]:
+    return [model for model in ORDER if storage.exists(folder(destination, model, number))]
+
+
 def list_versions(destination: str) -> list[Version]:
     """Complete versions, oldest first. An incomplete one is left out and logged.
 

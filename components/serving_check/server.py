@@ -84,6 +84,8 @@ def start(model_dirs: Mapping[str, str], module: str = SERVER_MODULE) -> Iterato
                     "--rest_api_port=0",
                     f"--grpc_socket_path={socket}",
                     f"--model_config_file={folder / 'models.config'}",
+                    # However the run ends, its server does.
+                    f"--parent_pid={os.getpid()}",
                     # What does not load the first time is refused: nobody waits here.
                     "--max_num_load_retries=0",
                     # Loading takes one core for each.

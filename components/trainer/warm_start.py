@@ -14,6 +14,7 @@ import tf_keras as keras
 import contract
 from components.common import storage
 from components.model.profile import Profiles
+from components.model.protocols import LearnsInSteps
 from components.trainer.inputs.catalogue import ItemTransform
 
 _log = logging.getLogger(__name__)
@@ -71,14 +72,14 @@ def save(model: keras.Model, vocabularies: Mapping[str, Sequence[bytes]], path: 
         file.write(buffer.getvalue())
 
 
-def load(model: keras.Model, vocabularies: Mapping[str, Sequence[bytes]], path: str) -> int:
+def load(model: LearnsInSteps, vocabularies: Mapping[str, Sequence[bytes]], path: str) -> int:
     """Start `model` from the weights at `path`; rows are matched by vocabulary string.
 
     New words keep their fresh rows. Returns how many items were recognised.
 
     Raises:
-      ValueError: `path` does not exist, or a weight has another shape (another
-        embedding_dim, hidden ...), which a warm start cannot bridge.
+      ValueError: `path` does not exist, the model's inputs follow words that differ, or a weight
+        has another shape (another embedding_dim, hidden ...), which a warm start cannot bridge.
     """
     if not tf.io.gfile.exists(path):
         raise ValueError(
@@ -87,6 +88,13 @@ def load(model: keras.Model, vocabularies: Mapping[str, Sequence[bytes]], path: 
         )
     with tf.io.gfile.GFile(path, "rb") as file:
         saved = dict(np.load(io.BytesIO(file.read())))
+    for name in model.inputs_by_word:
+        if (there := saved[f"vocabulary:{name}"].tolist()) != list(vocabularies[name]):
+            raise ValueError(
+                f"trainer.warm_start: the {len(there)} words of the {name} in {path} are others, "
+                f"or in another order, than the {len(vocabularies[name])} here, and this kind of model "
+                "has an input for each by its place; start afresh"
+            )
     recognised = 0
     for name, variable in _by_name(model).items():
         if f"weight:{name}" not in saved:

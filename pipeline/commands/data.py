@@ -43,7 +43,11 @@ def add_parser(subparsers: Subparsers) -> None:
         "histograms, what a run would do. Exit code 0 if a run would go on, 2 if it would stop.",
         _CHECK,
     )
-    check.add_argument("path", help="MovieLens folder, file of `user item` lines, or your own log")
+    check.add_argument(
+        "path",
+        nargs="+",
+        help="MovieLens folder, file of `user item` lines, or your own log; more: logs over its items",
+    )
     check.add_argument("--bad-rows", metavar="FILE", help="write every bad row there, as JSON lines")
     add_config_arguments(check)
     check.set_defaults(run=run_check)
@@ -102,7 +106,7 @@ def run_check(args: argparse.Namespace) -> int:
     from pipeline.terminal.data_report import text
 
     config = load_config(args)
-    path = absolute(args.path)
+    path = "\n".join(str(absolute(path)) for path in args.path)
     try:
         report = check(
             layout_of(path, config), config.example_gen, Path(args.bad_rows) if args.bad_rows else None

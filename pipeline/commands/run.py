@@ -27,7 +27,9 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--data",
         metavar="PATH",
-        help="MovieLens folder, or your own log (--set data=PATH); see `marquee data check`",
+        action="append",
+        help="MovieLens folder, or your own log (--set data=PATH); see `marquee data check`. Given again: a "
+        "further log over the same items",
     )
     parser.set_defaults(run=run)
 
@@ -38,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
     config = load_config(args)
     if args.data is not None:
-        config = config.model_copy(update={"data": args.data})
+        config = config.model_copy(update={"data": args.data[0] if len(args.data) == 1 else tuple(args.data)})
     run_id = run_records.new_run_id()
     log = Path(config.logs_dir) / f"run-{run_id}.log"
     with interrupt.ctrl_c_ends_the_process(), lock.run_lock(lock.lock_path(config), run_id):
@@ -46,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         config = config.model_copy(update={"data": str(source.path)})
         # With --json the document has stdout to itself.
         with logs_to_file(log, terminal_descriptor=2 if args.json else 1) as terminal:
-            print(f"data  {source.path} ({source.origin})", file=terminal)
+            print(f"data  {source}", file=terminal)
             print(f"      {data.layout_of(source.path, config)}", file=terminal)
             print(f"log   {log}", file=terminal)
             summary, code = _run(config, run_id, terminal, args.config)

@@ -42,11 +42,11 @@ class Config(Section):
         pattern=r"^[a-z][a-z0-9-]{0,62}$",
         description="pipeline's name in the metadata store: lower case letters, digits and hyphens",
     )
-    data: str | None = Field(
+    data: str | tuple[str, ...] | None = Field(
         None,
         description="the log: a MovieLens folder of any edition, a file of `user item` lines, or your own "
-        "CSV or Parquet (see example_gen), a path or URL; null: $DATA, a local copy, GroupLens, or the "
-        "generated sample",
+        "CSV or Parquet (see example_gen), a path or URL; or a list of logs over the items of the first; "
+        "null: $DATA, a local copy, GroupLens, or the generated sample",
     )
     sample: Literal["movielens", "shop"] = Field(
         "movielens",

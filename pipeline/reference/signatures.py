@@ -16,10 +16,11 @@ _INTRODUCTION = (
     "shorter ones, with a score of 0. Unknown ids in a history are ignored, an item that stands twice counts "
     "once."
 )
-# Second dimensions.
+# Further dimensions.
 _COLUMNS: Final = {
     "H": "history", "T": "tastes or tags", "E": "exclusions", "G": "genres", "W": "conditions",
-    "K": "results", "M": "items to rate or explain", "D": "embedding", "A": "attributes",
+    "K": "results", "M": "items asked about", "L": "columns of the catalogue", "R": "reasons",
+    "D": "embedding", "A": "attributes",
 }  # fmt: skip
 _ANSWERS: Final = {
     contract.SERVING_DEFAULT: "Recommendations from a history, which they exclude.",
@@ -33,8 +34,11 @@ _ANSWERS: Final = {
     contract.SIMILAR: "An item's neighbours without itself; an unknown item gives an empty row.",
     contract.RATE: "Predicted ratings of items; 0 for an unknown item and for data without ratings.",
     contract.EXPLAIN: f"For each item, the {contract.EXPLAIN_WIDTH} history items that carry most of its "
-    "score (the score with the whole history minus the score without that one), heaviest first; both outputs "
-    "have a third dimension for them.",
+    "score (the score with the whole history minus the score without that one), heaviest first.",
+    contract.DETAILS: "What the catalogue holds of items, as text: an empty one where nothing is known, as "
+    "of an unknown item; a number as short as is exact; several values as `Drama|Crime` (of a value with `|` "
+    "or `\\` in it, a `\\` stands before that). `columns` left out means all: the exported signature's "
+    "default names them. Over REST, all rows give `columns` or none does.",
     contract.EMBED_QUERY: "The query's vector. Its dot product with an item's is the score.",
     contract.EMBED_ITEM: "An item's unit vector from its content; an id that the model knows adds its own.",
     contract.EVALUATE: "What the Evaluator reads.",
@@ -63,6 +67,8 @@ _MEANINGS: Final = {
     contract.YEAR: "0: unknown",
     contract.TAGS: "lower case",
     contract.RATING_COUNT: "train ratings",
+    contract.COLUMNS: "columns of the catalogue; in the answer those asked for",
+    contract.VALUES: "texts",
     contract.ATTRIBUTES: "`brand=acme`, `price=20`; what is missing is unknown",
     contract.EXAMPLES: "serialized timelines",
     contract.EXACT_ITEM_IDS: "exact search on the same query",
@@ -106,10 +112,9 @@ def _signature(signature: Signature) -> tuple[str, ...]:
 
 
 def _tensor(tensor: Output) -> tuple[str, str, str]:
-    shape = "[B]" if tensor.columns is None else f"[B, {tensor.columns}]"
-    assert tensor.columns is None or tensor.columns in _COLUMNS, (
-        f"no words for the dimension {tensor.columns}"
-    )
+    letters = [letter for letter in (tensor.columns, tensor.depth) if letter]
+    assert _COLUMNS.keys() >= set(letters), f"no words for one of the dimensions {letters}"
+    shape = f"[{', '.join(['B', *letters])}]"
     return code(tensor.name), f"{tensor.dtype} {shape}", escape(_MEANINGS[tensor.name])
 
 

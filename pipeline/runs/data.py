@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from components.example_gen.errors import DataError
@@ -19,15 +19,19 @@ from pipeline.errors import InputError
 ENVIRONMENT = "DATA"
 LOCAL_COPY = Path("data") / "ml-latest-small"
 _RATINGS = "ratings.csv"
+_LINE = "\n"
 _DOWNLOAD_SECONDS = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """The log's file or folder, and a sentence on where it comes from."""
+    """The log's file or folder, or several as lines, and a sentence on where it comes from."""
 
-    path: Place
+    path: Place | str
     origin: str
+
+    def __str__(self) -> str:
+        return f"{str(self.path).replace(_LINE, ' and ')} ({self.origin})"
 
 
 def resolve(config: Config, environment: Mapping[str, str] = os.environ) -> Data:
@@ -56,7 +60,7 @@ def resolve(config: Config, environment: Mapping[str, str] = os.environ) -> Data
     return Data(Path(fetched), f"downloaded from GroupLens; {fetch.LICENCE_NOTE}")
 
 
-def layout_of(path: Place, config: Config) -> Dataset:
+def layout_of(path: Place | str, config: Config) -> Dataset:
     """What is read of a path.
 
     Raises:
@@ -68,13 +72,15 @@ def layout_of(path: Place, config: Config) -> Dataset:
         raise InputError(str(error)) from error
 
 
-def _checked(given: str, name: str, config: Config) -> Place:
-    path = absolute(given)
+def _checked(given: str | Sequence[str], name: str, config: Config) -> Place | str:
+    found = [absolute(each) for each in ((given,) if isinstance(given, str) else given)]
+    path = found[0] if len(found) == 1 else _LINE.join(map(str, found))
     try:
         layout_of(path, config)
     except InputError as error:
         raise InputError(
-            f"{name} = {given}: {error}; or leave it out for ml-latest-small or the sample"
+            f"{name} = {', '.join(map(str, found))}: {error}; or leave it out for ml-latest-small or "
+            "the sample"
         ) from error
     return path
 

@@ -16,8 +16,8 @@ import numpy as np
 import contract
 from serving.client import results
 from serving.client.errors import Target
-from serving.client.queries import History, Query, item_id, item_ids
-from serving.client.results import Explanations, Prediction, Ranking, Ratings, VersionStatus
+from serving.client.queries import History, Query, item_id, item_ids, sequence
+from serving.client.results import Catalogued, Explanations, Prediction, Ranking, Ratings, VersionStatus
 from serving.protocol.arrays import as_array
 
 T = TypeVar("T")
@@ -216,6 +216,24 @@ def explain_batch(
     """The same for many people in one request; the arguments are those of `rate_batch`."""
     rows, counts = _rated_rows(queries, items)
     return _rows(contract.EXPLAIN, rows, lambda prediction: results.explanations(prediction, counts), options)
+
+
+def details(
+    items: Sequence[str], columns: Sequence[str] = (), **options: Unpack[Options]
+) -> Call[Catalogued]:
+    """What the model's catalogue holds of items, as text.
+
+    Args:
+      items: ids; one that the model does not know has "" in every column.
+      columns: which; none for all.
+    """
+    arrays = {
+        contract.ITEM_IDS: as_array([item_ids("items", items)], "string"),
+        # Left out, it means all: the neutral value would mean none.
+        **({contract.COLUMNS: as_array([list(sequence("columns", columns))], "string")} if columns else {}),
+    }
+    count = len(items)
+    return _call(contract.DETAILS, arrays, lambda found: results.catalogued(found, count), (), options)
 
 
 def status(**options: Unpack[Options]) -> Call[tuple[VersionStatus, ...]]:

@@ -163,6 +163,7 @@ class AsyncClient(_Connection):
     rate_batch = _awaited(calls.rate_batch)
     explain = _awaited(calls.explain)
     explain_batch = _awaited(calls.explain_batch)
+    details = _awaited(calls.details)
     status = _awaited(calls.status)
 
     async def close(self) -> None:
@@ -202,6 +203,7 @@ class Client(_Connection):
     rate_batch = _called(calls.rate_batch)
     explain = _called(calls.explain)
     explain_batch = _called(calls.explain_batch)
+    details = _called(calls.details)
     status = _called(calls.status)
 
     def close(self) -> None:

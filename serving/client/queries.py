@@ -62,7 +62,7 @@ class Query:
         Raises:
           TypeError, ValueError: an id that is none.
         """
-        events = [_event(item) for item in _sequence("history", self.history)]
+        events = [_event(item) for item in sequence("history", self.history)]
         return {
             contract.HISTORY_ITEM_IDS: item_ids("history", [event.item_id for event in events]),
             contract.HISTORY_RATINGS: [event.rating for event in events],
@@ -82,7 +82,7 @@ class Query:
         return {
             contract.K: self.k,
             contract.EXCLUDE: item_ids("exclude", self.exclude),
-            contract.FILTER_GENRES: list(_sequence("genres", self.genres)),
+            contract.FILTER_GENRES: list(sequence("genres", self.genres)),
             contract.YEAR_MIN: self.year_min,
             contract.YEAR_MAX: self.year_max,
             contract.DIVERSITY: self.diversity,
@@ -90,12 +90,12 @@ class Query:
 
     def conditions(self) -> dict[str, Any]:
         """What `recommend_where` takes beyond `recommend`."""
-        return {contract.WHERE: list(_sequence("where", self.where))}
+        return {contract.WHERE: list(sequence("where", self.where))}
 
 
 def item_ids(what: str, ids: Iterable[str]) -> list[str]:
     """The ids, each a text: an empty one would be taken for padding."""
-    return [item_id(what, value) for value in _sequence(what, ids)]
+    return [item_id(what, value) for value in sequence(what, ids)]
 
 
 def item_id(what: str, value: str) -> str:
@@ -112,7 +112,7 @@ def _event(item: Event | tuple[Any, ...] | str) -> Event:
     return Event(item) if isinstance(item, str) else Event(*item)
 
 
-def _sequence(what: str, values: Any) -> Any:
+def sequence(what: str, values: Any) -> Any:
     if isinstance(values, str | bytes):
         raise TypeError(f"{what} takes several values; write [{values!r}] for one")
     return values

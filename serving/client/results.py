@@ -97,6 +97,21 @@ class Explanations:
 
 
 @dataclasses.dataclass(frozen=True)
+class Catalogued:
+    """Cells of the catalogue.
+
+    Attributes:
+      items: for each item of the request its values by column, as text: "" where nothing is known,
+        and several values as `contract.cells.separated` reads them.
+      model, version: that answered, as in `Prediction`.
+    """
+
+    items: tuple[Mapping[str, str], ...]
+    model: str
+    version: int | None
+
+
+@dataclasses.dataclass(frozen=True)
 class VersionStatus:
     """One version of a model on a server.
 
@@ -149,6 +164,14 @@ def explanations(prediction: Prediction, counts: list[int]) -> list[Explanations
         )
         for row_ids, row_weights, count in zip(ids, weights, counts, strict=True)
     ]
+
+
+def catalogued(prediction: Prediction, count: int) -> Catalogued:
+    """`count`: how many items the request named."""
+    [columns], [values] = (prediction.outputs[name] for name in (contract.COLUMNS, contract.VALUES))
+    names = [name.decode() for name in columns.tolist()]
+    items = (dict(zip(names, map(bytes.decode, row), strict=True)) for row in values[:count].tolist())
+    return Catalogued(tuple(items), prediction.model, prediction.version)
 
 
 def _pairs(ids: np.ndarray, values: np.ndarray) -> Iterator[tuple[str, float]]:

@@ -171,3 +171,15 @@ def test_seconds_with_a_fraction_are_rounded_down():
     report = report_on("29")
     assert (report.events, report.stops) == (24, [])
     assert report.first_second == 1_500_086_400
+
+
+def test_rows_of_a_negative_quantity_are_left_out_by_a_condition():
+    assert report_on("18").events == 24
+    report = report_on("18", keep=["qty > 0"])
+    rows = report.account.tables["ratings"]
+    assert (rows.rows_in, rows.used) == (24, report.events)
+    assert rows.left_out == {"not qty > 0": 24 - report.events}
+    assert 0 < report.events < 24
+    weighed = report_on("18", keep=["qty > 0"], columns={"user": "customer", "item": "sku", "weight": "qty"})
+    assert weighed.events == report.events
+    assert not anomaly(weighed, "negative")

@@ -36,7 +36,8 @@ COMMANDS = command_parsers(cli.build_parser())
 
 def test_all_commands_are_there() -> None:
     assert set(COMMANDS) == {
-        "run", "status", "gates", "serve", "recommend", "similar", "rate", "config", "leaderboard",
+        "run", "status", "gates", "serve", "pin", "unpin", "recommend", "similar", "rate", "config",
+        "leaderboard",
         "data check", "data fetch", "data sample",
         "kubeflow compile", "kubeflow lint", "kubeflow rehearse", "kubeflow submit",
     }  # fmt: skip

@@ -178,11 +178,11 @@ def _build(pipeline: beam.Pipeline, job: Job, add_items: bool) -> None:
     Args:
       add_items: whether items are those that come.
     """
-    whole, pieces = spans.plan(job.dataset.ratings, SPAN_BYTES)
+    whole, pieces = spans.plan(job.dataset, SPAN_BYTES)
     counted = (
         pipeline
         | "Pieces" >> beam.Create(pieces)
-        | "Count lines" >> beam.Map(spans.count, job.dataset.ratings)
+        | "Count lines" >> beam.Map(spans.count, job.dataset)
         | "By file" >> beam.GroupByKey()
         | "Cut" >> beam.FlatMap(spans.cut)
     )

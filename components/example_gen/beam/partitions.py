@@ -17,7 +17,7 @@ from components.common import storage
 from components.example_gen.beam.job import Job
 from components.example_gen.reading.quarantine import BadRow, Quarantine
 from components.example_gen.sorting import log_store
-from components.example_gen.sorting.gather import keep_of, repeated
+from components.example_gen.sorting.gather import keep_of, repeated, scale_of
 from components.example_gen.sorting.log_store import Log
 from components.example_gen.sorting.totals import Totals, totals
 
@@ -63,7 +63,7 @@ def sort(group: tuple[int, Iterable[pa.Table]], job: Job) -> pa.Table:
     users, items = ids["user"].dictionary, ids["item"].dictionary
     bad, left_out = Quarantine(keep=True), collections.Counter[str]()
     tell = functools.partial(repeated, job.dataset, job.params, bad, left_out, items)
-    ordered = log_store.in_order(rows, keep_of(job.params), tell)
+    ordered = log_store.in_order(rows, keep_of(job.params), tell, scale_of(job.dataset, job.params))
     log = log_store.write([ordered], _new_folder(job), users, items)
     return _keep(log, bad.rows, left_out, job, SORTED, f"{number:06d}")
 

@@ -16,12 +16,11 @@ from components.common import storage
 from components.example_gen.beam.job import Job
 from components.example_gen.beam.spans import Where
 from components.example_gen.errors import DataError
-from components.example_gen.reading import tables
 from components.example_gen.reading.places import Place
 from components.example_gen.reading.quarantine import Quarantine
 from components.example_gen.reading.source import TIME
 from components.example_gen.sorting import log_store
-from components.example_gen.sorting.gather import RATINGS, add, codes_of
+from components.example_gen.sorting.gather import RATINGS, add, codes_of, read_file, scale_of
 
 CATALOGUE: Final = "catalogue"  # string[M] if the items are known beforehand, else None
 _IDS: Final = "ids"  # of a span's rows: string[users], string[items]
@@ -36,6 +35,7 @@ class SpanRead:
       file, start: which span.
       folder: in the work folder, of its rows and ids and the rows set aside.
       rows_in, rows: how many rows there are, and how many of them go on.
+      largest: of their ratings.
       left_out: as in `Gathered`.
       error: file, reason and line of the DataError that ended it, None if nothing did.
     """
@@ -45,6 +45,7 @@ class SpanRead:
     folder: str
     rows_in: int
     rows: int
+    largest: float
     left_out: collections.Counter[str] = dataclasses.field(compare=False)
     error: tuple[str, str, int | None] | None
 
@@ -62,8 +63,8 @@ def unseen(path: Place | str) -> DataError:
 def read(where: Where, job: Job) -> SpanRead:
     """Reads and checks a span into a folder of its own."""
     number, span = where
-    path = job.dataset.ratings.files[number]
-    bad, left_out, good, error = Quarantine(keep=True), collections.Counter[str](), 0, None
+    path = job.dataset.log_files[number]
+    bad, left_out, good, largest, error = Quarantine(keep=True), collections.Counter[str](), 0, 0.0, None
     folder = storage.join("rows", f"{number:06d}-{span.start:016d}-{uuid.uuid4().hex}")
     try:
         for needed in (job.path(CATALOGUE), str(path)):
@@ -71,14 +72,15 @@ def read(where: Where, job: Job) -> SpanRead:
                 raise unseen(needed)
         with job.new_file(folder, "rows") as file:
             rows = log_store.Rows(file, codes_of(job.shared(CATALOGUE), job.params))
-            for chunk in tables.read_span(job.dataset.ratings, number, span, bad, job.params.max_line_bytes):
+            for chunk in read_file(job.dataset, number, span, bad, job.params):
                 add(job.dataset, chunk, job.params, rows, bad, left_out)
-        good = int(rows.counts.sum())
+        good, largest = int(rows.counts.sum()), rows.largest
+        left_out.update(bad.left_out.pop(RATINGS, {}))
         job.save((rows.users.ids(), rows.items.ids()), folder, _IDS)
     except DataError as wrong:
         error = (wrong.file, wrong.reason, wrong.line)
     job.save(bad.rows, folder, _BAD)
-    return SpanRead(number, span.start, folder, bad.rows_in[RATINGS], good, left_out, error)
+    return SpanRead(number, span.start, folder, bad.rows_in[RATINGS], good, largest, left_out, error)
 
 
 def replay(spans: Sequence[SpanRead], job: Job, bad: Quarantine, left_out: collections.Counter[str]) -> None:
@@ -118,8 +120,11 @@ def deal(span: SpanRead, job: Job, spans: Sequence[SpanRead]) -> Iterator[tuple[
     # Without times the order of the rows counts, so a span's begin after those before it.
     timed = TIME in job.dataset.ratings.columns
     earlier = 0 if timed else sum(each.rows_in for each in spans if each < span)
+    scale, largest = scale_of(job.dataset, job.params), max(each.largest for each in spans)
     for block in log_store.blocks(job.path(span.folder, "rows")):
         block["time"] += earlier
+        if scale is not None:
+            block["rating"] = scale.shares(block["rating"], largest)
         to = partition_of[block["user"]]
         order = np.argsort(to, kind="stable")
         present, starts = np.unique(to[order], return_index=True)

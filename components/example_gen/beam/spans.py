@@ -18,18 +18,18 @@ import pyarrow.parquet as pq
 
 from components.example_gen.reading import text_blocks
 from components.example_gen.reading.places import Place, for_arrow
-from components.example_gen.reading.source import Delimited, Parquet, Source
+from components.example_gen.reading.source import Dataset, Delimited, Parquet
 from components.example_gen.reading.text_blocks import WHOLE, Span
 
 _SEARCH_BYTES: Final = 1 << 16
 
-# (file's position, what of it)
+# (file's position in `Dataset.log_files`, what of it)
 Where = tuple[int, Span]
 # What was counted in a span: (start, end, lines, whether a line end is inside quotes)
 Counted = tuple[int, int, int, bool]
 
 
-def plan(source: Source, span_bytes: int) -> tuple[list[Where], list[tuple[int, int, int]]]:
+def plan(dataset: Dataset, span_bytes: int) -> tuple[list[Where], list[tuple[int, int, int]]]:
     """Spans that are known at once, and (file, start, end) in bytes of what is to be counted first.
 
     Args:
@@ -37,7 +37,8 @@ def plan(source: Source, span_bytes: int) -> tuple[list[Where], list[tuple[int, 
     """
     spans: list[Where] = []
     pieces = []
-    for number, path in enumerate(source.files):
+    for number, path in enumerate(dataset.log_files):
+        source = dataset.log_of(number)[0]
         size = path.stat().st_size if path.is_file() else 0  # the reader says what is missing
         if isinstance(source.format, Parquet) and size > span_bytes:
             spans += [(number, span) for span in _row_groups(path, span_bytes)]
@@ -48,10 +49,10 @@ def plan(source: Source, span_bytes: int) -> tuple[list[Where], list[tuple[int, 
     return spans, pieces
 
 
-def count(piece: tuple[int, int, int], source: Source) -> tuple[int, Counted]:
+def count(piece: tuple[int, int, int], dataset: Dataset) -> tuple[int, Counted]:
     """(file, what is in the lines that begin in these bytes of it)."""
     number, start, end = piece
-    path, format_ = source.files[number], source.format
+    path, format_ = dataset.log_files[number], dataset.log_of(number)[0].format
     assert isinstance(format_, Delimited)
     if not path.is_file():
         return number, (start, end, 0, True)  # one span, whose reader says so

@@ -13,7 +13,7 @@ from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import own_columns, quarantine, tables
 from components.example_gen.reading.cells import ID
 from components.example_gen.reading.quarantine import BadRow, Quarantine
-from components.example_gen.reading.rules import time_problem
+from components.example_gen.reading.rows.rules import time_problem
 from components.example_gen.reading.source import GENRES, ITEM, TAG, TIME, TITLE, USER, YEAR, Source
 from components.example_gen.sorting.codes import id_order, positions
 

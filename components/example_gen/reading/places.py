@@ -100,6 +100,11 @@ def place(given: Place | str) -> Place:
     return Path(given) if isinstance(given, str) else given
 
 
+def places(given: Place | str) -> tuple[Place, ...]:
+    """The same of several, as lines."""
+    return tuple(map(place, given.split("\n"))) if isinstance(given, str) else (given,)
+
+
 def absolute(given: str) -> Place:
     """The same from whichever folder it is asked for later."""
     found = place(given)

@@ -23,6 +23,7 @@ OUT_OF_SCALE: Final = "rating out of scale"
 BAD_TIME: Final = "impossible time"
 UNKNOWN_ITEM: Final = "unknown item"
 UNKNOWN_EVENT: Final = "unknown event"
+NO_WEIGHT: Final = "weight not above 0"
 ID_AGAIN: Final = "id given before"
 DUPLICATE: Final = "exact duplicate"
 REPEATED: Final = "rated before"
@@ -40,6 +41,7 @@ _HELP: Final = {
     BAD_TIME: "example_gen.time_unit",
     UNKNOWN_ITEM: "example_gen.unknown_items: drop or keep, if the table of items is not meant to be whole",
     UNKNOWN_EVENT: "a weight for it in example_gen.event_weights",
+    NO_WEIGHT: "example_gen.keep: ['COLUMN > 0'], which leaves such rows (refunds, say) out",
     DUPLICATE: "example_gen.repeated: first, last or strongest",
     REPEATED: "example_gen.repeated: first, last or strongest",
     ENCODING: "example_gen.encoding: latin-1",
@@ -85,7 +87,7 @@ class Quarantine:
       rows_in: rows read, by table.
       kinds: bad rows by (table, kind).
       rows: all bad rows if they are kept, otherwise none.
-      left_out: rows that are neither used nor bad, by table and why; beside those of the ratings.
+      left_out: rows that are neither used nor bad, by table and why.
       unread: cells that are taken for missing because they are none of their kind, by (table,
         column).
     """
@@ -133,9 +135,9 @@ class Quarantine:
         keys = (_LIMIT, *_OWN_LIMITS.values())
         return tuple(row for key in keys for row in self._first.get((table, key), ()))[:_SHOWN]
 
-    def leave_out(self, table: str, why: str) -> None:
-        """Counts a row that is neither used nor bad."""
-        self.left_out[table][why] += 1
+    def leave_out(self, table: str, why: str, rows: int = 1) -> None:
+        """Counts rows that are neither used nor bad."""
+        self.left_out[table][why] += rows
 
     def count_unread(self, table: str, column: str, cells: int, example: str) -> None:
         """Counts cells that are taken for missing; `example` is one of them, in words."""

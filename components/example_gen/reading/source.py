@@ -13,12 +13,14 @@ import numpy as np
 import pyarrow as pa
 
 from components.example_gen.reading.places import Place
+from components.example_gen.reading.rows.conditions import Condition
 
 # What a column means.
 USER: Final = "user"
 ITEM: Final = "item"
 RATING: Final = "rating"
 EVENT: Final = "event"
+WEIGHT: Final = "weight"
 TIME: Final = "time"
 TITLE: Final = "title"
 YEAR: Final = "year"
@@ -74,6 +76,11 @@ class Source:
       missing: cells that mean nothing, blanks beside them left out, in all kinds but titles and tags.
       rows: what becomes of a table of good rows: the table, by meaning, that the data set has,
         and int64[rows of it], the row of the file's that each came from. None: it stays.
+      keep, drop: a row is left out where one of `keep` does not hold or one of `drop` does;
+        `columns` has those of the conditions, by their roles.
+      events: of each file, the value that EVENT has in all its rows; none where a column has it.
+      collected: whether it is of `layouts.events`: it may have no rows, and rows that say nothing
+        to the first log.
     """
 
     table: str
@@ -84,6 +91,15 @@ class Source:
     optional: frozenset[str] = frozenset()
     missing: tuple[str, ...] = MISSING_MARKERS
     rows: Callable[[pa.Table], tuple[pa.Table, np.ndarray]] | None = None
+    keep: tuple[Condition, ...] = ()
+    drop: tuple[Condition, ...] = ()
+    events: tuple[str, ...] = ()
+    collected: bool = False
+
+    @property
+    def condition_roles(self) -> frozenset[str]:
+        """Meanings of columns that conditions read."""
+        return frozenset(condition.role for condition in (*self.keep, *self.drop))
 
     def __str__(self) -> str:
         """For instance "movies.dat (Latin-1)"."""
@@ -100,6 +116,7 @@ class Dataset:
       layout: name of the layout that describes it.
       ratings, items, tags, users: its tables; without items they are those of the ratings,
         without tags there are none, and without users their events are all that is known.
+      more: further logs over the same items, whose events come after those of the first.
     """
 
     layout: str
@@ -107,6 +124,25 @@ class Dataset:
     items: Source | None = None
     tags: Source | None = None
     users: Source | None = None
+    more: tuple[Source, ...] = ()
+
+    @property
+    def logs(self) -> tuple[Source, ...]:
+        """All logs, the first one first."""
+        return (self.ratings, *self.more)
+
+    @property
+    def log_files(self) -> tuple[Place, ...]:
+        """Their files: by a position here a row's place names its file."""
+        return tuple(file for log in self.logs for file in log.files)
+
+    def log_of(self, number: int) -> tuple[Source, int]:
+        """The log whose file is at `number` in `log_files`, and the file's position in it."""
+        for log in self.logs:
+            if number < len(log.files):
+                return log, number
+            number -= len(log.files)
+        raise IndexError(number)
 
     @property
     def implicit(self) -> bool:
@@ -116,7 +152,7 @@ class Dataset:
     @property
     def tables(self) -> tuple[Source, ...]:
         """Those that there are."""
-        return tuple(table for table in (self.ratings, self.items, self.tags, self.users) if table)
+        return tuple(table for table in (*self.logs, self.items, self.tags, self.users) if table)
 
     @property
     def files(self) -> tuple[Place, ...]:
@@ -127,8 +163,9 @@ class Dataset:
         """For instance "movielens-dat: ratings.dat, movies.dat (Latin-1)"."""
         notes = [f"{self.layout}: {', '.join(map(str, self.tables))}"]
         if self.implicit:
-            weights = f"by {self.ratings.columns[EVENT]}" if EVENT in self.ratings.columns else "alike"
-            notes.append(f"no ratings: events count {weights}")
+            columns = self.ratings.columns
+            by = columns.get(EVENT, "file" if self.ratings.events else columns.get(WEIGHT))
+            notes.append(f"no ratings: events count {f'by {by}' if by else 'alike'}")
         if TIME not in self.ratings.columns:
             notes.append("in the order of the rows")
         return "; ".join(notes)

@@ -19,7 +19,8 @@ from components.example_gen.errors import DataError
 from components.example_gen.reading import cells, quarantine
 from components.example_gen.reading.formats import delimited, parquet
 from components.example_gen.reading.quarantine import BadRow, Quarantine, SetAside
-from components.example_gen.reading.source import Delimited, Parquet, Source
+from components.example_gen.reading.rows.holding import holds
+from components.example_gen.reading.source import EVENT, Delimited, Parquet, Source
 from components.example_gen.reading.text_blocks import WHOLE, Span
 
 _READERS: Final = {Delimited: delimited.rows, Parquet: parquet.rows}
@@ -89,10 +90,15 @@ def read_span(
         table, lines = _good(source, batch, lines, set_aside, bad)
         bad.count(source.table, len(lines))
         add(last)
+        if source.events:
+            event = pa.DictionaryArray.from_arrays(
+                pa.array(np.zeros(len(table), np.int32)), pa.array([source.events[number]])
+            )
+            table = table.append_column(EVENT, event)
         yield Chunk(number, table, lines)
     add(math.inf)
     alone = len(source.files) == 1 and span == WHOLE
-    if bad.rows_in[source.table] == before and alone and source.table != "tags":
+    if bad.rows_in[source.table] == before and alone and source.table != "tags" and not source.collected:
         header = isinstance(source.format, Delimited) and source.format.names is None
         what = "a header but no rows" if header else "no rows"
         raise DataError(path.name, f"has {what}; expected at least one")
@@ -151,7 +157,8 @@ def _good(
     source: Source, batch: pa.RecordBatch, lines: np.ndarray, set_aside: SetAside, bad: Quarantine
 ) -> tuple[pa.Table, np.ndarray]:
     """The rows all of whose cells are of their kinds, and their lines; the others are set aside."""
-    roles = list(source.columns)
+    batch, lines = _chosen(source, batch, lines, set_aside, bad)
+    roles = [role for role in source.columns if role not in source.condition_roles]
     columns = []
     wrong, where = np.zeros(len(batch), np.int8), np.zeros(len(batch), np.int64)
     for position, role in enumerate(roles):
@@ -182,6 +189,34 @@ def _good(
         table, rows = source.rows(table)
         lines = lines[rows]
     return table, lines
+
+
+def _chosen(
+    source: Source, batch: pa.RecordBatch, lines: np.ndarray, set_aside: SetAside, bad: Quarantine
+) -> tuple[pa.RecordBatch, np.ndarray]:
+    """The rows of which the log consists; the others are left out, by the first condition that says so."""
+    stay = np.ones(len(batch), bool)
+    for condition, drops in [
+        *((each, True) for each in source.drop),
+        *((each, False) for each in source.keep),
+    ]:
+        values, wrong = cells.typed(batch[condition.role], "cell", source.missing)
+        if pa.types.is_dictionary(values.type):
+            values = values.dictionary_decode()
+        fits, odd = holds(condition, values, wrong == cells.MISSING)
+        for row in np.flatnonzero(odd & stay).tolist():
+            reason = (
+                f"{condition.column} is {values[row].as_py()!r}, expected {condition.expected}, which the "
+                f"condition {condition.text} compares"
+            )
+            set_aside(int(lines[row]), quarantine.NOT_A_NUMBER, reason)
+        stay &= ~odd
+        gone = stay & (fits == drops)
+        if count := int(gone.sum()):
+            bad.count(source.table, count)
+            bad.leave_out(source.table, condition.text if drops else f"not {condition.text}", count)
+        stay &= ~gone
+    return (batch, lines) if stay.all() else (batch.filter(pa.array(stay)), lines[stay])
 
 
 def _empty(source: Source) -> pa.Table:

@@ -17,10 +17,13 @@ import pyarrow as pa
 import contract
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams, seconds_of
-from components.example_gen.reading import catalogue, quarantine, rules, tables
+from components.example_gen.reading import catalogue, quarantine, tables
 from components.example_gen.reading.quarantine import BadRow, Quarantine
-from components.example_gen.reading.source import EVENT, ITEM, RATING, TIME, USER, Dataset
+from components.example_gen.reading.rows import rules, weights
+from components.example_gen.reading.rows.weights import Scale
+from components.example_gen.reading.source import EVENT, ITEM, RATING, TIME, USER, WEIGHT, Dataset
 from components.example_gen.reading.tables import Chunk
+from components.example_gen.reading.text_blocks import WHOLE, Span
 from components.example_gen.reading.users import read_users
 from components.example_gen.sorting import log_store
 from components.example_gen.sorting.codes import Codes, positions
@@ -145,16 +148,33 @@ def _read_events(
     folder = scratch / "sorted"
     folder.mkdir()
     writer = log_store.Writer(folder, codes_of(known, params), params.buffer_rows)
-    for chunk in tables.read(dataset.ratings, bad, params.max_line_bytes):
-        add(dataset, chunk, params, writer, bad, left_out)
-        bad.require_hope(RATINGS, params)
+    for number, _ in enumerate(dataset.log_files):
+        for chunk in read_file(dataset, number, WHOLE, bad, params):
+            add(dataset, chunk, params, writer, bad, left_out)
+            bad.require_hope(RATINGS, params)
     require_rows(dataset, bad)
     item_ids = _item_names(writer)
     log = writer.finish(
-        keep_of(params), functools.partial(repeated, dataset, params, bad, left_out, item_ids)
+        keep_of(params),
+        functools.partial(repeated, dataset, params, bad, left_out, item_ids),
+        scale_of(dataset, params),
     )
+    left_out.update(bad.left_out.pop(RATINGS, {}))
     bad.require_share(RATINGS, params)
     return _core(log, params, scratch, left_out)
+
+
+def read_file(
+    dataset: Dataset, number: int, span: Span, bad: Quarantine, params: ExampleGenParams
+) -> Iterator[Chunk]:
+    """Reads a part of one of `dataset.log_files`, by whose position a chunk names it.
+
+    Raises:
+      DataError: as `tables.read`.
+    """
+    log, position = dataset.log_of(number)
+    for chunk in tables.read_span(log, position, span, bad, params.max_line_bytes):
+        yield dataclasses.replace(chunk, file=number)
 
 
 def require_rows(dataset: Dataset, bad: Quarantine) -> None:
@@ -165,6 +185,13 @@ def require_rows(dataset: Dataset, bad: Quarantine) -> None:
     """
     if not bad.rows_in[RATINGS]:
         raise DataError(dataset.ratings.files[0].name, "has no rows; expected at least one")
+
+
+def scale_of(dataset: Dataset, params: ExampleGenParams) -> Scale | None:
+    """What a log's weights become shares by, None where events have no such numbers."""
+    if WEIGHT not in dataset.ratings.columns:
+        return None
+    return Scale(params.weight_transform, params.weight_cap)
 
 
 def keep_of(params: ExampleGenParams) -> Keep:
@@ -181,29 +208,39 @@ def add(
     left_out: collections.Counter[str],
 ) -> None:
     """Checks a chunk and appends what is good to `rows`."""
-    table, names = chunk.table, dataset.ratings.columns
+    table, log = chunk.table, dataset.log_of(chunk.file)[0]
+    names = log.columns
     if TIME in names:
         times = table[TIME].to_numpy()
     else:
         # The order stands for the time: rows of one file, files one after the other.
         start = bad.rows_in[RATINGS] - len(table)
         times = np.arange(start + 1, start + 1 + len(table), dtype=np.int64)
-    off_event = off_scale = unrated = np.zeros(len(table), bool)
+    off_event = off_scale = off_weight = unrated = other = np.zeros(len(table), bool)
     if RATING in names:
         ratings = table[RATING].to_numpy()
         unrated = np.isin(ratings, np.array(params.unrated, np.float32))
+        if log.collected:
+            unrated |= np.isnan(ratings)
         off_scale = rules.scale_problem(ratings, params.rating_scale) & ~unrated
         stars = _stars(ratings, params)
+    elif WEIGHT in dataset.ratings.columns and log.collected:
+        stars = np.ones(len(table), np.float32)  # one play, one of whatever is counted
+    elif WEIGHT in names:
+        stars = table[WEIGHT].to_numpy()
+        off_weight = weights.problem(stars)
     else:
-        weights = _weights(table, params)
-        off_event = weights == 0
-        stars = contract.rating_of_weight(weights).astype(np.float32)
+        shares = _shares(table, params)
+        off_event = shares == 0
+        if log.collected:
+            off_event, other = other, off_event
+        stars = contract.rating_of_weight(shares).astype(np.float32)
 
     unknown = np.zeros(len(table), bool)
     if rows.items.closed:
         unknown = rows.items.encode(table[ITEM]) < 0
     off_time = rules.time_problem(times) > 0
-    broken = off_time | off_event | off_scale
+    broken = off_time | off_event | off_scale | off_weight
     if params.unknown_items == "drop":
         if count := int((unknown & ~broken).sum()):
             left_out["of an item that is not in the table of items"] += count
@@ -214,19 +251,22 @@ def add(
             TIME if off_time[row]
             else EVENT if off_event[row]
             else RATING if off_scale[row]
+            else WEIGHT if off_weight[row]
             else ITEM
         )  # fmt: skip
         kind, expected = _expected(role, table[role][row].as_py(), dataset, params)
         reason = f"{names[role]} is {table[role][row].as_py()!r}, expected {expected}"
-        bad.add(BadRow(RATINGS, dataset.ratings.files[chunk.file].name, int(chunk.lines[row]), kind, reason))
+        bad.add(BadRow(RATINGS, dataset.log_files[chunk.file].name, int(chunk.lines[row]), kind, reason))
 
     outside = np.zeros(len(table), bool)
     if params.start is not None:
         outside |= times < seconds_of(params.start)
     if params.end is not None:
         outside |= times >= seconds_of(params.end)
-    if count := int((unrated & ~(broken | unknown)).sum()):
-        left_out["unrated"] += count
+    for why, mask in (("unrated", unrated), ("of an event without a weight", other)):
+        if count := int((mask & ~(broken | unknown)).sum()):
+            left_out[why] += count
+    unrated = unrated | other
     outside &= ~(broken | unknown | unrated)
     if count := int(outside.sum()):
         left_out["outside start and end"] += count
@@ -263,6 +303,8 @@ def _expected(role: str, came: object, dataset: Dataset, params: ExampleGenParam
     if role == EVENT:
         kind = quarantine.UNKNOWN_EVENT if came else quarantine.MISSING
         return kind, f"one of {', '.join(params.event_weights)} (example_gen.event_weights)"
+    if role == WEIGHT:
+        return quarantine.NAN if came != came else quarantine.NO_WEIGHT, "a number above 0"
     low, high = params.rating_scale
     unit = " stars" if params.rating_scale == (contract.MIN_RATING, contract.MAX_RATING) else ""
     return quarantine.NAN if came != came else quarantine.OUT_OF_SCALE, f"{low:g} to {high:g}{unit}"
@@ -276,7 +318,7 @@ def _stars(ratings: np.ndarray, params: ExampleGenParams) -> np.ndarray:
     return (contract.MIN_RATING + share * (contract.MAX_RATING - contract.MIN_RATING)).astype(np.float32)
 
 
-def _weights(table: pa.Table, params: ExampleGenParams) -> np.ndarray:
+def _shares(table: pa.Table, params: ExampleGenParams) -> np.ndarray:
     """float64[rows]: each event's weight as a share of the strongest kind's; 0 for an unknown kind."""
     if EVENT not in table.column_names:
         return np.ones(len(table))
@@ -306,7 +348,7 @@ def repeated(
     if params.repeated != "bad":
         left_out[f"rated again ({params.repeated} kept)"] += len(repeats.place)
         return
-    name, files = dataset.ratings.columns[ITEM], dataset.ratings.files
+    name, files = dataset.ratings.columns[ITEM], dataset.log_files
     rows = zip(repeats.item.tolist(), repeats.place.tolist(), repeats.stays.tolist(), strict=True)
     for item, place, stays in rows:
         file, line = log_store.file_and_line(place)

@@ -17,7 +17,9 @@ from typing import IO, Final, Literal
 import numpy as np
 import pyarrow as pa
 
+import contract
 from components.common import ragged, storage
+from components.example_gen.reading.rows.weights import Scale
 from components.example_gen.records.timelines import Events
 from components.example_gen.sorting.codes import Codes, id_order
 
@@ -127,12 +129,14 @@ class Rows:
     Attributes:
       users, items: Codes of what came.
       counts: int64[users so far], rows of each.
+      largest: of all ratings.
     """
 
     def __init__(self, file: IO[bytes], items: Codes) -> None:
         self.users = Codes()
         self.items = items
         self.counts = np.zeros(0, np.int64)
+        self.largest = 0.0
         self._raw = file
 
     def add(
@@ -143,6 +147,7 @@ class Rows:
         for name, column in zip(ROW.names or (), (users, items, ratings, times, places), strict=True):
             block[name] = column
         self._raw.write(block.tobytes())
+        self.largest = max(self.largest, float(ratings.max(initial=0)))
         counts = np.bincount(users, minlength=len(self.users))
         counts[: len(self.counts)] += self.counts
         self.counts = counts
@@ -162,11 +167,12 @@ class Writer(Rows):
         self._folder = folder
         self._buffer = buffer_rows
 
-    def finish(self, keep: Keep, tell: Callable[[Repeats], None]) -> Log:
+    def finish(self, keep: Keep, tell: Callable[[Repeats], None], scale: Scale | None = None) -> Log:
         """Sorts.
 
         Args:
           tell: hears of the events that go.
+          scale: of ratings that are weights.
         """
         self._raw.close()
         ids = self.users.ids()
@@ -176,12 +182,15 @@ class Writer(Rows):
         item_order = id_order(item_ids).to_numpy()
 
         counts = self.counts[order] if len(order) else np.zeros(0, np.int64)
-        buckets = (in_order(bucket, keep, tell) for bucket in self._buckets(counts, rank, ranks(item_order)))
+        found = self._buckets(counts, rank, ranks(item_order), scale)
+        buckets = (in_order(bucket, keep, tell, scale) for bucket in found)
         return write(
             buckets, str(self._folder), ids.take(pa.array(order)), item_ids.take(pa.array(item_order))
         )
 
-    def _buckets(self, counts: np.ndarray, rank: np.ndarray, item_rank: np.ndarray) -> Iterator[np.ndarray]:
+    def _buckets(
+        self, counts: np.ndarray, rank: np.ndarray, item_rank: np.ndarray, scale: Scale | None
+    ) -> Iterator[np.ndarray]:
         """Rows of consecutive users, sorted by user and time; users and items by their final numbers."""
         raw = self._folder / "rows"
         bucket_of = buckets_of(counts, self._buffer)
@@ -192,6 +201,8 @@ class Writer(Rows):
             for block in blocks(str(raw)):
                 block["user"] = rank[block["user"]]
                 block["item"] = item_rank[block["item"]]
+                if scale is not None:
+                    block["rating"] = scale.shares(block["rating"], self.largest)
                 to = bucket_of[block["user"]]
                 if number > 1:
                     order = np.argsort(to, kind="stable")
@@ -221,11 +232,20 @@ def ranks(order: np.ndarray) -> np.ndarray:
     return rank
 
 
-def in_order(bucket: np.ndarray, keep: Keep, tell: Callable[[Repeats], None]) -> np.ndarray:
-    """A bucket's rows (in the order in which they were read) by user and time, without what goes."""
+def in_order(
+    bucket: np.ndarray, keep: Keep, tell: Callable[[Repeats], None], scale: Scale | None = None
+) -> np.ndarray:
+    """A bucket's rows (in the order in which they were read) by user and time, without what goes.
+
+    Args:
+      bucket: with ratings, or with what `scale.shares` made of weights.
+    """
     # Stable: ties keep the order of reading.
     bucket = bucket[np.lexsort((bucket["time"], bucket["user"]))]
-    return bucket if keep is None else bucket[_kept(bucket, keep, tell)]
+    bucket = bucket if keep is None else bucket[_kept(bucket, keep, tell)]
+    if scale is not None:
+        bucket["rating"] = contract.rating_of_weight(scale.ranks(bucket["rating"], bucket["user"]))
+    return bucket
 
 
 def write(buckets: Iterable[np.ndarray], folder: str, users: pa.StringArray, items: pa.StringArray) -> Log:

@@ -25,14 +25,16 @@ def write_extra_assets(
     catalogue: Catalogue,
     info: Mapping[str, Any],
     requests: Iterable[prediction_log_pb2.PredictionLog],
+    places: pa.Table,
 ) -> None:
-    """Writes contract.WARMUP_REQUESTS, CATALOGUE, POPULARITY and INDEX_INFO beside a SavedModel.
+    """Writes contract.WARMUP_REQUESTS, CATALOGUE, POPULARITY, ITEM_MAP and INDEX_INFO beside a SavedModel.
 
     Args:
       model_dir: of the SavedModel.
       catalogue: its items, in row order.
       info: sizes, limits and search parameters.
       requests: to replay before the model takes traffic.
+      places: of the items on the map, from `item_map`.
     """
     folder = storage.join(model_dir, contract.ASSETS_EXTRA)
     tf.io.gfile.makedirs(folder)
@@ -48,6 +50,7 @@ def write_extra_assets(
         }
     )
     _write_parquet(storage.join(folder, contract.POPULARITY), popularity)
+    _write_parquet(storage.join(folder, contract.ITEM_MAP), places)
     storage.write_text(storage.join(folder, contract.INDEX_INFO), json.dumps(info, indent=2) + "\n")
 
 

@@ -20,7 +20,7 @@ from components.index.users.histories import Histories, dense, neutral
 # A graph's first run in each shape is the slow one; servers batch up to some size.
 _BATCH_SIZES = (1, 2, 8)
 _NEWEST = 20  # events of a real history that a request holds
-_ASKED = 3  # items in a request of `rate` and `explain`
+_ASKED = 3  # items in a request of `rate`, `explain` and `details`
 
 Arrays = dict[str, np.ndarray]
 
@@ -71,6 +71,9 @@ def _fill(
             inputs[contract.USER_ID] = histories.user_ids[users]
     if contract.ITEM_IDS in inputs:
         inputs[contract.ITEM_IDS] = np.tile(catalogue.ids[:_ASKED], (batch, 1))
+    if contract.COLUMNS in inputs:
+        columns = np.array([contract.ITEM_ID, contract.RATING_COUNT], object)  # every catalogue has them
+        inputs[contract.COLUMNS] = np.tile(columns, (batch, 1))
     if contract.ITEM_ID in inputs:
         inputs[contract.ITEM_ID] = items
     if signature.name == contract.EVALUATE:

@@ -19,7 +19,7 @@ _COUNTED = {
     contract.BOOST_ITEM_IDS: ("max_boosts", "boosted items"),
     contract.AT_MOST: ("max_genres", "counts"),
     contract.TASTE_GENRES: ("max_genres", "taste genres"),
-    contract.ITEM_IDS: ("max_items", "items to rate or explain"),
+    contract.ITEM_IDS: ("max_items", "items"),
     contract.WHERE: ("max_genres", "conditions"),
     contract.ATTRIBUTES: ("max_attributes", "attributes"),
 }
@@ -48,7 +48,8 @@ def checked(signature: contract.Signature, inputs: Tensors, params: IndexParams)
       signature: of the request.
       inputs: one tensor per input of the signature; of one that is not required, one row and
         one column of its neutral value are taken for every row of the batch, and for every
-        column of the input it goes with: so a default fits any request.
+        column of the input it goes with, and one row of COLUMNS for every row: so a default
+        fits any request.
       params: the limits.
     """
     inputs = _fitted(signature, inputs, params)
@@ -98,6 +99,8 @@ def _fitted(signature: contract.Signature, inputs: Tensors, params: IndexParams)
 
     def fit(item: contract.Input) -> tf.Tensor:
         value = inputs[item.name]
+        if item.name == contract.COLUMNS:
+            return tf.cond(tf.shape(value)[0] == 1, lambda: tf.repeat(value, batch, axis=0), lambda: value)
         nothing = tf.constant(item.neutral, value.dtype)
         is_nothing = value == nothing
         if item.name == contract.K:

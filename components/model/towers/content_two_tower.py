@@ -74,6 +74,7 @@ class ContentTwoTower(keras.Model):
     """
 
     by_sequence = False
+    inputs_by_word: tuple[str, ...] = ("tastes",)
 
     def __init__(
         self, params: Hyperparameters, sizes: Sizes, catalogue: Catalogue, global_mean: float

@@ -43,6 +43,8 @@ class TwoTower(keras.Model):
       profiles: what is known of users beside their events; None for nothing.
     """
 
+    inputs_by_word: tuple[str, ...] = ()
+
     def __init__(
         self,
         params: Hyperparameters,

@@ -280,9 +280,10 @@ class _Service:
         if not self._may_reload:
             raise StatusError(
                 Code.PERMISSION_DENIED,
-                "HandleReloadConfigRequest is refused: any client could replace what is served. The server "
-                "must be started with --allow_config_reload for it; with "
-                "--model_config_file_poll_wait_seconds it reads a config file that changes",
+                "HandleReloadConfigRequest is refused: any client could replace what is served. It is "
+                "answered on the socket of --admin_socket_path, and here if the server is started with "
+                "--allow_config_reload; with --model_config_file_poll_wait_seconds it reads a config "
+                "file that changes",
             )
         if request.config.WhichOneof("config") != "model_config_list":
             raise invalid_argument(

@@ -184,7 +184,8 @@ def _with_defaults(
         return [{name: nothing[0]} for _ in instances], read
     for name in sorted(optional & given):
         having = next(row[name] for row in instances if name in row)
-        if any(name not in row for row in instances):
+        # A default of several values has a form of its own, which rows beside it would need too.
+        if defaults[name].size == 1 and any(name not in row for row in instances):
             nothing = _like(having, defaults[name].flat[0])
             instances = [row if name in row else {**row, name: nothing} for row in instances]
     return instances, read

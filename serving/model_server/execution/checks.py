@@ -85,6 +85,9 @@ def _defaults(
     found = {}
     for name in names:
         letter, default = letters[name], signature.defaults[name]
+        if default.size > 1:  # the columns of `details`
+            found[name] = np.repeat(default[:1], rows, axis=0)
+            continue
         shape = (rows,) if letter is None else (rows, widths.get(letter, 1))
         found[name] = np.full(shape, default.flat[0], default.dtype)
     return found

@@ -92,7 +92,7 @@ def _check_rows(outputs: Tensors, rows: int) -> None:
 class Contract:
     """A signature of ours: short rows are padded with the neutral value, which changes nothing.
 
-    An output as wide as an input ([B, M]) is cut to the width that its own
+    An output as wide as an input ([B, M], or [B, M, L] as two) is cut to the width that its own
     request had, one as wide as the largest k ([B, K]) to its own request's.
 
     Args:
@@ -109,7 +109,11 @@ class Contract:
         self._first = signature.inputs[0].name
         # A letter of columns -> an input that has it.
         wide = {item.columns: item.name for item in reversed(signature.inputs) if item.columns}
-        self._follows = {item.name: wide[item.columns] for item in signature.outputs if item.columns in wide}
+        self._follows = {
+            item.name: [wide[letter] for letter in (item.columns, item.depth) if letter in wide]
+            for item in signature.outputs
+            if item.columns in wide
+        }
         # What a request's cost goes by: its history.
         self._widest = next((item.name for item in signature.inputs if item.columns), None)
 
@@ -154,7 +158,7 @@ class Contract:
             stop = start + len(request[self._first])
             part = {name: value[start:stop] for name, value in outputs.items()}
             for name in follows.keys() & part.keys():
-                part[name] = part[name][:, : request[follows[name]].shape[1]]
+                part[name] = part[name][:, *[slice(request[of].shape[1]) for of in follows[name]]]
             if self._by_k:
                 k = request[contract.K]
                 columns = max(0, np.where(k == 0, self._default_k, k).max(initial=0))

@@ -17,13 +17,13 @@ from tensorflow_serving.apis import (
 )
 
 from serving.model_server.execution import checks, examples
-from serving.model_server.execution.batching import all_of
+from serving.model_server.execution.batching.batcher import all_of
 from serving.model_server.execution.requests import ModelSpec, Prediction, Tensors
 from serving.model_server.execution.runtime import Signature
 from serving.protocol.errors import Code, StatusError, invalid_argument
 
 if TYPE_CHECKING:
-    from serving.model_server.execution.batching import Batcher
+    from serving.model_server.execution.batching.batcher import Batcher
     from serving.model_server.observe.metrics import Metrics
     from serving.model_server.observe.request_log import RequestLog
     from serving.model_server.versions.servables import Manager, Servable

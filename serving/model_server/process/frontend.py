@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
+import os
 import time
 
 import grpc
 from aiohttp import web
 
 from serving.model_server.api import grpc_service, rest_service
-from serving.model_server.execution.batching import Batcher, BatchingOptions
+from serving.model_server.execution.batching.batcher import Batcher
+from serving.model_server.execution.batching.options import BatchingOptions
 from serving.model_server.execution.large_requests import ByteBudget
 from serving.model_server.execution.predict import DataPlane
 from serving.model_server.observe.access_log import AccessLog
@@ -49,9 +52,16 @@ class Frontend:
             manager, self._batcher, metrics, self._request_log, options.enable_signature_method_name_check
         )
         budget = ByteBudget(options.max_pending_request_bytes)
-        self._services = grpc_service.GrpcServices(
-            self._channel_options(), data_plane, manager, options, budget, self._access_log
-        )
+
+        def services(options: ServerOptions) -> grpc_service.GrpcServices:
+            return grpc_service.GrpcServices(
+                self._channel_options(), data_plane, manager, options, budget, self._access_log
+            )
+
+        self._services = services(options)
+        self._admin: grpc_service.GrpcServices | None = None
+        if options.admin_socket_path:
+            self._admin = services(dataclasses.replace(options, allow_config_reload=True))
         app = rest_service.create_app(data_plane, manager, metrics, options, budget, self._access_log)
         self._rest = rest_service.create_runner(app, grace_seconds=options.shutdown_grace_seconds)
 
@@ -68,6 +78,8 @@ class Frontend:
             self._listen(f"unix:{options.grpc_socket_path}")
         if options.port or options.grpc_socket_path:
             await self._services.start()
+        if self._admin is not None:
+            await self._start_admin(self._admin, f"unix:{options.admin_socket_path}")
         if options.rest_api_port:
             await self._rest.setup()
             opened = ports.open_port(options.host, options.rest_api_port, self._share_ports)
@@ -81,7 +93,8 @@ class Frontend:
           grace_s: seconds after which what still runs is cut off.
         """
         started = time.monotonic()
-        await asyncio.gather(self._services.stop(grace_s), self._rest.cleanup())
+        admin = [] if self._admin is None else [self._admin.stop(grace_s)]
+        await asyncio.gather(self._services.stop(grace_s), self._rest.cleanup(), *admin)
         if time.monotonic() - started >= grace_s > 0:
             _log.warning("requests still ran after %g s and were cut off", grace_s)
         self._batcher.close()
@@ -98,6 +111,17 @@ class Frontend:
             "grpc.server.max_pending_requests_hard_limit": _MAX_PENDING,
         }
         return list({**ours, **dict(self._options.channel_arguments)}.items())
+
+    async def _start_admin(self, admin: grpc_service.GrpcServices, address: str) -> None:
+        # For the server's user alone: file rights are who may reload.
+        umask = os.umask(0o177)
+        try:
+            admin.ports.add_insecure_port(address)
+        except (RuntimeError, ValueError) as error:
+            raise ports.PortInUseError(f"gRPC cannot listen on {address}: {error}") from error
+        finally:
+            os.umask(umask)
+        await admin.start()
 
     def _listen(self, address: str) -> None:
         tls = self._options.tls

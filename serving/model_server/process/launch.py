@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import logging
 import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -13,6 +15,8 @@ from serving.model_server.process import server
 from serving.model_server.process.options import ServerOptions
 from serving.model_server.process.ports import PortInUseError, Reservation
 from serving.model_server.process.supervisor import Supervisor
+
+_PR_SET_PDEATHSIG = 1
 
 
 def prepare_process() -> None:
@@ -33,6 +37,11 @@ def run(options: ServerOptions, on_ready: server.OnReady = server.print_ready) -
       options: what to serve and where.
       on_ready: called once every process answers.
     """
+    if options.parent_pid and not _bind_to_parent(options.parent_pid):
+        print(
+            f"error: --parent_pid: process {options.parent_pid} is not this server's parent", file=sys.stderr
+        )
+        return server.FAILED
     server.announce(options)
     try:
         reserved = Reservation(options)
@@ -48,6 +57,17 @@ def run(options: ServerOptions, on_ready: server.OnReady = server.print_ready) -
         return uvloop.run(server.serve(options, Metrics(), lambda models: ready(models, [os.getpid()])))
     finally:
         reserved.close()
+
+
+def _bind_to_parent(pid: int) -> bool:
+    """Has the kernel send SIGTERM when the parent ends; False if that is not, or no longer, `pid`.
+
+    See prctl(2), PR_SET_PDEATHSIG: the parent is the thread that started this process.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    return os.getppid() == pid
 
 
 def _ready(

@@ -90,6 +90,20 @@ class ServerOptions:
     allow_config_reload: bool = _flag(
         False, "answer HandleReloadConfigRequest, by which any client of gRPC replaces the config", own=True
     )
+    admin_socket_path: str = _flag(
+        "",
+        "answer gRPC on this UNIX socket of the server's user, HandleReloadConfigRequest included",
+        own=True,
+    )
+    allowed_paths: str = _flag(
+        "",
+        "folders, separated by commas, below which the config's base paths and prefixes of request logs "
+        'must lie; "" for any',
+        own=True,
+    )
+    require_pushed_hashes: bool = _flag(
+        False, "load only versions whose files have the SHA-256 that PUSHED.json says", own=True
+    )
     rest_api_max_body_bytes: int = _flag(16 << 20, "largest REST request", own=True)
     grpc_max_message_bytes: int = _flag(
         64 << 20, "largest gRPC request; grpc.max_receive_message_length wins", own=True
@@ -103,6 +117,11 @@ class ServerOptions:
     max_queued_requests: int = _flag(
         0,
         "requests that may wait per signature, besides the bound of the batching; 0 for no more than that",
+        own=True,
+    )
+    parent_pid: int = _flag(
+        0,
+        "ends as by SIGTERM when this process, its parent, does (even by SIGKILL); 0 for no such bond",
         own=True,
     )
     access_log: str = _flag("", 'one JSON line per request: a file, "-" for stdout, "" for none', own=True)
@@ -252,6 +271,7 @@ def _check(options: ServerOptions) -> None:
         "rest_api_timeout_in_ms",
         "max_queued_requests",
         "max_request_rows",
+        "parent_pid",
     ):
         if getattr(options, name) < 0:
             raise UsageError(f"--{name} must not be negative, got {getattr(options, name)}")

@@ -22,6 +22,8 @@ async def work(start: Start) -> int:
     state = SharedState(start.options.workers, start.state)
     siblings = Siblings(state, start.number, start.supervisor)
     options = start.options
+    if start.number:  # processes cannot share a UNIX socket
+        options = dataclasses.replace(options, admin_socket_path="")
     if (config := siblings.newest_config()) is not None:
         options = dataclasses.replace(options, config=config)
 

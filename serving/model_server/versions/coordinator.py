@@ -67,6 +67,7 @@ class Coordinator:
         self._manager = manager
         self._on_bug = on_bug
         self._trial = trial
+        self._allowed_paths = tuple(filter(None, options.allowed_paths.split(",")))
         self._config = model_server_config_pb2.ModelServerConfig()
         self._models: dict[str, ConfiguredModel] = {}
         self._labels: dict[str, dict[str, int]] = {}
@@ -157,7 +158,7 @@ class Coordinator:
           StatusError: it is refused, and nothing has changed.
         """
         async with self._reload_lock:
-            check_config(config, self._config)
+            check_config(config, self._config, self._allowed_paths)
             labels = self._checked_labels(config, in_force)
             self._manager.configure(config)
             configured = {model.name: model for model in config.model_config_list.config}
@@ -280,6 +281,14 @@ class Coordinator:
                     model.say(
                         f"specific {number}", f"version {number}, which the config asks for, is not there"
                     )
+                elif not await asyncio.to_thread(version_folders.is_kept, found.complete[number]):
+                    model.say(
+                        f"specific {number}",
+                        f"version {number}, which the config asks for, is not pinned: the pipeline's "
+                        f"retention will delete it; `marquee pin {number}` keeps it",
+                    )
+                else:
+                    model.unsay(f"specific {number}")
         if not found.complete:
             if found.incomplete:
                 return  # on its way: what is loaded stays until it is there

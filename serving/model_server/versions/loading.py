@@ -7,7 +7,7 @@ import time
 from serving.model_server.execution.runtime import Model, RuntimeOptions
 from serving.model_server.observe.metrics import Metrics
 from serving.model_server.process.options import ServerOptions
-from serving.model_server.versions import version_folders
+from serving.model_server.versions import pushed_hashes, version_folders
 from serving.model_server.versions.warmup import replay_warmup
 from serving.protocol.errors import Code, StatusError
 
@@ -23,6 +23,7 @@ class ModelLoader:
     def __init__(self, options: ServerOptions, metrics: Metrics) -> None:
         self._warm_up = max(1, options.num_request_iterations_for_warmup) * options.enable_model_warmup
         self._metrics = metrics
+        self._require_hashes = options.require_pushed_hashes
         defaults = RuntimeOptions()
         both = options.tensorflow_session_parallelism
         self._runtime = RuntimeOptions(
@@ -35,12 +36,15 @@ class ModelLoader:
         """Loads the version at `path`; blocks for seconds.
 
         Raises:
-          StatusError: TensorFlow refuses it, a warm-up request fails, or its files
-            changed meanwhile (a copy is under way), so that it is unknown what was read.
+          StatusError: its files are not those that were pushed, TensorFlow refuses it, a warm-up
+            request fails, or its files changed meanwhile (a copy is under way), so that it is unknown
+            what was read.
         """
         files = version_folders.fingerprint(path)
         loaded = False
         try:
+            if self._require_hashes:
+                pushed_hashes.check(path)
             model = Model.load(path, self._runtime)
             loaded = True
         except StatusError as error:

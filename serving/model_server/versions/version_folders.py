@@ -11,6 +11,8 @@ from typing import Any
 
 from tensorflow_serving.config import file_system_storage_path_source_pb2
 
+import contract
+
 Policy = file_system_storage_path_source_pb2.FileSystemStoragePathSourceConfig.ServableVersionPolicy
 
 # Any of them makes a folder a SavedModel; publishers write it last.
@@ -125,6 +127,14 @@ def fingerprint(path: str) -> frozenset[tuple[str, int, int]]:
                 continue
             files.add((str(file), stat.st_size, stat.st_mtime_ns))
     return frozenset(files)
+
+
+def is_kept(path: str) -> bool:
+    """Whether a version is safe from the pipeline's retention: pinned, or no version that it pushed."""
+    if is_remote(path):
+        return True  # as far as can be seen without a request to the store each time
+    pushed = Path(path, contract.ASSETS_EXTRA, contract.INDEX_INFO)
+    return Path(path, contract.PINNED).exists() or not pushed.exists()
 
 
 def is_remote(path: str) -> bool:

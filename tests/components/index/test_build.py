@@ -34,7 +34,11 @@ def saved(fake, tmp_path_factory):
     model_dirs = {name: str(folder / name) for name in contract.MODELS}
     timelines = fake.make_timelines(items, USERS)
     build_models(
-        tf.saved_model.load(str(folder / "towers")), items, timelines, IndexParams(max_k=20), model_dirs
+        tf.saved_model.load(str(folder / "towers")),
+        items,
+        timelines,
+        IndexParams(max_k=20, map_items=300),
+        model_dirs,
     )
     # A model that still reads these would not survive being copied elsewhere.
     (folder / "items.txt").unlink()
@@ -127,6 +131,8 @@ def test_assets_describe_what_the_model_knows(saved, fake):
         assert popularity[contract.ITEM_ID].to_pylist() == catalogue[contract.ITEM_ID].to_pylist()
         scores = popularity["score"].to_numpy()
         assert (np.diff(scores) <= 0).all() and abs(scores.sum() - 1) < 1e-9
+        places = pq.read_table(extra / contract.ITEM_MAP)
+        assert places[contract.ITEM_ID].to_pylist() == catalogue[contract.ITEM_ID].to_pylist()[:300]
         info = json.loads((extra / contract.INDEX_INFO).read_text())
         assert info["model"] == name and info["items"] == 1200 and info["known_users"] == USERS
         assert info["params"]["max_k"] == 20

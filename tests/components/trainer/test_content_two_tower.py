@@ -127,6 +127,16 @@ def test_it_starts_from_its_own_weights_and_from_no_other_kinds(model, material,
         warm_start.load(material.build(), vocabularies, path)
 
 
+def test_it_does_not_start_from_weights_of_other_genres_or_another_order_of_them(model, material, tmp_path):
+    vocabularies = warm_start.vocabularies(material.transform, None)
+    path = str(tmp_path / "weights.npz")
+    tastes = list(vocabularies["tastes"])
+    for other in (tastes[::-1], [b"another", *tastes[1:]]):
+        warm_start.save(model, {**vocabularies, "tastes": other}, path)
+        with pytest.raises(ValueError, match="in another order"):
+            warm_start.load(model, vocabularies, path)
+
+
 def test_it_learns_from_ratings_alone(material, tmp_path):
     with pytest.raises(ValueError, match="content_two_tower: learns from ratings, and this log has none"):
         fitting.fit_model(

@@ -255,6 +255,33 @@ def test_both_protocols_and_a_batch_give_the_same_rankings(server: Server) -> No
         assert [(s.version, s.state) for s in grpc.status()] == [(VERSION, "AVAILABLE")]
 
 
+def test_details_over_both_protocols_in_rows_and_columns(server: Server, world: dict[str, Any]) -> None:
+    columns = ["title", "genres"]
+    for model in contract.MODELS:
+        with Client(server.grpc, model=model) as grpc, Client(f"http://{server.rest}", model=model) as rest:
+            everything = [client.details([HEAT, "nonesuch"]).items for client in (grpc, rest)]
+            some = [client.details([HEAT, "nonesuch"], columns).items for client in (grpc, rest)]
+            none = [client.details([]).items for client in (grpc, rest)]
+        assert everything[0] == everything[1] and none == [(), ()]
+        known, unknown = everything[0]
+        assert known["item_id"] == HEAT and set(unknown.values()) == {""}
+        assert some[0] == some[1] == tuple({n: item[n] for n in columns} for item in everything[0])
+
+    def post(**body: Any) -> Any:
+        body = {"signature_name": contract.DETAILS, **body}
+        answer = server.http("POST", f"/v1/models/{contract.MODEL}:predict", json.dumps(body))
+        return answer.json
+
+    texts = [[known["title"], known["genres"]]]
+    rows = [{"item_ids": [HEAT], "columns": columns}] * 2
+    assert post(instances=rows)["predictions"] == [{"columns": columns, "values": texts}] * 2
+    assert post(inputs={"item_ids": [[HEAT]], "columns": [columns]})["outputs"]["values"] == [texts]
+    (left_out,) = post(instances=[{"item_ids": [HEAT]}])["predictions"]
+    assert dict(zip(left_out["columns"], left_out["values"][0], strict=True)) == known
+    mixed = post(instances=[{"item_ids": [HEAT]}, {"item_ids": [HEAT], "columns": ["title"]}])
+    assert "keys must be equal to: columns,item_ids" in mixed["error"]
+
+
 def test_the_servers_own_words_come_through(server: Server) -> None:
     with Client(server.grpc, model="nonesuch") as client, pytest.raises(ServingError) as error:
         client.similar(HEAT)

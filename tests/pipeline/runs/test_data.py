@@ -36,6 +36,15 @@ def test_what_is_given_wins_over_the_environment_and_that_over_a_local_copy(tmp_
     assert data.resolve(Config(), {"DATA": ""}) == data.Data(local, "local copy")
 
 
+def test_several_logs_are_lines(tmp_path: Path) -> None:
+    first, second = folder(tmp_path / "first"), folder(tmp_path / "second")
+    found = data.resolve(Config.model_validate({"data": ["first", str(second)]}), {})
+    assert found.path == f"{first}\n{second}"
+    assert str(found) == f"{first} and {second} (as given)"
+    with pytest.raises(InputError, match="third is not a file or folder"):
+        data.resolve(Config.model_validate({"data": ["first", "third"]}), {})
+
+
 @pytest.mark.parametrize("name", ["data", "DATA"])
 def test_a_given_path_is_never_replaced(tmp_path: Path, name: str) -> None:
     missing = str(tmp_path / "missing")

@@ -22,6 +22,7 @@ class MeanOfItems(keras.Model):
     """Item vectors of length 1; softmax of the next item over all of the catalogue."""
 
     by_sequence = False
+    inputs_by_word: tuple[str, ...] = ()
 
     def __init__(self, inputs: FitInputs) -> None:
         super().__init__()

@@ -22,6 +22,7 @@ from components.example_gen.reading.source import (
     TIME,
     TITLE,
     USER,
+    WEIGHT,
     YEAR,
     Dataset,
     Delimited,
@@ -94,7 +95,8 @@ def _describe(
     if not files:
         raise DataError(path.name, f"{path} has no file {wanted}")
     time: Kind = f"time:{params.time_unit}"  # type: ignore[assignment]
-    kinds: dict[str, Kind] = {USER: "id", ITEM: "id", RATING: "number", EVENT: "id", TIME: time}
+    kinds: dict[str, Kind] = {USER: "id", ITEM: "id", RATING: "number", WEIGHT: "number", EVENT: "id"}
+    kinds[TIME] = time
     columns = dict(params.columns)
     return Dataset(
         layout,

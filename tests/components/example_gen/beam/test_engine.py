@@ -200,6 +200,15 @@ def test_parquet_in_shards(both, tmp_path):
     }
 
 
+@pytest.mark.parametrize("time", [{}, {"time": "at"}])
+def test_several_logs_over_the_items_of_the_first(both, tmp_path, time):
+    for number in range(2):
+        log = "".join(f"{u},{i},{r},{t}\n" for u, i, r, t in rows(4)[number::2])
+        (tmp_path / f"log{number}.csv").write_text("user,item,stars,at\n" + log)
+    paths = f"{tmp_path / 'log1.csv'}\n{tmp_path / 'log0.csv'}"
+    both(paths, columns={"user": "user", "item": "item", "rating": "stars", **time}, repeated="last")
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_folder_of_csv_with_tables_of_items_and_users(both, tmp_path, packed):
     names = {u: f"c{u}" if u % 2 else f"{u:04d}" for u in range(0, 60 * 7, 7)}

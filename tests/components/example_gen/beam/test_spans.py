@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from components.example_gen.beam import spans
 from components.example_gen.reading import tables
 from components.example_gen.reading.quarantine import Quarantine
-from components.example_gen.reading.source import Delimited, Parquet, Source
+from components.example_gen.reading.source import Dataset, Delimited, Parquet, Source
 from components.example_gen.reading.text_blocks import WHOLE, Span
 
 TEXT = Delimited()
@@ -27,8 +27,9 @@ def files(path, format_=TEXT) -> Source:
 
 def cut(source: Source, span_bytes: int) -> list[Span]:
     """All spans of a file, as the Beam pass finds them."""
-    known, pieces = spans.plan(source, span_bytes)
-    counted = [spans.count(piece, source)[1] for piece in pieces]
+    dataset = Dataset("csv", source)
+    known, pieces = spans.plan(dataset, span_bytes)
+    counted = [spans.count(piece, dataset)[1] for piece in pieces]
     return [span for _, span in [*known, *(spans.cut((0, counted)) if counted else ())]]
 
 

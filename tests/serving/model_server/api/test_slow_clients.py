@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from serving.model_server.api import rest_service
-from serving.model_server.execution.batching import Batcher, BatchingOptions
+from serving.model_server.execution.batching.batcher import Batcher
+from serving.model_server.execution.batching.options import BatchingOptions
 from serving.model_server.execution.large_requests import ByteBudget
 from serving.model_server.execution.predict import DataPlane
 from serving.model_server.execution.runtime import Model

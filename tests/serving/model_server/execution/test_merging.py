@@ -178,6 +178,20 @@ def test_an_answer_that_has_not_a_row_per_row_is_noticed(model: Model) -> None:
         ours.split({contract.SCORES: np.ones((3, 2))}, [tiny_models.history_inputs(["a"])], 0)
 
 
+def test_details_are_cut_to_the_items_and_columns_of_each_request() -> None:
+    rule = merging.of_signature(_contract_signature(contract.DETAILS), explicit=False, pad=False)
+    requests = [
+        {contract.ITEM_IDS: np.full((rows, items), b"a"), contract.COLUMNS: np.full((rows, columns), b"c")}
+        for rows, items, columns in ((1, 3, 1), (2, 1, 4))
+    ]
+    merged = rule.merge(requests, 0)
+    assert merged[contract.ITEM_IDS].shape == (3, 3) and merged[contract.COLUMNS].shape == (3, 4)
+    outputs = {contract.COLUMNS: merged[contract.COLUMNS], contract.VALUES: np.zeros((3, 3, 4))}
+    parts = rule.split(outputs, requests, 0)
+    assert [part[contract.COLUMNS].shape for part in parts] == [(1, 1), (2, 4)]
+    assert [part[contract.VALUES].shape for part in parts] == [(1, 3, 1), (2, 1, 4)]
+
+
 def test_each_gets_as_many_results_as_its_own_largest_k() -> None:
     signature = _contract_signature(contract.RECOMMEND_USER)
     signature.proto.defaults[contract.K].CopyFrom(tf.make_tensor_proto([4], tf.int32))

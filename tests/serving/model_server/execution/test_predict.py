@@ -14,7 +14,8 @@ from tensorflow_serving.apis import inference_pb2, input_pb2
 
 import contract
 from serving.model_server.execution import checks
-from serving.model_server.execution.batching import Batcher, BatchingOptions
+from serving.model_server.execution.batching.batcher import Batcher
+from serving.model_server.execution.batching.options import BatchingOptions
 from serving.model_server.execution.predict import DataPlane
 from serving.model_server.execution.requests import ModelSpec
 from serving.model_server.execution.runtime import Model

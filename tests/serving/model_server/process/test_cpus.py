@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from serving.model_server.execution.batching import BatchingOptions
+from serving.model_server.execution.batching.options import BatchingOptions
 from serving.model_server.process import cpus
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
+import psutil
 import pytest
 import tensorflow as tf
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -338,3 +339,29 @@ def test_a_grpcio_whose_private_parts_have_moved_costs_speed_and_no_service(
         assert "tensorflow.serving.PredictionService" in services
     finally:
         assert server.stop() == 0, server.output
+
+
+def test_a_server_bound_to_its_parent_ends_with_it_even_by_sigkill(models: Path, tmp_path: Path) -> None:
+    socket_path, log = tmp_path / "grpc.sock", tmp_path / "log"
+    flags = (f"--grpc_socket_path={socket_path}", f"--model_base_path={models}", "--port=0")
+    parent = (
+        "import os, subprocess, sys\n"
+        "bond = f'--parent_pid={os.getpid()}'\n"
+        "child = subprocess.Popen([*sys.argv[2:], bond], stdout=open(sys.argv[1], 'wb'))\n"
+        "print(child.pid, flush=True)\n"
+        "child.wait()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", parent, str(log), *COMMAND, *flags], stdout=subprocess.PIPE, text=True
+    ) as run_:
+        child = psutil.Process(int(run_.stdout.readline()))
+        wait_until(lambda: log.exists() and "ready" in log.read_text(), 60)
+        run_.kill()
+    child.wait(30)
+    assert not child.is_running()
+
+
+def test_a_parent_pid_that_is_not_the_parent_s_is_refused(run: Callable[..., Server], models: Path) -> None:
+    server = run(f"--model_base_path={models}", "--parent_pid=1", wait=False)
+    assert server.process.wait(30) == 1
+    assert "--parent_pid: process 1 is not this server's parent" in server.output

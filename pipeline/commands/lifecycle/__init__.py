@@ -1,0 +1,1 @@
+"""Commands that say what is kept and what is deleted."""

@@ -1,0 +1,82 @@
+"""`marquee pin` and `marquee unpin`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import contract
+from components.pusher import retention, versions
+from components.pusher.publish import publish
+from pipeline import cli
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> str:
+    """Three versions of both models."""
+    sources = {}
+    for model in contract.MODELS:
+        sources[model] = str(tmp_path / model)
+        Path(sources[model]).mkdir()
+        (tmp_path / model / "saved_model.pb").touch()
+    for number in (100, 200, 300):
+        publish(sources, str(tmp_path / "served"), {}, now=number)
+    return str(tmp_path / "served")
+
+
+def test_a_pinned_version_outlives_any_number_of_pushes(
+    served: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = ["--set", f"push_to={served}"]
+    assert cli.main(["pin", "100", *there]) == 0
+    assert "unpin 100`" in capsys.readouterr().out
+    # In each model's folder: a server of the second one looks there.
+    assert all((Path(served) / model / "100" / contract.PINNED).is_file() for model in contract.MODELS)
+    assert retention.apply(served, 1) == [200]
+    assert cli.main(["unpin", "100", "--json", *there]) == 0
+    assert json.loads(capsys.readouterr().out)["pinned"] is False
+    assert retention.apply(served, 1) == [100]
+
+
+def test_a_version_that_is_not_there_is_named_beside_those_that_are(
+    served: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("pin", "unpin"):
+        assert cli.main([command, "150", "--set", f"push_to={served}"]) == 2
+        assert f"version 150 is not in {served}; there are: 100, 200, 300" in capsys.readouterr().err
+    assert versions.numbers(served, contract.MODEL) == [100, 200, 300]
+
+
+def test_a_version_that_retention_takes_meanwhile_is_not_made_anew(
+    served: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a folder of its number would be a version that no server can load."""
+    complete = versions.is_complete
+
+    def deleted_after_the_look(destination: str, number: int) -> bool:
+        found = complete(destination, number)
+        retention.delete(destination, number)
+        return found
+
+    monkeypatch.setattr(versions, "is_complete", deleted_after_the_look)
+    with pytest.raises(KeyError):
+        versions.pin(served, 100)
+    assert (
+        versions.numbers(served, contract.MODEL)
+        == versions.numbers(served, contract.MODEL_EXACT)
+        == [200, 300]
+    )
+
+
+def test_a_version_pinned_while_retention_runs_stays(served: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    delete = retention.delete
+
+    def pins_the_next(destination: str, number: int) -> None:
+        versions.pin(destination, 200)
+        delete(destination, number)
+
+    monkeypatch.setattr(retention, "delete", pins_the_next)
+    retention.apply(served, 1)
+    assert versions.numbers(served, contract.MODEL) == [200, 300]
