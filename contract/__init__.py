@@ -272,7 +272,7 @@ _RECOMMEND = (
     Input(BOOST_ITEM_IDS, "string", "O", PAD_ID),
     Input(BOOSTS, "float32", "O", 0.0),
     # The best are taken one by one, and an item is passed over if one of its values is used up.
-    Input(AT_MOST, "string", "L", PAD_ID),
+    Input(AT_MOST, "string", "V", PAD_ID),
 )
 _ASKED = Input(ITEM_IDS, "string", "M", PAD_ID, required=True)
 _OF_USER = Input(USER_ID, "string", None, PAD_ID, required=True)

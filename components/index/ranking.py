@@ -55,13 +55,15 @@ class Wishes(NamedTuple):
       candidates: string[B, C], the only items to rank; none for all.
       boosted: string[B, O], items with an amount of their own; of an id that stands twice the first counts.
       boosts: float32[B, O], added to their scores.
-      at_most: string[B, L], see `Caps`.
+      at_most: string[B, V], see `Caps`.
+      diversity: float32[B] in [0, 1].
     """
 
     candidates: tf.Tensor
     boosted: tf.Tensor
     boosts: tf.Tensor
     at_most: tf.Tensor
+    diversity: tf.Tensor
 
     def take(self, rows: tf.Tensor) -> Wishes:
         return Wishes(*(tf.gather(tensor, rows) for tensor in self))
@@ -107,7 +109,6 @@ class Ranking(tf.Module):
         queries: Queries,
         search: Search,
         k: tf.Tensor,
-        diversity: tf.Tensor,
         most: int,
         wishes: Wishes | None = None,
     ) -> Candidates:
@@ -117,16 +118,14 @@ class Ranking(tf.Module):
           queries: the B rows.
           search: by which to find what is not named.
           k: int32[B], results of each row.
-          diversity: float32[B] in [0, 1].
           most: results that any row of the signature can need.
           wishes: see there; None where there can be none.
         """
-        mixed = diversity > 0
-        needed = tf.where(mixed, tf.maximum(k, self._params.diversity_pool), k)
         if wishes is None:
-            pool = self.found(queries, search, needed, most)
-        else:
-            pool = self._wished(queries, search, needed, most, wishes)
+            return self.found(queries, search, k, most)
+        mixed = wishes.diversity > 0
+        needed = tf.where(mixed, tf.maximum(k, self._params.diversity_pool), k)
+        pool = self._wished(queries, search, needed, most, wishes)
         width = self.width(k)
 
         def mix() -> Candidates:
@@ -135,7 +134,7 @@ class Ranking(tf.Module):
             inside = tf.range(tf.shape(pool.rows)[1]) < needed[:, tf.newaxis]
             scale = self._scale(queries.empty)
             relative = Candidates(pool.rows, pool.scores / scale).keep(inside)
-            chosen = diversify(relative, self._alike(pool.rows), diversity, width)
+            chosen = diversify(relative, self._alike(pool.rows), wishes.diversity, width)
             return Candidates(chosen.rows, chosen.scores * scale)
 
         return Candidates(*tf.cond(tf.reduce_any(mixed), mix, lambda: pool.best(width)))
@@ -232,7 +231,7 @@ class Ranking(tf.Module):
                     named, asked.vectors, asked.wanted, asked.seen, width, asked.empty[0], boost
                 )
                 found = Candidates(tf.gather(pool.rows, row), tf.gather(pool.scores, row))
-                return found.keep(tf.reshape(~only, [1, 1])).and_(best).best(width)
+                return found.keep(tf.reshape(~only, [1, 1])).merged(best, width)
 
             at = tf.where(limited | boosted)[:, 0]
             return pool.replaced(at, Candidates.of_each(at, one, width))

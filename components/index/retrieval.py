@@ -11,7 +11,7 @@ import tensorflow as tf
 import contract
 from components.common.features import Features
 from components.common.features import inputs as own_inputs
-from components.common.tensors import function_of, neutral, take
+from components.common.tensors import apart, function_of, neutral, take
 from components.index.carried.catalogue import Catalogue
 from components.index.conditions import attributes
 from components.index.conditions.caps import Caps
@@ -33,6 +33,21 @@ Tensors = Mapping[str, tf.Tensor]
 _MOVIELENS = Features()
 _HISTORY = contract.SIGNATURES[contract.SERVING_DEFAULT].inputs
 _QUERY_INPUTS = tuple(item.name for item in contract.SIGNATURES[contract.EMBED_QUERY].inputs)
+
+_FILTERS = (contract.WHERE, contract.FILTER_GENRES, contract.YEAR_MIN, contract.YEAR_MAX)
+_WISHES = (
+    contract.CANDIDATES,
+    contract.BOOST_ITEM_IDS,
+    contract.BOOSTS,
+    contract.AT_MOST,
+    contract.DIVERSITY,
+)
+_SPECIAL = tuple(
+    item
+    for item in contract.SIGNATURES[contract.RECOMMEND].inputs
+    # Boosts without their items are none.
+    if item.name in (*_FILTERS, *_WISHES) and item.name != contract.BOOSTS
+)
 
 
 class Retrieval(tf.Module):
@@ -256,24 +271,24 @@ class Retrieval(tf.Module):
         k = self._k(request[contract.K])
         queries = self._queries(request)
         if contract.WHERE not in inputs:
-            found = self._ranking(queries, search, k, request[contract.DIVERSITY], largest_k)
+            found = self._ranking(queries, search, k, largest_k)
             return self._result(found, k, _columns(k))
-        filters = (contract.WHERE, contract.FILTER_GENRES, contract.YEAR_MIN, contract.YEAR_MAX)
-        queries = queries._replace(wanted=self._conditions.ask(*(inputs[name] for name in filters)))
-        wishes = Wishes(
-            *(
-                inputs[name]
-                for name in (
-                    contract.CANDIDATES,
-                    contract.BOOST_ITEM_IDS,
-                    contract.BOOSTS,
-                    contract.AT_MOST,
-                )
-            )
-        )
         most = max(largest_k, self._params.diversity_pool)
-        found = self._ranking(queries, search, k, inputs[contract.DIVERSITY], most, wishes)
-        return self._result(found, k, _columns(k))
+        filters = [inputs[name] for name in _FILTERS]
+        wishes = Wishes(*(inputs[name] for name in _WISHES))
+
+        def as_wished() -> Candidates:
+            asked = queries._replace(wanted=self._conditions.ask(*filters))
+            return self._ranking(asked, search, k, most, wishes)
+
+        said = [tf.reduce_any(inputs[item.name] != item.neutral) for item in _SPECIAL]
+        found = tf.cond(
+            tf.reduce_any(said),
+            # Not inlined: what most requests do not have should cost them one operation that is skipped.
+            apart(as_wished),
+            lambda: self._ranking(queries, search, k, most),
+        )
+        return self._result(Candidates(*found), k, _columns(k))
 
     def _alike(self, rows: tf.Tensor) -> tf.Tensor:
         """float32[..., D] of rows, int32[...]: unit vectors whose cosines say how alike items are."""

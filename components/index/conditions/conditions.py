@@ -137,9 +137,7 @@ class Conditions(tf.Module):
         right &= tf.strings.regex_full_match(where, _CONDITION)
         wrong = tf.boolean_mask(where, given & ~right)
         with tf.control_dependencies([tf.debugging.Assert(tf.equal(tf.size(wrong), 0), [self._rule, wrong])]):
-            place = tf.where(
-                of_values, self._places.lookup(tf.strings.join([name, value], "=")), self._size
-            )
+            place = tf.where(of_values, self._places.lookup(tf.strings.join([name, value], "=")), self._size)
         number = tf.strings.to_number(tf.where(of_numbers & right, value, "0"))
         with tf.control_dependencies(
             [tf.debugging.assert_all_finite(number, "where: a bound must be a finite number")]

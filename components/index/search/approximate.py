@@ -137,7 +137,9 @@ class ApproximateSearch(tf.Module):
       oversample: times more neighbours asked for where the first were too few.
     """
 
-    def __init__(self, index: ScannIndex, exact: ExactSearch, conditions: Conditions, oversample: int) -> None:
+    def __init__(
+        self, index: ScannIndex, exact: ExactSearch, conditions: Conditions, oversample: int
+    ) -> None:
         super().__init__(name="approximate_search")
         self._index = index
         self._exact = exact
@@ -145,7 +147,13 @@ class ApproximateSearch(tf.Module):
         self._oversample = oversample
 
     def __call__(
-        self, queries: tf.Tensor, wanted: Asked | None, seen: Seen, needed: tf.Tensor, width: tf.Tensor, most: int
+        self,
+        queries: tf.Tensor,
+        wanted: Asked | None,
+        seen: Seen,
+        needed: tf.Tensor,
+        width: tf.Tensor,
+        most: int,
     ) -> Candidates:
         """As `ExactSearch`; `needed`, int32[B], is how many results make a row complete."""
         first = first_ask(most)

@@ -24,7 +24,8 @@ def at_most(pool: Candidates, values: tf.Tensor, room: tf.Tensor, width: tf.Tens
     each = tf.range(batch)[:, tf.newaxis]
 
     def unfinished(taken: tf.Tensor, _: tf.TensorArray, scores: tf.Tensor, room: tf.Tensor) -> tf.Tensor:
-        return (taken < width) & tf.reduce_any(scores > NOTHING)
+        # Once in any case: no elements of an array have no shape.
+        return (taken == 0) | (taken < width) & tf.reduce_any(scores > NOTHING)
 
     def step(
         taken: tf.Tensor, chosen: tf.TensorArray, scores: tf.Tensor, room: tf.Tensor

@@ -32,10 +32,12 @@ class Candidates(NamedTuple):
         """int32[B], places that are not empty."""
         return tf.reduce_sum(tf.cast(self.present, tf.int32), axis=1)
 
-    def and_(self, others: Candidates) -> Candidates:
-        """With the places of `others` behind."""
+    def merged(self, others: Candidates, width: tf.Tensor) -> Candidates:
+        """The best of both, the lower row first among equals."""
         rows, scores = (tf.concat(pair, axis=1) for pair in zip(self, others, strict=True))
-        return Candidates(rows, scores)
+        order = tf.argsort(rows, axis=1, stable=True)
+        in_order = (tf.gather(values, order, batch_dims=1) for values in (rows, scores))
+        return Candidates(*in_order).best(width)
 
     def keep(self, mask: tf.Tensor) -> Candidates:
         """Empties the places where `mask`, bool[B, C], is false."""

@@ -30,7 +30,13 @@ class ExactSearch(tf.Module):
         self._block_scores = block_scores
 
     def __call__(
-        self, queries: tf.Tensor, wanted: Asked | None, seen: Seen, needed: tf.Tensor, width: tf.Tensor, most: int
+        self,
+        queries: tf.Tensor,
+        wanted: Asked | None,
+        seen: Seen,
+        needed: tf.Tensor,
+        width: tf.Tensor,
+        most: int,
     ) -> Candidates:
         """Searches.
 
@@ -47,7 +53,9 @@ class ExactSearch(tf.Module):
         """
         del needed, most
         batch = tf.shape(queries)[0]
-        block = tf.maximum(self._block_scores // (tf.maximum(batch, 1) * self._conditions.per_score), MIN_BLOCK)
+        block = tf.maximum(
+            self._block_scores // (tf.maximum(batch, 1) * self._conditions.per_score), MIN_BLOCK
+        )
         embeddings = self._embeddings.read_value()
 
         def score(start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:

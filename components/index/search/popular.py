@@ -44,7 +44,9 @@ class PopularList(tf.Module):
           Candidates [B, width], the most rated first.
         """
         batch = tf.maximum(tf.shape(needed)[0], 1)
-        block = tf.clip_by_value(self._block_scores // (batch * self._conditions.per_score), MIN_BLOCK, _BLOCK)
+        block = tf.clip_by_value(
+            self._block_scores // (batch * self._conditions.per_score), MIN_BLOCK, _BLOCK
+        )
         shares = self._shares.read_value()
 
         def score(start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
