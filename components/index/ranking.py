@@ -219,16 +219,17 @@ class Ranking(tf.Module):
                 asked, wished = queries.take(row), wishes.take(row)
                 only, ids = _any(wished.candidates)[0], self._lookup(wished.boosted)[0]
                 named = tf.cond(only, lambda: self._lookup(wished.candidates)[0], lambda: ids)
-                named = ascending(tf.boolean_mask(named, named >= 0))
-
-                def boost(rows: tf.Tensor) -> tf.Tensor:
-                    same = tf.cast(rows[:, tf.newaxis] == ids, tf.int32)
-                    amount = tf.gather(wished.boosts[0], tf.argmax(same, axis=1))  # the first that is
-                    amount = tf.where(tf.reduce_any(same > 0, axis=1), amount, 0.0)
-                    return amount * self._scale(asked.empty)[0]
+                named = ascending(tf.gather(named, tf.where(named >= 0)[:, 0]))
 
                 best = self._listed(
-                    named, asked.vectors, asked.wanted, asked.seen, width, asked.empty[0], boost
+                    named,
+                    asked.vectors,
+                    asked.wanted,
+                    asked.seen,
+                    width,
+                    asked.empty[0],
+                    ids,
+                    wished.boosts[0] * self._scale(asked.empty)[0],
                 )
                 found = Candidates(tf.gather(pool.rows, row), tf.gather(pool.scores, row))
                 return found.keep(tf.reshape(~only, [1, 1])).merged(best, width)

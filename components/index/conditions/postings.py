@@ -120,7 +120,8 @@ class Postings(tf.Module):
 def ascending(rows: tf.Tensor) -> tf.Tensor:
     """int32[X] in order, each once."""
     ordered = tf.sort(rows)
-    return tf.boolean_mask(ordered, tf.concat([ordered[:1] >= 0, ordered[1:] != ordered[:-1]], axis=0))
+    first = tf.concat([ordered[:1] >= 0, ordered[1:] != ordered[:-1]], axis=0)
+    return tf.gather(ordered, tf.where(first)[:, 0])
 
 
 def _variable(values: np.ndarray, name: str) -> tf.Variable:
