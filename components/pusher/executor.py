@@ -13,7 +13,7 @@ from tfx.components.util import model_utils
 from tfx.utils import path_utils
 
 import contract
-from components.common import storage
+from components.common import disk, storage
 from components.common.step import StepExecutor
 from components.pusher import retention
 from components.pusher.params import PusherParams
@@ -31,6 +31,8 @@ _INPUTS = {
     contract.MODEL_EXACT: "model_exact",
     contract.MODEL_TESTED: "tested_model",
 }
+# For PUSHED.json, the claim and folders.
+_RECORD_BYTES = 1 << 20
 
 
 class Executor(StepExecutor):
@@ -51,6 +53,7 @@ class Executor(StepExecutor):
 
         Raises:
           ValueError: an accepted model artifact holds no SavedModel.
+          disk.DiskFullError: the destination has no room for it.
         """
         params = PusherParams.from_json(properties[contract.PARAMS])
         destination = properties["destination"]
@@ -71,12 +74,15 @@ class Executor(StepExecutor):
             return
 
         retention.sweep(destination, time.time())
+        sources = {
+            name: path_utils.serving_model_path(inputs[key].uri)
+            for name, key in _INPUTS.items()
+            if key in inputs
+        }
+        needed = sum(map(disk.tree_bytes, sources.values())) + _RECORD_BYTES
+        retention.make_room(destination, needed, params.keep_versions)
         version = publish(
-            sources={
-                name: path_utils.serving_model_path(inputs[key].uri)
-                for name, key in _INPUTS.items()
-                if key in inputs
-            },
+            sources=sources,
             destination=destination,
             record=self._record(inputs),
             now=time.time(),

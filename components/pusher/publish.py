@@ -39,6 +39,9 @@ def publish(
     Returns:
       The new version.
 
+    Whatever ends a push that is not complete, its files and its claim go with it: the disk that was
+    full has its room back.
+
     Raises:
       ValueError: a source holds no SavedModel.
     """
@@ -48,8 +51,13 @@ def publish(
             raise ValueError(f"{source} holds no {SAVED_MODEL}: nothing to push as {model}.")
     claim = claims.acquire(destination, now)
     place = _publish_local if storage.is_local(destination) else _publish_remote
-    full = place(sources, destination, claim, {**record, **_stamp(claim.number, now)})
-    claim.release()
+    try:
+        full = place(sources, destination, claim, {**record, **_stamp(claim.number, now)})
+    except BaseException:
+        withdraw(destination, claim.number)
+        raise
+    finally:
+        claim.release()
     return versions.Version(
         number=claim.number,
         path=versions.folder(destination, contract.MODEL, claim.number),
@@ -60,6 +68,14 @@ def publish(
         pinned=False,
         record=full,
     )
+
+
+def withdraw(destination: str, number: int) -> None:
+    """Removes what a push that did not end has left, but not its claim."""
+    for model in ORDER:
+        if not versions.is_complete(destination, number):
+            storage.remove_tree(versions.folder(destination, model, number))
+        storage.remove_tree(storage.join(destination, model, f"{INCOMING}{number}"))
 
 
 def _stamp(number: int, now: float) -> dict[str, Any]:

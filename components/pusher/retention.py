@@ -6,7 +6,7 @@ import logging
 from typing import Final
 
 import contract
-from components.common import storage
+from components.common import disk, storage
 from components.pusher import claim as claims
 from components.pusher import versions
 from components.pusher.publish import INCOMING
@@ -69,6 +69,28 @@ def _delete_remote(path: str) -> None:
     for name in sorted(storage.list_files(path), key=lambda name: (order.get(name, 1), name)):
         storage.remove_file(storage.join(path, name))
     storage.remove_tree(path)
+
+
+def make_room(destination: str, needed: int, keep: int) -> None:
+    """Sees to it that a push of so many bytes finds room, before it begins.
+
+    Where there is too little, what the push would retire anyway goes first: a disk that holds
+    `keep` versions and not one more takes a push every day.
+
+    Raises:
+      disk.DiskFullError: there is still too little.
+    """
+    free = disk.free_bytes(destination)
+    if free is not None and free < needed:
+        apply(destination, max(keep - 1, 1))
+        free = disk.free_bytes(destination)
+    if free is not None and free < needed:
+        raise disk.DiskFullError(
+            f"The models take {disk.size_text(needed)}, and {destination} has {disk.size_text(free)} free: "
+            f"{disk.size_text(needed - free)} are missing. Nothing was copied, and what is served stays. "
+            "Make room there (a smaller pusher.keep_versions, `marquee unpin` of versions that no server's "
+            "config names, other files), and run again: what the other steps finished is kept."
+        )
 
 
 def sweep(destination: str, now: float) -> None:

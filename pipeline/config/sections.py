@@ -69,6 +69,13 @@ class Config(Section):
     cache: bool = Field(
         True, description="reuse the outputs of components whose inputs, options and code are unchanged"
     )
+    keep_runs: int = Field(
+        10,
+        ge=1,
+        description="how many of the newest runs keep their artifacts. At its end a run deletes those that "
+        "only older ones made or reused, but for their metrics and verdicts, which are small. Pushed "
+        "versions are copies and need none",
+    )
     final_fit: contract.FinalFit = Field(
         "train",
         description="which events the pushed model is fitted on. train: what was tested is what ships. all: "

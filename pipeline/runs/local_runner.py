@@ -12,6 +12,7 @@ within the new run, and each execution writes to a folder of its own number.
 from __future__ import annotations
 
 import logging
+import tempfile
 import time
 from collections.abc import Sequence
 from typing import Protocol
@@ -23,11 +24,17 @@ from tfx.orchestration.local import runner_utils
 from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import launcher, runtime_parameter_utils
 
+from components.common import disk
 from pipeline.errors import BAD_INPUT, FAILED, ComponentFailedError
 from pipeline.runs.root_cause import is_bad_data, root_cause
 from pipeline.runs.run_records import NodeRun, State, node_run
 
 _log = logging.getLogger(__name__)
+
+_DISK_FULL = (
+    "a disk is full: {told} now that what the step had begun is deleted. Make room and run again: what the "
+    "other steps finished is kept"
+)
 
 
 class Listener(Protocol):
@@ -82,7 +89,11 @@ def run(pipeline: Pipeline, run_id: str, listener: Listener) -> list[NodeRun]:
             _log.exception("%s failed", node_id)
             listener.failed(node_id, time.monotonic() - begin)
             code = BAD_INPUT if is_bad_data(error) else FAILED
-            raise ComponentFailedError(node_id, root_cause(error), code) from error
+            reason = root_cause(error)
+            if disk.is_full(error):
+                root = graph.runtime_spec.pipeline_root.field_value.string_value
+                reason += f"\n{_DISK_FULL.format(told=disk.told(root, tempfile.gettempdir()))}"
+            raise ComponentFailedError(node_id, reason, code) from error
         if execution is None or execution.execution_id is None:
             listener.failed(node_id, time.monotonic() - begin)
             raise ComponentFailedError(node_id, "its inputs are missing: an earlier component gave no output")

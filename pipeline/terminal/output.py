@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import sys
@@ -12,6 +13,20 @@ from pathlib import Path
 from typing import TextIO
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class _Log(io.TextIOWrapper):
+    """A log whose disk is full loses lines; it ends no run, and hides no error."""
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError:
+            return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            super().flush()
 
 
 @contextlib.contextmanager
@@ -32,7 +47,8 @@ def logs_to_file(path: Path, terminal_descriptor: int = 1) -> Iterator[TextIO]:
     terminal = os.fdopen(
         os.dup(saved[terminal_descriptor]), "w", buffering=1, encoding="utf-8", errors="replace"
     )
-    log = path.open("a", buffering=1, encoding="utf-8")
+    # Without a buffer below it: what a full disk did not take must not come again at each write.
+    log = _Log(path.open("ab", buffering=0), encoding="utf-8", errors="replace", line_buffering=True)
     for number in saved:
         os.dup2(log.fileno(), number)
 

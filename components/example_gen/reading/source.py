@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -22,18 +22,18 @@ RATING: Final = "rating"
 EVENT: Final = "event"
 WEIGHT: Final = "weight"
 TIME: Final = "time"
+OFFSET: Final = "offset"  # from the time, such as the hour of a date
 TITLE: Final = "title"
 YEAR: Final = "year"
 GENRES: Final = "genres"
 TAG: Final = "tag"
+KEY: Final = "key"  # by which rows of one table name those of another
 
 # What the cells of a column must be; `cells.typed` says the type that each is read as.
-Kind = Literal[
-    "id", "text", "cell", "texts", "number", "finite", "integer", "time:s", "time:ms", "time:us", "time:iso"
-]
+# A time is "time:" and a unit, "iso" or a format of strptime; what is added to it "offset:" and a unit.
+Kind = str
 # Cells that mean nothing, as exports of databases and of statistics software write them.
 MISSING_MARKERS: Final = ("", "NA", "NULL", "null", "None", "nan", "\\N")
-Encoding = Literal["utf-8", "latin-1"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,16 +41,31 @@ class Delimited:
     """Text files with a record per line.
 
     Attributes:
-      delimiter: between the columns: one character, or "::"; " " is any blanks.
+      delimiter: between the columns: one or two characters; " " is any blanks.
       names: of the columns, in order; None: the first line has them.
       quoted: whether double quotes enclose values.
-      encoding: of the bytes.
+      encoding: of the bytes, as Python names it.
+      comment: what a line begins with that is none.
+      decimal: the character between a number's whole part and its fraction.
     """
 
     delimiter: str = ","
     names: tuple[str, ...] | None = None
     quoted: bool = True
-    encoding: Encoding = "utf-8"
+    encoding: str = "utf-8"
+    comment: str | None = None
+    decimal: str = "."
+
+
+@dataclasses.dataclass(frozen=True)
+class JsonLines:
+    """Text files with a JSON object per line; a column is a key, or a path of keys such as a.b.
+
+    Attributes:
+      encoding: of the bytes.
+    """
+
+    encoding: str = "utf-8"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +73,12 @@ class Parquet:
     """Parquet files, which say of themselves all that `Delimited` says of text."""
 
 
-Format = Delimited | Parquet
+@dataclasses.dataclass(frozen=True)
+class Sheet:
+    """Sheets of Excel or OpenDocument; the first row of each has the names."""
+
+
+Format = Delimited | JsonLines | Parquet | Sheet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +101,9 @@ class Source:
       events: of each file, the value that EVENT has in all its rows; none where a column has it.
       collected: whether it is of `layouts.events`: it may have no rows, and rows that say nothing
         to the first log.
+      of_log: whether the rows are a log's, of which the first of each item counts.
+      set_aside: rows of a table of items that are bad, once it was read.
+      join: the table from which some of `columns` come.
     """
 
     table: str
@@ -95,6 +118,20 @@ class Source:
     drop: tuple[Condition, ...] = ()
     events: tuple[str, ...] = ()
     collected: bool = False
+    of_log: bool = False
+    set_aside: int = 0
+    join: Join | None = None
+
+    @property
+    def in_file(self) -> Source:
+        """The same without the columns that come of `join`, and with its key."""
+        if self.join is None:
+            return self
+        others = self.join.table.columns
+        columns = {role: name for role, name in self.columns.items() if role not in others}
+        return dataclasses.replace(
+            self, columns={**columns, KEY: self.join.on}, kinds={**self.kinds, KEY: "cell"}, join=None
+        )
 
     @property
     def condition_roles(self) -> frozenset[str]:
@@ -103,9 +140,42 @@ class Source:
 
     def __str__(self) -> str:
         """For instance "movies.dat (Latin-1)"."""
-        latin1 = isinstance(self.format, Delimited) and self.format.encoding == "latin-1"
+        encoding = getattr(self.format, "encoding", "utf-8")
+        note = "" if encoding == "utf-8" else f" ({encoding.capitalize()})"
         more = f" and {len(self.files) - 1} more" if len(self.files) > 1 else ""
-        return f"{self.files[0].name}{more}{' (Latin-1)' if latin1 else ''}"
+        return f"{self.files[0].name}{more}{note}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Join:
+    """A table that has a row for each key which rows of a log name.
+
+    Attributes:
+      on: the log's column of keys.
+      table: KEY, and the columns that the log's rows get, by what they mean there; all are text.
+      names: of all its columns that the log has not.
+    """
+
+    on: str
+    table: Source
+    names: frozenset[str]
+
+    def alone(self) -> Join:
+        """The same, which gives no column."""
+        key = {KEY: self.table.columns[KEY]}
+        table = dataclasses.replace(self.table, columns=key, kinds={KEY: "id"}, optional=frozenset())
+        return dataclasses.replace(self, table=table)
+
+    def giving(self, columns: Mapping[str, str]) -> Join:
+        """The same, which gives those of further columns, by what they mean, that it has."""
+        more = {role: name for role, name in columns.items() if name in self.names}
+        table = dataclasses.replace(
+            self.table,
+            columns={**self.table.columns, **more},
+            kinds={**self.table.kinds, **dict.fromkeys(more, "text")},
+            optional=self.table.optional | more.keys(),
+        )
+        return dataclasses.replace(self, table=table)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,9 +220,16 @@ class Dataset:
         return RATING not in self.ratings.columns
 
     @property
+    def timed(self) -> bool:
+        """Whether the events have times."""
+        return TIME in self.ratings.columns
+
+    @property
     def tables(self) -> tuple[Source, ...]:
         """Those that there are."""
-        return tuple(table for table in (*self.logs, self.items, self.tags, self.users) if table)
+        joined = tuple(log.join.table for log in self.logs if log.join)
+        tables = (*self.logs, *joined, self.items, self.tags, self.users)
+        return tuple(table for table in tables if table and not table.of_log)
 
     @property
     def files(self) -> tuple[Place, ...]:
@@ -166,6 +243,6 @@ class Dataset:
             columns = self.ratings.columns
             by = columns.get(EVENT, "file" if self.ratings.events else columns.get(WEIGHT))
             notes.append(f"no ratings: events count {f'by {by}' if by else 'alike'}")
-        if TIME not in self.ratings.columns:
+        if not self.timed:
             notes.append("in the order of the rows")
         return "; ".join(notes)

@@ -110,7 +110,15 @@ class Checkpoints:
     def save(self, facts: dict[str, Any], arrays: Sequence[np.ndarray]) -> None:
         if workers.is_chief():
             self._facts.facts, self._facts.arrays = facts, list(arrays)
-            _log.info("checkpoint %s", self._manager.save())
+            before = set(storage.list_names(self.folder))
+            try:
+                _log.info("checkpoint %s", self._manager.save())
+            except BaseException:
+                # Half a checkpoint, on a disk that is full for instance.
+                for name in set(storage.list_names(self.folder)) - before:
+                    path = storage.join(self.folder, name)
+                    (storage.remove_tree if storage.is_folder(path) else storage.remove_file)(path)
+                raise
 
     def remove(self) -> None:
         """The fit is done and what came of it is written."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2
 from support.pipelines.tiny_pipeline import create_pipeline, ran
+from support.small_disk import small_disk
 
 import contract
 from components.pusher import versions
@@ -165,3 +167,18 @@ def test_a_baseline_counts_until_another_model_is_pushed(tmp_path, compared_with
 
 def test_nothing_is_forgotten_before_the_first_push(tmp_path: Path) -> None:
     pushed.invalidate_stale(store(tmp_path), str(tmp_path / "serving_model"))
+
+
+def test_a_full_disk_is_said_and_has_its_room_back(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 2048) as root:
+        with pytest.raises(ComponentFailedError) as caught:
+            local_runner.run(create_pipeline(root, mode="fill the disk"), "run-1", Recorder())
+        assert caught.value.node_id == "talk"
+        assert "No space left on device" in caught.value.reason
+        assert re.search(
+            rf"a disk is full: {root} has 1\.\d MiB free, .* Make room and run again", caught.value.reason
+        )
+        assert list(root.glob("**/half")) == []
+        ran(root)
+        local_runner.run(create_pipeline(root), "run-2", Recorder())
+        assert ran(root) == ["talk", "judge", "push"]

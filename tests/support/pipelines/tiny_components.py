@@ -62,6 +62,10 @@ def Talk(  # noqa: N802
         raise DataCheckError([Anomaly("items", "train", "year", "Out-of-range values", "3000")])
     if mode == "foreign error":
         raise KeyError("towers")
+    if mode == "fill the disk":
+        with Path(copy.uri, "half").open("wb") as file:
+            while True:
+                file.write(bytes(1 << 16))
     if mode == "sleep":
         _trace(trace, "sleeping")
         time.sleep(60)
