@@ -54,7 +54,7 @@ def test_its_columns_travel_with_the_model(shop, run):
     catalogue = pq.read_table(version / contract.ASSETS_EXTRA / contract.CATALOGUE)
     assert {"category", "brand", "language", "price", "description"} <= set(catalogue.column_names)
     asked = {request.model_spec.signature_name for request in read_requests(str(version))}
-    assert {contract.RECOMMEND_WHERE, contract.EMBED_ITEM} <= asked
+    assert {contract.RECOMMEND, contract.EMBED_ITEM} <= asked
 
 
 @pytest.mark.parametrize("model", contract.MODELS)

@@ -32,7 +32,7 @@ def warmup_requests(
     model: str,
     specs: Sequence[FeatureSpec] = MOVIELENS,
 ) -> Iterator[prediction_log_pb2.PredictionLog]:
-    """Yields about 40 requests: every signature, in several batch sizes, each search's branches.
+    """Yields about 50 requests: every signature, in several batch sizes, each search's branches.
 
     Args:
       catalogue: what to ask for.
