@@ -213,17 +213,17 @@ def test_a_number_becomes_the_nearest_float(rest: Target, dtype: str, value: flo
     """A whole number too: JavaScript writes 3e9 without a dot."""
     for rows in (1, 2):
         body = {"signature_name": f"identity_{dtype}", "instances": [value] * rows}
-        assert rest.http("POST", PREDICT, body).json["predictions"] == [expected] * rows
+        assert rest.http("POST", ECHO_PREDICT, body).json["predictions"] == [expected] * rows
         body = {"signature_name": f"identity_{dtype}", "inputs": [[value]] * rows}
-        assert rest.http("POST", PREDICT, body).json["outputs"] == [[expected]] * rows
+        assert rest.http("POST", ECHO_PREDICT, body).json["outputs"] == [[expected]] * rows
     # A scalar is read value by value.
     body = {"signature_name": f"identity_{dtype}", "inputs": value}
-    assert rest.http("POST", PREDICT, body).json["outputs"] == expected
+    assert rest.http("POST", ECHO_PREDICT, body).json["outputs"] == expected
 
 
 def test_a_quoted_value_is_one_short_line(rest: Target) -> None:
     body = {"signature_name": "identity_float32", "instances": [{"a": ["b" * 1000]}]}
-    found = rest.http("POST", PREDICT, body)
+    found = rest.http("POST", ECHO_PREDICT, body)
     assert found.status == 400
     assert len(found.error) < 500 and "\n" not in found.error
 

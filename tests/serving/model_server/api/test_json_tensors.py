@@ -285,8 +285,7 @@ TEXTS: dict[str, tuple[Any, dict[str, str], str]] = {
     "a row without an input": (
         {"instances": [{"x": 1}]},
         TWO,
-        "Failed to process element: 0 of 'instances' list. JSON object: {\n    \"x\": 1\n} keys "
-        "must be equal to: x,y",
+        "Failed to process element: 0 of 'instances' list. JSON object: {\"x\":1} keys must be equal to: x,y",
     ),
     "a row with another name": (
         {"instances": [{"x": 1, "y": 1, "z": 1}]},
