@@ -221,6 +221,7 @@ class Ranking(tf.Module):
                 named = tf.cond(only, lambda: self._lookup(wished.candidates)[0], lambda: ids)
                 named = ascending(tf.gather(named, tf.where(named >= 0)[:, 0]))
 
+                assert asked.wanted is not None, "what takes wishes takes conditions"
                 best = self._listed(
                     named,
                     asked.vectors,

@@ -222,13 +222,13 @@ class Retrieval(tf.Module):
         width = contract.EVALUATE_K
         k = tf.fill([batch], width)
         found, best = (self._ranking.found(queries, one, k, width) for one in (self._search, self._exact))
-        result, best = self._result(found, k, width), self._result(best, k, width)
         popular = self._popular(None, queries.seen, k, self._ranking.width(k))
+        result = self._result(found, k, width)
         targets = parsed[contract.TARGET_ITEM_IDS]
         asked = {name: request[name] for name in _QUERY_INPUTS}
         return {
             **result,
-            contract.EXACT_ITEM_IDS: best[contract.ITEM_IDS],
+            contract.EXACT_ITEM_IDS: self._result(best, k, width)[contract.ITEM_IDS],
             contract.POPULAR_ITEM_IDS: self._result(popular, k, width)[contract.ITEM_IDS],
             contract.TARGET_ITEM_IDS: targets,
             contract.TARGET_RATINGS: _nan_past_end(targets, parsed[contract.TARGET_RATINGS]),

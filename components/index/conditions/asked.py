@@ -65,4 +65,4 @@ class Asked(NamedTuple):
 
     def take(self, rows: tf.Tensor) -> Asked:
         """The conditions of some rows of the batch."""
-        return self._make([*(tf.gather(tensor, rows) for tensor in self[:-1]), self.choice.take(rows)])
+        return Asked._make([*(tf.gather(tensor, rows) for tensor in self[:-1]), self.choice.take(rows)])

@@ -9,6 +9,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
 from support.models.conformance_models import CANARY, ECHO, HALF, STABLE
 from support.servers.model_servers import Target
@@ -211,14 +212,16 @@ def test_types_without_json_are_not_implemented(rest: Target) -> None:
 )
 def test_a_number_becomes_the_nearest_float(rest: Target, dtype: str, value: float, expected: float) -> None:
     """A whole number too: JavaScript writes 3e9 without a dot."""
+    signature = f"identity_{dtype}"
     for rows in (1, 2):
-        body = {"signature_name": f"identity_{dtype}", "instances": [value] * rows}
-        assert rest.http("POST", ECHO_PREDICT, body).json["predictions"] == [expected] * rows
-        body = {"signature_name": f"identity_{dtype}", "inputs": [[value]] * rows}
-        assert rest.http("POST", ECHO_PREDICT, body).json["outputs"] == [[expected]] * rows
+        found = answer(rest, ECHO_PREDICT, {"signature_name": signature, "instances": [value] * rows})
+        # As many digits as tell one float of the type from the next.
+        assert np.array(found["predictions"], dtype).tolist() == [expected] * rows
+        found = answer(rest, ECHO_PREDICT, {"signature_name": signature, "inputs": [[value]] * rows})
+        assert np.array(found["outputs"], dtype).tolist() == [[expected]] * rows
     # A scalar is read value by value.
-    body = {"signature_name": f"identity_{dtype}", "inputs": value}
-    assert rest.http("POST", ECHO_PREDICT, body).json["outputs"] == expected
+    found = answer(rest, ECHO_PREDICT, {"signature_name": signature, "inputs": value})
+    assert np.array(found["outputs"], dtype) == expected
 
 
 def test_a_quoted_value_is_one_short_line(rest: Target) -> None:
