@@ -11,7 +11,7 @@ from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
 import contract
 from components.common.dense_columns import dense_strings
-from components.common.features import MOVIELENS, FeatureSpec
+from components.common.features import Features, FeatureSpec
 from components.example_gen.records.schemas import TIMELINES
 from components.example_gen.records.write import encode
 from components.index.carried.catalogue import Catalogue
@@ -24,13 +24,15 @@ _ASKED = 3  # items in a request of `rate`, `explain` and `details`
 
 Arrays = dict[str, np.ndarray]
 
+_MOVIELENS = Features()
+
 
 def warmup_requests(
     catalogue: Catalogue,
     histories: Histories,
     timelines: Mapping[str, pa.Table],
     model: str,
-    specs: Sequence[FeatureSpec] = MOVIELENS,
+    features: Features = _MOVIELENS,
 ) -> Iterator[prediction_log_pb2.PredictionLog]:
     """Yields about 50 requests: every signature, in several batch sizes, each search's branches.
 
@@ -39,17 +41,17 @@ def warmup_requests(
       histories: whose histories to ask with; may be empty.
       timelines: records for `evaluate`; may be empty.
       model: name in the requests, one of contract.MODELS.
-      specs: the items' features.
+      features: what the columns mean.
     """
-    conditions = np.array(_conditions(catalogue, specs), object)
-    for signature in contract.SIGNATURES.values():
+    conditions = np.array(_conditions(catalogue, features.item), object)
+    for signature in contract.signatures(features.implicit).values():
         for batch in _BATCH_SIZES:
             inputs = neutral(signature, batch)
             _fill(inputs, signature, catalogue, histories, timelines)
             yield _log(model, signature, inputs)
             if contract.DIVERSITY in inputs:
                 yield _log(model, signature, {**inputs, **_filtered(catalogue, batch)})
-                yield _log(model, signature, {**inputs, **_wished(catalogue, specs, batch)})
+                yield _log(model, signature, {**inputs, **_wished(catalogue, features.item, batch)})
                 if len(conditions):
                     yield _log(model, signature, {**inputs, contract.WHERE: np.tile(conditions, (batch, 1))})
 
@@ -67,7 +69,7 @@ def _fill(
     if len(histories):
         users = np.arange(batch) % len(histories)
         if contract.HISTORY_ITEM_IDS in inputs:
-            inputs.update(dense(histories, users, catalogue.ids, _NEWEST))
+            inputs.update(_history(inputs, dense(histories, users, catalogue.ids, _NEWEST)))
         if contract.USER_ID in inputs:
             inputs[contract.USER_ID] = histories.user_ids[users]
     if contract.ITEM_IDS in inputs:
@@ -79,6 +81,15 @@ def _fill(
         inputs[contract.ITEM_ID] = items
     if signature.name == contract.EVALUATE:
         inputs[contract.EXAMPLES] = _examples(timelines, batch)
+
+
+def _history(inputs: Arrays, found: Arrays) -> Arrays:
+    """A history as the inputs have it: ratings, or weights."""
+    if contract.HISTORY_WEIGHTS not in inputs:
+        return found
+    ratings = found.pop(contract.HISTORY_RATINGS)
+    weights = np.where(ratings > 0, contract.weight_of_rating(ratings), 0.0)
+    return {**found, contract.HISTORY_WEIGHTS: weights.clip(0.0, 1.0).astype(np.float32)}
 
 
 def _filtered(catalogue: Catalogue, batch: int) -> Arrays:

@@ -6,7 +6,9 @@ import tensorflow as tf
 
 import contract
 from components.common.tensors import take
+from components.index.conditions import refuse
 from components.index.conditions.conditions import Conditions
+from contract import refusals
 
 _CAP = r"^\s*([A-Za-z][A-Za-z0-9_]*)\s*=\s*0*([1-9]\d{0,8})\s*$"
 _ANY_NUMBER = tf.int32.max
@@ -37,8 +39,8 @@ class Caps(tf.Module):
         right = tf.strings.regex_full_match(at_most, _CAP) & (column >= 0) & (column < columns)
         wrong = tf.boolean_mask(at_most, given & ~right)
         known = ", ".join(self._conditions.named_columns) or "nothing, as no column has values"
-        rule = f"at_most: expected COLUMN=COUNT, a count from 1 on, of {known}; got"
-        with tf.control_dependencies([tf.debugging.Assert(tf.equal(tf.size(wrong), 0), [rule, wrong])]):
+        none_wrong = tf.equal(tf.size(wrong), 0)
+        with tf.control_dependencies([refuse.unless(none_wrong, refusals.COUNT, wrong, names=known)]):
             text = tf.strings.regex_replace(at_most, _CAP, r"\2", replace_global=False)
             count = tf.strings.to_number(tf.where(given, text, "0"), tf.int32)
         mine = tf.one_hot(tf.where(given, column, -1), columns, True, False)

@@ -17,8 +17,10 @@ import contract
 from components.common.dense_columns import dense_numbers, dense_strings
 from components.common.features import MOVIELENS, FeatureSpec
 from components.common.tensors import apart, take
+from components.index.conditions import refuse
 from components.index.conditions.asked import Asked
 from components.index.conditions.postings import Postings
+from contract import refusals
 
 _CONDITION = r"^\s*([A-Za-z][A-Za-z0-9_]*)\s*(<=|>=|!=|=)\s*(?s:(.*?))\s*$"
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
@@ -136,7 +138,10 @@ class Conditions(tf.Module):
         right |= of_numbers & tf.strings.regex_full_match(value, _NUMBER)
         right &= tf.strings.regex_full_match(where, _CONDITION)
         wrong = tf.boolean_mask(where, given & ~right)
-        with tf.control_dependencies([tf.debugging.Assert(tf.equal(tf.size(wrong), 0), [self._rule, wrong])]):
+        none_wrong = tf.equal(tf.size(wrong), 0)
+        with tf.control_dependencies(
+            [refuse.unless(none_wrong, refusals.CONDITION, wrong, forms=self._forms)]
+        ):
             place = tf.where(of_values, self._places.lookup(tf.strings.join([name, value], "=")), self._size)
         number = tf.strings.to_number(tf.where(of_numbers & right, value, "0"))
         with tf.control_dependencies(
@@ -233,14 +238,14 @@ class Conditions(tf.Module):
         return allowed
 
     @property
-    def _rule(self) -> str:
+    def _forms(self) -> str:
         known = []
         if self.named_columns:
             known.append(f"COLUMN=VALUE or COLUMN!=VALUE for {', '.join(self.named_columns)}")
         if self._named_numbers:
             names = ", ".join(self._named_numbers)
             known.append(f"COLUMN<=NUMBER, COLUMN>=NUMBER, COLUMN=NUMBER or COLUMN!=NUMBER for {names}")
-        return f"where: expected {' and '.join(known) or 'nothing, as no column filters'}; got"
+        return " and ".join(known) or "nothing, as no column filters"
 
 
 def _equal(asked: Asked, numbers: tf.Tensor) -> tf.Tensor:

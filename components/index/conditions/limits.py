@@ -8,7 +8,9 @@ import tensorflow as tf
 
 import contract
 from components.common.tensors import apart
+from components.index.conditions import refuse
 from components.index.params import IndexParams
+from contract import refusals
 
 Tensors = Mapping[str, tf.Tensor]
 
@@ -27,6 +29,7 @@ _COUNTED = {
 }
 _SAME_SHAPE = (
     (contract.HISTORY_ITEM_IDS, contract.HISTORY_RATINGS),
+    (contract.HISTORY_ITEM_IDS, contract.HISTORY_WEIGHTS),
     (contract.HISTORY_ITEM_IDS, contract.HISTORY_TIMESTAMPS),
     (contract.TASTE_GENRES, contract.TASTE_WEIGHTS),
     (contract.BOOST_ITEM_IDS, contract.BOOSTS),
@@ -63,14 +66,14 @@ def checked(signature: contract.Signature, inputs: Tensors, params: IndexParams)
         # Comparing strings is slow, and padding makes many: only where there are columns enough to break it.
         fine.append(tf.reduce_all(sizes.widths(counted) <= list(counted.values())))
 
-    def refuse() -> tf.Tensor:
+    def refused() -> tf.Tensor:
         checks = [_at_most(inputs[name], name, *_COUNTED[name], limit) for name, limit in counted.items()]
-        checks += [_all(ok, _rule(name, params), inputs[name]) for name, ok in good.items()]
+        checks += [_within(ok, inputs[name], name, params) for name, ok in good.items()]
         with tf.control_dependencies(checks):
             return tf.constant(True)
 
     # What a request is refused with is put together only for one that may be.
-    check = tf.cond(tf.reduce_all(fine), lambda: tf.constant(True), apart(refuse)) if fine else tf.no_op()
+    check = tf.cond(tf.reduce_all(fine), lambda: tf.constant(True), apart(refused)) if fine else tf.no_op()
     with tf.control_dependencies([check]):
         return {item.name: tf.identity(inputs[item.name]) for item in signature.inputs}
 
@@ -166,41 +169,41 @@ def _good(inputs: Tensors, params: IndexParams) -> dict[str, tf.Tensor]:
 def _bounds(params: IndexParams) -> dict[str, tuple[float, float]]:
     return {
         contract.K: (0, params.max_k),
+        contract.HISTORY_WEIGHTS: (0.0, 1.0),
         contract.DIVERSITY: (0.0, 1.0),
         contract.BOOSTS: (-params.max_boost, params.max_boost),
     }
 
 
-def _rule(name: str, params: IndexParams) -> str:
-    if name == contract.K:
-        return f"k must be between 0 (which means {params.default_k}) and max_k = {params.max_k}, got"
-    if name == contract.DIVERSITY:
-        return "diversity must be between 0 and 1, got"
-    if name == contract.BOOSTS:
-        return f"boosts must be between -{params.max_boost:g} and max_boost = {params.max_boost:g}, got"
-    finite = "finite and " if name in (contract.HISTORY_RATINGS, contract.TASTE_WEIGHTS) else ""
-    return f"{name} must be {finite}not negative, got"
-
-
 def _same_batch(inputs: Tensors) -> tf.Operation:
     names = sorted(inputs)
     sizes = tf.stack([tf.shape(inputs[name])[0] for name in names])
-    message = f"every input needs the same number of rows; {', '.join(names)} have"
-    return tf.debugging.Assert(tf.reduce_all(sizes == sizes[0]), [message, sizes], summarize=len(names))
+    # Told with their names: a tensor of sizes would be cut after three.
+    got = [part for row, name in enumerate(names) for part in (f"{name}:", sizes[row])]
+    return refuse.unless(tf.reduce_all(sizes == sizes[0]), refusals.ROWS, *got, names=", ".join(names))
 
 
 def _same_shape(inputs: Tensors, first: str, second: str) -> tf.Operation:
     a, b = tf.shape(inputs[first]), tf.shape(inputs[second])
-    return tf.debugging.Assert(
-        tf.reduce_all(a == b), [f"{first} and {second} need the same shape, got", a, "and", b]
-    )
+    return refuse.unless(tf.reduce_all(a == b), refusals.SAME_SHAPE, a, "and", b, first=first, second=second)
 
 
 def _at_most(ids: tf.Tensor, name: str, limit: str, what: str, value: int) -> tf.Operation:
     count = tf.reduce_max(tf.reduce_sum(tf.cast(ids != contract.PAD_ID, tf.int32), axis=1))
-    message = f"{name}: at most {limit} = {value} {what} in a row, got"
-    return tf.debugging.Assert(count <= value, [message, count])
+    words = {"name": name, "limit": limit, "most": value, "what": what}
+    return refuse.unless(count <= value, refusals.AT_MOST, count, **words)
 
 
-def _all(good: tf.Tensor, rule: str, values: tf.Tensor) -> tf.Operation:
-    return tf.debugging.Assert(tf.reduce_all(good), [rule, tf.boolean_mask(values, ~good)])
+def _within(good: tf.Tensor, values: tf.Tensor, name: str, params: IndexParams) -> tf.Operation:
+    wrong = tf.boolean_mask(values, ~good)
+    refusal, words = refusals.NOT_NEGATIVE, {"name": name, "what": "not negative"}
+    if name == contract.K:
+        refusal, words = refusals.K, {"default_k": params.default_k, "max_k": params.max_k}
+    elif name == contract.HISTORY_WEIGHTS:
+        refusal, words = refusals.WEIGHTS, {}
+    elif name in _bounds(params):
+        least, most = _bounds(params)[name]
+        refusal, words = refusals.BETWEEN, {"name": name, "least": f"{least:g}", "most": f"{most:g}"}
+    elif values.dtype.is_floating:
+        words["what"] = "finite and not negative"
+    return refuse.unless(tf.reduce_all(good), refusal, wrong, **words)

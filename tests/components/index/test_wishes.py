@@ -160,7 +160,7 @@ def test_of_an_id_that_stands_twice_the_first_boost_counts(world, results):
     [
         (
             {"at_most": [["brand=3"]]},
-            "at_most: expected COLUMN=COUNT, a count from 1 on, of genres; got.*brand=3",
+            "at_most: expected COLUMN=COUNT, a count from 1 on, of genres, got.*brand=3",
         ),
         ({"at_most": [["genres=0"]]}, "got.*genres=0"),
         ({"at_most": [["year=2"]]}, "got.*year=2"),

@@ -28,7 +28,7 @@ REFUSED = [
     ({"boost_item_ids": [["1"] * 3], "boosts": [[0.1] * 3]}, "max_boosts = 2 boosted items in a row, got.*3"),
     (
         {"boost_item_ids": [["1"]], "boosts": [[0.6]]},
-        "boosts must be between -0.5 and max_boost = 0.5, got.*0.6",
+        "boosts must be between -0.5 and 0.5, got.*0.6",
     ),
     ({"boost_item_ids": [["1"]], "boosts": [[NAN]]}, "boosts must be between -0.5 and"),
     ({"boost_item_ids": [["1", "2"]], "boosts": [[0.1]]}, "boosts need the same shape, got.*1 2.*1 1"),

@@ -117,7 +117,7 @@ def test_the_popular_list_keeps_to_the_filters(marquee_json: Ask, world: dict[st
         if "Drama" in row[contract.GENRES] and 1960 <= row[contract.YEAR] <= 1990
     ]
     assert ids(answer) == expected
-    assert f"only {len(expected)} items are left by the filters" in answer["note"]
+    assert f"the filters leave only {len(expected)} item" in answer["note"]
     where = ("--where", "genres=Drama", "--where", "Year >= 1960", "--where", "year<=1990")
     by_columns = marquee_json("recommend", "--user", "nobody", *where, "--k", "20")
     assert (by_columns["popular"], ids(by_columns)) == (True, expected)
@@ -155,7 +155,7 @@ def test_likes_by_title_with_stars_and_commas(marquee_json: Ask) -> None:
         "--likes",
         "The Matrix (1999)",
     )
-    assert [(like["item_id"], like["stars"]) for like in answer["likes"]] == [
+    assert [(like["item_id"], like["rating"]) for like in answer["likes"]] == [
         (TOY_STORY, 5.0),
         (GOOD_BAD_UGLY, 3.5),
         (MATRIX, 5.0),
@@ -263,13 +263,13 @@ def test_framework_logs_stay_off_the_terminal(marquee: Marquee, world: dict[str,
             ("--likes", "Heat", "--where", "colour=red"),
             "expected COLUMN=VALUE or COLUMN!=VALUE for genres and ",
         ),
-        (("--likes", "Heat", "--where", "year<=dear"), "for year; got year<=dear"),
+        (("--likes", "Heat", "--where", "year<=dear"), "for year, got year<=dear"),
         (("--likes", "Heat", "--not", "genres"), '--not "genres": expected COLUMN=VALUE'),
         (("--likes", "Heat", "--not", "year<=1990"), '--not "year<=1990": expected COLUMN=VALUE'),
         (("--likes", "Heat", "--at-most", " "), '--at-most "" is no count'),
-        (("--likes", "Heat", "--at-most", "year=2"), "a count from 1 on, of genres; got year=2"),
+        (("--likes", "Heat", "--at-most", "year=2"), "a count from 1 on, of genres, got year=2"),
         (("--likes", "Heat", "--boost", "Heat"), 'such as "Heat (1995)=0.2"'),
-        (("--likes", "Heat", "--boost", "Heat=9"), "boosts must be between -2 and max_boost = 2, got 9"),
+        (("--likes", "Heat", "--boost", "Heat=9"), "boosts must be between -2 and 2, got 9"),
         (("--likes", "Heat", "--only", "Nonesuch"), 'no item is called "Nonesuch"'),
         (("--likes", "Heat", "--version", "5"), "no version 5 has been pushed; there are 1700000000"),
     ],
