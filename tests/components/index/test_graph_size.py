@@ -15,11 +15,11 @@ BOUNDS = {
     contract.RECOMMEND_EXACT: (350, 5100),
     contract.RECOMMEND_USER: (380, 720),
     contract.SIMILAR: (240, 430),
-    contract.RATE: (100, 490),
-    contract.EXPLAIN: (140, 820),
-    contract.DETAILS: (130, 110),
-    contract.EMBED_QUERY: (100, 450),
-    contract.EMBED_ITEM: (160, 210),
+    contract.RATE: (100, 550),
+    contract.EXPLAIN: (140, 880),
+    contract.DETAILS: (130, 130),
+    contract.EMBED_QUERY: (100, 510),
+    contract.EMBED_ITEM: (210, 240),
     contract.EVALUATE: (610, 1140),
 }
 
