@@ -196,7 +196,8 @@ def _at_most(ids: tf.Tensor, name: str, limit: str, what: str, value: int) -> tf
 
 def _within(good: tf.Tensor, values: tf.Tensor, name: str, params: IndexParams) -> tf.Operation:
     wrong = tf.boolean_mask(values, ~good)
-    refusal, words = refusals.NOT_NEGATIVE, {"name": name, "what": "not negative"}
+    refusal = refusals.NOT_NEGATIVE
+    words: dict[str, object] = {"name": name, "what": "not negative"}
     if name == contract.K:
         refusal, words = refusals.K, {"default_k": params.default_k, "max_k": params.max_k}
     elif name == contract.HISTORY_WEIGHTS:
