@@ -65,4 +65,8 @@ class Asked(NamedTuple):
 
     def take(self, rows: tf.Tensor) -> Asked:
         """The conditions of some rows of the batch."""
-        return Asked._make([*(tf.gather(tensor, rows) for tensor in self[:-1]), self.choice.take(rows)])
+        some, wanted, wants, refused, refuses, low, high, unequal, unequal_in = (
+            tf.gather(tensor, rows) for tensor in self[:-1]
+        )
+        choice = self.choice.take(rows)
+        return Asked(some, wanted, wants, refused, refuses, low, high, unequal, unequal_in, choice)
