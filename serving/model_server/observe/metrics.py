@@ -232,7 +232,7 @@ class Metrics:
         """A version answers from now on. `index_size`: items in its index, None if it has none."""
         labels = (model, str(version))
         with self._lock:
-            self._set(VERSION, labels, 1)
+            self._set(VERSION, labels, version)  # the second it was pushed in, if the pipeline did
             self._set(LOAD_SECONDS, labels, load_seconds)
             if index_size is not None:
                 self._set(INDEX_SIZE, labels, index_size)

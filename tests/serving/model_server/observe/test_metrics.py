@@ -109,7 +109,7 @@ def test_versions_come_and_go(counted: Metrics) -> None:
     counted.version_loaded("m", 7, 1.5, 9742)
     counted.version_loaded("m", 8, 2.5, None)
     found = lines(counted)
-    assert 'marquee:serving:loaded_version{model_name="m",version="7"} 1' in found
+    assert 'marquee:serving:loaded_version{model_name="m",version="7"} 7' in found
     assert 'marquee:serving:index_size{model_name="m",version="7"} 9742' in found
     assert 'marquee:serving:load_seconds{model_name="m",version="8"} 2.5' in found
     assert not any('index_size{model_name="m",version="8"' in line for line in found)
@@ -188,7 +188,7 @@ def test_workers_are_summed_also_those_that_were_killed(files: list[int]) -> Non
     pool = '{thread_pool_name="batch_threads"}'
     assert f":tensorflow:serving:batching_session:input_batch_size_sum{pool} 230" in found
     # What is true of a process as long as it runs is not asked of one that does not.
-    assert 'marquee:serving:loaded_version{model_name="m",version="7"} 1' in found
+    assert 'marquee:serving:loaded_version{model_name="m",version="7"} 7' in found
     assert 'marquee:serving:queue_length{model_name="m"} 4' in found
     assert 'marquee:serving:process_restarts_total{process="worker 1"} 1' in found
     assert not any("loaded_version" in line for line in rendered(files, 2))
