@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import datetime
 from typing import Annotated, Final, Literal
 
@@ -14,9 +15,10 @@ from components.common.params import Section
 from components.example_gen.reading.rows import conditions
 from components.example_gen.reading.rows.conditions import FORMS
 
-COLUMN_ROLES: Final = ("user", "item", "rating", "event", "weight", "time")
+COLUMN_ROLES: Final = ("user", "item", "rating", "event", "weight", "time", "offset")
 ITEM_ROLES: Final = ("item", "title", "year", "genres")
 USER_ROLES: Final = ("user",)
+TIME_UNITS: Final = ("auto", "s", "ms", "us", "ns", "min", "h", "d", "iso")
 
 
 def seconds_of(date: str) -> int:
@@ -43,6 +45,43 @@ def _as_text(date: object) -> object:
     return date.isoformat() if isinstance(date, datetime.date) else date
 
 
+def _check_encoding(name: str | None) -> str | None:
+    """As Python spells it, so that one encoding has one name."""
+    if name is None:
+        return None
+    try:
+        found = codecs.lookup(name)
+    except LookupError as error:
+        raise ValueError(
+            f"must be an encoding such as utf-8, latin-1, cp1252 or utf-16, got {name!r}"
+        ) from error
+    try:
+        "".encode(name)
+    except LookupError as error:
+        raise ValueError(f"must be an encoding of text, got {name!r}") from error
+    return {"iso8859-1": "latin-1"}.get(found.name, found.name)
+
+
+def _check_time_unit(unit: str) -> str:
+    if unit not in TIME_UNITS and "%" not in unit:
+        raise ValueError(
+            f"must be one of {', '.join(TIME_UNITS)}, or a format of strptime such as '%d/%m/%Y %H:%M'; "
+            f"got {unit!r}"
+        )
+    return unit
+
+
+def _numbers_as_text(columns: object) -> object:
+    """YAML reads the number of a column as one; `names` and headers have texts."""
+    if not isinstance(columns, dict):
+        return columns
+    return {
+        role: str(name) if isinstance(name, int) and not isinstance(name, bool) else name
+        for role, name in columns.items()
+    }
+
+
+Columns = Annotated[dict[str, str], pydantic.BeforeValidator(_numbers_as_text)]
 Date = Annotated[str | None, pydantic.BeforeValidator(_as_text), pydantic.AfterValidator(_check_date)]
 
 
@@ -52,21 +91,27 @@ class ExampleGenParams(Section):
     layout: str = Field(
         "auto",
         description="how the files are laid out: the name of a layout of components/example_gen/reading/"
-        "layouts. auto: the one whose files are there; csv and parquet: your own log, one file or a folder "
-        "of them, with `columns`",
+        "layouts. auto: the one whose files are there; csv, json, parquet and sheet: your own log, one file "
+        "or a folder of them, with `columns`",
     )
-    columns: dict[str, str] = Field(
+    columns: Columns = Field(
         {},
         description="columns of your own log: user and item, and rating and time where it has them, such as "
-        "{user: customer_id, item: sku, rating: stars, time: at}. Without a rating feedback is implicit: "
+        "{user: customer_id, item: sku, rating: stars, time: at}; in JSON lines paths of keys (a.b), in a "
+        "file without a header their numbers, from 1. Without a rating feedback is implicit: "
         "there is no rating head, and events count alike, by `event_weights` of a column `event`, or by a "
         "number that is no rating, a column `weight` (plays, hours, a quantity, a price); without a time the "
-        "order of the rows counts",
+        "order of the rows counts. offset is added to the time, in `offset_unit`",
+    )
+    files: tuple[str, ...] = Field(
+        (),
+        description="patterns for the names of the log's files in a folder, such as ['*.csv', '!old*'] (! "
+        "leaves out); empty: all that may be data, but the tables beside it",
     )
     names: tuple[str, ...] = Field(
         (),
-        description="names of all columns of your own CSV, in order, where its files have no header; empty: "
-        "their first line has them",
+        description="names of all columns of your own text files, in order, where they have no header; "
+        "empty: their first line has them",
     )
     event_weights: dict[str, Annotated[float, Field(gt=0)]] = Field(
         {},
@@ -102,7 +147,7 @@ class ExampleGenParams(Section):
         description="your own table of items, CSV or Parquet: path, relative to the data's folder; null: the "
         "items are those of the log",
     )
-    item_columns: dict[str, str] = Field(
+    item_columns: Columns = Field(
         {}, description="its columns: item, and title, year and genres where it has them"
     )
     item_features: tuple[FeatureSpec, ...] = Field(
@@ -116,16 +161,34 @@ class ExampleGenParams(Section):
         None,
         description="your own table of users, like `items`; who is not in it is known by their events alone",
     )
-    user_columns: dict[str, str] = Field({}, description="its columns: user")
+    user_columns: Columns = Field({}, description="its columns: user")
     user_features: tuple[FeatureSpec, ...] = Field(
         (), description="columns of it that the model reads, like `item_features`; none of them is a taste"
     )
     list_separator: str = Field(
         "|", min_length=1, description="between the genres, or values of a multi, in one cell"
     )
-    delimiter: str = Field(",", min_length=1, max_length=1, description="between the columns of your own CSV")
-    encoding: Literal["utf-8", "latin-1"] | None = Field(
-        None, description="of the text files; null: as the layout has it"
+    delimiter: str | None = Field(
+        None,
+        min_length=1,
+        max_length=2,
+        description="between the columns of your own text files, one or two characters, ' ' for any blanks; "
+        "null: by content",
+    )
+    encoding: Annotated[str | None, pydantic.AfterValidator(_check_encoding)] = Field(
+        None,
+        description="of the text files, such as utf-8, latin-1, cp1252 or utf-16; null: by content, or as "
+        "the layout has it",
+    )
+    comment: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1,
+        description="what a line of your own text files begins with that is none; null: # or % where they "
+        "begin with such a line",
+    )
+    decimal: Literal[".", ","] | None = Field(
+        None, description="between a number's whole part and its fraction; null: by content"
     )
     quoted: bool | None = Field(
         None,
@@ -137,10 +200,14 @@ class ExampleGenParams(Section):
         description="further cells that mean nothing, such as [Unknown, '-1'], in ids, numbers, times and "
         "features alike, beside empty ones, NA, NULL, null, None, nan and \\N",
     )
-    time_unit: Literal["s", "ms", "us", "iso"] = Field(
+    time_unit: Annotated[str, pydantic.AfterValidator(_check_time_unit)] = Field(
+        "auto",
+        description="of your own time column: s, ms, us, ns (or min, h, d) since 1970, iso for ISO 8601, or "
+        "a format of strptime such as '%d/%m/%Y %H:%M' (UTC where it has no zone); auto: by content",
+    )
+    offset_unit: Literal["s", "ms", "us", "min", "h", "d", "clock"] = Field(
         "s",
-        description="of your own time column: seconds, milliseconds or microseconds since 1970, or ISO 8601 "
-        "text (UTC where it names no zone)",
+        description="of the column offset; clock: the time of a day, such as 9:05, 09:05:10 or 905",
     )
     rating_scale: tuple[float, float] = Field(
         (contract.MIN_RATING, contract.MAX_RATING),
@@ -251,6 +318,8 @@ class ExampleGenParams(Section):
                 raise ValueError(f"{key} gives one column, {min(twice)!r}, several meanings: {roles}")
         if len(set(self.names)) < len(self.names):
             raise ValueError(f"names has a name twice: {', '.join(self.names)}")
+        if "offset" in self.columns and "time" not in self.columns:
+            raise ValueError("columns names offset without time, to which it is added")
         self._check_events()
         if self.items is not None and not self.item_columns:
             raise ValueError("items is given without item_columns; expected at least {item: COLUMN}")

@@ -57,8 +57,9 @@ def test_the_order_of_sorted_rows_is_no_time():
     ],
 )
 def test_where_nothing_is_left_the_first_rows_and_what_helps_are_shown(case, reason, help_):
+    wrong = {"encoding": "utf-8"} if case == "21" else {}
     with pytest.raises(DataError, match=r"nothing is left of 24 rows: 24 bad") as error:
-        report_on(case)
+        report_on(case, **wrong)
     assert reason in str(error.value)
     assert help_ in str(error.value)
 
@@ -146,8 +147,15 @@ def test_another_delimiter_is_recognised():
     with pytest.raises(
         DataError, match=r"found user;item;rating;time.*';' were between the columns: set exam"
     ):
-        report_on("15")
-    assert report_on("15", delimiter=";").events == 24
+        report_on("15", delimiter=",")
+    assert report_on("15").events == report_on("15", delimiter=";").events == 24
+
+
+def test_encodings_and_times_are_known_by_content():
+    assert report_on("21").events == 24
+    # 2017/7/1 is no ISO 8601, which the case's config says it is.
+    report = report_on("03", time_unit="auto")
+    assert (report.events, report.first_second) == (24, 1_498_867_200)
 
 
 def test_a_file_without_a_header_has_names_by_the_config():

@@ -2,7 +2,7 @@
 
 A Parquet file is cut between row groups. A text file is cut at line ends, which needs
 two things of every span before: how many lines it has, and that no quoted value of the
-file holds a line end. So a pass counts lines, and quotes, first. A gzipped file, and
+file holds a line end. So a pass counts lines, and quotes, first. A compressed file, a sheet, and
 one with line ends inside quotes or a quote that is never closed, is one span.
 """
 
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from components.example_gen.reading import text_blocks
 from components.example_gen.reading.places import Place, for_arrow
-from components.example_gen.reading.source import Dataset, Delimited, Parquet
+from components.example_gen.reading.source import Dataset, Delimited, Format, JsonLines, Parquet
 from components.example_gen.reading.text_blocks import WHOLE, Span
 
 _SEARCH_BYTES: Final = 1 << 16
@@ -42,7 +42,7 @@ def plan(dataset: Dataset, span_bytes: int) -> tuple[list[Where], list[tuple[int
         size = path.stat().st_size if path.is_file() else 0  # the reader says what is missing
         if isinstance(source.format, Parquet) and size > span_bytes:
             spans += [(number, span) for span in _row_groups(path, span_bytes)]
-        elif size <= span_bytes or text_blocks.is_gzip(path):
+        elif size <= span_bytes or not _in_spans(path, source.format):
             spans.append((number, WHOLE))
         else:
             pieces += [(number, at, at + span_bytes) for at in range(0, size, span_bytes)]
@@ -53,14 +53,13 @@ def count(piece: tuple[int, int, int], dataset: Dataset) -> tuple[int, Counted]:
     """(file, what is in the lines that begin in these bytes of it)."""
     number, start, end = piece
     path, format_ = dataset.log_files[number], dataset.log_of(number)[0].format
-    assert isinstance(format_, Delimited)
     if not path.is_file():
         return number, (start, end, 0, True)  # one span, whose reader says so
     with path.open("rb") as file:
         start, end = _line_start(file, start), _line_start(file, end)
     if start == end:
         return number, (start, end, 0, False)
-    delimiter = format_.delimiter if format_.quoted else None
+    delimiter = format_.delimiter if isinstance(format_, Delimited) and format_.quoted else None
     return number, (start, end, *text_blocks.count_lines(path, Span(start, end), delimiter))
 
 
@@ -76,6 +75,14 @@ def cut(counted: tuple[int, Iterable[Counted]]) -> Iterator[Where]:
         if start < end:
             yield number, Span(start, end, line)
         line += lines
+
+
+def _in_spans(path: Place, format_: Format) -> bool:
+    if not isinstance(format_, Delimited | JsonLines):
+        return False
+    # Quotes are counted beside a delimiter of one byte.
+    simple = not (isinstance(format_, Delimited) and format_.quoted and len(format_.delimiter) > 1)
+    return simple and text_blocks.in_spans(path, format_.encoding)
 
 
 def _line_start(file: IO[bytes], at: int) -> int:

@@ -127,7 +127,7 @@ def _items(source: Source, table: pa.Table, params: ExampleGenParams) -> pa.Tabl
     ids = table[ITEM].combine_chunks()
     titles = table[TITLE].combine_chunks() if TITLE in source.columns else ids
     if YEAR in source.columns:
-        years = _years(table[YEAR].combine_chunks())
+        years = table[YEAR].combine_chunks()
     else:
         titles, years = split_titles(titles)
     if GENRES in table.column_names:
@@ -137,11 +137,3 @@ def _items(source: Source, table: pa.Table, params: ExampleGenParams) -> pa.Tabl
         genres = ragged.from_lengths(np.zeros(len(ids), np.int64), pa.array([], pa.string()))
     items = pa.Table.from_arrays([ids, titles, years, genres], schema=ITEMS_SCHEMA)
     return own_columns.append(items, table, own(params.item_features), params.list_separator)
-
-
-def _years(column: pa.Array) -> pa.Int64Array:
-    """Years of text or numbers; what is none is 0, as a title without a year has."""
-    if not pa.types.is_string(column.type):
-        return column.cast(pa.int64())
-    digits = pc.struct_field(pc.extract_regex(column, r"^\s*(?P<year>\d{4})(?:\.0)?\s*$"), "year")
-    return pc.fill_null(digits.cast(pa.int64()), 0)

@@ -7,7 +7,6 @@ sign, blanks or more digits than always fit, and times in a spelling that Arrow 
 
 from __future__ import annotations
 
-import datetime
 from typing import Final
 
 import numpy as np
@@ -17,28 +16,33 @@ import pyarrow.compute as pc
 from components.example_gen.reading import quarantine
 from components.example_gen.reading.source import MISSING_MARKERS, Kind
 from components.example_gen.reading.text_blocks import OPEN_QUOTE
+from components.example_gen.reading.values import times
+from components.example_gen.reading.values.numbers import (
+    MISSING,
+    NOT_OF_KIND,
+    NOT_UTF8,
+    TOO_LARGE,
+    numbers,
+    whole_numbers,
+    years,
+)
 
 # Ids repeat a lot: a dictionary column stores each once and an int32 per row.
 ID: Final = pa.dictionary(pa.int32(), pa.string())
 
-# What is wrong with a cell; 0 is nothing.
-MISSING: Final = 1
-NOT_OF_KIND: Final = 2
-TOO_LARGE: Final = 3
-NOT_UTF8: Final = 4
-
 _EXPECTED: Final = {
     "number": "a number",
     "finite": "a number or nothing",
+    "integer": "a whole number",
+    "year": "a year",
     "time:iso": "a time in ISO 8601",
+    "offset:clock": "a time of a day such as 9:05",
 }
-_NUMBER: Final = r"^(?i:[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity))$"
-_FRACTION: Final = r"^(-?[0-9]+)\.[0-9]*$"
-_INTEGER: Final = r"^-?[0-9]+$"
-_ZONE: Final = r"[T ].*(Z|[+-]\d\d(:?\d\d)?)$"
-_PER_SECOND: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
-_SAFE_DIGITS: Final = 18  # of any whole number in int64
-_INT64: Final = np.iinfo(np.int64)
+
+
+def _expected(kind: Kind) -> str:
+    format_ = kind.partition(":")[2]
+    return _EXPECTED.get(kind, f"a time such as {format_}" if "%" in format_ else "a whole number")
 
 
 def typed(
@@ -95,7 +99,7 @@ def problem(name: str, cell: pa.Scalar, kind: Kind, wrong: int) -> tuple[str, st
         return kind_missing, f"{name} is null, expected a value"
     if not isinstance(cell, pa.StringScalar):
         found = kind_missing if wrong == MISSING else quarantine.NOT_A_NUMBER
-        return found, f"{name} is {cell}, expected {_EXPECTED.get(kind, 'a value')}"
+        return found, f"{name} is {cell}, expected {_expected(kind)}"
     text = cell.as_buffer().to_pybytes().decode("utf-8", "surrogateescape")
     if wrong == NOT_UTF8:
         return quarantine.ENCODING, f"{name} is {ascii(text)[:80]}, expected UTF-8 text"
@@ -107,7 +111,7 @@ def problem(name: str, cell: pa.Scalar, kind: Kind, wrong: int) -> tuple[str, st
     if kind in ("id", "cell"):
         return kind_missing, f"{name} is {short}, expected {'an id' if kind == 'id' else 'a value'}"
     found = quarantine.MISSING if wrong == MISSING else quarantine.NOT_A_NUMBER
-    return found, f"{name} is {short}, expected {_EXPECTED.get(kind, 'a whole number')}"
+    return found, f"{name} is {short}, expected {_expected(kind)}"
 
 
 def _of_text(column: pa.Array, kind: Kind, missing: tuple[str, ...]) -> tuple[pa.Array, np.ndarray]:
@@ -118,16 +122,15 @@ def _of_text(column: pa.Array, kind: Kind, missing: tuple[str, ...]) -> tuple[pa
         values, wrong = pc.utf8_trim_whitespace(column), np.zeros(len(column), np.int8)
         if kind == "id":
             wrong[_mask(pc.match_substring(values, "\n"))] = NOT_OF_KIND
+    elif kind.startswith(("time:", "offset:")):
+        values, wrong = times.seconds(column, kind)
     else:
-        convert = {"number": _numbers, "finite": _numbers, "integer": _integers, "time:iso": _times}.get(
-            kind, _unix_times
-        )
+        convert = {"integer": whole_numbers, "year": years}.get(kind, numbers)
         values, wrong = convert(column)
         if kind == "finite":
             wrong[_infinite(values)] = NOT_OF_KIND
-        values = _seconds(values, kind)
     # No marker of our own is a whole number or a time, but one of the config may be: 0 or -1.
-    if wrong.any() or missing != MISSING_MARKERS or not kind.startswith(("time:", "integer")):
+    if wrong.any() or missing != MISSING_MARKERS or not kind.startswith(("time:", "offset:", "integer")):
         marked = pc.is_in(pc.utf8_trim_whitespace(column), pa.array(["", *missing]))
         wrong[_mask(marked)] = MISSING
     wrong[broken] = NOT_UTF8
@@ -149,19 +152,43 @@ def _of_values(column: pa.Array, kind: Kind, missing: tuple[str, ...]) -> tuple[
 def _converted(column: pa.Array, kind: Kind) -> tuple[pa.Array, np.ndarray]:
     wrong = np.zeros(len(column), np.int8)
     type_ = column.type
+    fractional = pa.types.is_floating(type_) or pa.types.is_decimal(type_)
+    if kind == "id" and fractional:
+        return _ids(column, wrong), wrong
     if kind in ("id", "text", "cell", "texts"):
         return column.cast(pa.string()), wrong
-    if pa.types.is_timestamp(type_):
-        return _floor(column.cast(pa.int64()), _PER_SECOND[type_.unit]), wrong
+    if pa.types.is_timestamp(type_) or pa.types.is_date(type_):
+        if kind == "year":
+            return pc.year(column), wrong
+        column = column.cast(pa.timestamp("s")) if pa.types.is_date(type_) else column
+        return times.floor(column.cast(pa.int64()), times.PER_SECOND[column.type.unit]), wrong
+    if pa.types.is_boolean(type_):
+        column = column.cast(pa.int8())
     if kind in ("number", "finite"):
         values = column.cast(pa.float64(), safe=False).cast(pa.float32(), safe=False)
         if kind == "finite":
             wrong[_infinite(values)] = NOT_OF_KIND
             wrong[_mask(pc.is_nan(values))] = MISSING  # as pandas writes it
         return values, wrong
-    if kind == "time:iso":  # a whole number has no unit then
+    if kind == "time:iso" or "%" in kind:  # a whole number has no unit then
         wrong[:] = NOT_OF_KIND
-    return _seconds(column.cast(pa.int64()), kind), wrong
+    if fractional:
+        column = column.cast(pa.float64(), safe=False)
+        wrong[_infinite(column)] = MISSING
+        column = pc.floor(pc.if_else(pa.array(wrong == 0), column, pa.scalar(0.0)))
+    values = column.cast(pa.int64(), safe=False)
+    unit = kind.partition(":")[2]
+    return times.in_seconds(values, unit) if unit in (*times.PER_SECOND, *times.SECONDS) else values, wrong
+
+
+def _ids(column: pa.Array, wrong: np.ndarray) -> pa.Array:
+    """Ids of a column that has fractions because some are missing: whole numbers are written as such."""
+    values = column.cast(pa.float64(), safe=False)
+    wrong[_infinite(values)] = MISSING
+    whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), 2**53))
+    whole = pc.fill_null(whole, False)
+    texts = pc.if_else(whole, values, 0.0).cast(pa.int64()).cast(pa.string())
+    return pc.if_else(whole, texts, column.cast(pa.string()))
 
 
 def _decoded(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
@@ -195,89 +222,5 @@ def _is_utf8(cell: bytes | None) -> bool:
     return True
 
 
-def _numbers(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
-    trimmed = pc.utf8_trim_whitespace(column)
-    fits = pc.fill_null(pc.match_substring_regex(trimmed, _NUMBER), False)
-    values = pc.if_else(fits, trimmed, "0").cast(pa.float64()).cast(pa.float32(), safe=False)
-    return values, _where(fits)
-
-
 def _infinite(values: pa.Array) -> np.ndarray:
     return pc.invert(pc.fill_null(pc.is_finite(values), True)).to_numpy(zero_copy_only=False)
-
-
-def _unix_times(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
-    """Whole numbers, and numbers with a fraction (as pandas writes times with gaps) rounded down."""
-    if pc.any(pc.match_substring(column, ".")).as_py():
-        whole = pc.replace_substring_regex(pc.utf8_trim_whitespace(column), _FRACTION, r"\1")
-        values, wrong = _integers(whole)
-        below = pc.match_substring_regex(column, r"^\s*-[0-9]+\.[0-9]*[1-9]")
-        return pc.subtract(values, pc.cast(pc.fill_null(below, False), pa.int64())), wrong
-    return _integers(column)
-
-
-def _integers(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
-    # Arrow's own parser takes hexadecimal too, so digits are looked for first.
-    plain = pc.and_(pc.ascii_is_decimal(column), pc.less_equal(pc.binary_length(column), _SAFE_DIGITS))
-    plain = pc.fill_null(plain, False)
-    values = pc.if_else(plain, column, "0").cast(pa.int64())
-    wrong = np.zeros(len(column), np.int8)
-    rest = np.flatnonzero(_where(plain))
-    if not rest.size:
-        return values, wrong
-    trimmed = pc.fill_null(pc.utf8_trim_whitespace(column.take(pa.array(rest))), "")
-    wrong[rest] = _where(pc.match_substring_regex(trimmed, _INTEGER))
-    numbers = values.to_numpy().copy()
-    for row, cell in zip(rest.tolist(), trimmed.to_pylist(), strict=True):
-        if not wrong[row]:
-            # Python refuses to convert thousands of digits, which are beyond any time anyway.
-            number = int(cell) if len(cell) < 1_000 else _INT64.max + 1
-            if _INT64.min <= number <= _INT64.max:
-                numbers[row] = number
-            else:
-                wrong[row] = TOO_LARGE
-    return pa.array(numbers), wrong
-
-
-def _times(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
-    """ISO 8601 -> Unix microseconds; UTC where no zone is named."""
-    cells = pc.utf8_trim_whitespace(column)
-    zoned = pc.fill_null(pc.match_substring_regex(cells, _ZONE), False)
-    try:
-        naive = pc.if_else(zoned, "1970-01-01", cells).cast(pa.timestamp("us"))
-        aware = pc.if_else(zoned, cells, "1970-01-01T00:00Z").cast(pa.timestamp("us", "UTC"))
-        values = pc.if_else(zoned, aware.cast(pa.int64()), naive.cast(pa.int64()))
-        return values, np.zeros(len(column), np.int8)
-    except pa.ArrowInvalid:
-        found = [_microseconds(cell) for cell in cells.to_pylist()]
-        values = pa.array([time or 0 for time in found], pa.int64())
-        return values, np.array([NOT_OF_KIND if time is None else 0 for time in found], np.int8)
-
-
-def _microseconds(cell: str | None) -> int | None:
-    try:
-        time = datetime.datetime.fromisoformat(cell or "")
-    except ValueError:
-        return None
-    since = (time if time.tzinfo else time.replace(tzinfo=datetime.UTC)) - _EPOCH
-    return since // datetime.timedelta(microseconds=1)
-
-
-_EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-
-
-def _where(fits: pa.Array) -> np.ndarray:
-    """int8[rows]: NOT_OF_KIND where `fits` is false."""
-    return np.where(fits.to_numpy(zero_copy_only=False), np.int8(0), np.int8(NOT_OF_KIND))
-
-
-def _seconds(values: pa.Array, kind: Kind) -> pa.Array:
-    """Times in the unit of a kind as seconds; whatever else as it is."""
-    unit = "us" if kind == "time:iso" else kind.removeprefix("time:")
-    return _floor(values, _PER_SECOND[unit]) if unit in ("ms", "us") else values
-
-
-def _floor(values: pa.Array, divisor: int) -> pa.Array:
-    # Downwards also below 0, so that nothing before 1970 becomes 1970.
-    whole = values.fill_null(0).to_numpy() // divisor
-    return pa.array(whole, mask=values.is_null().to_numpy(zero_copy_only=False))

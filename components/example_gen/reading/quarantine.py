@@ -28,6 +28,7 @@ ID_AGAIN: Final = "id given before"
 DUPLICATE: Final = "exact duplicate"
 REPEATED: Final = "rated before"
 ENCODING: Final = "bad encoding"
+NO_JSON: Final = "no JSON object"
 
 # Kinds that have a limit of their own, where the config gives one.
 _OWN_LIMITS: Final = {MISSING_ID: "max_missing_share", UNKNOWN_ITEM: "max_unknown_share"}
@@ -45,6 +46,7 @@ _HELP: Final = {
     DUPLICATE: "example_gen.repeated: first, last or strongest",
     REPEATED: "example_gen.repeated: first, last or strongest",
     ENCODING: "example_gen.encoding: latin-1",
+    NO_JSON: "a file with one object per line; example_gen.max_bad_share, if such lines are to be set aside",
 }
 _SHOWN = 10
 _HOPELESS_ROWS = 1_000_000

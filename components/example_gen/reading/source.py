@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -22,18 +22,17 @@ RATING: Final = "rating"
 EVENT: Final = "event"
 WEIGHT: Final = "weight"
 TIME: Final = "time"
+OFFSET: Final = "offset"  # from the time, such as the hour of a date
 TITLE: Final = "title"
 YEAR: Final = "year"
 GENRES: Final = "genres"
 TAG: Final = "tag"
 
 # What the cells of a column must be; `cells.typed` says the type that each is read as.
-Kind = Literal[
-    "id", "text", "cell", "texts", "number", "finite", "integer", "time:s", "time:ms", "time:us", "time:iso"
-]
+# A time is "time:" and a unit, "iso" or a format of strptime; what is added to it "offset:" and a unit.
+Kind = str
 # Cells that mean nothing, as exports of databases and of statistics software write them.
 MISSING_MARKERS: Final = ("", "NA", "NULL", "null", "None", "nan", "\\N")
-Encoding = Literal["utf-8", "latin-1"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,16 +40,31 @@ class Delimited:
     """Text files with a record per line.
 
     Attributes:
-      delimiter: between the columns: one character, or "::"; " " is any blanks.
+      delimiter: between the columns: one or two characters; " " is any blanks.
       names: of the columns, in order; None: the first line has them.
       quoted: whether double quotes enclose values.
-      encoding: of the bytes.
+      encoding: of the bytes, as Python names it.
+      comment: what a line begins with that is none.
+      decimal: the character between a number's whole part and its fraction.
     """
 
     delimiter: str = ","
     names: tuple[str, ...] | None = None
     quoted: bool = True
-    encoding: Encoding = "utf-8"
+    encoding: str = "utf-8"
+    comment: str | None = None
+    decimal: str = "."
+
+
+@dataclasses.dataclass(frozen=True)
+class JsonLines:
+    """Text files with a JSON object per line; a column is a key, or a path of keys such as a.b.
+
+    Attributes:
+      encoding: of the bytes.
+    """
+
+    encoding: str = "utf-8"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +72,12 @@ class Parquet:
     """Parquet files, which say of themselves all that `Delimited` says of text."""
 
 
-Format = Delimited | Parquet
+@dataclasses.dataclass(frozen=True)
+class Sheet:
+    """Sheets of Excel or OpenDocument; the first row of each has the names."""
+
+
+Format = Delimited | JsonLines | Parquet | Sheet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,9 +122,10 @@ class Source:
 
     def __str__(self) -> str:
         """For instance "movies.dat (Latin-1)"."""
-        latin1 = isinstance(self.format, Delimited) and self.format.encoding == "latin-1"
+        encoding = getattr(self.format, "encoding", "utf-8")
+        note = "" if encoding == "utf-8" else f" ({encoding.capitalize()})"
         more = f" and {len(self.files) - 1} more" if len(self.files) > 1 else ""
-        return f"{self.files[0].name}{more}{' (Latin-1)' if latin1 else ''}"
+        return f"{self.files[0].name}{more}{note}"
 
 
 @dataclasses.dataclass(frozen=True)

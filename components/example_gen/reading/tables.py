@@ -17,13 +17,26 @@ import pyarrow as pa
 
 from components.example_gen.errors import DataError
 from components.example_gen.reading import cells, quarantine
-from components.example_gen.reading.formats import delimited, parquet
+from components.example_gen.reading.formats import delimited, json_lines, parquet, sheet
+from components.example_gen.reading.places import Place
 from components.example_gen.reading.quarantine import BadRow, Quarantine, SetAside
 from components.example_gen.reading.rows.holding import holds
-from components.example_gen.reading.source import EVENT, Delimited, Parquet, Source
+from components.example_gen.reading.source import (
+    EVENT,
+    Delimited,
+    Format,
+    JsonLines,
+    Parquet,
+    Sheet,
+    Source,
+)
 from components.example_gen.reading.text_blocks import WHOLE, Span
 
-_READERS: Final = {Delimited: delimited.rows, Parquet: parquet.rows}
+# Each module has `rows`, the reader, and `header`, the names of a file's columns.
+_FORMATS: Final = {Delimited: delimited, JsonLines: json_lines, Parquet: parquet, Sheet: sheet}
+
+
+SAMPLE_BYTES: Final = 1 << 20  # what is looked at of a text file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,8 +97,7 @@ def read_span(
         del waiting[:ready]
 
     before = bad.rows_in[source.table]
-    rows = _READERS[type(source.format)]
-    for batch, lines in rows(source, path, span, max_line_bytes, set_aside):
+    for batch, lines in _FORMATS[type(source.format)].rows(source, path, span, max_line_bytes, set_aside):
         last = lines[-1] if len(lines) else 0
         table, lines = _good(source, batch, lines, set_aside, bad)
         bad.count(source.table, len(lines))
@@ -102,6 +114,28 @@ def read_span(
         header = isinstance(source.format, Delimited) and source.format.names is None
         what = "a header but no rows" if header else "no rows"
         raise DataError(path.name, f"has {what}; expected at least one")
+
+
+def header(format_: Format, path: Place, max_line_bytes: int) -> tuple[str, ...]:
+    """The names of a file's columns.
+
+    Raises:
+      DataError: the file cannot be used at all.
+    """
+    return _FORMATS[type(format_)].header(format_, path, max_line_bytes, SAMPLE_BYTES)
+
+
+def sample(source: Source, path: Place, max_line_bytes: int) -> pa.RecordBatch:
+    """The first rows of a file, by meaning, as the reader has them before their kinds count.
+
+    Raises:
+      DataError: as `read`.
+    """
+    rows = _FORMATS[type(source.format)].rows
+    for batch, _ in rows(source, path, WHOLE, max_line_bytes, lambda *_: None, SAMPLE_BYTES):
+        if len(batch):
+            return batch
+    return pa.RecordBatch.from_pydict({role: pa.array([], pa.string()) for role in source.columns})
 
 
 def read_by_id(source: Source, role: str, bad: Quarantine, max_line_bytes: int) -> pa.Table:
@@ -165,12 +199,11 @@ def _good(
         values, of_cell = cells.typed(batch[role], source.kinds[role], source.missing)
         if role in source.optional:
             if (
-                source.kinds[role] == "finite"
+                source.kinds[role] in ("finite", "year")
                 and (unread := np.flatnonzero(of_cell == cells.NOT_OF_KIND)).size
             ):
-                what = cells.problem(
-                    source.columns[role], batch[role][unread[0]], "finite", cells.NOT_OF_KIND
-                )
+                example = batch[role][unread[0]]
+                what = cells.problem(source.columns[role], example, source.kinds[role], cells.NOT_OF_KIND)
                 bad.count_unread(source.table, source.columns[role], unread.size, what[1])
                 of_cell[unread] = 0
             of_cell[of_cell == cells.MISSING] = 0

@@ -1,4 +1,4 @@
-"""Text file, gzipped or not -> blocks of whole records, each with the numbers of its lines.
+"""Text file, compressed or not -> blocks of whole records, each with the numbers of its lines.
 
 A block is what is parsed at once, so memory does not grow with the file, and a
 bad row's line number needs no second walk through the file.
@@ -6,34 +6,32 @@ bad row's line number needs no second walk through the file.
 
 from __future__ import annotations
 
-import contextlib
+import codecs
 import dataclasses
-import gzip
 import re
-import zlib
 from collections.abc import Iterator
-from typing import IO, Final
+from typing import Final
 
 import numpy as np
 
 from components.example_gen.errors import DataError
-from components.example_gen.reading.formats import quoting
+from components.example_gen.reading.formats import packing, quoting
 from components.example_gen.reading.places import Place
 
 BLOCK_BYTES: Final = 16 << 20
 # Stands for a delimiter of several characters: Arrow takes one byte.
 UNIT_SEPARATOR: Final = "\x1f"
 
-_GZIP = b"\x1f\x8b"
 # Files that are no text, by their first bytes.
 _NOT_TEXT: Final = {
-    b"\xff\xfe": "is UTF-16; save it as UTF-8",
-    b"\xfe\xff": "is UTF-16; save it as UTF-8",
-    b"PK\x03\x04": "is a zip archive; unpack it first",
-    b"PAR1": "is a Parquet file; name it *.parquet",
-    b"BZh91AY&SY": "is bzip2; unpack it, or use gzip",
-    b"\x28\xb5\x2f\xfd": "is zstd; unpack it, or use gzip",
+    b"PAR1": "is a Parquet file and is read as text; example_gen.layout must be auto or parquet",
+    b"PK\x03\x04": "is a sheet or an archive and is read as text; example_gen.layout must be auto or sheet",
+    b"\xd0\xcf\x11\xe0": "is a sheet and is read as text; example_gen.layout must be auto or sheet",
+    b"%PDF": "is a PDF; expected a table",
 }
+# Files say so themselves, so no description has to.
+_UTF16: Final = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+_WIDE: Final = ("utf-16", "utf-32")  # whose line ends are no single bytes
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -90,10 +88,11 @@ OPEN_QUOTE: Final = "open quote"
 def blocks(
     path: Place,
     *,
-    latin1: bool,
+    encoding: str = "utf-8",
     quoted: bool,
     max_line_bytes: int,
     delimiter: str = ",",
+    comment: str | None = None,
     block_bytes: int = BLOCK_BYTES,
     span: Span = WHOLE,
 ) -> Iterator[Block | BadLine]:
@@ -104,21 +103,23 @@ def blocks(
     is read as if that quote had not been there.
 
     Args:
-      path: local file; gzip is known by its first bytes, whatever the name.
-      latin1: whether the file is in Latin-1 rather than UTF-8.
+      path: local file; compression and UTF-16 are known by its first bytes, whatever the name.
+      encoding: of its bytes.
       quoted: whether line ends inside double quotes belong to a value.
       max_line_bytes: a longer line is a BadLine, and so is the first line of a longer record.
       delimiter: between the columns. One of several characters becomes UNIT_SEPARATOR; of " "
         (any blanks) one is left, and none at the ends of a line.
+      comment: what a line begins with that is none; it reads as a blank one.
       block_bytes: what is read at once.
-      span: what of it; of a gzip file WHOLE.
+      span: what of it; of a compressed file or one in UTF-16 WHOLE.
 
     Raises:
-      DataError: no text file, or a gzip file that is cut off or damaged.
+      DataError: no text file, or a compressed file that is cut off or damaged.
     """
     line, rest, skipping = span.line, b"", False
-    for chunk in chunks(path, block_bytes, span):
-        data = rest + (chunk.decode("latin-1").encode() if latin1 else chunk)
+    between = UNIT_SEPARATOR if len(delimiter) > 1 else delimiter
+    for chunk in chunks(path, block_bytes, span, encoding):
+        data = rest + chunk
         if skipping:
             end = data.find(b"\n") + 1
             data, line, skipping = data[end:], line + bool(end), not end
@@ -126,70 +127,86 @@ def blocks(
         if skipping:
             continue
         whole = data.rfind(b"\n") + 1
-        data = _one_byte_between(data[:whole], delimiter) + data[whole:]
-        cut = _Cut(data, delimiter if quoted else None, max_line_bytes)
+        data = _one_byte_between(_without_comments(data[:whole], comment), delimiter) + data[whole:]
+        cut = _Cut(data, between if quoted else None, max_line_bytes)
         yield from cut.parts(line)
         line, rest = line + cut.taken, data[cut.end :]
         if len(rest) > max_line_bytes and cut.at_last_line:
             yield BadLine(line, LONG_LINE, f"a line longer than {max_line_bytes:,} bytes")
             rest, skipping = b"", True
     # Every line has its end by now, so what is left begins with a quote that is not closed.
-    cut = _Cut(rest, delimiter if quoted else None, max_line_bytes, at_end=True)
+    cut = _Cut(rest, between if quoted else None, max_line_bytes, at_end=True)
     yield from cut.parts(line)
 
 
-def head(path: Place, size: int = 1 << 16) -> bytes:
+def head(path: Place, size: int = 1 << 16, encoding: str = "utf-8") -> bytes:
     """The first bytes of a file, unpacked, without byte order mark, with LF line ends.
 
     Raises:
       DataError: as `blocks`.
     """
-    return next(chunks(path, size), b"")
+    return next(chunks(path, size, encoding=encoding), b"")
 
 
-def is_gzip(path: Place) -> bool:
-    """Whether a file is gzipped, by its first bytes.
+def in_spans(path: Place, encoding: str) -> bool:
+    """Whether a file's line ends can be found in its bytes, so that it can be read in spans.
 
     Raises:
       DataError: it cannot be opened.
     """
-    try:
-        with path.open("rb") as file:
-            return file.read(len(_GZIP)) == _GZIP
-    except OSError as error:
-        raise DataError(path.name, f"cannot be opened: {error.strerror or error}") from error
+    if encoding.startswith(_WIDE):
+        return False
+    return packing.packing(path) is None and packing.first_bytes(path, 2) not in _UTF16
 
 
-def chunks(path: Place, size: int, span: Span = WHOLE) -> Iterator[bytes]:
-    """The text of a file or of a span of it with LF line ends, the last one included."""
+def chunks(path: Place, size: int, span: Span = WHOLE, encoding: str = "utf-8") -> Iterator[bytes]:
+    """The text of a file or of a span of it as UTF-8 with LF line ends, the last one included.
+
+    What is none of `encoding` is no UTF-8 here either.
+    """
     held, first, last = b"", not span.start, b"\n"
     left = None if span.end is None else span.end - span.start
-    with _open(path) as file:
+    decoder: codecs.IncrementalDecoder | None = None
+    with packing.unpacked(path) as file:
         file.seek(span.start)
         while True:
-            try:
-                chunk = file.read(size if left is None else min(size, left))
-            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                raise DataError(
-                    path.name, f"the gzip file is cut off or damaged ({error}); fetch it again"
-                ) from error
+            chunk = file.read(size if left is None else min(size, left))
+            at_end = not chunk
             left = None if left is None else left - len(chunk)
+            if first and chunk:
+                encoding = _UTF16.get(chunk[:2], encoding)
+                _require_text(path, chunk, encoding)
+            if decoder is None and encoding != "utf-8" and chunk:
+                # Neither survives as UTF-8, so the cells that such bytes are in are bad ones.
+                errors = "surrogatepass" if encoding.startswith(_WIDE) else "surrogateescape"
+                decoder = codecs.getincrementaldecoder(encoding)(errors)
+            if decoder is not None:
+                chunk = _as_utf8(path, decoder, chunk)
             data = held + chunk
             # A CR at the end may be half of a CRLF.
-            held = b"\r" if chunk and data.endswith(b"\r") else b""
+            held = b"\r" if not at_end and data.endswith(b"\r") else b""
             data = data[: len(data) - len(held)]
-            if first and chunk:
-                _require_text(path, data)
+            if first and data:
                 data, first = data.removeprefix(_BYTE_ORDER_MARK), False
             if b"\r" in data:
                 data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
             if data:
                 last = data[-1:]
                 yield data
-            if not chunk:
+            if at_end:
                 break
     if last != b"\n":
         yield b"\n"
+
+
+def _as_utf8(path: Place, decoder: codecs.IncrementalDecoder, chunk: bytes) -> bytes:
+    try:
+        return decoder.decode(chunk, final=not chunk).encode("utf-8", "surrogatepass")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            path.name,
+            f"is no {error.encoding} ({error.reason}); it is cut off, or example_gen.encoding is another",
+        ) from error
 
 
 def line_starts(data: bytes) -> np.ndarray:
@@ -306,22 +323,20 @@ def _one_byte_between(data: bytes, delimiter: str) -> bytes:
     return data
 
 
-@contextlib.contextmanager
-def _open(path: Place) -> Iterator[IO[bytes]]:
-    packed = is_gzip(path)
-    with path.open("rb") as file:
-        if not packed:
-            yield file
-            return
-        with gzip.GzipFile(fileobj=file) as unpacked:
-            yield unpacked  # type: ignore[misc]
+def _without_comments(data: bytes, comment: str | None) -> bytes:
+    """Whole lines, those that are comments as blank ones; once more changes nothing."""
+    if comment is None:
+        return data
+    return re.sub(rb"^" + re.escape(comment.encode()) + rb"[^\n]*", b"", data, flags=re.MULTILINE)
 
 
-def _require_text(path: Place, start: bytes) -> None:
+def _require_text(path: Place, start: bytes, encoding: str) -> None:
     for signature, problem in _NOT_TEXT.items():
         if start.startswith(signature):
             raise DataError(path.name, problem)
-    if b"\0" in start[:4096]:
+    if b"\0" in start[:4096] and not encoding.startswith(_WIDE):
         raise DataError(
-            path.name, "holds zero bytes: it is binary, or UTF-16; expected text in UTF-8 or Latin-1"
+            path.name,
+            "holds zero bytes: it is binary, or UTF-16 without a byte order mark (example_gen.encoding: "
+            "utf-16-le or utf-16-be); expected text",
         )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
-from typing import Literal
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pv
 
 from components.example_gen.errors import DataError
@@ -18,12 +20,21 @@ from components.example_gen.reading.quarantine import SetAside
 from components.example_gen.reading.source import Delimited, Source
 from components.example_gen.reading.text_blocks import WHOLE, BadLine, Block, Span
 
-_DELIMITERS = (";", "\t", "|", ",", ":")
-_LEAST_BLOCK_BYTES = 1 << 22  # what Arrow gives to a thread
+_DELIMITERS: Final = (";", "\t", "|", ",", ":")
+_LEAST_BLOCK_BYTES: Final = 1 << 22  # what Arrow gives to a thread
+_LOOKED_AT: Final = 100  # records
+_DECIMALS: Final = ("number", "finite", "time:s", "time:ms", "time:us", "time:ns")
+# A header that says types too, as RecBole's atomic files have.
+_TYPED: Final = re.compile(r"(.+):(token|token_seq|float|float_seq)")
 
 
 def rows(
-    source: Source, path: Place, span: Span, max_line_bytes: int, set_aside: SetAside
+    source: Source,
+    path: Place,
+    span: Span,
+    max_line_bytes: int,
+    set_aside: SetAside,
+    block_bytes: int | None = None,
 ) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
     """Columns of text by their meaning, perhaps of no UTF-8, and int64[rows]: the line of each.
 
@@ -36,59 +47,74 @@ def rows(
     assert isinstance(format_, Delimited)
     names = format_.names
     if names is None and span.start:
-        names = _names(source, path, max_line_bytes)
-    for block in _blocks(format_, path, max_line_bytes, span):
+        names = header(format_, path, max_line_bytes)
+        _require_columns(source, path, names)
+    for block in _blocks(format_, path, max_line_bytes, span, block_bytes):
         if isinstance(block, BadLine):
             if names is None:
                 raise _bad_header(path, block)
             set_aside(block.line, block.kind, block.reason)
             continue
         if names is None and len(block.starts):
-            block, names = _behind_header(source, path, block)
+            block, names, line = _behind_header(format_, path, block)
+            _require_columns(source, path, names, line)
         if names is not None and len(block.starts):
             table, lines = _parsed(source, format_, names, block, set_aside)
             for batch in table.to_batches():
                 yield batch, lines[: len(batch)]
                 lines = lines[len(batch) :]
     if names is None:
-        raise _no_header(source, path)
+        raise _no_header(path, source.columns.values())
 
 
-def _blocks(format_: Delimited, path: Place, max_line_bytes: int, span: Span) -> Iterator[Block | BadLine]:
+def _blocks(
+    format_: Delimited, path: Place, max_line_bytes: int, span: Span, block_bytes: int | None = None
+) -> Iterator[Block | BadLine]:
+    more: dict[str, Any] = {} if block_bytes is None else {"block_bytes": block_bytes}
     return text_blocks.blocks(
         path,
-        latin1=format_.encoding == "latin-1",
+        encoding=format_.encoding,
         quoted=format_.quoted,
         max_line_bytes=max_line_bytes,
         delimiter=format_.delimiter,
+        comment=format_.comment,
         span=span,
+        **more,
     )
 
 
-def _names(source: Source, path: Place, max_line_bytes: int) -> tuple[str, ...]:
-    """The columns that a file's header names."""
-    assert isinstance(source.format, Delimited)
-    for block in _blocks(source.format, path, max_line_bytes, WHOLE):
+def header(
+    format_: Delimited, path: Place, max_line_bytes: int, block_bytes: int | None = None
+) -> tuple[str, ...]:
+    """The columns of a file: those that its header names, or the format.
+
+    Raises:
+      DataError: the file is no text, or empty.
+    """
+    if format_.names is not None:
+        return format_.names
+    for block in _blocks(format_, path, max_line_bytes, WHOLE, block_bytes):
         if isinstance(block, BadLine):
             raise _bad_header(path, block)
         if len(block.starts):
-            return _behind_header(source, path, block)[1]
-    raise _no_header(source, path)
+            return _behind_header(format_, path, block)[1]
+    raise _no_header(path, ())
 
 
 def _bad_header(path: Place, line: BadLine) -> DataError:
     return DataError(path.name, f"the header is {line.reason}", line.line)
 
 
-def _no_header(source: Source, path: Place) -> DataError:
-    wanted = ", ".join(source.columns.values())
-    return DataError(path.name, f"is empty; expected a header line with {wanted}")
+def _no_header(path: Place, names: Iterable[str]) -> DataError:
+    wanted = f" with {', '.join(names)}" if names else ""
+    return DataError(path.name, f"is empty; expected a header line{wanted}")
 
 
-def _behind_header(source: Source, path: Place, block: Block) -> tuple[Block, tuple[str, ...]]:
-    """What comes after the header, which is the block's first record, and the names in it."""
-    format_, line = source.format, int(block.lines[0])
-    assert isinstance(format_, Delimited)
+def _behind_header(
+    format_: Delimited, path: Place, block: Block
+) -> tuple[Block, tuple[str, ...], tuple[int, str]]:
+    """What comes after the header, which is the block's first record, the names in it, and its line."""
+    line = int(block.lines[0])
     end = int(block.starts[1]) if len(block.starts) > 1 else len(block.data)
     try:
         text = block.data[int(block.starts[0]) : end].decode()
@@ -98,23 +124,61 @@ def _behind_header(source: Source, path: Place, block: Block) -> tuple[Block, tu
             "the header is not UTF-8; save the file as UTF-8 or set example_gen.encoding: latin-1",
             line,
         ) from error
-    csv.field_size_limit(2 * text_blocks.BLOCK_BYTES)  # a header is bounded as a line; the module's is lower
-    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if format_.quoted else csv.QUOTE_NONE
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(format_), quoting=quoting)
-    names = tuple(next(reader))
-    for name in source.columns.values():
-        if names.count(name) != 1:
-            problem = "is missing" if name not in names else "appears more than once"
-            found, wanted = ", ".join(names), ", ".join(source.columns.values())
-            if len(names) == 1 and (other := _likely_delimiter(text)):
-                wanted += f"; it looks as if {other!r} were between the columns: set example_gen.delimiter"
-            elif all(_is_number(name) for name in names):
-                wanted += (
-                    "; the first line looks like data: example_gen.names names the columns of such files"
-                )
-            raise DataError(path.name, f"column {name!r} {problem}; found {found}, expected {wanted}", line)
+    names = tuple(next(records(format_, text)))
+    if all(typed := [_TYPED.fullmatch(name) for name in names]):
+        names = tuple(match[1] for match in typed if match)
     first = block.line + block.data[:end].count(b"\n")
-    return Block(first, block.data[end:], block.starts[1:] - end, block.lines[1:], block.joined), names
+    rest = Block(first, block.data[end:], block.starts[1:] - end, block.lines[1:], block.joined)
+    return rest, _widened(format_, names, rest), (line, text)
+
+
+def records(format_: Delimited, text: str) -> Iterator[list[str]]:
+    """The records of lines in which one byte is between the columns, as `text_blocks` has them."""
+    csv.field_size_limit(2 * text_blocks.BLOCK_BYTES)  # a line is bounded; the module's limit is lower
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if format_.quoted else csv.QUOTE_NONE
+    return csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(format_), quoting=quoting)
+
+
+def _widened(format_: Delimited, names: tuple[str, ...], block: Block) -> tuple[str, ...]:
+    """The names, with one more where all rows have one cell more: an empty last or a number first."""
+    starts = block.starts[: _LOOKED_AT + 1]
+    data = block.data[: int(starts[-1])] if len(starts) > 1 else block.data
+    rows = list(records(format_, data.decode("utf-8", "replace")))[:_LOOKED_AT]
+    rows = [row for row in rows if row]
+    if not rows or any(len(row) != len(names) + 1 for row in rows):
+        return names
+    if not any(row[-1].strip() for row in rows):
+        return (*names, "")
+    # As R writes a table with the numbers of its rows.
+    return ("", *names) if all(row[0].isdigit() for row in rows) else names
+
+
+def _require_columns(
+    source: Source, path: Place, names: tuple[str, ...], first: tuple[int, str] = (1, "")
+) -> None:
+    """Stops where a header lacks a column, or has it twice.
+
+    Args:
+      first: number and text of the header's line.
+
+    Raises:
+      DataError: so it is; says what the header looks like instead.
+    """
+    for name in source.columns.values():
+        if names.count(name) == 1:
+            continue
+        problem = "is missing" if name not in names else "appears more than once"
+        found, wanted = ", ".join(names), ", ".join(source.columns.values())
+        if first[1].lstrip().startswith("{"):
+            wanted += "; the line is JSON: example_gen.layout must be auto or json"
+        elif len(names) == 1 and (other := _likely_delimiter(first[1])):
+            wanted += f"; it looks as if {other!r} were between the columns: set example_gen.delimiter"
+        elif any(map(_is_number, names)) and not any(_is_number(name) for name in source.columns.values()):
+            wanted += (
+                "; the first line looks like data: example_gen.names names the columns of such files, or "
+                "example_gen.columns takes their numbers, from 1"
+            )
+        raise DataError(path.name, f"column {name!r} {problem}; found {found}, expected {wanted}", first[0])
 
 
 def _likely_delimiter(header: str) -> str | None:
@@ -185,7 +249,13 @@ def _arrow(
         return _arrow(source, format_, names, block, use_threads=False)
     columns = {role: table[name] for role, name in wanted.items()}
     if not utf8:
-        columns = {role: _as_it_was(column) for role, column in columns.items()}
+        columns = {role: _changed(column, _bytes) for role, column in columns.items()}
+    if format_.quoted and len(format_.delimiter) > 1:
+        columns = {role: _changed(column, _unseparated(format_)) for role, column in columns.items()}
+    if format_.decimal == ",":
+        for role in columns:
+            if source.kinds[role] in _DECIMALS:
+                columns[role] = _changed(columns[role], _with_a_point)
     return pa.table(columns), others
 
 
@@ -199,16 +269,29 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _as_it_was(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Text with the bytes of which it had the characters, perhaps no UTF-8 then."""
+def _changed(column: pa.ChunkedArray, change: Callable[[pa.StringArray], pa.StringArray]) -> pa.ChunkedArray:
+    """The column with other texts, of a dictionary each of them once."""
     chunks = []
     for chunk in column.chunks:
-        values = chunk.dictionary if pa.types.is_dictionary(column.type) else chunk
-        raw = pa.array([text.encode("latin-1") for text in values.to_pylist()], pa.binary()).view(pa.string())
         if pa.types.is_dictionary(column.type):
-            raw = pa.DictionaryArray.from_arrays(chunk.indices, raw)
-        chunks.append(raw)
+            chunks.append(pa.DictionaryArray.from_arrays(chunk.indices, change(chunk.dictionary)))
+        else:
+            chunks.append(change(chunk))
     return pa.chunked_array(chunks, column.type)
+
+
+def _bytes(values: pa.StringArray) -> pa.StringArray:
+    """Text with the bytes of which it has the characters, perhaps no UTF-8 then."""
+    return pa.array([text.encode("latin-1") for text in values.to_pylist()], pa.binary()).view(pa.string())
+
+
+def _unseparated(format_: Delimited) -> Callable[[pa.StringArray], pa.StringArray]:
+    """Puts a delimiter of two characters back into quoted values."""
+    return lambda values: pc.replace_substring(values, text_blocks.UNIT_SEPARATOR, format_.delimiter)
+
+
+def _with_a_point(values: pa.StringArray) -> pa.StringArray:
+    return pc.replace_substring(values, ",", ".")
 
 
 def _types(source: Source, wanted: Mapping[str, str]) -> dict[str, pa.DataType]:

@@ -11,14 +11,20 @@ import pyarrow.parquet as pq
 from components.example_gen.errors import DataError
 from components.example_gen.reading.places import Place, for_arrow
 from components.example_gen.reading.quarantine import SetAside
-from components.example_gen.reading.source import Kind, Source
+from components.example_gen.reading.source import Kind, Parquet, Source
 from components.example_gen.reading.text_blocks import Span
 
 _ROWS = 500_000
+_FEW_ROWS = 10_000
 
 
 def rows(
-    source: Source, path: Place, span: Span, max_line_bytes: int, set_aside: SetAside
+    source: Source,
+    path: Place,
+    span: Span,
+    max_line_bytes: int,
+    set_aside: SetAside,
+    block_bytes: int | None = None,
 ) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
     """Columns by their meaning, and int64[rows]: the number of each in the file, from 1.
 
@@ -31,15 +37,44 @@ def rows(
             row = span.line
             end = file.num_row_groups if span.end is None else span.end
             for batch in file.iter_batches(
-                _ROWS,
+                _ROWS if block_bytes is None else _FEW_ROWS,
                 row_groups=list(range(span.start, end)),
                 columns=list(dict.fromkeys(source.columns.values())),
             ):
-                columns = {role: batch[name] for role, name in source.columns.items()}
+                columns = {role: _readable(batch[name]) for role, name in source.columns.items()}
                 yield pa.RecordBatch.from_pydict(columns), np.arange(row, row + len(batch), dtype=np.int64)
                 row += len(batch)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(path.name, f"cannot be read as Parquet: {error}; it is damaged or cut off") from error
+
+
+def header(
+    format_: Parquet, path: Place, max_line_bytes: int, block_bytes: int | None = None
+) -> tuple[str, ...]:
+    """The columns of a file.
+
+    Raises:
+      DataError: the file is damaged.
+    """
+    try:
+        return tuple(pq.read_schema(for_arrow(path)).names)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(path.name, f"cannot be read as Parquet: {error}; it is damaged or cut off") from error
+
+
+def _readable(column: pa.Array) -> pa.Array:
+    """The column with its bytes as text, as some writers have it."""
+    type_ = column.type
+    if pa.types.is_dictionary(type_):
+        values = _readable(column.dictionary)
+        return (
+            column if values is column.dictionary else pa.DictionaryArray.from_arrays(column.indices, values)
+        )
+    if pa.types.is_binary(type_) or pa.types.is_large_binary(type_):
+        return column.cast(pa.binary()).view(pa.string())
+    if pa.types.is_string_view(type_):
+        return column.cast(pa.string())
+    return column
 
 
 def _require_columns(source: Source, path: Place, schema: pa.Schema) -> None:
@@ -57,27 +92,28 @@ def _require_columns(source: Source, path: Place, schema: pa.Schema) -> None:
 
 def _fits(type_: pa.DataType, kind: Kind) -> tuple[bool, str]:
     """Whether a column of a type can hold cells of a kind, and what can."""
-    text = pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_)
-    integer = pa.types.is_integer(type_)
-    number = integer or pa.types.is_floating(type_) or pa.types.is_decimal(type_)
+    is_ = pa.types
+    text = (
+        is_.is_string(type_)
+        or is_.is_large_string(type_)
+        or is_.is_string_view(type_)
+        or is_.is_binary(type_)
+        or is_.is_large_binary(type_)
+        or is_.is_null(type_)
+    )
+    number = is_.is_integer(type_) or is_.is_floating(type_) or is_.is_decimal(type_)
+    time = is_.is_timestamp(type_) or is_.is_date(type_)
     if kind == "id":
-        return text or integer, "text or whole numbers"
+        return text or number, "text or numbers"
     if kind in ("text", "cell"):
-        return text or number or pa.types.is_boolean(type_), "single values"
+        return text or number or time or is_.is_boolean(type_), "single values"
     if kind == "texts":
-        lists = pa.types.is_list(type_) or pa.types.is_large_list(type_)
-        of_text = lists and (
-            pa.types.is_string(type_.value_type) or pa.types.is_large_string(type_.value_type)
-        )
-        return text or of_text, "text or lists of text"
-    if kind == "number":
-        return number, "numbers"
-    if kind == "finite":
-        return number or text, "numbers"
+        lists = is_.is_list(type_) or is_.is_large_list(type_)
+        return text or (lists and not is_.is_nested(type_.value_type)), "text or lists of text"
+    if kind in ("number", "finite"):
+        return number or text or is_.is_boolean(type_), "numbers"
     if kind == "integer":
-        return integer, "whole numbers"
-    if kind == "time:iso":
-        return pa.types.is_timestamp(type_), (
-            "times; for whole numbers give example_gen.time_unit their unit: s, ms or us"
-        )
-    return integer or pa.types.is_timestamp(type_), "whole numbers or times"
+        return number or text or time, "whole numbers"
+    if kind == "time:iso" or "%" in kind:
+        return text or time, ("times; for whole numbers give example_gen.time_unit their unit: s, ms or us")
+    return number or text or time, "numbers or times"

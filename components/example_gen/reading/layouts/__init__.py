@@ -32,8 +32,7 @@ LAYOUTS: Final[tuple[Layout, ...]] = (
     movielens_dat.LAYOUT,
     movielens_100k.LAYOUT,
     pairs.LAYOUT,
-    own.PARQUET,
-    own.CSV,
+    *own.LAYOUTS,
 )
 
 
@@ -65,7 +64,7 @@ def detect(path: Place | str, params: ExampleGenParams) -> Dataset:
 
 
 def _detect(path: Place, params: ExampleGenParams) -> Dataset:
-    expected = f"expected {'; or '.join(layout.holds for layout in LAYOUTS)}"
+    expected = f"expected {'; or '.join(dict.fromkeys(layout.holds for layout in LAYOUTS))}"
     try:
         there = path.exists()
     except OSError as error:

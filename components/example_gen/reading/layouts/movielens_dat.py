@@ -7,6 +7,7 @@ from typing import Final
 
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import text_blocks
+from components.example_gen.reading.detection import encodings
 from components.example_gen.reading.layouts.layout import Layout, folder_of, has, present, table
 from components.example_gen.reading.layouts.movielens_csv import ITEMS_KINDS, RATINGS_KINDS, TAGS_KINDS
 from components.example_gen.reading.places import Place
@@ -35,19 +36,7 @@ def _describe(path: Place, params: ExampleGenParams) -> Dataset:
 def _is_utf8(path: Place) -> bool:
     if not path.is_file():
         return True
-    # One line that is no UTF-8 is a bad line; a whole catalogue of them is another encoding.
-    good = bad = 0
-    for data in text_blocks.chunks(path, text_blocks.BLOCK_BYTES):
-        if data.isascii():
-            continue
-        for line in data.split(b"\n"):
-            if not line.isascii():
-                try:
-                    line.decode()
-                    good += 1
-                except UnicodeDecodeError:
-                    bad += 1
-    return good >= bad
+    return encodings.mostly_utf8(text_blocks.chunks(path, text_blocks.BLOCK_BYTES))
 
 
 LAYOUT: Final = Layout(

@@ -1,23 +1,31 @@
-"""The user's own log, CSV or Parquet, with a map of its columns, and tables of items and users beside it."""
+"""The user's own log in any format, with a map of its columns, and tables of items and users beside it."""
 
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
+import functools
 import re
 from collections.abc import Mapping
 from typing import Final
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from components.common.features import own
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
-from components.example_gen.reading import own_columns
-from components.example_gen.reading.layouts.layout import Layout, files_of, folder_of
+from components.example_gen.reading import own_columns, tables
+from components.example_gen.reading.detection import formats, times
+from components.example_gen.reading.layouts.layout import Layout, folder_of
 from components.example_gen.reading.places import Place
 from components.example_gen.reading.source import (
     EVENT,
     GENRES,
     ITEM,
     MISSING_MARKERS,
+    OFFSET,
     RATING,
     TIME,
     TITLE,
@@ -28,37 +36,63 @@ from components.example_gen.reading.source import (
     Delimited,
     Format,
     Kind,
-    Parquet,
     Source,
 )
 
-_CSV_NAMES: Final = re.compile(r".*\.(csv|tsv)(\.gz)?", re.IGNORECASE)
-_PARQUET_NAMES: Final = re.compile(r".*\.(parquet|pq)", re.IGNORECASE)
+# What may be a log, and what lies beside one.
+_DATA: Final = re.compile(
+    r".*\.((csv|tsv|txt|dat|data|json|jsonl|ndjson|inter|log)(\.(gz|zip|bz2|xz|zst))?"
+    r"|parquet|pq|xlsx|xls|xlsm|ods|gz|zip|bz2|xz|zst)",
+    re.IGNORECASE,
+)
+_BESIDE: Final = ("readme*", "licen[cs]e*", "copying*", "notes.*", "schema*", "_*", ".*")
 
 
 def example(path: Place) -> Place | None:
     """A file that may be of such a log, None if there is none."""
-    return next(iter(files_of(path, _PARQUET_NAMES) or files_of(path, _CSV_NAMES)), None)
+    return next(iter(log_files(path, ExampleGenParams.model_validate({}))), None)
 
 
-def _detect_parquet(path: Place, params: ExampleGenParams) -> bool:
+def log_files(path: Place, params: ExampleGenParams) -> tuple[Place, ...]:
+    """The files of the log: the path, whatever its name is, or those below it but the other tables."""
+    if path.is_file():
+        return (path,)
+    others = {file.resolve() for file in _tables(path, params) if file}
+    wanted = [pattern for pattern in params.files if not pattern.startswith("!")]
+    unwanted = [pattern[1:] for pattern in params.files if pattern.startswith("!")]
+
+    def is_log(name: str) -> bool:
+        if any(fnmatch.fnmatch(name, pattern) for pattern in unwanted):
+            return False
+        if wanted:
+            return any(fnmatch.fnmatch(name, pattern) for pattern in wanted)
+        lower = name.lower()
+        return bool(_DATA.fullmatch(name)) and not any(fnmatch.fnmatch(lower, pattern) for pattern in _BESIDE)
+
+    return tuple(
+        sorted(
+            file
+            for file in path.rglob("*")
+            if is_log(file.name) and file.is_file() and file.resolve() not in others
+        )
+    )
+
+
+def _detect(name: str, path: Place, params: ExampleGenParams) -> bool:
     if not params.columns:
         return False
-    if path.is_file():
-        return bool(_PARQUET_NAMES.fullmatch(path.name))
-    found, others = _logs(path, params, _PARQUET_NAMES), _logs(path, params, _CSV_NAMES)
-    if found and others:
+    by_format: dict[str, Place] = {}
+    for file in log_files(path, params):
+        by_format.setdefault(formats.NAMES[formats.kind_of(file)], file)
+    if len(by_format) > 1 and params.layout == "auto":
+        found = ", ".join(f"{file.name} ({format_})" for format_, file in by_format.items())
         raise DataError(
             path.name,
-            f"holds both Parquet and CSV ({found[0].name}, {others[0].name}), expected a log of one format; "
-            "name the tables beside it with example_gen.items and example_gen.users, the log's own file as "
-            "the data, or its format with example_gen.layout=parquet or csv",
+            f"holds files of several formats ({found}), expected a log of one; name the tables beside it "
+            "with example_gen.items and example_gen.users, the log's own file as the data, its files with "
+            "example_gen.files, such as ['*.csv'], or its format with example_gen.layout",
         )
-    return bool(found)
-
-
-def _detect_csv(path: Place, params: ExampleGenParams) -> bool:
-    return bool(params.columns)
+    return name in by_format or (not by_format and name == "csv")
 
 
 def _tables(path: Place, params: ExampleGenParams) -> tuple[Place | None, Place | None]:
@@ -67,60 +101,82 @@ def _tables(path: Place, params: ExampleGenParams) -> tuple[Place | None, Place 
     return folder / params.items if params.items else None, folder / params.users if params.users else None
 
 
-def _logs(path: Place, params: ExampleGenParams, names: re.Pattern[str]) -> tuple[Place, ...]:
-    """The files of the log: the path, whatever its name is, or those below it but the other tables."""
-    others = {file.resolve() for file in _tables(path, params) if file}
-    found = (path,) if path.is_file() else files_of(path, names)
-    return tuple(file for file in found if file.resolve() not in others)
-
-
-def _describe_parquet(path: Place, params: ExampleGenParams) -> Dataset:
-    return _describe(PARQUET.name, path, params, _PARQUET_NAMES, "*.parquet")
-
-
-def _describe_csv(path: Place, params: ExampleGenParams) -> Dataset:
-    return _describe(CSV.name, path, params, _CSV_NAMES, "*.csv, *.tsv or *.csv.gz")
-
-
-def _describe(
-    layout: str, path: Place, params: ExampleGenParams, names: re.Pattern[str], wanted: str
-) -> Dataset:
+def _describe(name: str, path: Place, params: ExampleGenParams) -> Dataset:
     if not params.columns:
         raise DataError(
             path.name,
-            f"layout {layout} needs example_gen.columns: which columns mean user, item, rating and time",
+            f"layout {name} needs example_gen.columns: which columns mean user, item, rating and time",
         )
     items_file, users_file = _tables(path, params)
-    files = _logs(path, params, names)
+    files = log_files(path, params)
+    if len(files) > 1 and params.layout == name:
+        files = tuple(file for file in files if formats.NAMES[formats.kind_of(file)] == name)
     if not files:
-        raise DataError(path.name, f"{path} has no file {wanted}")
-    time: Kind = f"time:{params.time_unit}"  # type: ignore[assignment]
-    kinds: dict[str, Kind] = {USER: "id", ITEM: "id", RATING: "number", WEIGHT: "number", EVENT: "id"}
-    kinds[TIME] = time
-    columns = dict(params.columns)
+        raise DataError(path.name, f"{path} has no file that may be a log; example_gen.files names patterns")
+    _require_names(path, params)
     return Dataset(
-        layout,
-        Source(
-            "ratings",
-            files,
-            _named(_format(files[0], params), path, params),
-            columns,
-            _of(columns, kinds),
-            optional=frozenset({EVENT}) & columns.keys(),
-            missing=(*MISSING_MARKERS, *params.missing),
-        ),
+        name,
+        _log(files, params),
         None if items_file is None else _items(items_file, params),
         users=None if users_file is None else _users(users_file, params),
     )
 
 
+def _log(files: tuple[Place, ...], params: ExampleGenParams) -> Source:
+    columns = dict(params.columns)
+    time: Kind = f"time:{params.time_unit}"
+    kinds: dict[str, Kind] = {USER: "id", ITEM: "id", RATING: "number", WEIGHT: "number", EVENT: "id"}
+    kinds[TIME] = time
+    kinds[OFFSET] = f"offset:{params.offset_unit}"
+    source = Source(
+        "ratings",
+        files,
+        formats.format_of(files[0], params, columns.values()),
+        columns,
+        _of(columns, kinds),
+        optional=frozenset({EVENT}) & columns.keys(),
+        missing=(*MISSING_MARKERS, *params.missing),
+        rows=_with_offset if OFFSET in columns else None,
+    )
+    if TIME not in columns or params.time_unit != "auto":
+        return source
+    return dataclasses.replace(source, kinds={**source.kinds, TIME: _time(source, params)})
+
+
+def _time(source: Source, params: ExampleGenParams) -> Kind:
+    """The kind of a log's times.
+
+    Raises:
+      DataError: nobody can tell whether the day or the month comes first.
+    """
+    file = source.files[0]
+    if not file.stat().st_size:
+        return "time:s"  # the reader says that there is nothing
+    texts = dataclasses.replace(source, kinds=dict.fromkeys(source.columns, "text"), rows=None)
+    sample = tables.sample(texts, file, params.max_line_bytes)[TIME]
+    units = times.units_of(sample)
+    if len(units) > 1:
+        raise DataError(
+            file.name,
+            f"{source.columns[TIME]} holds times such as {sample.drop_null()[0]}, which can be read in "
+            f"several ways; set example_gen.time_unit to one of {', '.join(map(repr, units))}",
+        )
+    return f"time:{units[0]}"
+
+
+def _with_offset(table: pa.Table) -> tuple[pa.Table, np.ndarray]:
+    """The times with what is added to them."""
+    times_ = pc.add(table[TIME], table[OFFSET])
+    table = table.set_column(table.schema.get_field_index(TIME), TIME, times_)
+    return table.drop_columns([OFFSET]), np.arange(len(table))
+
+
 def _items(file: Place, params: ExampleGenParams) -> Source:
-    specs, format_ = own(params.item_features), _format(file, params)
-    kinds: dict[str, Kind] = {ITEM: "id", TITLE: "text", YEAR: "text", GENRES: "texts"}
-    if isinstance(format_, Parquet):
-        kinds[YEAR] = "integer"
+    specs = own(params.item_features)
+    kinds: dict[str, Kind] = {ITEM: "id", TITLE: "text", YEAR: "year", GENRES: "texts"}
     kinds |= own_columns.kinds(specs)
     columns = {**params.item_columns, **{spec.name: spec.source for spec in specs}}
+    format_ = _beside(file, params, columns)
     optional, missing = frozenset(columns) - {ITEM}, (*MISSING_MARKERS, *params.missing)
     return Source("items", (file,), format_, columns, _of(columns, kinds), optional, missing)
 
@@ -131,45 +187,43 @@ def _users(file: Place, params: ExampleGenParams) -> Source:
     kinds: dict[str, Kind] = {USER: "id", **own_columns.kinds(specs)}
     optional = frozenset(columns) - {USER}
     missing = (*MISSING_MARKERS, *params.missing)
-    return Source("users", (file,), _format(file, params), columns, _of(columns, kinds), optional, missing)
+    format_ = _beside(file, params, columns)
+    return Source("users", (file,), format_, columns, _of(columns, kinds), optional, missing)
 
 
-def _format(file: Place, params: ExampleGenParams) -> Format:
-    if _PARQUET_NAMES.fullmatch(file.name):
-        return Parquet()
-    tabs = params.delimiter == "," and ".tsv" in file.suffixes
-    delimiter = "\t" if tabs else params.delimiter
-    quoted = delimiter != "\t" if params.quoted is None else params.quoted
-    return Delimited(delimiter, quoted=quoted, encoding=params.encoding or "utf-8")
+def _beside(file: Place, params: ExampleGenParams, columns: Mapping[str, str]) -> Format:
+    """The format of a table beside the log, which may have another delimiter and encoding."""
+    if not file.is_file():
+        return Delimited()  # the reader says that it is missing
+    by_content = params.model_copy(update={"names": (), "delimiter": None})
+    return formats.format_of(file, by_content, columns.values())
 
 
-def _named(format_: Format, path: Place, params: ExampleGenParams) -> Format:
-    """The format of files without a header, where the config names their columns.
+def _require_names(path: Place, params: ExampleGenParams) -> None:
+    """Stops where the config names the columns of files without a header, and asks for others.
 
     Raises:
-      DataError: a column that is asked for is not among them.
+      DataError: so it is.
     """
-    if not params.names or isinstance(format_, Parquet):
-        return format_
-    for role, name in params.columns.items():
+    for role, name in params.columns.items() if params.names else ():
         if name not in params.names:
             found = ", ".join(params.names)
             raise DataError(
                 path.name, f"columns.{role} is {name!r}, expected one of example_gen.names: {found}"
             )
-    return dataclasses.replace(format_, names=params.names)
 
 
 def _of(columns: Mapping[str, str], kinds: Mapping[str, Kind]) -> dict[str, Kind]:
     return {role: kinds[role] for role in columns}
 
 
-PARQUET: Final = Layout(
-    "parquet",
-    "with example_gen.columns, your own Parquet file or a folder of them",
-    _detect_parquet,
-    _describe_parquet,
-)
-CSV: Final = Layout(
-    "csv", "with example_gen.columns, your own CSV file or a folder of them", _detect_csv, _describe_csv
+LAYOUTS: Final = tuple(
+    Layout(
+        name,
+        "with example_gen.columns, your own log: text with any delimiter, JSON lines, Parquet or a sheet, "
+        "one file or a folder of them",
+        functools.partial(_detect, name),
+        functools.partial(_describe, name),
+    )
+    for name in formats.NAMES.values()
 )

@@ -7,7 +7,7 @@ import shutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from components.example_gen.errors import DataError
@@ -138,13 +138,12 @@ def test_damage_ends_in_a_clean_error_or_a_right_count(
     st.integers(1, 40),
 )
 def test_blocks_lose_no_line(tmp_path_factory, data, quoted, block_bytes, max_line_bytes):
+    assume(data[:2] not in (b"\xff\xfe", b"\xfe\xff"))  # UTF-16
     path = tmp_path_factory.getbasetemp() / "lines"
     path.write_bytes(data)
     try:
         parts = list(
-            text_blocks.blocks(
-                path, latin1=False, quoted=quoted, max_line_bytes=max_line_bytes, block_bytes=block_bytes
-            )
+            text_blocks.blocks(path, quoted=quoted, max_line_bytes=max_line_bytes, block_bytes=block_bytes)
         )
     except DataError:
         return

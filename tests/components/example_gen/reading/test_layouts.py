@@ -224,7 +224,9 @@ def test_the_tables_beside_a_log_do_not_decide_its_layout(tmp_path, read):
     found = read(tmp_path, columns=COLUMNS, items="items.csv", item_columns={"item": "sku", "title": "name"})
     assert found.layout.startswith("parquet: events.parquet, items.csv")
     assert len(found.ratings) == 2
-    with pytest.raises(DataError, match=r"holds both Parquet and CSV \(events\.parquet, items\.csv\)"):
+    with pytest.raises(
+        DataError, match=r"several formats \(events\.parquet \(parquet\), items\.csv \(csv\)\)"
+    ):
         read(tmp_path, columns=COLUMNS)
     assert len(read(tmp_path, columns=COLUMNS, layout="parquet").ratings) == 2
     assert len(read(tmp_path / "events.parquet", columns=COLUMNS).ratings) == 2

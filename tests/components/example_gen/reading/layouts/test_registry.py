@@ -10,7 +10,7 @@ from components.example_gen.reading import layouts
 
 def test_a_toy_layout_is_read_by_one_file_and_its_entry(tmp_path, read, monkeypatch):
     (tmp_path / "jukebox.txt").write_text("ann: x y z\nbob: y x\nbroken\n: z\n")
-    with pytest.raises(DataError, match="holds none of the files that are known"):
+    with pytest.raises(DataError, match=r"jukebox\.txt: is no MovieLens file"):
         layouts.detect(tmp_path, ExampleGenParams())
     monkeypatch.setattr(layouts, "LAYOUTS", (*layouts.LAYOUTS, toy_layout.LAYOUT))
     found = read(tmp_path, max_bad_share=1)

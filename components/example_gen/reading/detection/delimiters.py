@@ -1,0 +1,131 @@
+"""Text with a delimiter between the columns: which one, and whether the first line is a header."""
+
+from __future__ import annotations
+
+import collections
+import csv
+import dataclasses
+import io
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from components.example_gen.params import ExampleGenParams
+from components.example_gen.reading.formats import delimited
+from components.example_gen.reading.source import Delimited
+
+# Of those that cut every line alike, the first with the most columns; the last two are in texts too.
+_TWO: Final = ("::", "||", "|~", "~|", "^|", ";;", "##", "@@", "$$")
+_DELIMITERS: Final = ("\t", *_TWO, ";", "|", ",", "\x01", "^", "~")
+_LAST: Final = (" ", ":")
+_ALIKE: Final = 0.9  # of the lines
+_LINES: Final = 300
+_COMMENTS: Final = "#%"
+_COMMA: Final = re.compile(r"[+-]?\d+,\d+")
+_POINT: Final = re.compile(r"[+-]?\d+(\.\d+)?")
+
+
+def describe(text: str, params: ExampleGenParams, wanted: Sequence[str], encoding: str) -> Delimited:
+    """The format of a file.
+
+    Args:
+      text: its beginning, with LF line ends.
+      wanted: names of columns that are asked for; all numbers: columns of a file without a header.
+    """
+    lines = [line for line in text.split("\n")[: _LINES + 1] if line.strip()]
+    comment = params.comment or _comment(lines)
+    remarks = [line for line in lines if comment and line.startswith(comment)]
+    lines = [line for line in lines if not (comment and line.startswith(comment))]
+    delimiter = params.delimiter or delimiter_of(lines, wanted)
+    quoted = (len(delimiter) == 1 and delimiter not in "\t ") if params.quoted is None else params.quoted
+    format_ = Delimited(delimiter, None, quoted, encoding, comment)
+    rows = fields(lines, format_)
+    decimal = params.decimal or (_decimal(rows) if delimiter != "," else ".")
+    names = params.names or _names(rows, wanted) or _commented(remarks, format_, wanted)
+    if names and rows and all(len(row) == len(names) + 1 and not row[-1].strip() for row in rows):
+        names = (*names, "")
+    return dataclasses.replace(format_, names=names or None, decimal=decimal)
+
+
+def fields(lines: Sequence[str], format_: Delimited) -> list[list[str]]:
+    """The cells of lines, each read by itself."""
+    if format_.delimiter == " ":
+        return [line.split() for line in lines]
+    if len(format_.delimiter) > 1 or not format_.quoted:
+        return [line.split(format_.delimiter) for line in lines]
+    return [row for row in delimited.records(format_, "\n".join(lines) + "\n") if row]
+
+
+def delimiter_of(lines: Sequence[str], wanted: Sequence[str] = ()) -> str:
+    """What is between the columns: what makes a header of the names that are wanted, or cuts lines alike."""
+    if not lines:
+        return ","
+    if named := [d for d in (*_DELIMITERS, *_LAST) if wanted and set(wanted) <= set(_split(lines[0], d))]:
+        return named[0]
+    widths = {}
+    for candidate in (*_DELIMITERS, *_LAST):
+        width, share = _width(lines, candidate)
+        if width > 1 and share >= _ALIKE:
+            widths[candidate] = width
+    for doubled in [name for name in widths if len(name) == 2]:
+        widths.pop(doubled[0], None)
+        widths.pop(doubled[1], None)
+    first = {name: width for name, width in widths.items() if name not in _LAST}
+    return max(first or widths, key=lambda name: (first or widths)[name], default=",")
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    if delimiter == " ":
+        return line.split()
+    if len(delimiter) > 1 or delimiter == "\t":
+        found = line.split(delimiter)
+    else:
+        found = next(csv.reader(io.StringIO(line), delimiter=delimiter), [])
+    return [re.sub(r":(token|float)(_seq)?$", "", name) for name in found]
+
+
+def _width(lines: Sequence[str], delimiter: str) -> tuple[int, float]:
+    """The most frequent number of columns, and the share of the lines that have it."""
+    try:
+        widths = collections.Counter(len(_split(line, delimiter)) for line in lines)
+    except csv.Error:
+        return 1, 0.0
+    width, count = widths.most_common(1)[0]
+    return width, count / len(lines)
+
+
+def _comment(lines: Sequence[str]) -> str | None:
+    """The character of comments at the head of a file."""
+    if not lines or lines[0][0] not in _COMMENTS:
+        return None
+    first = lines[0][0]
+    return None if all(line.startswith(first) for line in lines) else first
+
+
+def _names(rows: Sequence[Sequence[str]], wanted: Sequence[str]) -> tuple[str, ...]:
+    """Numbers as names where they are asked for and the first line has none such."""
+    if not rows or not wanted or not all(name.isdigit() for name in wanted) or set(wanted) <= set(rows[0]):
+        return ()
+    width = collections.Counter(map(len, rows)).most_common(1)[0][0]
+    return tuple(str(number) for number in range(1, width + 1))
+
+
+def _commented(remarks: Sequence[str], format_: Delimited, wanted: Sequence[str]) -> tuple[str, ...]:
+    """The names of a header that is written as a comment."""
+    for line in remarks:
+        names = tuple(name.strip() for name in _split(line.lstrip(_COMMENTS).strip(), format_.delimiter))
+        if wanted and set(wanted) <= set(names):
+            return names
+    return ()
+
+
+def _decimal(rows: Sequence[Sequence[str]]) -> str:
+    """A comma, where a column of numbers has commas and no points."""
+    width = min(map(len, rows), default=0)
+    for column in range(width):
+        cells = [cell for row in rows[1:] if (cell := row[column].strip())]
+        with_comma = sum(bool(_COMMA.fullmatch(cell)) for cell in cells)
+        others = [cell for cell in cells if not _COMMA.fullmatch(cell)]
+        if with_comma and all(_POINT.fullmatch(cell) and "." not in cell for cell in others):
+            return ","
+    return "."
