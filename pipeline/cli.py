@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import tempfile
 import traceback
@@ -19,8 +20,8 @@ from pipeline.errors import FAILED, INTERRUPTED, MarqueeError
 from pipeline.terminal.typed import typed
 
 COMMANDS = (
-    "run", "status", "gates", "serve", "lifecycle.pin", "ask.recommend", "ask.similar", "ask.rate",
-    "leaderboard", "data", "config", "kubeflow",
+    "run", "status", "gates", "serve", "lifecycle.pin", "lifecycle.forget", "ask.recommend",
+    "ask.similar", "ask.rate", "leaderboard", "data", "config", "kubeflow",
 )  # fmt: skip
 
 
@@ -44,6 +45,8 @@ def build_parser(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code (argparse itself exits with 2)."""
     args = build_parser().parse_args(argv)
+    # Artifacts and models hold people's histories: not for everybody on the machine or the shared volume.
+    os.umask(os.umask(0o027) | 0o027)
     sys.excepthook = _unexpected
     try:
         code = args.run(args)

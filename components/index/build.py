@@ -82,7 +82,7 @@ def build_models(
             signatures=built.module.functions(),
             options=tf.saved_model.SaveOptions(namespace_whitelist=[_SCANN_NAMESPACE]),
         )
-        requests = warmup_requests(built.catalogue, built.histories, timelines, name, features.item)
+        requests = warmup_requests(built.catalogue, name, features.item)
         write_extra_assets(model_dirs[name], built.catalogue, built.info, requests, places)
         kind, seconds = built.info["search"]["kind"], time.monotonic() - started
         _log.info("%s: %d items, %s search, saved in %.1f s", name, len(built.catalogue), kind, seconds)

@@ -25,6 +25,7 @@ from support.cluster.policies import broken_policies, pods
 from support.references import DOCS, broken_references
 from support.servers.certificates import Authority
 
+from serving.model_server.api.rest_service import LIVE_PATH
 from serving.model_server.process import options
 
 # Those of the canary are for the overlay of that name.
@@ -173,7 +174,8 @@ def test_the_server_takes_its_flags_and_files(overlay: str, tmp_path: Path) -> N
         for model in parsed.config.model_config_list.config:
             assert str(Path(model.base_path).parent) in mounted
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-            assert spec["containers"][0][probe]["httpGet"]["path"].split("/")[3] in names
+            path = spec["containers"][0][probe]["httpGet"]["path"]
+            assert path == LIVE_PATH or path.split("/")[3] in names
         monitor = [one for one in objects if one["kind"] == "ServiceMonitor"]
         assert all(
             endpoint["path"] == parsed.metrics_path

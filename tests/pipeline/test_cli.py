@@ -36,7 +36,7 @@ COMMANDS = command_parsers(cli.build_parser())
 
 def test_all_commands_are_there() -> None:
     assert set(COMMANDS) == {
-        "run", "status", "gates", "serve", "pin", "unpin", "recommend", "similar", "rate", "config",
+        "run", "status", "gates", "serve", "pin", "unpin", "forget", "recommend", "similar", "rate", "config",
         "leaderboard",
         "data check", "data fetch", "data sample",
         "kubeflow compile", "kubeflow lint", "kubeflow rehearse", "kubeflow submit",

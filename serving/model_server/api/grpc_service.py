@@ -95,7 +95,8 @@ class GrpcServices:
             self._health = health.HealthServicer()
             health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server.services)
             names.append(health.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self._server.services)
+        if options.enable_descriptions:
+            reflection.enable_server_reflection(names, self._server.services)
 
     async def start(self) -> None:
         """Opens for calls, in the running loop."""

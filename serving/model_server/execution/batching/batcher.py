@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from serving.model_server.execution import checks, merging
 from serving.model_server.execution.batching.execution import BatchExecution, Outcome
+from serving.model_server.execution.batching.fair_share import FairShare
 from serving.model_server.execution.batching.options import BatchingOptions
 from serving.model_server.execution.batching.queues import Batch, Lane, Queue, Request, Tensors, late
 from serving.model_server.execution.batching.waiting import AdaptiveWait, ConcurrencyEstimator
@@ -53,6 +54,8 @@ class Batcher:
         self._wait = AdaptiveWait(cpus.available() / options.workers)
         self._concurrency = ConcurrencyEstimator()
         self._running = 0  # requests in the batches under way
+        self._share = FairShare(options.num_batch_threads)
+        self._finished_at = time.monotonic()
         # By model: requests for all its signatures and versions.
         self._waiting: collections.Counter[str] = collections.Counter()
         self._timer: asyncio.TimerHandle | None = None
@@ -61,6 +64,11 @@ class Batcher:
     def max_rows(self) -> int:
         """Rows that a request for a signature of ours may have; 0 for no such bound."""
         return 0 if self._options.explicit else self._options.max_request_rows
+
+    def stalled_seconds(self) -> float:
+        """Seconds in which requests have waited and no batch has ended; 0 if none waits."""
+        oldest = min((queue.requests[0].queued_at for queue in self._queues.values()), default=None)
+        return 0.0 if oldest is None else time.monotonic() - max(oldest, self._finished_at)
 
     async def run(
         self,
@@ -229,6 +237,7 @@ class Batcher:
                 return
             self._idle -= 1
             self._running += len(batch.requests)
+            batch.started = time.monotonic()
             work = self._threads.submit(self._execution.run, batch)
             work.add_done_callback(functools.partial(self._executed, loop, batch))
 
@@ -263,6 +272,8 @@ class Batcher:
         limit = self._options.execution_rows
         shortest = None
         for key, queue in self._queues.items():
+            if not self._share.may_take(queue.lane, self._idle, now):
+                continue  # until a batch ends
             left = queue.requests[0].queued_at + timeout - now
             if left <= 0 or queue.alone or queue.rows >= limit:
                 return key
@@ -279,6 +290,8 @@ class Batcher:
         """Back in the event loop: answers the requests of a batch and starts the next."""
         self._idle += 1
         self._running -= len(batch.requests)
+        self._finished_at = time.monotonic()
+        self._share.ended(batch.lane, self._finished_at - batch.started, self._finished_at)
         batch.servable.release()
         error = done.exception()
         if error is not None:

@@ -100,6 +100,7 @@ class Batch:
     outputs: tuple[str, ...]
     requests: list[Request]
     alone: bool
+    started: float = 0.0  # time.monotonic() when a thread got it
 
 
 def late() -> StatusError:
