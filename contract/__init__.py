@@ -388,6 +388,8 @@ INDEX_INFO: Final = "index.json"  # sizes, limits and ScaNN parameters of this m
 
 # --- what a run leaves behind ----------------------------------------------------
 PUSHED: Final = "PUSHED.json"  # written last, in the version folder of MODEL
+# What an application may read of a version, PUSHED from its folder, the rest from assets.extra.
+APPLICATION_FILES: Final = (CATALOGUE, POPULARITY, ITEM_MAP, INDEX_INFO, PUSHED)
 PINNED: Final = "PINNED"  # a file of this name keeps a version from retention
 GATES: Final = "gates.json"  # verdicts, in the blessing artifact
 METRICS: Final = "metrics.json"  # overall and by slice, in the evaluation artifact

@@ -12,22 +12,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import contract
+from components.common.features import Features
 from components.example_gen import accounts
 from components.example_gen.accounts import Account
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading.quarantine import Quarantine, percent
-from components.example_gen.reading.source import TIME, Dataset
-from components.example_gen.records.timelines import Events
+from components.example_gen.reading.source import TIME, Dataset, Source
 from components.example_gen.sorting.gather import Gathered, gather, scratch_folder
 from components.example_gen.sorting.log_store import Log
 from components.example_gen.sorting.totals import Totals, require_splits, totals
+from datasets.own_log import profile
+from datasets.own_log.looks import format_words
 
 QUANTILES: Final = {"min": 0.0, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "99 %": 0.99, "max": 1.0}
 _LARGE_SHARE: Final = 0.05
-_SORTED_SHARE: Final = 0.2  # of the users
-# So many events are in order by chance with one user in twelve; so many ratings, with ties, with fewer.
-_FEW, _SOME = 4, 6
 _TIMES_BESIDE: Final = 5
 _ONE_STEP_SHARE: Final = 0.9
 _YEAR_1971: Final = 31_536_000
@@ -49,6 +48,7 @@ class Report:
 
     Attributes:
       layout: which, and from which files.
+      formats: of the first file of each table, in words.
       bytes: of all files.
       account: where every row went.
       bad_rows: the first bad rows of each table, in words.
@@ -57,14 +57,17 @@ class Report:
       density: share of (user, rated item) pairs that have an event.
       first_second, last_second: Unix time of the first and last event; None without times.
       implicit: whether the events have no ratings.
-      ratings: events by stars; implicit ones by weight.
+      rating_scale: lowest and highest rating, None of implicit events.
+      ratings: events by rating, on the data's scale; implicit ones by weight.
       years: events by year (UTC); none without times.
       per_user, per_item: quantiles of the events of each, unrated items apart.
+      columns: each one that is read, in words, by the first rows.
       anomalies: what is legal, and worth a look.
       splits: by name; empty if a run would stop before.
     """
 
     layout: str
+    formats: list[str]
     bytes: int
     account: Account
     bad_rows: dict[str, list[str]]
@@ -77,10 +80,12 @@ class Report:
     first_second: int | None
     last_second: int | None
     implicit: bool
+    rating_scale: tuple[float, float] | None
     ratings: dict[str, int]
     years: dict[str, int]
     per_user: dict[str, int]
     per_item: dict[str, int]
+    columns: list[str]
     anomalies: list[str]
     splits: dict[str, SplitSize]
 
@@ -99,8 +104,6 @@ class _Figures:
     last_second: int
     same_second: int  # events at the same second as the user's event before
     at_once: int  # users with several events, all at one second
-    by_item: np.ndarray  # users with several events in the order of their items, and all with so many
-    by_rating: np.ndarray  # the same of their ratings
 
 
 def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = None) -> Report:
@@ -114,10 +117,11 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
     """
     # A report is wanted of bad data above all; the share is judged afterwards.
     shares = ("max_bad_share", "max_missing_share", "max_unknown_share")
-    lenient = params.model_copy(update=dict.fromkeys(shares, 1.0))
+    lenient = params.model_copy(update={**dict.fromkeys(shares, 1.0), "max_share_of": {}})
     with scratch_folder(params) as scratch, Quarantine(bad_rows) as bad:
         data = gather(dataset, lenient, bad, scratch)
-        known = totals(data.log, params)
+        known = totals(data.log, params, dataset.timed)
+        account = accounts.account(data, known, bad, params)
         stops = []
         for table in bad.tables():
             try:
@@ -128,15 +132,17 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
             require_splits(data.log, known, params, dataset.ratings.files[0].name)
         except DataError as error:
             stops.append(str(error))
-        figures = _figures(data.log, params.buffer_rows, dataset.implicit)
+        scale = Features(rating_scale=params.rating_scale)
+        figures = _figures(data.log, params.buffer_rows, dataset.implicit, scale)
         per_user = np.diff(data.log.offsets)
         rated = figures.per_item[figures.per_item > 0]
         events = int(data.log.offsets[-1])
         timed = TIME in dataset.ratings.columns
         return Report(
             layout=str(dataset),
+            formats=[_format(table) for table in dataset.tables],
             bytes=sum(file.stat().st_size for file in dataset.files),
-            account=accounts.account(data, known, bad),
+            account=dataclasses.replace(account, notes=()),
             bad_rows={
                 table: [str(row) for row in bad.first(table)] for table in bad.tables() if bad.bad(table)
             },
@@ -149,34 +155,41 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
             first_second=figures.first_second if timed else None,
             last_second=figures.last_second if timed else None,
             implicit=dataset.implicit,
+            rating_scale=None if dataset.implicit else params.rating_scale,
             ratings=figures.ratings,
             years=figures.years if timed else {},
             per_user=_quantiles(per_user),
             per_item=_quantiles(rated),
+            columns=[str(column) for column in profile.profiles(dataset, params)],
             anomalies=[
+                *profile.notes(dataset, params),
                 *_anomalies(data, known, figures, per_user, [x.name for x in params.item_features]),
                 *odd_ids("users", data.log.user_ids),
                 *odd_ids("items", data.log.item_ids),
-                *bad.unread_cells(),
+                *account.notes,
             ],
             splits={} if stops else {split: _size(known, split) for split in contract.SPLITS},
         )
 
 
-def _figures(log: Log, rows: int, implicit: bool) -> _Figures:
+def _format(table: Source) -> str:
+    header = getattr(table.format, "names", None) is None
+    return f"{table.files[0].name}: {format_words(table.files[0], table.format, header)}"
+
+
+def _figures(log: Log, rows: int, implicit: bool, scale: Features) -> _Figures:
+    step = _step(scale)
     stars: dict[float, int] = {}
     years: dict[int, int] = {}
     per_item = np.zeros(len(log.item_ids), np.int64)
     first, last, same, at_once = np.iinfo(np.int64).max, 0, 0, 0
-    by_item = by_rating = np.zeros(2, np.int64)
     for start, end in log.spans(rows):
         events = log.events(start, end)
         per_item += np.bincount(events.items, minlength=len(per_item))
-        # Half stars are what most logs have; a finer scale falls into its bins.
         values = (
             contract.weight_of_rating(events.ratings).round(3)
             if implicit
-            else np.round(events.ratings * 2) / 2
+            else np.round(scale.rating(events.ratings.astype(np.float64)) / step) * step
         )
         for value, count in zip(*np.unique(values, return_counts=True), strict=True):
             stars[float(value)] = stars.get(float(value), 0) + int(count)
@@ -190,22 +203,11 @@ def _figures(log: Log, rows: int, implicit: bool) -> _Figures:
         same += int(again.sum())
         counts = np.diff(events.offsets)
         at_once += int(((events.per_user(again) == counts - 1) & (counts > 2)).sum())
-        by_item += _in_order(events.items, events, _FEW)
-        by_rating += _in_order(events.ratings, events, _SOME)
     return _Figures(
         {f"{value:g}": stars[value] for value in sorted(stars)},
         {str(value): years[value] for value in sorted(years)},
-        per_item, first, last, same, at_once, by_item, by_rating,
+        per_item, first, last, same, at_once,
     )  # fmt: skip
-
-
-def _in_order(values: np.ndarray, events: Events, least: int) -> np.ndarray:
-    """int64[2]: users of `least` events or more whose values only rise or only fall, and all such users."""
-    steps = np.diff(values.astype(np.float64), prepend=values[:1])
-    steps[events.offsets[:-1]] = 0
-    falls, rises = events.per_user(steps < 0), events.per_user(steps > 0)
-    enough = np.diff(events.offsets) >= least
-    return np.array([(enough & ((falls == 0) ^ (rises == 0))).sum(), enough.sum()])
 
 
 def odd_ids(whose: str, ids: pa.StringArray) -> list[str]:
@@ -259,6 +261,19 @@ def _odd_times(first: int, last: int) -> list[str]:
     return []
 
 
+def _step(scale: Features) -> float:
+    """The width of a bar of ratings: half stars, as most logs have; of another scale at most 20 bars."""
+    if scale.in_stars:
+        return 0.5
+    low, high = scale.rating_scale
+    return next(
+        each * 10.0**power
+        for power in range(-6, 39)
+        for each in (1, 2.5, 5)
+        if high - low <= 20 * each * 10.0**power
+    )
+
+
 def _quantiles(counts: np.ndarray) -> dict[str, int]:
     return {name: int(np.quantile(counts, at, method="nearest")) for name, at in QUANTILES.items()}
 
@@ -295,14 +310,6 @@ def _anomalies(
             f"{share(max(figures.ratings.values()), events)} of the ratings fall into one step of the scale: "
             "if they are plays, hours, a quantity or a price, name their column as columns.weight"
         )
-    if "time" not in columns:
-        for what, (count, several) in (("item", figures.by_item), ("rating", figures.by_rating)):
-            if count > _SORTED_SHARE * several:
-                found.append(
-                    f"there is no time, and the rows of {share(count, several)} users are sorted by {what}: "
-                    "their order is no time; give a column time, or split: random"
-                )
-                break
     if "time" in columns:
         found += _odd_times(figures.first_second, figures.last_second)
         if figures.first_second == figures.last_second:

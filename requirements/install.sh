@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Create .venv and install exactly one of the hashed locks: install.sh EXTRA
-# (server, pipeline or dev). A second call with nothing changed does nothing.
+# (server, app, pipeline or dev). A second call with nothing changed does nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-extra=${1:?usage: requirements/install.sh server|pipeline|dev}
+extra=${1:?usage: requirements/install.sh server|app|pipeline|dev}
 lock=requirements/$extra.txt
 [ -f "$lock" ] || { echo "error: no lock $lock; expected one of: $(ls requirements/*.txt | xargs -n1 basename | tr '\n' ' ')" >&2; exit 2; }
 
@@ -39,7 +39,7 @@ export UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-180} UV_LINK_MODE=${UV_LINK_MODE:-copy
 echo "set-up: installing $(grep -c '==' "$lock") pinned packages from $lock (about 3 GB, some minutes the first time)"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/uv.txt
 .venv/bin/uv pip install --quiet --no-deps --require-hashes --compile-bytecode -r "$lock"
-if [ "$extra" != server ]; then
+if [ "$extra" = pipeline ] || [ "$extra" = dev ]; then
   .venv/bin/uv pip install --quiet --no-deps --no-build-isolation ./requirements/tfx_bsl_sql_util
   .venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
 fi

@@ -11,13 +11,13 @@ compile() {
     --python-platform x86_64-manylinux_2_28 "$@" >/dev/null
 }
 compile pyproject.toml --extra dev "$@" --output-file requirements/dev.txt
-for extra in pipeline server; do
+for extra in pipeline server app; do
   compile pyproject.toml --extra "$extra" --constraint requirements/dev.txt --output-file "requirements/$extra.txt"
 done
 echo 'uv==0.13.9' | compile - --output-file requirements/uv.txt
 
 versions() { grep -oE '^[A-Za-z0-9._-]+(\[[a-z,]+\])?==[^ ]+' "$1" | sort; }
-for extra in pipeline server; do
+for extra in pipeline server app; do
   stray=$(comm -23 <(versions "requirements/$extra.txt") <(versions requirements/dev.txt))
   [ -z "$stray" ] || { printf 'error: requirements/%s.txt and dev.txt disagree on:\n%s\n' "$extra" "$stray" >&2; exit 1; }
 done

@@ -6,8 +6,10 @@ later step reads it from the data that it belongs to.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import pydantic
 from pydantic import Field
@@ -26,7 +28,11 @@ class FeatureSpec(Section):
     number: one number, or none. text: words, weighted by TF-IDF.
     """
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="in artifacts, models and requests")
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9_]{0,62}$",
+        description="in artifacts, models and requests: lower case letters, digits and _; of a name with "
+        "others, such as Brand Name, it is brand_name, and the column keeps the name as it is",
+    )
     kind: Kind = Field(description="what its values are")
     column: str | None = Field(default=None, description="its column in the table; null: its name")
     tfidf: bool = Field(
@@ -39,6 +45,15 @@ class FeatureSpec(Section):
         default=False,
         description="of kind categorical or multi: what a person can say a taste in (one feature)",
     )
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _plain_name(cls, values: Any) -> Any:
+        """The graph and the wire have plain names; a table may have any."""
+        name = values.get("name") if isinstance(values, dict) else None
+        if not isinstance(name, str) or (plain := _plain(name)) == name:
+            return values
+        return {**values, "name": plain, "column": values.get("column") or name}
 
     @pydantic.model_validator(mode="after")
     def _fits_its_kind(self) -> FeatureSpec:
@@ -65,6 +80,12 @@ class FeatureSpec(Section):
     def filters(self) -> bool:
         """Whether a request can filter by it."""
         return not self.weighted
+
+
+def _plain(name: str) -> str:
+    """Letters without accents and capitals, and _ for all but letters and digits."""
+    ascii_ = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "_", ascii_.lower()).strip("_")
 
 
 # What MovieLens says of an item. Their raw columns have names and types of their own in the contract.
@@ -96,18 +117,48 @@ def _input(spec: FeatureSpec) -> contract.Input:
     return contract.Input(spec.name, "string", spec.name if spec.kind == "multi" else None, contract.PAD_ID)
 
 
+_STARS: Final = contract.MAX_RATING - contract.MIN_RATING
+
+
 class Features(Section):
     """What a data set holds beside ids and times.
 
     Attributes:
       feedback: whether events have ratings; implicit ones have a weight at most.
       item, user: what is known of each.
+      rating_scale: lowest and highest rating in the files, which artifacts have as stars.
+      timed: whether events have times; if not, their order is that of the rows.
     """
 
     feedback: Feedback = "explicit"
+    rating_scale: tuple[float, float] = (contract.MIN_RATING, contract.MAX_RATING)
+    timed: bool = True
     item: tuple[FeatureSpec, ...] = MOVIELENS
     user: tuple[FeatureSpec, ...] = ()
 
     @property
     def implicit(self) -> bool:
         return self.feedback == "implicit"
+
+    @property
+    def in_stars(self) -> bool:
+        """Whether the files' scale is the artifacts' own."""
+        return self.rating_scale == (contract.MIN_RATING, contract.MAX_RATING)
+
+    def stars(self, rating: Any) -> Any:
+        """Of a number or an array on the files' scale, mapped evenly."""
+        low, high = self.rating_scale
+        if self.in_stars:
+            return rating
+        return contract.MIN_RATING + (rating - low) * (
+            (contract.MAX_RATING - contract.MIN_RATING) / (high - low)
+        )
+
+    def rating(self, stars: Any) -> Any:
+        """The inverse of `stars`."""
+        low, high = self.rating_scale
+        if self.in_stars:
+            return stars
+        return low + (stars - contract.MIN_RATING) * (
+            (high - low) / (contract.MAX_RATING - contract.MIN_RATING)
+        )

@@ -5,10 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from components.common.metrics import names
 from components.evaluator.metrics.paired import PairedInterval
 from components.evaluator.params import EvaluatorParams
+
+_NO_RATINGS: Final = "the log has no ratings, so there is no rating head"
+_LEAST_ITEMS_PER_RESULT: Final = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,25 +61,45 @@ def judge(
     # Here, as it brings NumPy: reading verdicts, as `marquee status` does, needs none.
     from components.common.metrics import registry
 
+    items = _value(metrics, names.CATALOGUE_SIZE)
+
     def bounded(kind: str, bounds: Mapping[str, float], check: Callable[..., Gate]) -> list[Gate]:
-        return [
-            _not_applicable(f"{name} {kind}", bound)
-            if implicit and registry.reads(name) == registry.ERRORS
-            else check(metrics, name, bound)
-            for name, bound in bounds.items()
-        ]
+        found = []
+        for name, bound in bounds.items():
+            why = (
+                _NO_RATINGS if implicit and registry.reads(name) == registry.ERRORS else _too_few(name, items)
+            )
+            found.append(
+                _not_applicable(f"{name} {kind}", bound, why) if why else check(metrics, name, bound)
+            )
+        return found
 
     gates = bounded("floor", params.floors, _floor) + bounded("ceiling", params.ceilings, _ceiling)
     if implicit:
-        gates.append(_not_applicable("rating head", None))
-    gates.append(_popularity(metrics, params.popularity_ratio))
+        gates.append(_not_applicable("rating head", None, _NO_RATINGS))
+    if why := _too_few(names.RECALL_10, items):
+        gates.append(_not_applicable("popularity", None, why))
+    else:
+        gates.append(_popularity(metrics, params.popularity_ratio))
     gates.append(_regression(baseline_interval, params.max_regression_percent))
     gates.append(_floor(metrics, names.ANN_RECALL_10, params.ann_recall))
     return gates
 
 
-def _not_applicable(name: str, bound: float | None) -> Gate:
-    return Gate(name, None, bound, True, "the log has no ratings, so there is no rating head", applies=False)
+def _not_applicable(name: str, bound: float | None, why: str) -> Gate:
+    return Gate(name, None, bound, True, why, applies=False)
+
+
+def _too_few(name: str, items: float) -> str | None:
+    """Why a metric of the first k says nothing about a catalogue, None if it does.
+
+    Where the first k are much of all that there is, popularity finds nearly everything, too.
+    """
+    k = name.rpartition("@")[2]
+    # The index's agreement with exact search is the same for any number of items.
+    if not k.isdigit() or name == names.ANN_RECALL_10 or int(k) * _LEAST_ITEMS_PER_RESULT <= items:
+        return None
+    return f"the first {k} are more than a third of the {items:,.0f} items"
 
 
 def _value(metrics: Mapping[str, float], name: str) -> float:
@@ -113,10 +137,13 @@ def _popularity(metrics: Mapping[str, float], ratio: float) -> Gate:
     name = "popularity"
     value = _value(metrics, names.RECALL_10)
     popularity = _value(metrics, names.POPULARITY_RECALL_10)
-    bound = ratio * popularity
+    # A user's targets in test are a tenth of the events at most, so no more than 10 of less than 100 items,
+    # where popularity is that good: a perfect model's recall is 1.
+    bound = min(ratio * popularity, max(popularity, 1.0))
     if not (math.isfinite(value) and math.isfinite(bound)):
         return _not_finite(name, value, bound)
-    why = f"{names.RECALL_10} against {ratio:g} times popularity's {popularity:.4f}"
+    capped = ", at most 1" if ratio * popularity > bound else ""
+    why = f"{names.RECALL_10} against {ratio:g} times popularity's {popularity:.4f}{capped}"
     return Gate(name, value, bound, value >= bound, why)
 
 

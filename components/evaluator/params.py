@@ -26,7 +26,7 @@ class EvaluatorParams(Section):
         1.1,
         ge=0,
         description="Recall@10 must be at least this many times that of recommending the most popular "
-        "items to everybody, on the same users. 0 accepts anything.",
+        "items to everybody, on the same users, and 1 at most. 0 accepts anything.",
     )
     max_regression_percent: float = Field(
         5.0,

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Final
 
-from components.example_gen.reading.quarantine import Quarantine
+from components.example_gen.params import ExampleGenParams
+from components.example_gen.reading.quarantine import NOT_JOINED, Quarantine, percent
+from components.example_gen.reading.source import Dataset
 from components.example_gen.sorting.gather import RATINGS, Gathered
 from components.example_gen.sorting.log_store import Index
 from components.example_gen.sorting.totals import Totals
 
 NO_HISTORY = "in no record: without a history to ask with"
+
+
+_NOTES: Final = "notes"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,23 +43,27 @@ class TableRows:
 
 @dataclasses.dataclass(frozen=True)
 class Account:
-    """All tables' rows, by table."""
+    """All tables' rows, by table, and what is worth a look."""
 
     tables: dict[str, TableRows]
+    notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """One per table."""
-        return [f"{name}: {rows}" for name, rows in self.tables.items()]
+        """One per table, and one per note."""
+        return [*(f"{name}: {rows}" for name, rows in self.tables.items()), *self.notes]
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Account:
-        return cls({name: TableRows(**rows) for name, rows in values.items()})
+        tables = {name: TableRows(**rows) for name, rows in values.items() if name != _NOTES}
+        return cls(tables, tuple(values.get(_NOTES, ())))
 
     def as_dict(self) -> dict[str, Any]:
-        return {name: dataclasses.asdict(rows) for name, rows in self.tables.items()}
+        return {name: dataclasses.asdict(rows) for name, rows in self.tables.items()} | {
+            _NOTES: list(self.notes)
+        }
 
 
-def account(data: Gathered[Index], known: Totals, bad: Quarantine) -> Account:
+def account(data: Gathered[Index], known: Totals, bad: Quarantine, params: ExampleGenParams) -> Account:
     """Adds up.
 
     Raises:
@@ -73,4 +82,16 @@ def account(data: Gathered[Index], known: Totals, bad: Quarantine) -> Account:
         if rows_in != good + sum(kinds.values()) + sum(out.values()):
             raise AssertionError(f"{name}: {rows_in} rows in, {good} used, {kinds} set aside, {out} left out")
         result[name] = TableRows(rows_in, good, kinds, out)
-    return Account(result)
+    joined = _joined(data.dataset, bad)
+    order = None if data.dataset.timed or params.split == "random" else known.order_is_no_time()
+    return Account(result, (*joined, *([order] if order else []), *bad.unread_cells()))
+
+
+def _joined(dataset: Dataset, bad: Quarantine) -> list[str]:
+    """How many rows of the log have one in the table that is joined, in words."""
+    join = dataset.ratings.join
+    if join is None:
+        return []
+    rows = bad.rows_in[RATINGS]
+    found = rows - bad.kinds[RATINGS, NOT_JOINED]
+    return [f"{found:,} of {rows:,} rows ({percent(found / rows)}) have their {join.on} in {join.table}"]

@@ -73,7 +73,7 @@ class Executor(StepExecutor, base_beam_executor.BaseBeamExecutor):
                     f"the files in {path} changed while the run was reading them "
                     f"(fingerprint {found[:12]}, at the start {expected[:12]}); run again",
                 )
-            known = engine.totals(data.log, params)
+            known = engine.totals(data, params)
             require_splits(data.log, known, params, dataset.ratings.files[0].name)
             artifact = outputs[TIMELINES]
             describe(artifact, contract.SPLITS)
@@ -86,10 +86,12 @@ class Executor(StepExecutor, base_beam_executor.BaseBeamExecutor):
                 feedback="implicit" if dataset.implicit else "explicit",
                 item=params.item_features,
                 user=params.user_features,
+                rating_scale=params.rating_scale,
+                timed=dataset.timed,
             )
             for key in (TIMELINES, ITEMS):
                 feature_file.write(outputs[key].uri, meaning)
-            account = accounts.account(data, known, bad)
+            account = accounts.account(data, known, bad, params)
             storage.copy_file(str(bad_rows), storage.join(folder, contract.BAD_ROWS))
             storage.write_text(
                 storage.join(folder, contract.ROWS), json.dumps(account.as_dict(), indent=2) + "\n"

@@ -12,7 +12,7 @@ from pydantic import Field
 import contract
 from components.common.features import MOVIELENS, MOVIELENS_NAMES, RESERVED, FeatureSpec, own
 from components.common.params import Section
-from components.example_gen.reading.rows import conditions
+from components.example_gen.reading.rows import conditions, joins
 from components.example_gen.reading.rows.conditions import FORMS
 
 COLUMN_ROLES: Final = ("user", "item", "rating", "event", "weight", "time", "offset")
@@ -142,6 +142,15 @@ class ExampleGenParams(Section):
     drop: tuple[str, ...] = Field(
         (), description="conditions likewise: rows for which one of them holds are left out, before `keep`"
     )
+    join: str | None = Field(
+        None,
+        description="a table beside the log that has a row for each key which the log's rows name (orders, "
+        "sessions): path, relative to the data's folder. `columns`, `keep` and `drop` may name its columns",
+    )
+    join_on: str | None = Field(
+        None,
+        description="the key: a column of both tables, such as order_id, or LOG_COLUMN = COLUMN",
+    )
     items: str | None = Field(
         None,
         description="your own table of items, CSV or Parquet: path, relative to the data's folder; null: the "
@@ -235,6 +244,11 @@ class ExampleGenParams(Section):
         le=1,
         description="the same for rows without a user or an item alone; null: they count as all bad rows do",
     )
+    max_share_of: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
+        {},
+        description="the same for single kinds of bad rows, as reports name them, such as {impossible "
+        "time: 0.01, rating out of scale: 0.05}",
+    )
     unknown_items: Literal["bad", "drop", "keep"] = Field(
         "bad",
         description="what an event is whose item is not in the table of items. bad: a bad row; drop: left "
@@ -309,6 +323,9 @@ class ExampleGenParams(Section):
             for role in given:
                 if role not in known:
                     raise ValueError(f"{key} has the key {role!r}; expected some of {', '.join(known)}")
+            # Without a table of items they are columns of the log, which names the item.
+            if key == "item_columns" and self.items is None:
+                continue
             if given and (
                 missing := [role for role in known[:2] if role in ("user", "item") and role not in given]
             ):
@@ -321,6 +338,14 @@ class ExampleGenParams(Section):
         if "offset" in self.columns and "time" not in self.columns:
             raise ValueError("columns names offset without time, to which it is added")
         self._check_events()
+        if (self.join is None) != (self.join_on is None):
+            raise ValueError("join and join_on go together: the table and the key")
+        if self.join_on is not None:
+            joins.parse(self.join_on)
+        if self.join is not None and not self.columns:
+            raise ValueError("join is given without columns, which say what the columns of the log mean")
+        if self.item_columns and self.items is None and not self.columns:
+            raise ValueError("item_columns needs items, the table they are in, or columns of a log")
         if self.items is not None and not self.item_columns:
             raise ValueError("items is given without item_columns; expected at least {item: COLUMN}")
         self._check_features()
@@ -373,9 +398,10 @@ class ExampleGenParams(Section):
                     f"item_features: {spec.name} is MovieLens's own; leave its keys as they are by "
                     "default, or choose another name"
                 )
-        if own(self.item_features) and self.items is None:
+        if own(self.item_features) and self.items is None and not self.columns:
             raise ValueError(
-                "item_features has columns of your own, which needs items, the table they are in"
+                "item_features has columns of your own, which needs items, the table they are in, or columns "
+                "of a log that has them"
             )
         if self.users is not None and not self.user_columns:
             raise ValueError("users is given without user_columns; expected {user: COLUMN}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.commands.common import (
     Subparsers,
@@ -13,6 +14,9 @@ from pipeline.commands.common import (
     load_config,
     print_json,
 )
+
+if TYPE_CHECKING:
+    from datasets.own_log.survey import Survey
 
 _CHECK = "marquee data check data/ml-1m"
 _FETCH = "marquee data fetch 1m"
@@ -47,6 +51,9 @@ def add_parser(subparsers: Subparsers) -> None:
         "path",
         nargs="+",
         help="MovieLens folder, file of `user item` lines, or your own log; more: logs over its items",
+    )
+    check.add_argument(
+        "--write", metavar="FILE", help="save the guessed map of a log of your own there, as a config"
     )
     check.add_argument("--bad-rows", metavar="FILE", help="write every bad row there, as JSON lines")
     add_config_arguments(check)
@@ -100,13 +107,32 @@ def run_check(args: argparse.Namespace) -> int:
 
     from components.example_gen.errors import DataError
     from components.example_gen.reading.places import absolute
+    from datasets.own_log.survey import survey
     from datasets.report import check
     from pipeline.errors import BAD_INPUT, OK, InputError
-    from pipeline.runs.data import layout_of
+    from pipeline.runs import column_map
+    from pipeline.runs.data import Data, layout_of
     from pipeline.terminal.data_report import text
 
     config = load_config(args)
-    path = "\n".join(str(absolute(path)) for path in args.path)
+    paths = [absolute(path) for path in args.path]
+    path = "\n".join(map(str, paths))
+    found: Survey | None = None
+    try:
+        if column_map.needed(paths[0], config.example_gen):
+            found = survey(paths[0], config.example_gen)
+            config = Data(path, "as given", found).applied(config) if found.guess.certain else config
+    except DataError as error:
+        raise InputError(str(error)) from error
+    if args.write:
+        _write(args.write, found)
+    if found is not None and not args.json:
+        print(f"{found.description()}\n")
+        print(column_map.questions(found, paths[0]) if not found.guess.certain else found.yaml())
+    if found is not None and not found.guess.certain:
+        if args.json:
+            print_json({"guess": dataclasses.asdict(found.guess)})
+        return BAD_INPUT
     try:
         report = check(
             layout_of(path, config), config.example_gen, Path(args.bad_rows) if args.bad_rows else None
@@ -114,10 +140,35 @@ def run_check(args: argparse.Namespace) -> int:
     except (DataError, OSError) as error:
         raise InputError(str(error)) from error
     if args.json:
-        print_json(report.as_dict())
+        guess = {} if found is None else {"guess": dataclasses.asdict(found.guess)}
+        print_json({**report.as_dict(), **guess})
     else:
         print(text(report))
     return BAD_INPUT if report.stops else OK
+
+
+def _write(file: str, found: Survey | None) -> None:
+    """Saves a guessed map.
+
+    Raises:
+      InputError: there is none, or something is there already.
+    """
+    from pathlib import Path
+
+    from pipeline.errors import InputError
+
+    if found is None:
+        raise InputError(
+            f"--write {file}: the columns have their meaning already, so there is no map to save"
+        )
+    try:
+        with Path(file).open("x", encoding="utf-8") as opened:
+            opened.write(found.yaml())
+    except FileExistsError as error:
+        raise InputError(f"--write {file}: is there already; name another file") from error
+    except OSError as error:
+        raise InputError(f"--write {file}: {error.strerror}") from error
+    print(f"saved  {file}", file=sys.stderr)
 
 
 def run_fetch(args: argparse.Namespace) -> int:
@@ -164,8 +215,6 @@ class _Progress:
 
 
 def run_sample(args: argparse.Namespace) -> int:
-    import dataclasses
-
     from datasets.generated import movielens_sample, shop_sample
     from pipeline.errors import InputError
     from pipeline.terminal.typed import typed

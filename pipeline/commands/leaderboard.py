@@ -143,7 +143,8 @@ def _board(
     from leaderboard.fits import Fits
     from pipeline.runs import data
 
-    path = data.resolve(config).path
+    source = data.resolve(config)
+    path, config = source.path, source.applied(config)
     by_ratings = args.protocol in protocols.BY_RATINGS
     leaderboard.check(by_ratings, names, args.trials, args.seeds)
     protocol = protocols.load(path, args.protocol, config.example_gen)

@@ -37,6 +37,7 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     from pipeline.runs import data, interrupt, lock, run_records
     from pipeline.terminal.output import logs_to_file
+    from pipeline.terminal.typed import typed
 
     config = load_config(args)
     if args.data is not None:
@@ -45,20 +46,30 @@ def run(args: argparse.Namespace) -> int:
     log = Path(config.logs_dir) / f"run-{run_id}.log"
     with interrupt.ctrl_c_ends_the_process(), lock.run_lock(lock.lock_path(config), run_id):
         source = data.resolve(config)
-        config = config.model_copy(update={"data": str(source.path)})
+        config = source.applied(config)
         # With --json the document has stdout to itself.
         with logs_to_file(log, terminal_descriptor=2 if args.json else 1) as terminal:
             print(f"data  {source}", file=terminal)
             print(f"      {data.layout_of(source.path, config)}", file=terminal)
+            if source.map is not None:
+                print(f"map   guessed: {source.map.guess.values['columns']}", file=terminal)
+                write = typed("data", "check", str(source.path), "--write", "log.yaml")
+                print(f"      {write} saves it to change it", file=terminal)
             print(f"log   {log}", file=terminal)
-            summary, code = _run(config, run_id, terminal, args.config)
+            named = [*(("--config", args.config) if args.config else ())]
+            named += [part for override in args.overrides for part in ("--set", override)]
+            summary, code = _run(config, run_id, terminal, named)
     if args.json:
         print_json({"run": run_id, "data": str(source.path), "log": str(log), **summary})
     return code
 
 
-def _run(config: Any, run_id: str, terminal: Any, config_name: str | None) -> tuple[dict[str, Any], int]:
-    """Runs the DAG and shows how it went; returns the JSON summary and the exit code."""
+def _run(config: Any, run_id: str, terminal: Any, named: list[str]) -> tuple[dict[str, Any], int]:
+    """Runs the DAG and shows how it went; returns the JSON summary and the exit code.
+
+    Args:
+      named: the arguments that say which config this is, for the commands that come next.
+    """
     import logging
 
     from components.common import progress
@@ -94,11 +105,10 @@ def _run(config: Any, run_id: str, terminal: Any, config_name: str | None) -> tu
         display.line("\n" + gates_table(found) + "\n")
         if found.refused:
             display.line("refused: the model was not pushed", "bold yellow")
-            display.line(f"next  {typed('gates')}")
+            display.line(f"next  {typed('gates', *named)}")
         else:
             already = " (already there)" if all(node.cached for node in outcomes) else ""
             display.line(f"pushed  {found.pushed}{already}", "bold green")
-            named = ("--config", config_name) if config_name else ()
             # Whose ids are in a log of somebody's own, only its owner knows.
             who = "ID" if config.example_gen.columns else "1"
             display.line(f"next    {typed('recommend', *named, '--user', who)}")

@@ -83,10 +83,16 @@ def _sections() -> list[str]:
 # --- reading ---------------------------------------------------------------------
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses a key written twice, where YAML would silently take the last."""
+_NO_TEXT = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "null", "timestamp"))
+
+
+class Loader(yaml.SafeLoader):
+    """Refuses a key written twice, where YAML takes the last; keys are text, also yes, no and 1."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag in _NO_TEXT:
+                key.tag = "tag:yaml.org,2002:str"
         mapping = super().construct_mapping(node, deep)
         if len(mapping) < len(node.value):
             keys = [self.construct_object(key) for key, _ in node.value]
@@ -110,7 +116,7 @@ def _find(file: str | Path | None) -> Path:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.load(path.read_text(), _Loader)
+        values = yaml.load(path.read_text(), Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {_one_line(error)}") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -128,7 +134,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
     if not equals or not all(keys):
         raise ConfigError(f"--set {override}: expected key.path=value, such as --set trainer.epochs=5")
     try:
-        value = yaml.load(text, _Loader)
+        value = yaml.load(text, Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {override}: the value is not valid YAML: {_one_line(error)}") from error
     at = values

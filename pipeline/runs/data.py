@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from components.example_gen.errors import DataError
 from components.example_gen.reading.layouts import detect
@@ -13,8 +14,10 @@ from components.example_gen.reading.places import Place, absolute
 from components.example_gen.reading.source import Dataset
 from datasets.generated import movielens_sample, shop_sample
 from datasets.movielens import fetch
+from datasets.own_log.survey import Survey
 from pipeline.config.sections import Config
 from pipeline.errors import InputError
+from pipeline.runs import column_map
 
 ENVIRONMENT = "DATA"
 LOCAL_COPY = Path("data") / "ml-latest-small"
@@ -25,10 +28,22 @@ _DOWNLOAD_SECONDS = 5.0
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """The log's file or folder, or several as lines, and a sentence on where it comes from."""
+    """The log's file or folder, or several as lines, and a sentence on where it comes from.
+
+    Attributes:
+      map: of its columns, where the config has none and they were guessed.
+    """
 
     path: Place | str
     origin: str
+    map: Survey | None = None
+
+    def applied(self, config: Config) -> Config:
+        """The config of a run on it: its path, and the map of its columns where that was guessed."""
+        values: dict[str, Any] = {"data": str(self.path)}
+        if self.map is not None:
+            values["example_gen"] = self.map.params(config.example_gen)
+        return config.model_copy(update=values)
 
     def __str__(self) -> str:
         return f"{str(self.path).replace(_LINE, ' and ')} ({self.origin})"
@@ -42,12 +57,12 @@ def resolve(config: Config, environment: Mapping[str, str] = os.environ) -> Data
     A path that is given must exist: nothing is put in its place.
 
     Raises:
-      InputError: if a given path holds no ratings.
+      InputError: if a given path holds no ratings, or nobody can tell what its columns mean.
     """
     if config.data is not None:
-        return Data(_checked(config.data, "data", config), "as given")
+        return _checked(config.data, "data", config, "as given")
     if environment.get(ENVIRONMENT):
-        return Data(_checked(environment[ENVIRONMENT], ENVIRONMENT, config), f"from {ENVIRONMENT}")
+        return _checked(environment[ENVIRONMENT], ENVIRONMENT, config, f"from {ENVIRONMENT}")
     if config.sample == "shop":
         return Data(_sample(config), "generated shop")
     local = LOCAL_COPY.absolute()
@@ -72,17 +87,21 @@ def layout_of(path: Place | str, config: Config) -> Dataset:
         raise InputError(str(error)) from error
 
 
-def _checked(given: str | Sequence[str], name: str, config: Config) -> Place | str:
+def _checked(given: str | Sequence[str], name: str, config: Config, origin: str) -> Data:
     found = [absolute(each) for each in ((given,) if isinstance(given, str) else given)]
     path = found[0] if len(found) == 1 else _LINE.join(map(str, found))
     try:
-        layout_of(path, config)
-    except InputError as error:
+        known = None
+        if column_map.needed(found[0], config.example_gen):
+            known = column_map.guessed(found[0], config.example_gen)
+        data = Data(path, origin, known)
+        layout_of(path, data.applied(config))
+        return data
+    except (InputError, DataError) as error:
         raise InputError(
             f"{name} = {', '.join(map(str, found))}: {error}; or leave it out for ml-latest-small or "
             "the sample"
         ) from error
-    return path
 
 
 def _sample(config: Config) -> Path:

@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import contract
 from pipeline.terminal.table import table
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ _BAR = 40
 
 def text(report: Report) -> str:
     """Several lines: what was read, what is wrong with it, what is in it, what a run would do."""
-    lines = [f"layout     {report.layout} ({_size(report.bytes)})", "", "rows"]
+    lines = [f"layout     {report.layout} ({_size(report.bytes)})"]
+    lines += [f"           {format_}" for format_ in report.formats]
+    lines += ["", "rows"]
     lines += [f"  {line}" for line in report.account.lines()]
     for name, rows in report.account.tables.items():
         lines += [f"    {count:,} {kind}" for kind, count in rows.bad.items()]
@@ -37,9 +40,10 @@ def text(report: Report) -> str:
             ],
         ),
         "",
-        "weight of an event, of the strongest kind's" if report.implicit else "stars",
+        _what(report),
         *_histogram(report.ratings),
     ]
+    lines += ["", "columns, by the first rows", *(f"  {column}" for column in report.columns)]
     if report.years:
         lines += ["", "year", *_histogram(report.years)]
     if report.anomalies:
@@ -53,6 +57,14 @@ def text(report: Report) -> str:
     return "\n".join(
         [*lines, "a run would go on with", table(("split", "records", "history", "targets"), sizes)]
     )
+
+
+def _what(report: Report) -> str:
+    if report.rating_scale is None:
+        return "weight of an event, of the strongest's"
+    low, high = report.rating_scale
+    in_stars = (low, high) == (contract.MIN_RATING, contract.MAX_RATING)
+    return "stars" if in_stars else f"rating, on the scale {low:g} to {high:g}"
 
 
 def _span(report: Report) -> str:

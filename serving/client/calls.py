@@ -66,6 +66,8 @@ class Transport(Protocol):
 
     async def status(self, attempt: Attempt) -> tuple[VersionStatus, ...]: ...
 
+    async def resolve(self, attempt: Attempt) -> int: ...
+
     async def close(self) -> None: ...
 
 
@@ -239,6 +241,11 @@ def details(
 def status(**options: Unpack[Options]) -> Call[tuple[VersionStatus, ...]]:
     """Which versions of the model the server has, and in what state."""
     return Call("", lambda transport, attempt: transport.status(attempt), options)
+
+
+def resolve(**options: Unpack[Options]) -> Call[int]:
+    """The number of the version that a label, or no word on the version, means at present."""
+    return Call("", lambda transport, attempt: transport.resolve(attempt), options)
 
 
 def _rated_rows(

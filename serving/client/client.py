@@ -33,8 +33,7 @@ DEFAULT_TIMEOUT_S = 10.0
 class _Connection:
     """A server, and how to talk to it.
 
-    Over REST nothing of TensorFlow is imported. A client of gRPC imports
-    TensorFlow's protocol messages when it is made, which takes seconds.
+    Nothing of TensorFlow is imported.
 
     Args:
       address: "host:port" or "unix:PATH" for gRPC, "http://host:port" or
@@ -165,6 +164,7 @@ class AsyncClient(_Connection):
     explain_batch = _awaited(calls.explain_batch)
     details = _awaited(calls.details)
     status = _awaited(calls.status)
+    resolve = _awaited(calls.resolve)
 
     async def close(self) -> None:
         await self._close()
@@ -205,6 +205,7 @@ class Client(_Connection):
     explain_batch = _called(calls.explain_batch)
     details = _called(calls.details)
     status = _called(calls.status)
+    resolve = _called(calls.resolve)
 
     def close(self) -> None:
         if self._transport is not None:
@@ -238,7 +239,7 @@ def _remaining(deadline: float | None) -> float | None:
 
 
 def _transport_class(address: addresses.Address) -> Callable[[addresses.Address, Tls | None], Transport]:
-    """Imported only if it is used: gRPC's takes seconds, which no call's deadline has to spare."""
+    """Imported only if it is used: neither needs the other's packages."""
     if address.protocol == "grpc":
         from serving.client.grpc_transport import GrpcTransport
 

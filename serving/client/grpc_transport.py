@@ -1,9 +1,4 @@
-"""TensorFlow Serving's gRPC API.
-
-Importing this module imports the protocol's messages, and with them all of
-TensorFlow (seconds), unless `serving.model_server.process.lean_tensorflow` was
-installed before. A client of REST alone never imports it.
-"""
+"""TensorFlow Serving's gRPC API. Imports nothing of TensorFlow."""
 
 from __future__ import annotations
 
@@ -11,23 +6,17 @@ from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import grpc
-from tensorflow_serving.apis import (
-    get_model_status_pb2,
-    model_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
 
 from serving.client.address import Address
 from serving.client.calls import Arrays, Attempt
 from serving.client.errors import Target, TransportError
 from serving.client.results import Prediction, VersionStatus
 from serving.client.tls import Tls
-from serving.protocol import tensors
+from serving.protocol import messages, tensors
 from serving.protocol.errors import Code
 
-_State = get_model_status_pb2.ModelVersionStatus.State
+# ModelVersionStatus.State
+_STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
 
 _ARGUMENTS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", -1),
@@ -63,14 +52,16 @@ class GrpcTransport:
             if tls.server_name:
                 arguments.append(("grpc.ssl_target_name_override", tls.server_name))
             self._channel = grpc.aio.secure_channel(address.target, credentials, arguments)
-        self._predictions = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
-        self._models = model_service_pb2_grpc.ModelServiceStub(self._channel)
+        self._predict, self._metadata, self._status = (
+            self._channel.unary_unary(method, request.SerializeToString, response.FromString)
+            for method, (request, response) in messages.METHODS.items()
+        )
 
     async def predict(self, attempt: Attempt, inputs: Arrays, outputs: Sequence[str]) -> Prediction:
-        request = predict_pb2.PredictRequest(model_spec=_spec(attempt.target), output_filter=outputs)
+        request = messages.PredictRequest(model_spec=_spec(attempt.target), output_filter=outputs)
         for name, array in inputs.items():
             tensors.encode(array, request.inputs[name])
-        response = await _answer(self._predictions.Predict, request, attempt)
+        response = await _answer(self._predict, request, attempt)
         spec = response.model_spec
         return Prediction(
             tensors.decode_all(response.outputs),
@@ -80,24 +71,30 @@ class GrpcTransport:
         )
 
     async def status(self, attempt: Attempt) -> tuple[VersionStatus, ...]:
-        request = get_model_status_pb2.GetModelStatusRequest(model_spec=_spec(attempt.target))
-        response = await _answer(self._models.GetModelStatus, request, attempt)
+        request = messages.GetModelStatusRequest(model_spec=_spec(attempt.target))
+        response = await _answer(self._status, request, attempt)
         return tuple(
             VersionStatus(
                 item.version,
-                _State.Name(item.state),
+                _STATES.get(item.state, str(item.state)),
                 Code(item.status.error_code).name,
                 item.status.error_message,
             )
             for item in response.model_version_status
         )
 
+    async def resolve(self, attempt: Attempt) -> int:
+        request = messages.GetModelMetadataRequest(
+            model_spec=_spec(attempt.target), metadata_field=["signature_def"]
+        )
+        return int((await _answer(self._metadata, request, attempt)).model_spec.version.value)
+
     async def close(self) -> None:
         await self._channel.close()
 
 
-def _spec(target: Target) -> model_pb2.ModelSpec:
-    spec = model_pb2.ModelSpec(name=target.model, signature_name=target.signature)
+def _spec(target: Target) -> Any:
+    spec = messages.ModelSpec(name=target.model, signature_name=target.signature)
     if target.version is not None:
         spec.version.value = target.version
     elif target.label is not None:

@@ -72,6 +72,10 @@ class RestTransport:
             for item in answer.get("model_version_status", ())
         )
 
+    async def resolve(self, attempt: Attempt) -> int:
+        answer = await self._ask("GET", f"{_path(attempt.target)}/metadata", attempt, None)
+        return int(answer["model_spec"]["version"])
+
     async def close(self) -> None:
         await self._session.close()
 

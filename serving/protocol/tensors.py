@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-from tensorflow.core.framework import tensor_pb2
 
 from serving.protocol import dtypes
 from serving.protocol.errors import StatusError, invalid_argument
+
+if TYPE_CHECKING:
+    from tensorflow.core.framework import tensor_pb2  # or the same of `messages`
 
 # A message may carry fewer values than its shape has elements; the last one is
 # repeated. A few bytes could so ask for any amount of memory: beyond this many

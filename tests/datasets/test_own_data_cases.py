@@ -11,7 +11,10 @@ import yaml
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import layouts
+from components.example_gen.reading.quarantine import Quarantine, percent
+from components.example_gen.sorting.gather import gather
 from datasets.report import Report, check
+from pipeline.config import reader
 from pipeline.terminal.data_report import text
 
 CASES = Path(__file__).parent / "own_data_cases"
@@ -19,7 +22,7 @@ CASES = Path(__file__).parent / "own_data_cases"
 
 def report_on(name: str, **params) -> Report:
     (folder,) = CASES.glob(f"{name}_*")
-    config = yaml.safe_load((folder / "config.yaml").read_text())["example_gen"]
+    config = yaml.load((folder / "config.yaml").read_text(), reader.Loader)["example_gen"]
     options = ExampleGenParams(**{**config, **params})
     (log,) = folder.glob("log.*")
     return check(layouts.detect(log, options), options)
@@ -175,6 +178,44 @@ def test_a_header_of_numbers_is_recognised(tmp_path):
         check(layouts.detect(tmp_path / "log.csv", options), options)
 
 
+def test_a_first_line_that_looks_like_data_is_noticed():
+    assert anomaly(report_on("11"), "the first line of log.csv names its columns and looks like data")
+
+
+def test_a_list_with_another_separator_is_noticed():
+    note = "genres is a list, and no cell has '|' while 100 % have ', '"
+    assert anomaly(report_on("16"), note)
+    assert not anomaly(report_on("16", list_separator=", "), "is a list")
+    assert "items.genres: 100 % filled, 6 different, such as 'Drama, Crime', 'Comedy, War'" in "".join(
+        report_on("16").columns
+    )
+
+
+def test_the_year_of_a_date_is_its_year():
+    report = report_on("17")
+    assert not anomaly(report, "of the items have no year")
+    assert not anomaly(report, "taken for missing")
+
+
+def test_utf8_that_is_read_as_latin1_is_noticed():
+    assert anomaly(report_on("20"), "with letters beyond ASCII and is read as Latin-1: 'café' becomes")
+    assert not anomaly(report_on("20", encoding=None), "UTF-8")
+    assert not anomaly(report_on("21"), "UTF-8")
+
+
+def test_features_may_have_capitals_and_blanks():
+    report = report_on("24")
+    assert (report.items, report.stops) == (9, [])
+    assert "items.Brand (brand): 100 % filled, 3 different, such as b1, b2, b0" in report.columns
+    with pytest.raises(ValueError, match="item_features names brand more than once"):
+        report_on("24", item_features=[{"name": n, "kind": "text"} for n in ("Brand", "brand")])
+
+
+def test_yes_and_no_are_events():
+    report = report_on("25")
+    assert (report.events, report.ratings, report.stops) == (24, {"0.333": 14, "1": 10}, [])
+
+
 def test_seconds_with_a_fraction_are_rounded_down():
     report = report_on("29")
     assert (report.events, report.stops) == (24, [])
@@ -191,3 +232,55 @@ def test_rows_of_a_negative_quantity_are_left_out_by_a_condition():
     weighed = report_on("18", keep=["qty > 0"], columns={"user": "customer", "item": "sku", "weight": "qty"})
     assert weighed.events == report.events
     assert not anomaly(weighed, "negative")
+
+
+def test_a_share_above_its_limit_does_not_read_as_the_limit():
+    assert report_on("34").stops == [
+        "1 of 999 rows of ratings are bad (1 missing user or item), 0.1001 %; example_gen.max_bad_share "
+        "allows 0.1 %"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("share", "beside", "words"),
+    [
+        (0.0012, None, "0.12 %"),
+        (0.67, None, "67 %"),
+        (1.0, None, "100 %"),
+        (0.9962, None, "99.6 %"),
+        (0.999999, None, "99.9999 %"),
+        (1 / 999, 0.001, "0.1001 %"),
+        (0.1004, 0.1, "10.04 %"),
+        (0.1, 0.1, "10 %"),
+    ],
+)
+def test_percent(share, beside, words):
+    assert percent(share, beside) == words
+
+
+def test_the_histogram_is_on_the_scale_of_the_data(tmp_path):
+    rows = "".join(f"u{n % 5},i{n},{1 + n % 10}\n" for n in range(40))
+    (tmp_path / "log.csv").write_text(f"user,item,rating\n{rows}")
+    columns = {"user": "user", "item": "item", "rating": "rating"}
+    options = ExampleGenParams(columns=columns, rating_scale=(1, 10))
+    report = check(layouts.detect(tmp_path / "log.csv", options), options)
+    assert report.ratings == {str(rating): 4 for rating in range(1, 11)}
+    assert "rating, on the scale 1 to 10" in text(report)
+
+
+def test_numbers_that_are_no_ratings_are_noticed(tmp_path):
+    rows = "".join(f"u{n % 5},i{n},{5000 if n == 7 else 1 + n % 10}\n" for n in range(60))
+    (tmp_path / "log.csv").write_text(f"user,item,rating\n{rows}")
+    columns = {"user": "user", "item": "item", "rating": "rating"}
+    options = ExampleGenParams(columns=columns, rating_scale=(0, 10_000))
+    report = check(layouts.detect(tmp_path / "log.csv", options), options)
+    assert anomaly(report, "59 (98 %) of the ratings fall into one step of the scale: if they are plays")
+
+
+def test_titles_stand_in_the_log_itself(tmp_path):
+    (folder,) = CASES.glob("31_*")
+    options = ExampleGenParams(**yaml.safe_load((folder / "config.yaml").read_text())["example_gen"])
+    with Quarantine() as bad:
+        data = gather(layouts.detect(folder / "log.csv", options), options, bad, tmp_path)
+    assert data.items["title"].to_pylist() == [f"Mug {number}" for number in range(1, 10)]
+    assert report_on("31").events == 24

@@ -38,6 +38,7 @@ def test_all_commands_are_there() -> None:
     assert set(COMMANDS) == {
         "run", "status", "gates", "serve", "pin", "unpin", "forget", "recommend", "similar", "rate", "config",
         "leaderboard",
+        "app migrate", "app keys create", "app keys list", "app keys rotate", "app keys revoke",
         "data check", "data fetch", "data sample",
         "kubeflow compile", "kubeflow lint", "kubeflow rehearse", "kubeflow submit",
     }  # fmt: skip

@@ -129,9 +129,9 @@ def read(tmp_path_factory) -> Callable[..., Read]:
         users = np.repeat(np.array(events.user_ids.to_pylist()), np.diff(events.offsets)).tolist()
         items = events.item_ids.take(pa.array(events.items)).to_pylist()
         ratings = list(zip(users, items, events.ratings.tolist(), events.timestamps.tolist(), strict=True))
-        known = totals(data.log, knobs)
+        known = totals(data.log, knobs, data.dataset.timed)
         # Every row is somewhere, whatever was read.
-        rows = accounts.account(data, known, bad).tables["ratings"]
+        rows = accounts.account(data, known, bad, knobs).tables["ratings"]
         assert rows.rows_in == rows.used + sum(rows.bad.values()) + sum(rows.left_out.values())
         return Read(
             str(data.dataset),

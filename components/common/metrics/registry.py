@@ -129,6 +129,7 @@ METRICS: tuple[Metric | Derived, ...] = (
            lambda hits: reciprocal_rank(hits, 100)),
     # "Catalogue coverage" of Ge, Delgado-Battenfeld and Jannach, 2010, "Beyond accuracy: evaluating
     # recommender systems by coverage and serendipity".
+    Derived(names.CATALOGUE_SIZE, "items that can be recommended", HITS, lambda users: users.catalogue_size),
     Derived(names.COVERAGE_10, "share of the catalogue in somebody's first 10", HITS, _coverage),
     Metric(names.NOVELTY_10, "mean -log2 of the share of train events, first 10 results, bits", SURPRISE,
            lambda results: novelty(results, 10)),

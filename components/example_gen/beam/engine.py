@@ -80,9 +80,9 @@ class Workers:
         """
         return gather_with(self._read_events, dataset, params, bad)
 
-    def totals(self, log: PartitionedLog, params: ExampleGenParams) -> Totals:
+    def totals(self, data: Gathered[PartitionedLog], params: ExampleGenParams) -> Totals:
         """As `totals.totals`; the workers have found them in sorting."""
-        return log.totals
+        return data.log.totals
 
     def write(
         self, uri: str, data: Gathered[PartitionedLog], known: Totals, params: ExampleGenParams

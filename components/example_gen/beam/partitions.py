@@ -110,7 +110,7 @@ def _keep(
     log: Log, bad: list[BadRow], left_out: collections.Counter[str], job: Job, stage: str, key: str
 ) -> pa.Table:
     """Keeps a partition for the next stage; returns the counts of its items."""
-    found = totals(log, job.params)
+    found = totals(log, job.params, job.dataset.timed)
     job.save(Partition(log, bad, left_out, found.of_users()), stage, key)
     events = np.zeros(len(log.item_ids), np.int64)
     for _, item in log.items(job.params.buffer_rows):

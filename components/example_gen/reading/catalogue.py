@@ -46,7 +46,10 @@ def read_items(source: Source, params: ExampleGenParams, bad: Quarantine) -> pa.
     Raises:
       DataError: as `tables.read_by_id`.
     """
-    cells = tables.read_by_id(source, ITEM, bad, params.max_line_bytes)
+    if source.of_log:
+        cells = tables.read_first(source, ITEM, params.max_line_bytes)
+    else:
+        cells = tables.read_by_id(source, ITEM, bad, params.max_line_bytes)
     table = _items(source, cells, params)
     return table.take(id_order(table[contract.ITEM_ID].combine_chunks()))
 

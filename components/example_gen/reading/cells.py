@@ -115,7 +115,7 @@ def problem(name: str, cell: pa.Scalar, kind: Kind, wrong: int) -> tuple[str, st
 
 
 def _of_text(column: pa.Array, kind: Kind, missing: tuple[str, ...]) -> tuple[pa.Array, np.ndarray]:
-    column, broken = _decoded(column)
+    column, broken = decoded(column)
     if kind == "text":
         return column, np.where(broken, np.int8(NOT_UTF8), np.int8(0))
     if kind in ("id", "cell", "texts"):
@@ -191,7 +191,7 @@ def _ids(column: pa.Array, wrong: np.ndarray) -> pa.Array:
     return pc.if_else(whole, texts, column.cast(pa.string()))
 
 
-def _decoded(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
+def decoded(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
     """The column with "" in place of what is no UTF-8, and bool[rows]: where that is."""
     broken = np.zeros(len(column), bool)
     data = column.cast(pa.binary())

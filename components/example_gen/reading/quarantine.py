@@ -12,6 +12,7 @@ from typing import Final, Self
 
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
+from components.example_gen.reading.text_blocks import LONG_LINE, OPEN_QUOTE
 
 # Kinds of bad rows beside those of `text_blocks`.
 WIDTH: Final = "wrong number of columns"
@@ -29,6 +30,12 @@ DUPLICATE: Final = "exact duplicate"
 REPEATED: Final = "rated before"
 ENCODING: Final = "bad encoding"
 NO_JSON: Final = "no JSON object"
+
+NOT_JOINED: Final = "without a row in the joined table"
+KINDS: Final = (
+    WIDTH, MISSING, MISSING_ID, NOT_A_NUMBER, NAN, OUT_OF_SCALE, BAD_TIME, UNKNOWN_ITEM, UNKNOWN_EVENT,
+    NO_WEIGHT, ID_AGAIN, DUPLICATE, REPEATED, ENCODING, NOT_JOINED, LONG_LINE, OPEN_QUOTE,
+)  # fmt: skip
 
 # Kinds that have a limit of their own, where the config gives one.
 _OWN_LIMITS: Final = {MISSING_ID: "max_missing_share", UNKNOWN_ITEM: "max_unknown_share"}
@@ -52,9 +59,32 @@ _SHOWN = 10
 _HOPELESS_ROWS = 1_000_000
 
 
-def percent(share: float) -> str:
-    """For instance "0.12 %" or "67 %"."""
-    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
+def _own_limits(params: ExampleGenParams) -> dict[str, tuple[str, float]]:
+    """The kinds that have a limit of their own: its key and the share.
+
+    Raises:
+      DataError: the config names a kind that there is not.
+    """
+    given = {kind: (key, getattr(params, key)) for kind, key in _OWN_LIMITS.items()}
+    own = {kind: limit for kind, limit in given.items() if limit[1] is not None}
+    for kind, share in params.max_share_of.items():
+        if kind not in KINDS:
+            raise DataError(
+                "example_gen.max_share_of", f"names {kind!r}, expected some of {', '.join(KINDS)}"
+            )
+        own[kind] = (f"max_share_of {kind!r}", share)
+    return own
+
+
+def percent(share: float, beside: float | None = None) -> str:
+    """For instance "0.12 %" or "67 %"; "100 %" is all, and no share reads as another one `beside` it."""
+    text = f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
+    others = {1.0, share if beside is None else beside} - {share}
+    for digits in range(2, 17):
+        if all(float(text.removesuffix(" %")) != round(100 * other, 9) for other in others):
+            break
+        text = f"{100 * share:.{digits}g} %"
+    return text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +129,7 @@ class Quarantine:
         self.kinds: collections.Counter[tuple[str, str]] = collections.Counter()
         self.rows: list[BadRow] = []
         self._keep = keep
-        self._first: dict[tuple[str, str], list[BadRow]] = collections.defaultdict(list)
+        self._first: dict[tuple[str, str], list[tuple[int, BadRow]]] = collections.defaultdict(list)
         self.unread: collections.Counter[tuple[str, str]] = collections.Counter()
         self.left_out: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
         self._example: dict[tuple[str, str], str] = {}
@@ -120,9 +150,9 @@ class Quarantine:
 
     def add(self, row: BadRow) -> None:
         self.kinds[row.table, row.kind] += 1
-        first = self._first[row.table, _OWN_LIMITS.get(row.kind, _LIMIT)]
+        first = self._first[row.table, row.kind]
         if len(first) < _SHOWN:
-            first.append(row)
+            first.append((self.kinds.total(), row))
         if self._keep:
             self.rows.append(row)
         if self._file:
@@ -134,8 +164,8 @@ class Quarantine:
 
     def first(self, table: str) -> tuple[BadRow, ...]:
         """The first bad rows of a table."""
-        keys = (_LIMIT, *_OWN_LIMITS.values())
-        return tuple(row for key in keys for row in self._first.get((table, key), ()))[:_SHOWN]
+        found = [first for (name, _), rows in self._first.items() if name == table for first in rows]
+        return tuple(row for _, row in sorted(found, key=lambda first: first[0]))[:_SHOWN]
 
     def leave_out(self, table: str, why: str, rows: int = 1) -> None:
         """Counts rows that are neither used nor bad."""
@@ -177,23 +207,22 @@ class Quarantine:
         Raises:
           DataError: at the first bad row, with the counts and the first rows.
         """
-        own = {kind: key for kind, key in _OWN_LIMITS.items() if getattr(params, key) is not None}
-        for key in dict.fromkeys([_LIMIT, *own.values()]):
+        own, rest = _own_limits(params), (_LIMIT, params.max_bad_share)
+        for key, share in dict.fromkeys([rest, *own.values()]):
             kinds = collections.Counter(
                 {
                     kind: count
                     for (name, kind), count in self.kinds.items()
-                    if name == table and own.get(kind, _LIMIT) == key
+                    if name == table and own.get(kind, rest)[0] == key
                 }
             )
-            if kinds.total() > getattr(params, key) * self.rows_in[table]:
-                raise self._too_many(table, kinds, key, getattr(params, key))
+            if kinds.total() > share * self.rows_in[table]:
+                raise self._too_many(table, kinds, key, share)
 
     def _too_many(self, table: str, kinds: collections.Counter[str], key: str, max_share: float) -> DataError:
         bad, rows = kinds.total(), self.rows_in[table]
-        first = [row for row in self.first(table) if row.kind in kinds]
-        if not first:  # they came after as many rows of other kinds
-            first = list(self._first[table, key])
+        found = [first for kind in kinds for first in self._first[table, kind]]
+        first = [row for _, row in sorted(found, key=lambda first: first[0])][:_SHOWN]
         words = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
         more = [f"  {row}" for row in first[1:]]
         if bad > len(first):
@@ -201,7 +230,7 @@ class Quarantine:
                 f"  ... {bad - len(first):,} more; marquee data check --bad-rows FILE writes them all"
             )
         summary = (
-            f"{bad:,} of {rows:,} rows of {table} are bad ({words}), {percent(bad / rows)}; "
+            f"{bad:,} of {rows:,} rows of {table} are bad ({words}), {percent(bad / rows, max_share)}; "
             f"example_gen.{key} allows {100 * max_share:g} %"
         )
         helps = self.help(table)

@@ -27,6 +27,7 @@ TITLE: Final = "title"
 YEAR: Final = "year"
 GENRES: Final = "genres"
 TAG: Final = "tag"
+KEY: Final = "key"  # by which rows of one table name those of another
 
 # What the cells of a column must be; `cells.typed` says the type that each is read as.
 # A time is "time:" and a unit, "iso" or a format of strptime; what is added to it "offset:" and a unit.
@@ -100,6 +101,9 @@ class Source:
       events: of each file, the value that EVENT has in all its rows; none where a column has it.
       collected: whether it is of `layouts.events`: it may have no rows, and rows that say nothing
         to the first log.
+      of_log: whether the rows are a log's, of which the first of each item counts.
+      set_aside: rows of a table of items that are bad, once it was read.
+      join: the table from which some of `columns` come.
     """
 
     table: str
@@ -114,6 +118,20 @@ class Source:
     drop: tuple[Condition, ...] = ()
     events: tuple[str, ...] = ()
     collected: bool = False
+    of_log: bool = False
+    set_aside: int = 0
+    join: Join | None = None
+
+    @property
+    def in_file(self) -> Source:
+        """The same without the columns that come of `join`, and with its key."""
+        if self.join is None:
+            return self
+        others = self.join.table.columns
+        columns = {role: name for role, name in self.columns.items() if role not in others}
+        return dataclasses.replace(
+            self, columns={**columns, KEY: self.join.on}, kinds={**self.kinds, KEY: "cell"}, join=None
+        )
 
     @property
     def condition_roles(self) -> frozenset[str]:
@@ -126,6 +144,38 @@ class Source:
         note = "" if encoding == "utf-8" else f" ({encoding.capitalize()})"
         more = f" and {len(self.files) - 1} more" if len(self.files) > 1 else ""
         return f"{self.files[0].name}{more}{note}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Join:
+    """A table that has a row for each key which rows of a log name.
+
+    Attributes:
+      on: the log's column of keys.
+      table: KEY, and the columns that the log's rows get, by what they mean there; all are text.
+      names: of all its columns that the log has not.
+    """
+
+    on: str
+    table: Source
+    names: frozenset[str]
+
+    def alone(self) -> Join:
+        """The same, which gives no column."""
+        key = {KEY: self.table.columns[KEY]}
+        table = dataclasses.replace(self.table, columns=key, kinds={KEY: "id"}, optional=frozenset())
+        return dataclasses.replace(self, table=table)
+
+    def giving(self, columns: Mapping[str, str]) -> Join:
+        """The same, which gives those of further columns, by what they mean, that it has."""
+        more = {role: name for role, name in columns.items() if name in self.names}
+        table = dataclasses.replace(
+            self.table,
+            columns={**self.table.columns, **more},
+            kinds={**self.table.kinds, **dict.fromkeys(more, "text")},
+            optional=self.table.optional | more.keys(),
+        )
+        return dataclasses.replace(self, table=table)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,9 +220,16 @@ class Dataset:
         return RATING not in self.ratings.columns
 
     @property
+    def timed(self) -> bool:
+        """Whether the events have times."""
+        return TIME in self.ratings.columns
+
+    @property
     def tables(self) -> tuple[Source, ...]:
         """Those that there are."""
-        return tuple(table for table in (*self.logs, self.items, self.tags, self.users) if table)
+        joined = tuple(log.join.table for log in self.logs if log.join)
+        tables = (*self.logs, *joined, self.items, self.tags, self.users)
+        return tuple(table for table in tables if table and not table.of_log)
 
     @property
     def files(self) -> tuple[Place, ...]:
@@ -186,6 +243,6 @@ class Dataset:
             columns = self.ratings.columns
             by = columns.get(EVENT, "file" if self.ratings.events else columns.get(WEIGHT))
             notes.append(f"no ratings: events count {f'by {by}' if by else 'alike'}")
-        if TIME not in self.ratings.columns:
+        if not self.timed:
             notes.append("in the order of the rows")
         return "; ".join(notes)

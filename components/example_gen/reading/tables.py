@@ -10,7 +10,7 @@ import bisect
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -21,10 +21,13 @@ from components.example_gen.reading.formats import delimited, json_lines, parque
 from components.example_gen.reading.places import Place
 from components.example_gen.reading.quarantine import BadRow, Quarantine, SetAside
 from components.example_gen.reading.rows.holding import holds
+from components.example_gen.reading.rows.joins import Keyed
 from components.example_gen.reading.source import (
     EVENT,
+    KEY,
     Delimited,
     Format,
+    Join,
     JsonLines,
     Parquet,
     Sheet,
@@ -97,8 +100,11 @@ def read_span(
         del waiting[:ready]
 
     before = bad.rows_in[source.table]
-    for batch, lines in _FORMATS[type(source.format)].rows(source, path, span, max_line_bytes, set_aside):
+    in_file = source.in_file
+    for batch, lines in _FORMATS[type(source.format)].rows(in_file, path, span, max_line_bytes, set_aside):
         last = lines[-1] if len(lines) else 0
+        if source.join is not None:
+            batch, lines = _joined(source.join, batch, lines, set_aside, max_line_bytes)
         table, lines = _good(source, batch, lines, set_aside, bad)
         bad.count(source.table, len(lines))
         add(last)
@@ -125,14 +131,16 @@ def header(format_: Format, path: Place, max_line_bytes: int) -> tuple[str, ...]
     return _FORMATS[type(format_)].header(format_, path, max_line_bytes, SAMPLE_BYTES)
 
 
-def sample(source: Source, path: Place, max_line_bytes: int) -> pa.RecordBatch:
+def sample(
+    source: Source, path: Place, max_line_bytes: int, block_bytes: int = SAMPLE_BYTES
+) -> pa.RecordBatch:
     """The first rows of a file, by meaning, as the reader has them before their kinds count.
 
     Raises:
       DataError: as `read`.
     """
     rows = _FORMATS[type(source.format)].rows
-    for batch, _ in rows(source, path, WHOLE, max_line_bytes, lambda *_: None, SAMPLE_BYTES):
+    for batch, _ in rows(source, path, WHOLE, max_line_bytes, lambda *_: None, block_bytes):
         if len(batch):
             return batch
     return pa.RecordBatch.from_pydict({role: pa.array([], pa.string()) for role in source.columns})
@@ -179,6 +187,58 @@ def read_by_id(source: Source, role: str, bad: Quarantine, max_line_bytes: int) 
     return table
 
 
+def read_first(source: Source, role: str, max_line_bytes: int) -> pa.Table:
+    """Of a table whose rows are a log's the first of each id, as `read_by_id` has them.
+
+    Its rows are accounted for where the log is read.
+
+    Raises:
+      DataError: as `read`.
+    """
+    found = _empty(source).set_column(0, role, pa.array([], pa.string()))
+    for chunk in read(source, Quarantine(), max_line_bytes):
+        at = chunk.table.schema.get_field_index(role)
+        table = chunk.table.set_column(at, role, chunk.table[role].cast(pa.string()))
+        table = pa.concat_tables([found, table]).combine_chunks()
+        codes = table[role].combine_chunks().dictionary_encode().indices.to_numpy()
+        found = table.take(pa.array(np.sort(np.unique(codes, return_index=True)[1])))
+    return found
+
+
+def _joined(
+    join: Join, batch: pa.RecordBatch, lines: np.ndarray, set_aside: SetAside, max_line_bytes: int
+) -> tuple[pa.RecordBatch, np.ndarray]:
+    """The rows that have one in the joined table, with its columns."""
+    keys = cells.typed(batch[KEY], "cell")[0]
+    columns, found = _keyed(join, max_line_bytes).beside(keys)
+    for row in np.flatnonzero(~found).tolist():
+        name = f"{join.table.columns[KEY]} of {join.table.files[0].name}"
+        reason = f"{join.on} is {keys[row].as_py()!r}, expected a {name}"
+        set_aside(int(lines[row]), quarantine.NOT_JOINED, reason)
+    for role in columns.column_names:
+        batch = batch.append_column(role, columns[role].combine_chunks())
+    return (batch, lines) if found.all() else (batch.filter(pa.array(found)), lines[found])
+
+
+def _keyed(join: Join, max_line_bytes: int) -> Keyed:
+    """The joined table, read once for all files of a log."""
+    file = join.table.files[0]
+    if not file.is_file():
+        raise DataError(file.name, f"not found in {file.parent}; expected the table of example_gen.join")
+    stat = file.stat()
+    changed = getattr(stat, "st_mtime_ns", 0)  # object stores do not say
+    known = (str(file), stat.st_size, changed, tuple(join.table.columns.items()))
+    if _last_joined.get("of") != known:
+        # Rows are of other things than events: they have no account.
+        table = read_by_id(join.table, KEY, Quarantine(), max_line_bytes)
+        _last_joined.update(of=known, table=Keyed(table[KEY].combine_chunks(), table.drop_columns([KEY])))
+    keyed: Keyed = _last_joined["table"]
+    return keyed
+
+
+_last_joined: dict[str, Any] = {}
+
+
 def _again(ids: pa.StringArray) -> np.ndarray:
     """int64[rows, 2]: the rows whose id came before, and the row where it came first."""
     codes = ids.dictionary_encode().indices.to_numpy()
@@ -191,6 +251,7 @@ def _good(
     source: Source, batch: pa.RecordBatch, lines: np.ndarray, set_aside: SetAside, bad: Quarantine
 ) -> tuple[pa.Table, np.ndarray]:
     """The rows all of whose cells are of their kinds, and their lines; the others are set aside."""
+    read = len(batch)
     batch, lines = _chosen(source, batch, lines, set_aside, bad)
     roles = [role for role in source.columns if role not in source.condition_roles]
     columns = []
@@ -218,6 +279,13 @@ def _good(
     table = pa.Table.from_arrays(columns, names=roles)
     if wrong.any():
         table, lines = table.filter(pa.array(wrong == 0)), lines[wrong == 0]
+    if len(table) < read:
+        # Ids of rows that are gone are none; a dictionary would still have them.
+        columns = [
+            column.cast(pa.string()).dictionary_encode() if pa.types.is_dictionary(column.type) else column
+            for column in table.columns
+        ]
+        table = pa.Table.from_arrays(columns, names=table.column_names)
     if source.rows is not None:
         table, rows = source.rows(table)
         lines = lines[rows]

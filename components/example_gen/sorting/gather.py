@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 import contract
+from components.common.features import Features
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams, seconds_of
 from components.example_gen.reading import catalogue, quarantine, tables
@@ -113,14 +114,18 @@ def gather_with(
       DataError: as `gather`.
     """
     items = None
-    if dataset.items is not None:
+    if dataset.items is not None and not dataset.items.of_log:
         items = catalogue.read_items(dataset.items, params, bad)
         bad.require_share(dataset.items.table, params)
+        known_items = dataclasses.replace(dataset.items, set_aside=bad.bad(dataset.items.table))
+        dataset = dataclasses.replace(dataset, items=known_items)
     known = None if items is None else items[contract.ITEM_ID].combine_chunks()
     left_out: collections.Counter[str] = collections.Counter()
     log, kept = read_events(dataset, params, known, bad, left_out)
     _require_events(log, dataset, bad, left_out)
-    if items is None:
+    if dataset.items is not None and dataset.items.of_log:
+        items = catalogue.with_items(catalogue.read_items(dataset.items, params, bad), log.item_ids)
+    elif items is None:
         items = catalogue.items_of(log.item_ids)
     elif params.unknown_items == "keep":
         items = catalogue.with_items(items, log.item_ids)
@@ -223,7 +228,9 @@ def add(
         if log.collected:
             unrated |= np.isnan(ratings)
         off_scale = rules.scale_problem(ratings, params.rating_scale) & ~unrated
-        stars = _stars(ratings, params)
+        stars = (
+            Features(rating_scale=params.rating_scale).stars(ratings.astype(np.float64)).astype(np.float32)
+        )
     elif WEIGHT in dataset.ratings.columns and log.collected:
         stars = np.ones(len(table), np.float32)  # one play, one of whatever is counted
     elif WEIGHT in names:
@@ -294,7 +301,9 @@ def _expected(role: str, came: object, dataset: Dataset, params: ExampleGenParam
     if role == ITEM:
         assert dataset.items is not None
         name = dataset.items.columns[ITEM]
-        return quarantine.UNKNOWN_ITEM, f"a {name} of {dataset.items.files[0].name}"
+        aside = dataset.items.set_aside
+        more = f" (of which {aside:,} rows are set aside)" if aside else ""
+        return quarantine.UNKNOWN_ITEM, f"a {name} of {dataset.items.files[0].name}{more}"
     if role == TIME:
         assert isinstance(came, int)
         if came < 0:
@@ -308,14 +317,6 @@ def _expected(role: str, came: object, dataset: Dataset, params: ExampleGenParam
     low, high = params.rating_scale
     unit = " stars" if params.rating_scale == (contract.MIN_RATING, contract.MAX_RATING) else ""
     return quarantine.NAN if came != came else quarantine.OUT_OF_SCALE, f"{low:g} to {high:g}{unit}"
-
-
-def _stars(ratings: np.ndarray, params: ExampleGenParams) -> np.ndarray:
-    low, high = params.rating_scale
-    if (low, high) == (contract.MIN_RATING, contract.MAX_RATING):
-        return ratings
-    share = (ratings.astype(np.float64) - low) / (high - low)
-    return (contract.MIN_RATING + share * (contract.MAX_RATING - contract.MIN_RATING)).astype(np.float32)
 
 
 def _shares(table: pa.Table, params: ExampleGenParams) -> np.ndarray:

@@ -33,9 +33,9 @@ class InProcess:
         """`gather.gather`."""
         return gather(dataset, params, bad, self._scratch)
 
-    def totals(self, log: Log, params: ExampleGenParams) -> Totals:
+    def totals(self, data: Gathered[Log], params: ExampleGenParams) -> Totals:
         """`totals.totals`."""
-        return totals(log, params)
+        return totals(data.log, params, data.dataset.timed)
 
     def write(self, uri: str, data: Gathered[Log], known: Totals, params: ExampleGenParams) -> None:
         """Writes the shards of `timelines`, one after the other.

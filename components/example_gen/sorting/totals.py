@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import numpy as np
 
 import contract
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
+from components.example_gen.reading.quarantine import percent
 from components.example_gen.records import splits
-from components.example_gen.records.timelines import has_record, history_and_targets
+from components.example_gen.records.timelines import Events, has_record, history_and_targets
 from components.example_gen.sorting.log_store import Index, Log
+
+_SORTED_SHARE: Final = 0.2  # of the users
+# So many events are in order by chance with one user in twelve; so many ratings, with ties, with fewer.
+_FEW, _SOME = 4, 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +30,8 @@ class Totals:
       train_sum: float64[M], the sum of their stars.
       last_train: int64[U], when a user's last train rating is, -1 where there is none.
       history, targets: split -> int64[U], events in each user's record.
+      by_item, by_rating: int64[2], users with several events whose items (ratings) only rise or
+        only fall, and all users with so many events.
     """
 
     train_count: np.ndarray
@@ -31,6 +39,8 @@ class Totals:
     last_train: np.ndarray
     history: dict[str, np.ndarray]
     targets: dict[str, np.ndarray]
+    by_item: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(2, np.int64))
+    by_rating: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(2, np.int64))
 
     @property
     def seen(self) -> np.ndarray:
@@ -81,16 +91,35 @@ class Totals:
             joined(part.last_train for part in parts),
             {split: joined(part.history[split] for part in parts) for split in contract.SPLITS},
             {split: joined(part.targets[split] for part in parts) for split in contract.SPLITS},
+            *(
+                np.sum([np.zeros(2, np.int64), *found], axis=0)
+                for found in ([part.by_item for part in parts], [part.by_rating for part in parts])
+            ),
         )
 
+    def order_is_no_time(self) -> str | None:
+        """In words, of a log without times: that too many users' events have the order of something else."""
+        for what, (count, several) in (("item", self.by_item), ("rating", self.by_rating)):
+            if count > _SORTED_SHARE * several:
+                return (
+                    f"there is no time, and the rows of {count:,} ({percent(count / several)}) users are "
+                    f"sorted by {what}: their order is no time; give a column time, or split: random"
+                )
+        return None
 
-def totals(log: Log, params: ExampleGenParams) -> Totals:
-    """Cuts every user once."""
+
+def totals(log: Log, params: ExampleGenParams, timed: bool = True) -> Totals:
+    """Cuts every user once.
+
+    Args:
+      timed: whether events have times; `by_item` and `by_rating` are of logs that have none.
+    """
     items, users = len(log.item_ids), len(log.user_ids)
     count, stars = np.zeros(items, np.int64), np.zeros(items)
     last_train = np.full(users, -1, np.int64)
     history = {split: np.zeros(users, np.int64) for split in contract.SPLITS}
     targets = {split: np.zeros(users, np.int64) for split in contract.SPLITS}
+    by_item = by_rating = np.zeros(2, np.int64)
     for first, last in log.spans(params.buffer_rows):
         events = log.events(first, last)
         parts = splits.parts(events, params)
@@ -100,11 +129,23 @@ def totals(log: Log, params: ExampleGenParams) -> Totals:
         user = np.repeat(np.arange(first, last), np.diff(events.offsets))
         # Ascending within a user, so the last one written stays.
         last_train[user[train]] = events.timestamps[train]
+        if not timed:
+            by_item = by_item + _in_order(events.items, events, _FEW)
+            by_rating = by_rating + _in_order(events.ratings, events, _SOME)
         for split in contract.SPLITS:
             known, wanted = history_and_targets(parts, split)
             history[split][first:last] = events.per_user(known)
             targets[split][first:last] = events.per_user(wanted)
-    return Totals(count, stars, last_train, history, targets)
+    return Totals(count, stars, last_train, history, targets, by_item, by_rating)
+
+
+def _in_order(values: np.ndarray, events: Events, least: int) -> np.ndarray:
+    """int64[2]: users of `least` events or more whose values only rise or only fall, and all such users."""
+    steps = np.diff(values.astype(np.float64), prepend=values[:1])
+    steps[events.offsets[:-1]] = 0
+    falls, rises = events.per_user(steps < 0), events.per_user(steps > 0)
+    enough = np.diff(events.offsets) >= least
+    return np.array([(enough & ((falls == 0) ^ (rises == 0))).sum(), enough.sum()])
 
 
 def require_splits(log: Index, known: Totals, params: ExampleGenParams, file: str) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import TYPE_CHECKING, Any
 
 from pipeline.ask.session import add_model_arguments, model_json, model_line, pushed_model, timeline
 from pipeline.commands.common import Subparsers, add_command, print_json
 
 if TYPE_CHECKING:
+    from components.common.features import Features
     from pipeline.ask.recommendation import Answer, Request
     from pipeline.ask.servable import Servable
 
@@ -29,7 +31,8 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="TITLES",
         action="append",
         default=[],
-        help="items separated by comma or semicolon, each with =STARS (default 5); may be repeated",
+        help="items separated by comma or semicolon, each with =RATING on the data's scale (default the "
+        "highest); may be repeated",
     )
     who.add_argument(
         "--taste",
@@ -95,7 +98,9 @@ def _request(args: argparse.Namespace, servable: Servable) -> Request:
 
     return Request(
         user_id=args.user,
-        likes=tuple((item, _stars(item.label, mark)) for item, mark in _items(servable, args.likes)),
+        likes=tuple(
+            (item, _stars(item.label, mark, servable.features)) for item, mark in _items(servable, args.likes)
+        ),
         tastes=genres.parse_tastes(args.taste, servable.taste_words),
         k=args.k,
         exclude=tuple(item for item, _ in _items(servable, args.exclude)),
@@ -112,23 +117,22 @@ def _items(servable: Servable, texts: list[str]) -> list[tuple[Any, str]]:
     return [found for text in texts for found in servable.titles.find_all(text)]
 
 
-def _stars(label: str, mark: str) -> float:
-    import contract
+def _stars(label: str, mark: str, features: Features) -> float:
     from pipeline.ask.recommendation import LIKE
     from pipeline.errors import InputError
 
     if not mark:
         return LIKE
     try:
-        stars = float(mark)
+        rating = float(mark)
     except ValueError:
-        stars = 0.0
-    if not contract.MIN_RATING <= stars <= contract.MAX_RATING:
-        raise InputError(
-            f'"{label}={mark}": expected {contract.MIN_RATING:g} to {contract.MAX_RATING:g} stars, '
-            f'such as "{label}=4"'
-        )
-    return stars
+        rating = math.nan
+    low, high = features.rating_scale
+    if not low <= rating <= high:
+        unit = " stars" if features.in_stars else ""
+        example = round(low + 0.8 * (high - low))
+        raise InputError(f'"{label}={mark}": expected {low:g} to {high:g}{unit}, such as "{label}={example}"')
+    return float(features.stars(rating))
 
 
 def _note(request: Request, answer: Answer) -> str:
@@ -185,7 +189,9 @@ def _show(servable: Servable, request: Request, answer: Answer) -> None:
     if request.user_id is not None:
         for_whom.append(f"user {request.user_id}")
     if request.likes:
-        for_whom.append("who likes " + ", ".join(f"{item.label} {stars:g}" for item, stars in request.likes))
+        own = servable.features.rating
+        likes = (f"{item.label} {own(stars):g}" for item, stars in request.likes)
+        for_whom.append("who likes " + ", ".join(likes))
     if request.tastes:
         for_whom.append(
             "who wants " + ", ".join(f"{genre} {weight:g}" for genre, weight in request.tastes.items())

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from tensorflow.core.framework import types_pb2 as types
 
+import contract
 from serving.model_server.api import json_rules
 from serving.protocol import dtypes, error_body
 from serving.protocol.errors import HTTP_STATUS, Code, StatusError
@@ -67,6 +68,8 @@ def _add_model(paths: dict[str, Any], name: str, version: int, model: Model) -> 
         of = f"of {name}" if path == model_path else f"of version {version} of {name}"
         paths[path] = {"get": _operation(f"Status {of}", _status_schema())}
         paths[f"{path}/metadata"] = {"get": _operation(f"Signatures {of}", _OBJECT)}
+        for file in contract.APPLICATION_FILES:
+            paths[f"{path}/files/{file}"] = {"get": _file_operation(f"{file} {of}, if it carries one")}
         bodies = [
             schema
             for signature in model.signatures.values()
@@ -92,6 +95,14 @@ def _operation(summary: str, answer: Mapping[str, Any], body: Mapping[str, Any] 
     operation: dict[str, Any] = {"summary": summary, "responses": responses}
     if body is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    return operation
+
+
+def _file_operation(summary: str) -> Any:
+    operation = _operation(summary, _OBJECT)
+    operation["responses"]["200"]["content"] = {
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+    }
     return operation
 
 

@@ -18,6 +18,7 @@ from serving.model_server.execution import large_requests
 from serving.model_server.execution.large_requests import ByteBudget, Hold
 from serving.model_server.execution.requests import ModelSpec
 from serving.model_server.observe.access_log import Access, AccessLog, request_id
+from serving.model_server.versions import carried_files
 from serving.protocol import error_body
 from serving.protocol.errors import Code, StatusError, invalid_argument
 
@@ -49,6 +50,9 @@ _POST = re.compile(
 _GET = re.compile(
     r"/v1/models(?:/([^/:]+))?(?:/versions/(\d+)|/labels/([^/:]+))?(?:/(metadata))?",
     re.IGNORECASE | re.ASCII,
+)
+_FILE = re.compile(
+    r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?/files/([^/?]+)", re.IGNORECASE | re.ASCII
 )
 _JSON = "application/json"
 _METHODS = {"predict": "Predict", "classify": "Classify", "regress": "Regress"}
@@ -198,6 +202,10 @@ class _Api:
             return _JSON, await self._infer(match[4].lower(), spec, request, access)
         if request.method == "GET" and (match := _GET.fullmatch(target)):
             return _JSON, self._inform(match, access)
+        if request.method == "GET" and (match := _FILE.fullmatch(target)):
+            spec = _spec(*match.group(1, 2, 3))
+            access.method, access.model, access.version = "GetFile", spec.name, spec.version
+            return "application/octet-stream", await carried_files.read(self._manager, spec, match[4])
         raise invalid_argument(f"Malformed request: {request.method} {target}")
 
     def _alive(self) -> bytes:

@@ -19,6 +19,7 @@ GOOD = dict.fromkeys(registry.evaluated(), 0.5) | {
     names.POPULARITY_RECALL_10: 0.05,
     names.ANN_RECALL_10: 0.99,
     names.RMSE: 0.9,
+    names.CATALOGUE_SIZE: 10_000,
 }
 PARAMS = EvaluatorParams(ceilings={names.RMSE: 1.0})
 
@@ -173,3 +174,29 @@ def test_a_gate_that_does_not_apply_survives_the_file(tmp_path) -> None:
     gates = judge(GOOD, None, PARAMS, implicit=True)
     report.write_gates(str(tmp_path), gates)
     assert report.read_gates(str(tmp_path)) == gates
+
+
+def test_of_a_tiny_catalogue_the_first_k_are_not_judged_where_they_are_more_than_a_third() -> None:
+    for items, not_judged in (
+        (29, ["recall@10 floor", "recall@100 floor", "popularity"]),
+        (30, ["recall@100 floor"]),
+        (299, ["recall@100 floor"]),
+        (300, []),
+    ):
+        gates = judge(GOOD | {names.CATALOGUE_SIZE: items}, None, PARAMS)
+        assert [gate.name for gate in gates if not gate.applies] == not_judged
+        assert all(gate.ok for gate in gates)
+    first = judge(GOOD | {names.CATALOGUE_SIZE: 10, names.RECALL_10: 0}, None, PARAMS)[0]
+    assert (first.ok, first.value) == (True, None)
+    assert first.why == "the first 10 are more than a third of the 10 items"
+    # What the index finds of the exact search's first 10 is judged all the same.
+    assert refused(GOOD | {names.CATALOGUE_SIZE: 10, names.ANN_RECALL_10: 0.5}) == ["ann_recall@10 floor"]
+
+
+@pytest.mark.parametrize("popularity", [0.92, 0.95, 1.0])
+def test_a_perfect_model_passes_popularity(popularity: float) -> None:
+    perfect = GOOD | {names.RECALL_10: 1.0, names.POPULARITY_RECALL_10: popularity}
+    (gate,) = (gate for gate in judge(perfect, None, PARAMS) if gate.name == "popularity")
+    assert (gate.ok, gate.bound) == (True, 1.0)
+    assert "at most 1" in gate.why
+    assert refused(perfect | {names.RECALL_10: 0.99}) == ["popularity"]

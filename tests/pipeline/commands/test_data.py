@@ -49,7 +49,7 @@ def test_check_reports_and_says_by_its_exit_code_what_a_run_would_do(
     [
         ({}, "is not a file or folder; expected a folder with ratings.csv and movies.csv"),
         ({"ratings.csv": "a,b\n"}, "movies.csv: not found in"),
-        ({"log.csv": "a,b\n1,2\n"}, "say which columns of it mean what"),
+        ({"log.csv": "a,b\n1,2\n"}, "question  which column is the user? None of a, b looks like one"),
     ],
 )
 def test_check_tells_what_cannot_be_read(
@@ -59,7 +59,7 @@ def test_check_tells_what_cannot_be_read(
         (tmp_path / "data").mkdir(exist_ok=True)
         (tmp_path / "data" / name).write_text(content)
     assert cli.main(["data", "check", str(tmp_path / "data")]) == 2
-    assert message in capsys.readouterr().err
+    assert message in "".join(capsys.readouterr())
 
 
 @pytest.fixture
@@ -115,3 +115,40 @@ def test_fetch_tells_what_went_wrong(
 
 def test_the_names_in_the_help_are_those_there_are() -> None:
     assert tuple(editions.EDITIONS) == data.EDITIONS
+
+
+LOG = "".join(f"{n % 7};{n % 11};{1 + n % 5};{1_500_000_000 + 60 * n}\n" for n in range(60))
+
+
+def test_a_map_is_guessed_printed_and_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log, saved = tmp_path / "log.txt", tmp_path / "log.yaml"
+    log.write_text("customer;sku;stars;at\n" + LOG)
+    assert cli.main(["data", "check", str(log), "--write", str(saved)]) == 0
+    out = capsys.readouterr().out
+    assert "log.txt: text with semicolons between the columns, a header, UTF-8; 60 records" in out
+    assert "customer  whole numbers from 0 to 6, 7 different: 0, 1, 2" in out
+    assert "columns: {user: customer, item: sku, rating: stars, time: at}" in out
+    assert "a run would go on with" in out
+    assert cli.main(["data", "check", str(log), "--config", str(saved)]) == 0
+    assert "ratings.customer (user): 100 % filled" in capsys.readouterr().out
+    assert cli.main(["data", "check", str(log), "--write", str(saved)]) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert cli.main(["data", "check", str(log), "--config", str(saved), "--write", "b.yaml"]) == 2
+    assert "there is no map to save" in capsys.readouterr().err
+
+
+def test_what_nobody_can_tell_is_asked_with_the_config_that_answers_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, saved = tmp_path / "log.txt", tmp_path / "log.yaml"
+    log.write_text(LOG)
+    assert cli.main(["data", "check", str(log), "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["guess"]["values"]["columns"]["time"] == "4"
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["run", "--data", str(log)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("question  ") == 1
+    assert "columns: {user: '1', item: '2', rating: '3', time: '4'}" in error
+    assert cli.main(["data", "check", str(log), "--write", str(saved)]) == 2
+    capsys.readouterr()
+    assert cli.main(["data", "check", str(log), "--config", str(saved)]) == 0

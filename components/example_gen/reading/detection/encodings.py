@@ -42,6 +42,12 @@ def encoding_of(path: Place) -> str:
     return "cp1252" if _WINDOWS.search(data) else "latin-1"
 
 
+def word_beyond_ascii(path: Place) -> str | None:
+    """The first word of a file in UTF-8 that has other letters than ASCII's."""
+    found = re.search(rb"\w*[\xc2-\xf4][\x80-\xbf]+\w*", _sample(path))
+    return found[0].decode("utf-8", "replace") if found else None
+
+
 def mostly_utf8(blocks: Iterable[bytes]) -> bool:
     """Whether most lines beyond ASCII are UTF-8: one that is not is a bad line, many are an encoding."""
     good = bad = 0

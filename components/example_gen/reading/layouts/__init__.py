@@ -15,11 +15,13 @@ from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading.layouts import (
     events,
+    mind,
     movielens_100k,
     movielens_csv,
     movielens_dat,
     own,
     pairs,
+    recbole,
 )
 from components.example_gen.reading.layouts.layout import Layout
 from components.example_gen.reading.places import Place, places
@@ -31,6 +33,8 @@ LAYOUTS: Final[tuple[Layout, ...]] = (
     movielens_csv.LAYOUT,
     movielens_dat.LAYOUT,
     movielens_100k.LAYOUT,
+    recbole.LAYOUT,
+    mind.LAYOUT,
     pairs.LAYOUT,
     *own.LAYOUTS,
 )
@@ -61,6 +65,11 @@ def detect(path: Place | str, params: ExampleGenParams) -> Dataset:
             )
         more.append(log)
     return dataclasses.replace(dataset, more=tuple(more))
+
+
+def known(path: Place, params: ExampleGenParams) -> bool:
+    """Whether a path is in a layout that needs no map of its columns, or has one."""
+    return params.layout != "auto" or any(layout.detect(path, params) for layout in LAYOUTS)
 
 
 def _detect(path: Place, params: ExampleGenParams) -> Dataset:
@@ -97,7 +106,15 @@ def _chosen(dataset: Dataset, params: ExampleGenParams) -> Dataset:
     events = _events(log, params)
     return dataclasses.replace(
         dataset,
-        ratings=dataclasses.replace(log, columns=columns, kinds=kinds, keep=keep, drop=drop, events=events),
+        ratings=dataclasses.replace(
+            log,
+            columns=columns,
+            kinds=kinds,
+            keep=keep,
+            drop=drop,
+            events=events,
+            join=log.join and log.join.giving(read),
+        ),
     )
 
 

@@ -20,10 +20,12 @@ from components.example_gen.reading import own_columns, tables
 from components.example_gen.reading.detection import formats, times
 from components.example_gen.reading.layouts.layout import Layout, folder_of
 from components.example_gen.reading.places import Place
+from components.example_gen.reading.rows import joins
 from components.example_gen.reading.source import (
     EVENT,
     GENRES,
     ITEM,
+    KEY,
     MISSING_MARKERS,
     OFFSET,
     RATING,
@@ -35,6 +37,7 @@ from components.example_gen.reading.source import (
     Dataset,
     Delimited,
     Format,
+    Join,
     Kind,
     Source,
 )
@@ -58,6 +61,8 @@ def log_files(path: Place, params: ExampleGenParams) -> tuple[Place, ...]:
     if path.is_file():
         return (path,)
     others = {file.resolve() for file in _tables(path, params) if file}
+    if params.join is not None:
+        others.add((folder_of(path) / params.join).resolve())
     wanted = [pattern for pattern in params.files if not pattern.startswith("!")]
     unwanted = [pattern[1:] for pattern in params.files if pattern.startswith("!")]
 
@@ -101,6 +106,9 @@ def _tables(path: Place, params: ExampleGenParams) -> tuple[Place | None, Place 
     return folder / params.items if params.items else None, folder / params.users if params.users else None
 
 
+_ITEM_KINDS: Final[dict[str, Kind]] = {ITEM: "id", TITLE: "text", YEAR: "year", GENRES: "texts"}
+
+
 def _describe(name: str, path: Place, params: ExampleGenParams) -> Dataset:
     if not params.columns:
         raise DataError(
@@ -114,15 +122,16 @@ def _describe(name: str, path: Place, params: ExampleGenParams) -> Dataset:
     if not files:
         raise DataError(path.name, f"{path} has no file that may be a log; example_gen.files names patterns")
     _require_names(path, params)
+    log = _log(files, folder_of(path), params)
     return Dataset(
         name,
-        _log(files, params),
-        None if items_file is None else _items(items_file, params),
+        log,
+        _items_of_log(log, params) if items_file is None else _items(items_file, params),
         users=None if users_file is None else _users(users_file, params),
     )
 
 
-def _log(files: tuple[Place, ...], params: ExampleGenParams) -> Source:
+def _log(files: tuple[Place, ...], folder: Place, params: ExampleGenParams) -> Source:
     columns = dict(params.columns)
     time: Kind = f"time:{params.time_unit}"
     kinds: dict[str, Kind] = {USER: "id", ITEM: "id", RATING: "number", WEIGHT: "number", EVENT: "id"}
@@ -138,6 +147,9 @@ def _log(files: tuple[Place, ...], params: ExampleGenParams) -> Source:
         missing=(*MISSING_MARKERS, *params.missing),
         rows=_with_offset if OFFSET in columns else None,
     )
+    if params.join is not None:
+        join = _join(source, folder / params.join, params)
+        source = dataclasses.replace(source, join=join)
     if TIME not in columns or params.time_unit != "auto":
         return source
     return dataclasses.replace(source, kinds={**source.kinds, TIME: _time(source, params)})
@@ -152,7 +164,11 @@ def _time(source: Source, params: ExampleGenParams) -> Kind:
     file = source.files[0]
     if not file.stat().st_size:
         return "time:s"  # the reader says that there is nothing
-    texts = dataclasses.replace(source, kinds=dict.fromkeys(source.columns, "text"), rows=None)
+    if source.join is not None and TIME in source.join.table.columns:
+        source = source.join.table
+        file = source.files[0]
+    texts = dataclasses.replace(source.in_file, rows=None)
+    texts = dataclasses.replace(texts, kinds=dict.fromkeys(texts.columns, "text"))
     sample = tables.sample(texts, file, params.max_line_bytes)[TIME]
     units = times.units_of(sample)
     if len(units) > 1:
@@ -171,10 +187,50 @@ def _with_offset(table: pa.Table) -> tuple[pa.Table, np.ndarray]:
     return table.drop_columns([OFFSET]), np.arange(len(table))
 
 
+def _join(log: Source, file: Place, params: ExampleGenParams) -> Join:
+    """The table that the config joins to the log, which gives those of its columns that the log has not.
+
+    Raises:
+      DataError: it is not there, or has none of the columns.
+    """
+    assert params.join_on is not None
+    on, key = joins.parse(params.join_on)
+    if not file.is_file():
+        raise DataError(file.name, f"not found in {file.parent}; expected the table of example_gen.join")
+    format_ = _beside(file, params, {KEY: key})
+    here = tables.header(log.format, log.files[0], params.max_line_bytes)
+    there = tables.header(format_, file, params.max_line_bytes)
+    missing = (*MISSING_MARKERS, *params.missing)
+    table = Source("joined", (file,), format_, {KEY: key}, {KEY: "id"}, missing=missing)
+    join = Join(on, table, frozenset(there) - set(here)).giving(log.columns)
+    if len(join.table.columns) == 1:
+        found, wanted = ", ".join(there), ", ".join(log.columns.values())
+        raise DataError(file.name, f"gives the log no column; found {found}, expected some of {wanted}")
+    return join
+
+
+def _items_of_log(log: Source, params: ExampleGenParams) -> Source | None:
+    """Titles and features that stand in the log itself, None where the config names none."""
+    specs = own(params.item_features)
+    if not params.item_columns and not specs:
+        return None
+    columns = {ITEM: log.columns[ITEM], **params.item_columns, **{spec.name: spec.source for spec in specs}}
+    kinds = {**_ITEM_KINDS, **own_columns.kinds(specs)}
+    return dataclasses.replace(
+        log,
+        table="items",
+        columns=columns,
+        kinds=_of(columns, kinds),
+        optional=frozenset(columns) - {ITEM},
+        rows=None,
+        of_log=True,
+        join=log.join and log.join.alone().giving(columns),
+    )
+
+
 def _items(file: Place, params: ExampleGenParams) -> Source:
     specs = own(params.item_features)
-    kinds: dict[str, Kind] = {ITEM: "id", TITLE: "text", YEAR: "year", GENRES: "texts"}
-    kinds |= own_columns.kinds(specs)
+    kinds = {**_ITEM_KINDS, **own_columns.kinds(specs)}
     columns = {**params.item_columns, **{spec.name: spec.source for spec in specs}}
     format_ = _beside(file, params, columns)
     optional, missing = frozenset(columns) - {ITEM}, (*MISSING_MARKERS, *params.missing)

@@ -14,13 +14,18 @@ from components.example_gen.reading.source import ITEM, USER, Dataset, Delimited
 
 _NAMES: Final = re.compile(r".*\.(txt|inter)(\.gz)?")
 _LOOKED_AT: Final = 20  # lines
+_OF_OTHERS: Final = re.compile(rb"[,;|{}\"]|::")  # in the lines of other formats
 
 
 def _detect(path: Place, params: ExampleGenParams) -> bool:
     if params.columns or not path.is_file() or ".parquet" in path.suffixes or ".pq" in path.suffixes:
         return False
     lines = [line.split() for line in text_blocks.head(path).split(b"\n")[:_LOOKED_AT] if line.strip()]
-    return bool(lines) and all(len(words) == 2 for words in lines)
+    if not lines or any(len(words) != 2 or any(map(_OF_OTHERS.search, words)) for words in lines):
+        return False
+    # A first line of words above lines of numbers is a header.
+    rest = [word.isdigit() for words in lines[1:] for word in words]
+    return not (rest and all(rest) and not any(word.isdigit() for word in lines[0]))
 
 
 def _describe(path: Place, params: ExampleGenParams) -> Dataset:

@@ -52,6 +52,7 @@ def by_definition(users: list[Any]) -> dict[str, float]:
     expected[names.RMSE] = plain_metrics.rmse(predicted, actual)
     expected[names.MAE] = plain_metrics.mae(predicted, actual)
     expected[names.COVERAGE_10] = plain_metrics.coverage([u.ranked for u in users], CATALOGUE, 10)
+    expected[names.CATALOGUE_SIZE] = CATALOGUE
     popularity = expected[names.POPULARITY_RECALL_10]
     expected[names.RECALL_OVER_POPULARITY_10] = (
         expected[names.RECALL_10] / popularity if popularity else math.nan

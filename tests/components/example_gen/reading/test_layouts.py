@@ -322,3 +322,46 @@ def test_what_is_not_known_is_told_with_what_is(tmp_path, name, content, message
 def test_an_own_layout_needs_its_columns(tmp_path):
     with pytest.raises(DataError, match=r"layout csv needs example_gen\.columns"):
         layouts.detect(tmp_path, ExampleGenParams(layout="csv"))
+
+
+def test_recbole_atomic_files(tmp_path, read):
+    (tmp_path / "ml.inter").write_text(
+        "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+        + "".join(f"{u}\t{i}\t{r}\t{t}.5\n" for u, i, r, t in EXPECTED)
+    )
+    (tmp_path / "ml.item").write_text(
+        "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
+        "10\tToy Story\t1995\tAdventure Comedy\n20\tHeat\t1995\tCrime\n30\tBabylon 5\t\tSci-Fi\n"
+    )
+    (tmp_path / "ml.user").write_text("user_id:token\tage:token\n1\t30\n")
+    for path in (tmp_path, tmp_path / "ml.inter"):
+        found = read(path)
+        assert (found.ratings, found.items) == (EXPECTED, ITEMS)
+    assert found.layout == "recbole: ml.inter, ml.item"
+    (tmp_path / "ml.inter").write_text("user_id:token\titem_id:token\n1\t10\n1\t20\n")
+    assert [row[:2] for row in read(tmp_path / "ml.inter").ratings] == [("1", "10"), ("1", "20")]
+    own = read(tmp_path / "ml.inter", columns={"user": "user_id", "item": "item_id"})
+    assert len(own.ratings) == 2
+
+
+def test_mind_behaviours_are_a_row_per_click(tmp_path, read):
+    (tmp_path / "behaviors.tsv").write_text(
+        "1\tU1\t11/11/2019 9:05:58 AM\tN9 N8\tN1-0 N2-1 N3-1\n2\tU2\t11/12/2019 6:11:30 PM\t\tN1-1\n"
+        "3\tU1\t11/13/2019 1:00:00 PM\tN9\tN3-0 N2-0\n4\tU2\tyesterday\t\tN2-1\n"
+    )
+    (tmp_path / "news.tsv").write_text(
+        "".join(
+            f'{n}\tnews\t{sub}\tThe "{n}"\tx\thttps://x\t[]\t[]\n'
+            for n, sub in (("N1", "a"), ("N2", ""), ("N3", "b"))
+        )
+    )
+    found = read(tmp_path, max_bad_share=1)
+    first = 1_573_463_158
+    assert [(row[0], row[1], row[3]) for row in found.ratings] == [
+        ("U1", "N2", first), ("U1", "N3", first), ("U2", "N1", 1_573_582_290),
+    ]  # fmt: skip
+    assert [(row["title"], row["genres"]) for row in found.items] == [
+        ('The "N1"', ["news", "a"]), ('The "N2"', ["news"]), ('The "N3"', ["news", "b"]),
+    ]  # fmt: skip
+    assert [(row["line"], row["kind"]) for row in found.rows_bad] == [(4, "not a number")]
+    assert found.layout == "mind: behaviors.tsv, news.tsv; no ratings: events count alike"

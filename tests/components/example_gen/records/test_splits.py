@@ -171,7 +171,7 @@ def test_events_without_a_history_are_accounted_for(folder, tmp_path):
     (tmp_path / "scratch").mkdir()
     with Quarantine() as bad:
         data = gather.gather(layouts.detect(path, knobs), knobs, bad, tmp_path / "scratch")
-    rows_ = accounts.account(data, totals(data.log, knobs), bad).tables["ratings"]
+    rows_ = accounts.account(data, totals(data.log, knobs), bad, knobs).tables["ratings"]
     assert (rows_.rows_in, rows_.used, rows_.left_out) == (8, 5, {accounts.NO_HISTORY: 3})
     assert str(rows_) == f"8 rows = 5 used + 0 set aside + 3 left out ({accounts.NO_HISTORY})"
 

@@ -1,0 +1,1 @@
+"""What somebody's own log looks like, and which of its columns probably mean what."""

@@ -1,0 +1,235 @@
+"""Which columns of a log probably mean what: a map that is certain, or questions."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.example_gen.reading.quarantine import percent
+from components.example_gen.reading.source import EVENT, ITEM, RATING, TIME, USER, WEIGHT
+from components.example_gen.reading.values.times import PER_SECOND
+from datasets.own_log import words
+from datasets.own_log.looks import FileLook, Look
+
+_FEW: Final = 60  # different values of a kind of event at most
+_SCALE: Final = 101  # different ratings at most
+_ID: Final = ("text", "whole numbers")
+# What the ids of a file without a header may begin with.
+_PREFIXES: Final = {USER: r"^(?i:u|user|c|customer)[-_]?\d+$", ITEM: r"^(?i:i|item|p|product|m|b)[-_]?\d+$"}
+_OUTSIDE: Final = (-1.0, 0.0, 99.0)  # ratings that often mean none
+
+
+@dataclasses.dataclass(frozen=True)
+class Guess:
+    """What is guessed of a log.
+
+    Attributes:
+      values: keys of `example_gen`, as in a config.
+      questions: what only people know, with how to answer; none: the guess is certain.
+      evidence: why, a line per key.
+    """
+
+    values: dict[str, Any]
+    questions: tuple[str, ...]
+    evidence: tuple[str, ...]
+
+    @property
+    def certain(self) -> bool:
+        return not self.questions
+
+
+class _Guesser:
+    """Takes one meaning after the other; a column has one at most."""
+
+    def __init__(self, file: FileLook) -> None:
+        self._file = file
+        self.columns: dict[str, str] = {}
+        self.values: dict[str, Any] = {}
+        self.questions: list[str] = []
+        self.evidence: list[str] = []
+
+    def guess(self) -> Guess:
+        self._ids()
+        rating = self._best(RATING, self._is_rating)
+        if rating is None and not self._file.header:
+            rating = self._unnamed_rating()
+        if rating is not None:
+            self._take(RATING, rating)
+            self._scale(rating)
+        else:
+            self._event_or_weight()
+        self._times()
+        self._repeated()
+        self._missing()
+        columns = {role: self.columns[role] for role in _ORDER if role in self.columns}
+        return Guess({"columns": columns, **self.values}, tuple(self.questions), tuple(self.evidence))
+
+    def _free(self) -> list[Look]:
+        taken = self.columns.values()
+        return [c for c in self._file.columns if c.name not in taken and c.what not in ("empty", "list")]
+
+    def _take(self, role: str, column: Look) -> None:
+        self.columns[role] = column.name
+        self.evidence.append(f"{role} is {column.name}: {column}")
+
+    def _best(self, role: str, fits: Any, least: int = 2) -> Look | None:
+        """The column whose name says most for a meaning, None if none does; several: a question."""
+        scores = {c.name: words.score(c.name, role) for c in self._free() if fits(c)}
+        most = max(scores.values(), default=0)
+        if most < least:
+            return None
+        best = [c for c in self._free() if scores.get(c.name) == most]
+        if len(best) > 1:
+            self._ask(role, best)
+        return best[0]
+
+    def _ask(self, role: str, columns: list[Look]) -> None:
+        names = " or ".join(column.name for column in columns)
+        self.questions.append(f"which column is the {role}: {names}? The map has {columns[0].name}")
+
+    def _ids(self) -> None:
+        rows = self._file.rows
+        for role in (USER, ITEM):
+            if (found := self._best(role, lambda c: c.what in _ID)) is not None:
+                self._take(role, found)
+        left = [role for role in (USER, ITEM) if role not in self.columns]
+        # Ids repeat, and are neither stars nor numbers of rows.
+        likely = [c for c in self._free() if c.what in _ID and 5 < c.distinct <= max(0.9 * rows, 6)]
+        for role in list(left):
+            matching = [c for c in likely if _all(c, _PREFIXES[role])]
+            if len(matching) == 1:
+                self._take(role, matching[0])
+                likely.remove(matching[0])
+                left.remove(role)
+        if not left:
+            return
+        if len(likely) < len(left):
+            names = ", ".join(self._file.names)
+            self.questions.append(f"which column is the {left[0]}? None of {names} looks like one")
+            return
+        for role, column in zip(left, likely, strict=False):
+            self._take(role, column)
+        named = f"{', '.join(f'{self.columns[role]} as the {role}' for role in left)}"
+        others = [c.name for c in likely]
+        self.questions.append(
+            f"which columns are {' and '.join(f'the {role}' for role in left)}, among {', '.join(others)}? "
+            f"The map has {named}"
+        )
+
+    def _is_rating(self, column: Look) -> bool:
+        return column.what.endswith("numbers") and column.distinct <= _SCALE and column.high <= 100
+
+    def _unnamed_rating(self) -> Look | None:
+        fits = [
+            c
+            for c in self._free()
+            if c.what.endswith("numbers") and 1 < c.distinct <= 21 and c.low >= -1 and c.high <= 10
+        ]
+        return fits[0] if len(fits) == 1 else None
+
+    def _scale(self, column: Look) -> None:
+        numbers = pc.replace_substring(column.text.drop_null(), ",", ".").cast(pa.float64())
+        counts = numbers.value_counts()
+        found = dict(zip(counts.field(0).to_pylist(), counts.field(1).to_pylist(), strict=True))
+        inside = sorted(value for value in found if value not in _OUTSIDE)
+        odd = [value for value in _OUTSIDE if value in found and _apart(value, found, inside)]
+        if odd and inside:
+            self.values["unrated"] = [int(value) for value in odd]
+            share = percent(sum(found[value] for value in odd) / len(numbers))
+            which = " and ".join(f"{value:g}" for value in odd)
+            self.questions.append(
+                f"do ratings of {which} ({share} of {column.name}) mean no rating? The map leaves them out; "
+                "without `unrated` they are in the scale"
+            )
+        values = inside if odd else sorted(found)
+        low, high = values[0], values[-1]
+        top = next((limit for limit in (5.0, 10.0, 20.0, 100.0) if high <= limit), high)
+        if high <= 1:
+            top = 1.0
+        bottom = 0.0 if low < 0.5 else (0.5 if low < 1 else 1.0)
+        if low < 0:
+            bottom = low
+        if (bottom, top) not in ((0.5, 5.0), (1.0, 5.0)):
+            self.values["rating_scale"] = [_plain(bottom), _plain(top)]
+            self.evidence.append(f"rating_scale: {column.name} goes from {low:g} to {high:g}")
+
+    def _event_or_weight(self) -> None:
+        event = self._best(EVENT, lambda c: c.what in ("text", "whole numbers") and 1 < c.distinct <= _FEW)
+        if event is not None:
+            self._take(EVENT, event)
+            weights = {name: words.weight_of(name) for name in event.text.drop_null().unique().to_pylist()}
+            if unknown := [name for name, weight in weights.items() if weight is None]:
+                self.questions.append(
+                    f"how much do the events {', '.join(unknown)} of {event.name} say? The map gives each 1"
+                )
+            self.values["event_weights"] = {name: weight or 1 for name, weight in weights.items()}
+            return
+        weight = self._best(WEIGHT, lambda c: c.what.endswith("numbers") and c.distinct > 1)
+        if weight is not None:
+            self._take(WEIGHT, weight)
+            if weight.low < 0:
+                self.values["keep"] = [f"{weight.name} > 0"]
+                self.evidence.append(f"keep: {weight.name} is negative in places (returns, cancellations)")
+
+    def _times(self) -> None:
+        found = [c for c in self._free() if c.units]
+        if not found:
+            return
+        named = [c for c in found if words.score(c.name, TIME)] or found
+        # The same moment is often there twice; numbers say it without a format.
+        numeric = [c for c in named if c.units[0] in PER_SECOND]
+        best = max(numeric or named, key=lambda c: (words.score(c.name, TIME), c.distinct))
+        self._take(TIME, best)
+        if len(best.units) > 1:
+            self.values["time_unit"] = best.units[0]
+            self.questions.append(
+                f"is the day or the month first in {best.name} ({best.examples[0]})? time_unit is one of "
+                f"{', '.join(map(repr, best.units))}"
+            )
+
+    def _repeated(self) -> None:
+        """Whether users have items several times, by the rows that were looked at."""
+        if USER not in self.columns or ITEM not in self.columns:
+            return
+        by_name = {column.name: column.text for column in self._file.columns}
+        pairs = pa.table({role: by_name[self.columns[role]] for role in (USER, ITEM)})
+        pairs = pairs.filter(pc.and_(pc.is_valid(pairs[USER]), pc.is_valid(pairs[ITEM])))
+        if (again := len(pairs) - len(pairs.group_by([USER, ITEM]).aggregate([]))) > 0:
+            self.values["repeated"] = "strongest" if {EVENT, WEIGHT} & self.columns.keys() else "last"
+            self.evidence.append(f"repeated: {again:,} rows have a user and an item that came before")
+
+    def _missing(self) -> None:
+        roles = {self.columns.get(USER), self.columns.get(ITEM)}
+        gaps = 1 - min((c.filled for c in self._file.columns if c.name in roles), default=1.0)
+        if gaps > 0.001:
+            self.values["max_missing_share"] = float(min(1.0, np.ceil(gaps * 110) / 100))
+            self.evidence.append(f"max_missing_share: {percent(gaps)} of the rows have no user or no item")
+
+
+_ORDER: Final = (USER, ITEM, RATING, EVENT, WEIGHT, TIME)
+
+
+def guess(file: FileLook) -> Guess:
+    """The map of a log's file."""
+    return _Guesser(file).guess()
+
+
+def _all(column: Look, pattern: str) -> bool:
+    return bool(pc.all(pc.match_substring_regex(column.text.drop_null(), pattern)).as_py())
+
+
+def _apart(value: float, found: dict[float, int], inside: list[float]) -> bool:
+    """Whether a rating is none of the scale: outside the others, or by far the most frequent."""
+    if len(inside) < 2:
+        return False
+    if value < 0 or value > inside[-1] + 10:
+        return True
+    return value == 0 and (inside[0] >= 1 and found[value] > 0.3 * sum(found.values()))
+
+
+def _plain(number: float) -> float | int:
+    return int(number) if number == int(number) else number

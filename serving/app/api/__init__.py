@@ -1,0 +1,1 @@
+"""The API: routes below /v1, health, their errors."""

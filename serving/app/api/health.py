@@ -1,0 +1,35 @@
+"""/health/live, /health/ready: for probes, without keys."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel
+
+from serving.app.api.problems import documented
+from serving.app.interfaces import Services, services
+
+router = APIRouter(prefix="/health", tags=["health"])
+
+
+class Health(BaseModel):
+    """`model` says whether the model answers at present; without it lists are cached or popular ones."""
+
+    status: Literal["live", "ready"]
+    model: Literal["answering", "not answering"] | None = None
+
+
+@router.get("/live")
+async def live() -> Health:
+    """The process answers."""
+    return Health(status="live")
+
+
+@router.get("/ready", responses=documented(503))
+async def ready(used: Annotated[Services, Depends(services)], response: Response) -> Health:
+    """The database answers and a version of the model has been seen: requests have an answer."""
+    response.headers["Cache-Control"] = "no-store"
+    await used.database.check()
+    used.versions.current()
+    return Health(status="ready", model="answering" if used.model.answering else "not answering")

@@ -1,0 +1,1 @@
+"""One version's items in memory: lookup, filters, search."""

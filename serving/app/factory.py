@@ -1,0 +1,69 @@
+"""The ASGI application."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from serving.app import interfaces
+from serving.app.api import health, items, people, problems, recommendations
+from serving.app.api.keys import KeyRing
+from serving.app.settings import Settings
+from serving.app.store.keys import Keys
+
+_DESCRIPTION = """\
+People, what they did, and what they may like next.
+
+Every list says where it comes from (`source`): the model, this person's last list, or the popular one.
+Errors are `application/problem+json` (RFC 9457). Keys go into `Authorization: Bearer KEY`.
+"""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application; it connects when it starts, and disconnects when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with interfaces.opened(settings) as services:
+            app.state.services = services
+            app.state.keys = KeyRing(Keys(services.database), settings.keys == "required")
+            yield
+
+    app = FastAPI(
+        title="Marquee",
+        version="1",
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        openapi_url="/v1/openapi.json",
+        # Their pages load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        responses=problems.documented(401, 403, 413, 422, 429),
+    )
+    problems.install(app)
+    for module in (people, recommendations, items, health):
+        app.include_router(module.router)
+    app.openapi = lambda: _described(app)  # type: ignore[method-assign]
+    if importlib.util.find_spec("serving.app.page") is not None:
+        page: Any = importlib.import_module("serving.app.page")
+        page.install(app, settings)
+    return app
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        schemas = document["components"]["schemas"]
+        schemas["Problem"] = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= schemas["Problem"].pop("$defs")
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        app.openapi_schema = document
+    return app.openapi_schema

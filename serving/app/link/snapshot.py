@@ -1,0 +1,133 @@
+"""One version of the model, as the application knows it: an answer is made from one of these alone."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import contract
+from serving.app.catalogue.catalogue import Catalogue
+from serving.app.catalogue.search import SearchIndex
+from serving.app.link.files import Files, FilesError
+from serving.app.results import Column, HistogramBar, Scale
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A version and what it carries.
+
+    Attributes:
+      model, version: which.
+      catalogue: its items.
+      search: their titles.
+      info: contract.INDEX_INFO: sizes, limits, features.
+      pushed: contract.PUSHED: run, metrics, gates; empty where the version has none.
+    """
+
+    model: str
+    version: int
+    catalogue: Catalogue
+    search: SearchIndex
+    info: Mapping[str, Any]
+    pushed: Mapping[str, Any]
+
+    @property
+    def explicit(self) -> bool:
+        """Whether the data has ratings."""
+        return bool(self.info.get("features", {}).get("feedback", "explicit") == "explicit")
+
+    @property
+    def rates(self) -> bool:
+        """Whether the model predicts ratings."""
+        return self.explicit
+
+    @property
+    def scale(self) -> Scale | None:
+        """Of the ratings; None for data without."""
+        if not self.explicit:
+            return None
+        return Scale(low=contract.MIN_RATING, high=contract.MAX_RATING, step=0.5)
+
+    @property
+    def item_noun(self) -> str:
+        return str(self.info.get("features", {}).get("item_noun", "item"))
+
+    def limit(self, name: str, default: int) -> int:
+        """A limit of the model's graph: max_k, max_history, max_exclude, max_items ..."""
+        return int(self.info.get("params", {}).get(name, default))
+
+    def histogram(self, item_id: str) -> list[HistogramBar] | None:
+        """How often each rating stands in the training data; None where the model does not carry it."""
+        return None
+
+    @property
+    def taste_column(self) -> str | None:
+        return next((column.name for column in self.catalogue.columns if column.taste), None)
+
+
+async def load(files: Files, model: str, version: int) -> Snapshot:
+    """Reads a version's files.
+
+    Raises:
+      FilesError: one is missing or cannot be read.
+    """
+    table, popularity, info, pushed = await asyncio.gather(
+        *(
+            files.read(model, version, name)
+            for name in (contract.CATALOGUE, contract.POPULARITY, contract.INDEX_INFO, contract.PUSHED)
+        )
+    )
+    if table is None or popularity is None or info is None:
+        raise FilesError(
+            f"{model} version {version} carries no {contract.CATALOGUE}, {contract.POPULARITY} or "
+            f"{contract.INDEX_INFO}: it was not pushed by this pipeline"
+        )
+    # Seconds for a million items: not on the event loop.
+    return await asyncio.to_thread(_built, model, version, table, popularity, info, pushed)
+
+
+def _built(
+    model: str, version: int, table: bytes, popularity: bytes, info: bytes, pushed: bytes | None
+) -> Snapshot:
+    try:
+        described = json.loads(info)
+        items = _table(table)
+        catalogue = Catalogue(items, _columns(described, items), _shares(_table(popularity), items))
+        _ = catalogue.values, catalogue.numbers, catalogue.newest  # made here, not in a request
+        return Snapshot(
+            model, version, catalogue, SearchIndex(catalogue.titles), described, json.loads(pushed or b"{}")
+        )
+    except (ValueError, KeyError, pa.ArrowException) as error:
+        raise FilesError(f"{model} version {version}: its files cannot be read: {error}") from error
+
+
+def _table(content: bytes) -> pa.Table:
+    return pq.ParquetFile(io.BytesIO(content)).read()
+
+
+def _columns(info: Mapping[str, Any], table: pa.Table) -> list[Column]:
+    return [
+        Column(
+            name=spec["name"],
+            kind=spec["kind"],
+            taste=spec.get("taste", False),
+            # What weighs by TF-IDF has no values to filter by.
+            filters=spec["kind"] != "text" and not spec.get("tfidf", False),
+        )
+        for spec in info.get("features", {}).get("item", ())
+        if spec["name"] in table.column_names
+    ]
+
+
+def _shares(popularity: pa.Table, items: pa.Table) -> np.ndarray:
+    """Shares in the catalogue's order."""
+    shares = dict(zip(*(column.to_pylist() for column in popularity.columns), strict=True))
+    return np.asarray([shares.get(id_, 0.0) for id_ in items.column(contract.ITEM_ID).to_pylist()])

@@ -1,0 +1,115 @@
+"""The running experiment: which variant a person is in, and what is stored of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from serving.app.link.versions import Versions
+from serving.app.results import Experiment, NewExperiment, Recommendations, Variant
+from serving.app.store.experiments import ExperimentStore
+
+_log = structlog.get_logger(__name__)
+# Seconds after which a start, stop or other weights are known in every process.
+_REFRESH_S = 5.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Assignment:
+    """A person's side of the running experiment."""
+
+    experiment: str
+    variant: str
+    label: str
+
+
+class Experiments:
+    """At most one experiment runs at a time.
+
+    Args:
+      store: where it stands.
+      versions: told which labels to follow.
+    """
+
+    def __init__(self, store: ExperimentStore, versions: Versions) -> None:
+        self.store = store
+        self._versions = versions
+        self._running: Experiment | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def running(self) -> Experiment | None:
+        return self._running
+
+    def assign(self, person: str) -> Assignment | None:
+        """The person's variant; the same at every call while weights stay; None without an experiment."""
+        if self._running is None:
+            return None
+        variant = choose(self._running.id, self._running.variants, person)
+        return Assignment(self._running.id, variant.name, variant.label)
+
+    async def expose(self, assigned: Assignment | None, person: str, answer: Recommendations) -> None:
+        """Stores that the answer was shown."""
+        if assigned is not None:
+            await self.store.expose(assigned.experiment, assigned.variant, person, answer)
+
+    async def count(self, person: int, events: Sequence[Mapping[str, Any]]) -> None:
+        """Stores which new events are outcomes."""
+        if self._running is not None and events:
+            await self.store.count_outcomes(self._running.id, person, events)
+
+    async def begin(self, new: NewExperiment) -> Experiment:
+        experiment = await self.store.start(new)
+        await self.refresh()
+        return experiment
+
+    async def reweigh(self, id_: str, weights: Mapping[str, float]) -> Experiment:
+        experiment = await self.store.reweigh(id_, weights)
+        await self.refresh()
+        return experiment
+
+    async def end(self, id_: str) -> Experiment:
+        experiment = await self.store.stop(id_)
+        await self.refresh()
+        return experiment
+
+    async def refresh(self) -> None:
+        self._running = await self.store.running()
+        variants = self._running.variants if self._running else ()
+        self._versions.watch(variant.label for variant in variants if variant.label)
+
+    async def start(self) -> None:
+        await self.refresh()
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(_REFRESH_S)
+            try:
+                await self.refresh()
+            except sa.exc.SQLAlchemyError as error:
+                _log.warning("experiments_refresh_failed", error=str(error))
+
+
+def choose(experiment: str, variants: Sequence[Variant], person: str) -> Variant:
+    """The variant of a person: a hash of experiment and person, laid on the weights end to end."""
+    digest = hashlib.sha256(f"{experiment}\0{person}".encode()).digest()
+    place = int.from_bytes(digest[:8]) / 2**64 * sum(variant.weight for variant in variants)
+    for variant in variants[:-1]:
+        place -= variant.weight
+        if place < 0:
+            return variant
+    return variants[-1]

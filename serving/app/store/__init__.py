@@ -1,0 +1,1 @@
+"""People, events, keys and experiments in SQLite or PostgreSQL."""

@@ -1,0 +1,135 @@
+"""Connections to SQLite or PostgreSQL, to read and to write."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+_log = structlog.get_logger(__name__)
+# Tries to empty the write-ahead log, each of which waits for readers.
+_TRIES = 5
+# What a connection to SQLite begins with. Deleted bytes are overwritten; a commit is on disk before it
+# is acknowledged; readers do not wait for the writer.
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA secure_delete=ON",
+    "PRAGMA busy_timeout=10000",
+    "PRAGMA mmap_size=268435456",
+)
+
+
+def parse(url: str) -> URL:
+    """The URL with the driver that is used here; a SQLite file's folder is made.
+
+    Raises:
+      ValueError: it is no URL of a database.
+    """
+    try:
+        parsed = make_url(url)
+    except sa.exc.ArgumentError:
+        raise ValueError(
+            "the database's URL cannot be read: expected sqlite:///PATH or "
+            "postgresql://USER:PASSWORD@HOST/NAME"
+        ) from None
+    if parsed.get_backend_name() == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise ValueError(
+                "sqlite needs a file: sqlite:///PATH; what is in memory is lost with the process"
+            )
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        return parsed.set(drivername="sqlite")
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+class Database:
+    """A database of people and events.
+
+    SQLite has one writer at a time: writes go through one connection, in turn, and never meet a lock of
+    this process. PostgreSQL has one pool for both.
+
+    Args:
+      url: see `Settings.database`.
+      pool_size: connections.
+    """
+
+    def __init__(self, url: str, pool_size: int = 8) -> None:
+        self.url = parse(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            driver = self.url.set(drivername="sqlite+aiosqlite")
+            self._reader = _sqlite_engine(driver, pool_size, "BEGIN")
+            self._writer = _sqlite_engine(driver, 1, "BEGIN IMMEDIATE")
+            # A checkpoint is no part of a transaction.
+            self._scrubber = self._writer.execution_options(isolation_level="AUTOCOMMIT")
+        else:
+            self._reader = self._writer = self._scrubber = create_async_engine(
+                self.url, pool_size=pool_size, max_overflow=0, pool_timeout=5, pool_pre_ping=True
+            )
+
+    @contextlib.asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """One consistent view."""
+        async with self._reader.connect() as connection:
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction: committed when the block ends, rolled back when it raises."""
+        async with self._writer.begin() as connection:
+            yield connection
+
+    async def scrub(self) -> None:
+        """After an erasure: leaves nothing of it in SQLite's write-ahead log."""
+        if not self.is_sqlite:
+            return
+        async with self._scrubber.connect() as connection:
+            for _ in range(_TRIES):
+                row = (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()
+                if not row[0]:
+                    return
+                await asyncio.sleep(0.1)
+        _log.warning(
+            "write_ahead_log_not_truncated", reason="other connections kept reading; the next one does"
+        )
+
+    async def check(self) -> None:
+        """Raises what the database raises if it does not answer."""
+        async with self.reading() as connection:
+            await connection.execute(sa.text("SELECT 1 FROM people LIMIT 1"))
+
+    async def close(self) -> None:
+        await self._reader.dispose()
+        if self._writer is not self._reader:
+            await self._writer.dispose()
+
+
+def _sqlite_engine(url: URL, size: int, begin: str) -> AsyncEngine:
+    # A queue: waiting writers are served in turn. A write takes a millisecond or two, a thousand at once
+    # must not run into a timeout.
+    engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_timeout=30)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def connected(connection: Any, record: Any) -> None:
+        connection.isolation_level = None  # SQLAlchemy's BEGIN below, not the driver's
+        cursor = connection.cursor()
+        for pragma in _PRAGMAS:
+            cursor.execute(pragma)
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begun(connection: sa.Connection) -> None:
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            connection.exec_driver_sql(begin)
+
+    return engine

@@ -1,0 +1,146 @@
+"""Experiments, who was shown what, and what they did with it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from serving.app.errors import ConflictError, NotFoundError
+from serving.app.results import Experiment, NewExperiment, Recommendations, Variant
+from serving.app.store import people, tables
+from serving.app.store.database import Database
+
+# An event is the outcome of an exposure where one of this many newest lists of the person held the item.
+_LISTS = 20
+
+
+class ExperimentStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def start(self, new: NewExperiment) -> Experiment:
+        """Raises ConflictError where there is one of that id, or another is running."""
+        experiment = Experiment(**new.model_dump(), started=int(time.time()), stopped=None)
+        running = sa.select(tables.experiments.c.id).where(tables.experiments.c.stopped.is_(None))
+        try:
+            async with self._database.writing() as connection:
+                other = await connection.scalar(running)
+                if other is not None:
+                    raise ConflictError("id", f'experiment "{other}" is running; stop it first')
+                await connection.execute(
+                    sa.insert(tables.experiments).values(
+                        id=experiment.id,
+                        started=experiment.started,
+                        variants=json.dumps([variant.model_dump() for variant in experiment.variants]),
+                    )
+                )
+        except sa.exc.IntegrityError:
+            raise ConflictError("id", f'there has been an experiment "{new.id}"; take another id') from None
+        return experiment
+
+    async def reweigh(self, id_: str, weights: Mapping[str, float]) -> Experiment:
+        """Gives variants other weights: people near the borders change sides, and are counted on both.
+
+        Raises:
+          NotFoundError: there is no such experiment or variant.
+        """
+        experiment = await self.get(id_)
+        if missing := sorted(set(weights) - {variant.name for variant in experiment.variants}):
+            raise NotFoundError(f'experiment "{id_}" has no variant {", ".join(missing)}')
+        variants = [
+            variant.model_copy(update={"weight": weights.get(variant.name, variant.weight)})
+            for variant in experiment.variants
+        ]
+        text = json.dumps([variant.model_dump() for variant in variants])
+        async with self._database.writing() as connection:
+            await connection.execute(
+                sa.update(tables.experiments).where(tables.experiments.c.id == id_).values(variants=text)
+            )
+        return experiment.model_copy(update={"variants": variants})
+
+    async def stop(self, id_: str) -> Experiment:
+        """Ends an experiment; one that has ended stays as it is."""
+        async with self._database.writing() as connection:
+            await connection.execute(
+                sa.update(tables.experiments)
+                .where(tables.experiments.c.id == id_, tables.experiments.c.stopped.is_(None))
+                .values(stopped=int(time.time()))
+            )
+        return await self.get(id_)
+
+    async def get(self, id_: str) -> Experiment:
+        """Raises NotFoundError."""
+        async with self._database.reading() as connection:
+            query = sa.select(tables.experiments).where(tables.experiments.c.id == id_)
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            raise NotFoundError(f'there is no experiment "{id_}"')
+        return _experiment(row)
+
+    async def all(self) -> list[Experiment]:
+        """Newest first."""
+        async with self._database.reading() as connection:
+            query = sa.select(tables.experiments).order_by(tables.experiments.c.started.desc())
+            return [_experiment(row) for row in await connection.execute(query)]
+
+    async def running(self) -> Experiment | None:
+        return next((found for found in await self.all() if found.stopped is None), None)
+
+    async def expose(self, experiment: str, variant: str, person: str, answer: Recommendations) -> None:
+        """Stores that a person was shown a list; nothing for one who was erased meanwhile."""
+        row = {
+            "experiment": experiment,
+            "variant": variant,
+            "time": int(time.time()),
+            "version": answer.version,
+            "source": answer.source,
+            "items": json.dumps([item.id for item in answer.items]),
+        }
+        async with self._database.writing() as connection:
+            try:
+                row["person"] = await people.number_of(connection, person)
+            except NotFoundError:
+                return
+            await connection.execute(sa.insert(tables.exposures), [row])
+
+    async def count_outcomes(self, experiment: str, person: int, events: Sequence[Mapping[str, Any]]) -> None:
+        """Stores which events are on items that the experiment showed to the person."""
+        shown = tables.exposures.c
+        query = (
+            sa.select(shown.variant, shown["items"])
+            .where(shown.person == person, shown.experiment == experiment)
+            .order_by(shown.number.desc())
+            .limit(_LISTS)
+        )
+        async with self._database.writing() as connection:
+            variants: dict[str, str] = {}
+            for variant, items in await connection.execute(query):
+                for item in json.loads(items):
+                    variants.setdefault(item, variant)
+            rows = [
+                {
+                    "experiment": experiment,
+                    "variant": variants[event["item_id"]],
+                    "person": person,
+                    "event_id": event["id"],
+                    "kind": event["kind"],
+                    "time": event["time"],
+                }
+                for event in events
+                if event["item_id"] in variants
+            ]
+            if rows:
+                await connection.execute(sa.insert(tables.outcomes), rows)
+
+
+def _experiment(row: Any) -> Experiment:
+    return Experiment(
+        id=row.id,
+        started=row.started,
+        stopped=row.stopped,
+        variants=[Variant(**variant) for variant in json.loads(row.variants)],
+    )

@@ -1,0 +1,46 @@
+"""The application in the test's process, over a real model server."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fastapi.testclient import TestClient
+from pydantic import SecretStr
+from support.servers.model_servers import OUR_COMMAND, Server, start
+
+from serving.app.factory import create_app
+from serving.app.settings import Settings
+from serving.app.store import migrate
+
+
+def serve(base: Path, folder: Path, *flags: str) -> Server:
+    """A model server on the versions below `base`, with its output in `folder`."""
+    quick = ("--file_system_poll_wait_seconds=1", "--model_name=marquee")
+    return start(OUR_COMMAND, [*quick, f"--model_base_path={base}", *flags], folder)
+
+
+def settings(server: Server, folder: Path, **given: Any) -> Settings:
+    """Settings of an application on that server, with a database in `folder`, without keys."""
+    url = given.pop("database", f"sqlite:///{folder / 'app.sqlite'}")
+    migrate.upgrade(url)
+    values: dict[str, Any] = {
+        "model_server": server.grpc,
+        "model_files": f"http://{server.rest}",
+        "database": SecretStr(url),
+        "keys": "off",
+        "poll_s": 0.2,
+        "timeout_ms": 10_000,
+        "rate_limit": "1000000/minute",
+        "address_limit": "1000000/minute",
+    }
+    return Settings(**{**values, **given})
+
+
+@contextlib.contextmanager
+def running(server: Server, folder: Path, **given: Any) -> Iterator[TestClient]:
+    """Calls an application in this process."""
+    with TestClient(create_app(settings(server, folder, **given)), raise_server_exceptions=False) as client:
+        yield client
