@@ -16,7 +16,7 @@ from pipeline.commands.common import (
 
 if TYPE_CHECKING:
     from pipeline.config.sections import Config
-    from pipeline.runs.personal_data import Found
+    from pipeline.retention.personal_data import Found
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -36,7 +36,9 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     from components.pusher import retention, versions
     from pipeline.errors import InputError
-    from pipeline.runs import artifact_retention, lock, personal_data
+    from pipeline.retention import artifacts as artifact_retention
+    from pipeline.retention import personal_data
+    from pipeline.runs import lock
 
     config = load_config(args)
     store = open_store(config)

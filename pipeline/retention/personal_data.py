@@ -12,7 +12,8 @@ from components.common import storage
 from components.example_gen.records import read
 from components.pusher import versions
 from components.pusher.versions import Version
-from pipeline.runs import artifact_retention, run_records
+from pipeline.retention import artifacts as artifact_retention
+from pipeline.runs import run_records
 
 _TIMELINES = "timelines"  # output of example_gen
 
@@ -37,7 +38,9 @@ class Found:
 def find(store: MetadataStore, pipeline: str, serving_dir: str, user: str) -> Found:
     """Looks through the timelines of every run for a user's id."""
     seen: dict[str, bool | None] = {}
-    runs, unknown, artifacts = [], [], set()
+    runs: list[str] = []
+    unknown: list[str] = []
+    artifacts: set[str] = set()
     for run in run_records.runs(store, pipeline):
         node = run.node("example_gen")
         uris = [output.uri for output in node.outputs.get(_TIMELINES, ())] if node else []
