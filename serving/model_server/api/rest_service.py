@@ -14,7 +14,7 @@ from aiohttp import ClientConnectionError, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from serving.model_server.api import json_examples, json_tensors, json_text, model_info, openapi
-from serving.model_server.execution import large_requests
+from serving.model_server.execution import clients, large_requests
 from serving.model_server.execution.large_requests import ByteBudget, Hold
 from serving.model_server.execution.requests import ModelSpec
 from serving.model_server.observe.access_log import Access, AccessLog, request_id
@@ -148,6 +148,7 @@ class _Api:
     async def handle(self, request: web.Request) -> web.Response:
         """Any request."""
         access = Access(request_id(request.headers.get("X-Request-Id")), "REST", request.method)
+        clients.CURRENT.set(clients.Client(lambda: request.remote or ""))
         code, status, kind = Code.OK, 200, _JSON
         try:
             kind, body = await self._answer(request, access)

@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
-import numpy as np
 import psutil
 import pytest
+import tensorflow as tf
 from support.models import tiny_models
 from support.servers.model_servers import OUR_COMMAND, Server, predict_request, start
 from support.small_disk import leave, small_disk
@@ -32,6 +32,11 @@ import contract
 ATTACKER, HONEST = "127.0.0.9", "127.0.0.1"
 # Beyond what it has when it is idle; of all processes together.
 MEMORY = 1200 * 2**20
+ROW = {
+    contract.HISTORY_ITEM_IDS: ["1", "2"],
+    contract.HISTORY_RATINGS: [4.0, 3.0],
+    contract.HISTORY_TIMESTAMPS: [1, 2],
+}
 HEAD = "POST /v1/models/m:predict HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n"
 
 
@@ -76,7 +81,7 @@ def ask(server: Server) -> float:
         connection.request(
             "POST",
             "/v1/models/m:predict",
-            json.dumps({"instances": [{contract.HISTORY_ITEM_IDS: ["1", "2"]}]}),
+            json.dumps({"instances": [ROW]}),
         )
         answer = connection.getresponse()
         body = answer.read()
@@ -107,8 +112,7 @@ def _post(server: Server, body: bytes, headers: dict[str, str] | None = None) ->
 
 def threads(server: Server, stop: threading.Event) -> None:
     """As many rows as one request may have, over and over, without waiting for the answers."""
-    rows = [{contract.HISTORY_ITEM_IDS: [str(n)]} for n in range(1024)]
-    body = json.dumps({"instances": rows}).encode()
+    body = json.dumps({"instances": [ROW] * 1024}).encode()
     while not stop.is_set():
         with contextlib.suppress(OSError), contextlib.closing(_connect(server)) as connection:
             connection.sendall(HEAD.format(len(body)).encode() + body)
@@ -120,15 +124,12 @@ def stretched(server: Server, stop: threading.Event) -> None:
     with grpc.insecure_channel(server.grpc) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         request = predict_request("m", {}, contract.EXPLAIN)
-        for name, number in (
-            (contract.HISTORY_ITEM_IDS, types_pb2.DT_STRING),
-            (contract.ITEM_IDS, types_pb2.DT_STRING),
-        ):
-            tensor = request.inputs[name]
-            tensor.dtype = number
-            for size in (524_288, 1):
-                tensor.tensor_shape.dim.add().size = size
-            tensor.string_val.append(b"1")
+        for item in contract.SIGNATURES[contract.EXPLAIN].inputs:
+            tensor = request.inputs[item.name]
+            tensor.CopyFrom(tf.make_tensor_proto([item.neutral], dtype=item.dtype))
+            tensor.tensor_shape.dim[0].size = 524_288
+            if item.columns:
+                tensor.tensor_shape.dim.add().size = 1
         while not stop.is_set():
             with contextlib.suppress(grpc.RpcError):
                 stub.Predict(request, timeout=3)
@@ -182,9 +183,7 @@ def queue(server: Server, stop: threading.Event) -> None:
     """More requests at a time than may wait."""
     with grpc.insecure_channel(server.grpc) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        request = predict_request(
-            "m", {contract.HISTORY_ITEM_IDS: np.full((256, 4), b"1", object)}, contract.SERVING_DEFAULT
-        )
+        request = predict_request("m", tiny_models.history_inputs(*[["1", "2"]] * 256))
         while not stop.is_set():
             calls = [stub.Predict.future(request, timeout=5) for _ in range(100)]
             for call in calls:

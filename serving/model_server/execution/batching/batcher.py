@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Hashable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from serving.model_server.execution import checks, merging
+from serving.model_server.execution import checks, clients, merging
 from serving.model_server.execution.batching.execution import BatchExecution, Outcome
 from serving.model_server.execution.batching.fair_share import FairShare
 from serving.model_server.execution.batching.options import BatchingOptions
@@ -180,13 +180,9 @@ class Batcher:
             raise late()
         if self._full(lane, rows):
             self._drop_expired(lane, now)
+            self._drop_greediest(lane, rows)
             if self._full(lane, rows):
-                raise StatusError(
-                    Code.UNAVAILABLE,
-                    "The batch scheduling queue to which this task was submitted is full; currently "
-                    f"{lane.waiting_requests} requests with {lane.waiting_rows} rows are enqueued and "
-                    f"max_enqueued_batches is {self._options.max_enqueued_batches}",
-                )
+                raise self._is_full(lane)
         loop = asyncio.get_running_loop()
         request = Request(inputs, rows, deadline, loop.create_future(), now)
         key = (lane, outputs, group)
@@ -216,6 +212,42 @@ class Batcher:
         # A request that is larger than all that may wait can still be the only one.
         waiting = lane.waiting_rows
         return bool(waiting) and waiting + rows > options.max_enqueued_batches * options.execution_rows
+
+    def _is_full(self, lane: Lane) -> StatusError:
+        return StatusError(
+            Code.UNAVAILABLE,
+            "The batch scheduling queue to which this task was submitted is full; currently "
+            f"{lane.waiting_requests} requests with {lane.waiting_rows} rows are enqueued and "
+            f"max_enqueued_batches is {self._options.max_enqueued_batches}",
+        )
+
+    def _drop_greediest(self, lane: Lane, rows: int) -> None:
+        """Makes room for a client by the newest requests of the one who has more of the queue than he would.
+
+        So whoever fills a queue is refused himself, and who asks now and then is not.
+        """
+        waiting = [
+            (request, queue)
+            for queue in self._queues.values()
+            if queue.lane is lane
+            for request in queue.requests
+        ]
+        shares: collections.Counter[str] = collections.Counter()
+        for request, _ in waiting:
+            shares[request.client.address] += request.rows
+        mine = clients.CURRENT.get().address
+        [(greediest, _)] = shares.most_common(1) or [(mine, 0)]
+        of_greediest = [each for each in waiting if each[0].client.address == greediest]
+        for request, queue in sorted(of_greediest, key=lambda each: each[0].queued_at, reverse=True):
+            fits = not self._full(lane, rows)
+            if fits or greediest == mine or shares[greediest] - request.rows < shares[mine] + rows:
+                break
+            queue.drop(request)
+            shares[greediest] -= request.rows
+            if not request.future.done():
+                request.future.set_exception(self._is_full(lane))
+        for key in [key for key, queue in self._queues.items() if not queue.requests]:
+            del self._queues[key]
 
     def _drop_expired(self, lane: Lane, now: float) -> None:
         """Takes expired requests from the heads of a lane's queues."""

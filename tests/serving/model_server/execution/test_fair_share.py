@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.models.batches import Watched, ask, behind_a_closed_door, serve, x
+from support.models.batches import Watched, ask, behind_a_closed_door, code_of, serve, x
 
+from serving.model_server.execution import clients
 from serving.model_server.execution.batching.batcher import Batcher
 from serving.model_server.execution.batching.fair_share import FairShare
 from serving.model_server.execution.runtime import Model
 from serving.model_server.versions.servables import Servable
+from serving.protocol.errors import Code
 
 
 class Lane(SimpleNamespace):
@@ -73,6 +76,32 @@ def test_a_quick_request_is_answered_while_slow_ones_queue(everything: Model) ->
         await asyncio.gather(*slow)
 
     serve(Sleeps(everything), body, num_batch_threads=2, max_batch_size=1)
+
+
+def test_who_fills_a_queue_is_refused_himself(everything: Model) -> None:
+    def as_client(name: str, batcher: Batcher, servable: Servable, *rows: list[float]) -> asyncio.Task[Any]:
+        clients.CURRENT.set(clients.Client(lambda: f"ipv4:{name}:{next(ports)}"))
+        return ask(batcher, servable, x(*rows))
+
+    ports = itertools.count(1000)
+
+    async def body(batcher: Batcher, servable: Servable) -> None:
+        first = await behind_a_closed_door(batcher, servable)
+        greedy = [as_client("greedy", batcher, servable, [1]) for _ in range(6)]
+        await asyncio.sleep(0.01)
+        # Four fit; the last two of the greedy were refused, whoever else is there.
+        assert [code_of(task) if task.done() else None for task in greedy[4:]] == [Code.UNAVAILABLE] * 2
+        honest = [as_client("honest", batcher, servable, [2]) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        # Half of the queue and no more: the newest of the greedy made room.
+        assert [task.done() for task in greedy[:4]] == [False, False, True, True]
+        assert [code_of(task) for task in greedy[2:4]] == [Code.UNAVAILABLE] * 2
+        assert [task.done() for task in honest] == [False, False, True]
+        assert code_of(honest[2]) is Code.UNAVAILABLE
+        servable.model.open.set()
+        await asyncio.gather(first, *greedy[:2], *honest[:2])
+
+    serve(Watched(everything), body, max_batch_size=1, max_enqueued_batches=4)
 
 
 def test_a_batcher_that_answers_nothing_says_for_how_long(everything: Model) -> None:
