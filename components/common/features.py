@@ -20,6 +20,8 @@ from components.common.params import Section
 Kind = Literal["categorical", "multi", "number", "text"]
 Feedback = Literal["explicit", "implicit"]
 
+_PLAIN_NAME: Final = r"^[a-z][a-z0-9_]{0,62}$"
+
 
 class FeatureSpec(Section):
     """One column that the model reads.
@@ -29,7 +31,7 @@ class FeatureSpec(Section):
     """
 
     name: str = Field(
-        pattern=r"^[a-z][a-z0-9_]{0,62}$",
+        pattern=_PLAIN_NAME,
         description="in artifacts, models and requests: lower case letters, digits and _; of a name with "
         "others, such as Brand Name, it is brand_name, and the column keeps the name as it is",
     )
@@ -51,8 +53,14 @@ class FeatureSpec(Section):
     def _plain_name(cls, values: Any) -> Any:
         """The graph and the wire have plain names; a table may have any."""
         name = values.get("name") if isinstance(values, dict) else None
-        if not isinstance(name, str) or (plain := _plain(name)) == name:
+        if not isinstance(name, str) or re.fullmatch(_PLAIN_NAME, name):
             return values
+        plain = _plain(name)
+        if not re.fullmatch(_PLAIN_NAME, plain):
+            raise ValueError(
+                f"name {name!r}: expected a name of plain letters, digits and _, that starts with a letter; "
+                f"give it one, and column: {name!r} beside it"
+            )
         return {**values, "name": plain, "column": values.get("column") or name}
 
     @pydantic.model_validator(mode="after")

@@ -124,13 +124,13 @@ def test_titles_and_features_may_stand_in_the_log(tmp_path, read):
         item_columns={"title": "name"},
         item_features=[
             {"name": "price", "kind": "number"},
-            {"name": "tags_", "kind": "multi", "column": "tags"},
+            {"name": "labels", "kind": "multi", "column": "tags"},
         ],
         max_missing_share=1,
         missing=["n/a"],
     )
     assert [
-        (row["item_id"], row["title"], row["year"], row["price"], row["tags_"]) for row in found.items
+        (row["item_id"], row["title"], row["year"], row["price"], row["labels"]) for row in found.items
     ] == [
         ("a", "Mug", 1999, [3.5], ["x", "y"]),
         ("b", "Tea", 0, [], []),

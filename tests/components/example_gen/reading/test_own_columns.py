@@ -140,7 +140,8 @@ def test_a_missing_column_stops_at_once(log, read):
             "tastes can be in one feature only",
         ),
         ([{"name": "price", "kind": "number", "tfidf": True}], "price: tfidf is for the kind multi"),
-        ([{"name": "Price", "kind": "number"}], "should match pattern"),
+        ([{"name": "日本", "kind": "number"}], "name '日本': expected a name of plain letters"),
+        ([{"name": "9 lives", "kind": "number"}], "that starts with a letter"),
         ([{"name": "price", "kind": "money"}], "should be 'categorical', 'multi', 'number' or 'text'"),
     ],
 )
