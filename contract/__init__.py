@@ -70,6 +70,8 @@ USER_ID: Final = "user_id"
 HISTORY_ITEM_IDS: Final = "history_item_ids"  # bytes list, oldest first
 HISTORY_RATINGS: Final = "history_ratings"  # float list, stars
 HISTORY_TIMESTAMPS: Final = "history_timestamps"  # int64 list, Unix seconds
+# In requests to a model of a log without ratings: above 0, and 1 of the heaviest event; 0 = unknown.
+HISTORY_WEIGHTS: Final = "history_weights"
 TARGET_ITEM_IDS: Final = "target_item_ids"
 TARGET_RATINGS: Final = "target_ratings"
 TARGET_TIMESTAMPS: Final = "target_timestamps"
@@ -344,6 +346,24 @@ SIGNATURES: Final[dict[str, Signature]] = {
         ),
     )
 }
+# The same of a model of a log without ratings: an event of a history has a weight, and no stars.
+SIGNATURES_OF_WEIGHTS: Final = {
+    name: dataclasses.replace(
+        signature,
+        inputs=tuple(
+            Input(HISTORY_WEIGHTS, "float32", "H", 0.0) if item.name == HISTORY_RATINGS else item
+            for item in signature.inputs
+        ),
+    )
+    for name, signature in SIGNATURES.items()
+}
+
+
+def signatures(implicit: bool) -> Mapping[str, Signature]:
+    """Those of a model of a log with ratings, or (`implicit`) of one without."""
+    return SIGNATURES_OF_WEIGHTS if implicit else SIGNATURES
+
+
 # How many history items `explain` names for each item.
 EXPLAIN_WIDTH: Final = 5
 # Width of the result of `evaluate`: the largest k of the metrics.
@@ -384,7 +404,9 @@ ITEM_MAP: Final = "map.parquet"  # item_id, MAP_X, MAP_Y; most rated first; no r
 MAP_X: Final = "x"  # float, most within -1 to 1: near each other what the model holds for alike
 MAP_Y: Final = "y"
 WARM_START: Final = "warm_start.npz"  # weights and vocabularies, in the towers and in MODEL
-INDEX_INFO: Final = "index.json"  # sizes, limits and ScaNN parameters of this model
+INDEX_INFO: Final = "index.json"  # how it was built: config, sizes and ScaNN parameters
+DESCRIPTION: Final = "model.json"  # what a client may ask it: contract.description
+KIND: Final = "kind.txt"  # `model.kind` of the config, in the towers
 
 # --- what a run leaves behind ----------------------------------------------------
 PUSHED: Final = "PUSHED.json"  # written last, in the version folder of MODEL

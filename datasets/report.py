@@ -22,6 +22,7 @@ from components.example_gen.reading.source import TIME, Dataset, Source
 from components.example_gen.sorting.gather import Gathered, gather, scratch_folder
 from components.example_gen.sorting.log_store import Log
 from components.example_gen.sorting.totals import Totals, require_splits, totals
+from contract.nouns import plural
 from datasets.own_log import profile
 from datasets.own_log.looks import format_words
 
@@ -53,9 +54,11 @@ class Report:
       account: where every row went.
       bad_rows: the first bad rows of each table, in words.
       stops: why a run would stop, empty if it would not.
+      helps: keys that help against the bad rows for which it would.
       users, items, rated_items, events: counts; items are the catalogue's.
       density: share of (user, rated item) pairs that have an event.
       first_second, last_second: Unix time of the first and last event; None without times.
+      item_noun: what an item is called.
       implicit: whether the events have no ratings.
       rating_scale: lowest and highest rating, None of implicit events.
       ratings: events by rating, on the data's scale; implicit ones by weight.
@@ -72,6 +75,7 @@ class Report:
     account: Account
     bad_rows: dict[str, list[str]]
     stops: list[str]
+    helps: list[str]
     users: int
     items: int
     rated_items: int
@@ -79,6 +83,7 @@ class Report:
     density: float
     first_second: int | None
     last_second: int | None
+    item_noun: str
     implicit: bool
     rating_scale: tuple[float, float] | None
     ratings: dict[str, int]
@@ -122,12 +127,14 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
         data = gather(dataset, lenient, bad, scratch)
         known = totals(data.log, params, dataset.timed)
         account = accounts.account(data, known, bad, params)
-        stops = []
+        stops: list[str] = []
+        helps: list[str] = []
         for table in bad.tables():
             try:
                 bad.require_share(table, params)
             except DataError as error:
                 stops.append(error.reason.splitlines()[1])
+                helps += [help_] if (help_ := bad.help(table)) else []
         try:
             require_splits(data.log, known, params, dataset.ratings.files[0].name)
         except DataError as error:
@@ -138,6 +145,7 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
         rated = figures.per_item[figures.per_item > 0]
         events = int(data.log.offsets[-1])
         timed = TIME in dataset.ratings.columns
+        noun = params.item_noun or dataset.item_noun
         return Report(
             layout=str(dataset),
             formats=[_format(table) for table in dataset.tables],
@@ -147,6 +155,7 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
                 table: [str(row) for row in bad.first(table)] for table in bad.tables() if bad.bad(table)
             },
             stops=stops,
+            helps=helps,
             users=len(per_user),
             items=len(data.items),
             rated_items=len(rated),
@@ -154,6 +163,7 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
             density=events / (len(per_user) * len(rated)),
             first_second=figures.first_second if timed else None,
             last_second=figures.last_second if timed else None,
+            item_noun=noun,
             implicit=dataset.implicit,
             rating_scale=None if dataset.implicit else params.rating_scale,
             ratings=figures.ratings,
@@ -163,7 +173,7 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
             columns=[str(column) for column in profile.profiles(dataset, params)],
             anomalies=[
                 *profile.notes(dataset, params),
-                *_anomalies(data, known, figures, per_user, [x.name for x in params.item_features]),
+                *_anomalies(data, known, figures, per_user, [x.name for x in params.item_features], noun),
                 *odd_ids("users", data.log.user_ids),
                 *odd_ids("items", data.log.item_ids),
                 *account.notes,
@@ -286,7 +296,12 @@ def _size(known: Totals, split: str) -> SplitSize:
 
 
 def _anomalies(
-    data: Gathered[Log], known: Totals, figures: _Figures, per_user: np.ndarray, read: list[str]
+    data: Gathered[Log],
+    known: Totals,
+    figures: _Figures,
+    per_user: np.ndarray,
+    read: list[str],
+    noun: str,
 ) -> list[str]:
     """What breaks no rule and may still be a mistake."""
     events, found = int(per_user.sum()), []
@@ -296,11 +311,11 @@ def _anomalies(
         return f"{count:,} ({percent(count / whole)})"
 
     if unrated := int((figures.per_item == 0).sum()):
-        found.append(f"{share(unrated, len(figures.per_item))} of the items have no event")
+        found.append(f"{share(unrated, len(figures.per_item))} of the {plural(noun)} have no event")
     if (most := int(per_user.max())) > _LARGE_SHARE * events and len(per_user) > 20:
         found.append(f"one user has {share(most, events)} of all events; a shared account or a robot?")
     if (most := int(figures.per_item.max())) > _LARGE_SHARE * events and len(figures.per_item) > 20:
-        found.append(f"one item has {share(most, events)} of all events")
+        found.append(f"one {noun} has {share(most, events)} of all events")
     if "rating" in columns and (odd := _likely_none(figures.ratings)):
         found.append(odd)
     if "rating" in columns and len(figures.ratings) == 1:
@@ -330,6 +345,7 @@ def _anomalies(
         (contract.YEAR, int((data.items[contract.YEAR].to_numpy() == 0).sum())),
         (contract.GENRES, sum(not genres for genres in data.items[contract.GENRES].to_pylist())),
     ):
-        if empty and name in read:
-            found.append(f"{share(empty, len(data.items))} of the items have no {name}")
+        # A column that no item has is none of this data's.
+        if 0 < empty < len(data.items) and name in read:
+            found.append(f"{share(empty, len(data.items))} of the {plural(noun)} have no {name}")
     return found

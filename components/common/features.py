@@ -134,6 +134,8 @@ class Features(Section):
     Attributes:
       feedback: whether events have ratings; implicit ones have a weight at most.
       item, user: what is known of each.
+      item_noun: what an item is called.
+      event_weights: of events of several kinds without ratings: of each kind, of the heaviest 1.
       rating_scale: lowest and highest rating in the files, which artifacts have as stars.
       timed: whether events have times; if not, their order is that of the rows.
     """
@@ -143,6 +145,8 @@ class Features(Section):
     timed: bool = True
     item: tuple[FeatureSpec, ...] = MOVIELENS
     user: tuple[FeatureSpec, ...] = ()
+    item_noun: str = "item"
+    event_weights: dict[str, float] = Field(default_factory=dict)
 
     @property
     def implicit(self) -> bool:

@@ -86,6 +86,11 @@ class Executor(StepExecutor, base_beam_executor.BaseBeamExecutor):
                 feedback="implicit" if dataset.implicit else "explicit",
                 item=params.item_features,
                 user=params.user_features,
+                item_noun=params.item_noun or dataset.item_noun,
+                event_weights={
+                    event: weight / max(params.event_weights.values())
+                    for event, weight in params.event_weights.items()
+                },
                 rating_scale=params.rating_scale,
                 timed=dataset.timed,
             )

@@ -68,6 +68,11 @@ def _check_time_unit(unit: str) -> str:
             f"must be one of {', '.join(TIME_UNITS)}, or a format of strptime such as '%d/%m/%Y %H:%M'; "
             f"got {unit!r}"
         )
+    try:
+        datetime.datetime.strptime("", unit)
+    except ValueError as error:
+        if "directive" in str(error) or "stray" in str(error):
+            raise ValueError(f"must be a format of strptime: {error}") from error
     return unit
 
 
@@ -159,6 +164,12 @@ class ExampleGenParams(Section):
     item_columns: Columns = Field(
         {}, description="its columns: item, and title, year and genres where it has them"
     )
+    item_noun: str | None = Field(
+        None,
+        pattern=r"^[a-z][a-z -]{0,30}[a-z]$",
+        description="what one item is called where people read of it, such as product; null: movie for "
+        "MovieLens's own files, item for any others",
+    )
     item_features: tuple[FeatureSpec, ...] = Field(
         MOVIELENS,
         description="what the model reads of an item: MovieLens's genres, tags and year, or columns of your "
@@ -193,8 +204,8 @@ class ExampleGenParams(Section):
         None,
         min_length=1,
         max_length=1,
-        description="what a line of your own text files begins with that is none; null: # or % where they "
-        "begin with such a line",
+        description="what a line of your own text files begins with that is none; null: such lines with # or "
+        "% before all others are none",
     )
     decimal: Literal[".", ","] | None = Field(
         None, description="between a number's whole part and its fraction; null: by content"

@@ -16,6 +16,7 @@ import contract
 from components.common import progress
 from components.common.features import Features
 from components.index.carried import catalogue as catalogues
+from components.index.carried.description import describe
 from components.index.carried.extra_assets import write_extra_assets
 from components.index.carried.item_map import item_map
 from components.index.carried.warmup_requests import warmup_requests
@@ -64,12 +65,14 @@ def build_models(
     model_dirs: Mapping[str, str],
     features: Features = _MOVIELENS,
     keep_users: bool = True,
+    kind: str = "",
 ) -> None:
     """Builds and saves the retrieval models, each with its assets.extra.
 
     Args:
       towers, items, timelines, params, features, keep_users: as `assemble`.
       model_dirs: where to save each of contract.MODELS that is wanted.
+      kind: of the model that was fitted, `model.kind` of the config.
     """
     made = assemble(towers, items, timelines, params, list(model_dirs), features, keep_users)
     first = next(iter(made.values()))
@@ -82,10 +85,12 @@ def build_models(
             signatures=built.module.functions(),
             options=tf.saved_model.SaveOptions(namespace_whitelist=[_SCANN_NAMESPACE]),
         )
-        requests = warmup_requests(built.catalogue, name, features.item)
-        write_extra_assets(model_dirs[name], built.catalogue, built.info, requests, places)
-        kind, seconds = built.info["search"]["kind"], time.monotonic() - started
-        _log.info("%s: %d items, %s search, saved in %.1f s", name, len(built.catalogue), kind, seconds)
+        requests = warmup_requests(built.catalogue, name, features)
+        known_users = built.info["known_users"]
+        described = describe(name, kind, built.catalogue, built.module.columns, known_users, params, features)
+        write_extra_assets(model_dirs[name], built.catalogue, built.info, described, requests, places)
+        searched, seconds = built.info["search"]["kind"], time.monotonic() - started
+        _log.info("%s: %d items, %s search, saved in %.1f s", name, len(built.catalogue), searched, seconds)
 
 
 def assemble(

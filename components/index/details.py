@@ -12,7 +12,8 @@ import contract
 from components.common.features import FeatureSpec, own
 from components.common.tensors import take
 from components.index.carried.catalogue import Catalogue
-from contract import cells
+from components.index.conditions import refuse
+from contract import cells, refusals
 
 # MovieLens's own columns are in every catalogue, whatever the data holds.
 _MAY_BE_EMPTY = (contract.TITLE, contract.YEAR, contract.GENRES, contract.TAGS)
@@ -55,14 +56,12 @@ class Details(tf.Module):
         named = columns != contract.PAD_ID
         wrong = tf.boolean_mask(columns, named & (places < 0))
         most = tf.reduce_max(tf.reduce_sum(tf.cast(named, tf.int32), axis=1))
-        known = f"{contract.COLUMNS}: expected some of {', '.join(self.columns)}; got"
-        few = f"{contract.COLUMNS}: at most {len(self.columns)} in a row, got"
-        with tf.control_dependencies(
-            [
-                tf.debugging.Assert(tf.equal(tf.size(wrong), 0), [known, wrong]),
-                tf.debugging.Assert(most <= len(self.columns), [few, most]),
-            ]
-        ):
+        names, number = ", ".join(self.columns), len(self.columns)
+        checks = [
+            refuse.unless(tf.equal(tf.size(wrong), 0), refusals.COLUMNS, wrong, names=names),
+            refuse.unless(most <= number, refusals.MAX_COLUMNS, most, most=number),
+        ]
+        with tf.control_dependencies(checks):
             place = tf.maximum(places, 0)
         values = tf.gather(take(self._cells, tf.maximum(rows, 0)), place, axis=2, batch_dims=1)
         return tf.where((rows >= 0)[:, :, tf.newaxis] & named[:, tf.newaxis, :], values, contract.PAD_ID)

@@ -50,6 +50,7 @@ class Executor(StepExecutor):
             },
             feature_file.read(items_uri),
             keep_users=users.everybody,
+            kind=storage.read_text(storage.join(towers_dir, contract.ASSETS_EXTRA, contract.KIND)),
         )
         _carry_weights(towers_dir, _model_dir(outputs[MODEL]))
 

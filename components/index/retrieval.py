@@ -83,6 +83,7 @@ class Retrieval(tf.Module):
         features: Features = _MOVIELENS,
     ) -> None:
         super().__init__(name="retrieval")
+        self._signatures = contract.signatures(features.implicit)
         self._own_inputs = own_inputs(features.item)
         self._has_user_columns = bool(features.user)
         self._towers = towers
@@ -232,17 +233,22 @@ class Retrieval(tf.Module):
             contract.CATALOGUE_SIZE: tf.fill([batch], tf.constant(self._ids.shape[0], tf.int64)),
         }
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of the catalogue, as `details` answers them."""
+        return self._details.columns
+
     def functions(self) -> dict[str, Any]:
         """Functions by signature name, with exactly the contract's inputs and outputs."""
-        return {name: self.function(name) for name in contract.SIGNATURES}
+        return {name: self.function(name) for name in self._signatures}
 
     def function(self, name: str) -> Any:
         """The function of one signature; what is not required may be left out."""
-        signature = contract.SIGNATURES[name]
+        signature = self._signatures[name]
         answer = getattr(self, name)
 
         def call(inputs: Tensors) -> dict[str, tf.Tensor]:
-            outputs = answer(checked(signature, inputs, self._params))
+            outputs = answer(_with_ratings(checked(signature, inputs, self._params)))
             return {item.name: tf.identity(outputs[item.name], item.name) for item in signature.outputs}
 
         defaults = {item.name: neutral(item, 1) for item in signature.inputs if not item.required}
@@ -358,6 +364,16 @@ class Retrieval(tf.Module):
         """float32: 1 where the item has no train rating or is unknown."""
         rows = self._rows.lookup(ids)
         return tf.cast((rows < 0) | take(self._cold, tf.maximum(rows, 0)), tf.float32)
+
+
+def _with_ratings(inputs: Tensors) -> Tensors:
+    """Weights of a history as the ratings that the towers read; 0 stays 0, which is unknown."""
+    if contract.HISTORY_WEIGHTS not in inputs:
+        return inputs
+    weights = inputs[contract.HISTORY_WEIGHTS]
+    ratings = tf.where(weights > 0, contract.rating_of_weight(weights), 0.0)
+    others = {name: value for name, value in inputs.items() if name != contract.HISTORY_WEIGHTS}
+    return {**others, contract.HISTORY_RATINGS: ratings}
 
 
 def _completed(inputs: Tensors, signature: str) -> dict[str, tf.Tensor]:

@@ -101,8 +101,15 @@ class Executor(StepExecutor):
         refitted = _INPUTS[contract.MODEL_TESTED] in inputs
         return {
             "run": run or "",
+            "description": _description(path_utils.serving_model_path(inputs["model"].uri)),
             contract.FINAL_FIT: contract.ALL if refitted else contract.TRAIN,
             **{key: inputs[key].uri for key in _INPUTS.values() if key in inputs},
             "metrics": metrics["candidate"]["overall"],
             "gates": json.loads(storage.read_text(storage.join(inputs["blessing"].uri, contract.GATES))),
         }
+
+
+def _description(model_dir: str) -> Any:
+    """What the model says of itself; None of one that was not built by the index."""
+    path = storage.join(model_dir, contract.ASSETS_EXTRA, contract.DESCRIPTION)
+    return json.loads(storage.read_text(path)) if storage.exists(path) else None

@@ -37,7 +37,10 @@ def check_request(request: predict_pb2.PredictRequest) -> list[str]:
     signature = contract.SIGNATURES.get(name)
     if signature is None:
         return [f"{name}: a warm-up request asks a signature that is not in the contract"]
-    wrong = sorted(set(request.inputs) ^ {item.name for item in signature.inputs})
+    variants = (contract.signatures(implicit)[name] for implicit in (False, True))
+    wrong = min(
+        (sorted(set(request.inputs) ^ {item.name for item in each.inputs}) for each in variants), key=len
+    )
     return [f"{name}: inputs missing or not in the contract: {wrong}"] if wrong else []
 
 

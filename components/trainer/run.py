@@ -105,6 +105,8 @@ def _run(fn_args: FnArgs, params: TrainerParams, scratch: Path) -> None:
     result.write(fn_args.model_run_dir)
 
     fitting.servable(model, items, transform).save(fn_args.serving_model_dir)
+    kind = storage.join(fn_args.serving_model_dir, contract.ASSETS_EXTRA, contract.KIND)
+    storage.write_text(kind, model_params.kind)
     if model_params.entry.warm_start:
         warm_start.save(model, vocabularies, warm_start.weights_file(fn_args.serving_model_dir))
     if kept:

@@ -104,8 +104,8 @@ def format_words(path: Place, format_: Format, header: bool) -> str:
     if isinstance(format_, Delimited):
         between = _NAMES.get(format_.delimiter, repr(format_.delimiter))
         parts = [f"text with {between} between the columns", "a header" if header else "no header"]
-        if format_.comment:
-            parts.append(f"comments behind {format_.comment}")
+        if comment := format_.comment or format_.head_comment:
+            parts.append(f"comments behind {comment}")
         if format_.decimal == ",":
             parts.append("a comma in numbers")
     parts.append(format_.encoding.upper().replace("LATIN", "Latin").replace("CP", "Windows-"))

@@ -9,18 +9,26 @@ from collections.abc import Iterable, Sequence
 from pipeline.errors import InputError
 
 
-def parse(texts: Iterable[str], known: Sequence[str] | None) -> list[str]:
+def parse(
+    texts: Iterable[str], known: Sequence[str] | None, what: str = "genre", noun: str = "item"
+) -> list[str]:
     """The genres of comma-separated lists, spelt as the catalogue has them, each once.
 
-    `known` None takes them as they are typed.
+    Args:
+      texts: as typed.
+      known: all there are; None takes them as they are typed.
+      what: such a value is called.
+      noun: an item is called.
 
     Raises:
       InputError: a genre that no item has; suggests the nearest.
     """
-    return list(dict.fromkeys(_find(part, known) for part in _parts(texts)))
+    return list(dict.fromkeys(_find(part, known, what, noun) for part in _parts(texts)))
 
 
-def parse_tastes(texts: Iterable[str], known: Sequence[str] | None) -> dict[str, float]:
+def parse_tastes(
+    texts: Iterable[str], known: Sequence[str] | None, what: str = "genre", noun: str = "item"
+) -> dict[str, float]:
     """Genre -> weight of lists such as "Action=5,Comedy=3"; only their proportions count.
 
     Raises:
@@ -31,7 +39,7 @@ def parse_tastes(texts: Iterable[str], known: Sequence[str] | None) -> dict[str,
         name, equals, weight = part.partition("=")
         if not equals:
             raise InputError(f'taste "{part}" lacks a weight; write it as "{part}=5"')
-        tastes[_find(name, known)] = _positive(weight, part)
+        tastes[_find(name, known, what, noun)] = _positive(weight, part)
     return tastes
 
 
@@ -39,7 +47,7 @@ def _parts(texts: Iterable[str]) -> list[str]:
     return [part.strip() for text in texts for part in text.split(",") if part.strip()]
 
 
-def _find(name: str, known: Sequence[str] | None) -> str:
+def _find(name: str, known: Sequence[str] | None, what: str, noun: str) -> str:
     if known is None:
         return name.strip()
     folded = {genre.casefold(): genre for genre in known}
@@ -51,8 +59,10 @@ def _find(name: str, known: Sequence[str] | None) -> str:
         f"did you mean {' or '.join(folded[key] for key in near)}?"
         if near
         else f"there are {', '.join(known)}"
+        if known
+        else "this data has none"
     )
-    raise InputError(f'no item has the genre "{name.strip()}"; {hint}')
+    raise InputError(f'no {noun} has the {what} "{name.strip()}"; {hint}')
 
 
 def _positive(text: str, part: str) -> float:

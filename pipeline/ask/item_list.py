@@ -36,27 +36,24 @@ def as_json(item: Item) -> dict[str, Any]:
     return {
         "item_id": item.item_id,
         "title": item.title,
-        "year": item.year or None,
-        "genres": list(item.genres),
+        **({} if item.year is None else {"year": item.year or None}),
+        **({} if item.genres is None else {"genres": list(item.genres)}),
         **({"features": {name: list(values) for name, values in item.own}} if item.own else {}),
     }
 
 
 def known_of(items: Sequence[Item]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Names and cells of the columns that tell items apart: their own, or year and genres."""
+    """Names and cells of the columns that tell items apart: their own, or the year and genres they have."""
     if any(item.own for item in items):
         names = tuple(name for name, _ in next(item.own for item in items if item.own))
         return names, [tuple(_cell(dict(item.own).get(name, ())) for name in names) for item in items]
-    return ("year", "genres"), [(year(item), genres(item)) for item in items]
+    shown = {
+        "year": [str(item.year or "-") for item in items if item.year is not None],
+        "genres": [", ".join(item.genres) or "-" for item in items if item.genres is not None],
+    }
+    kept = {name: cells for name, cells in shown.items() if len(cells) == len(items)}
+    return tuple(kept), [tuple(cells[row] for cells in kept.values()) for row in range(len(items))]
 
 
 def _cell(values: Sequence[str | float]) -> str:
     return ", ".join(f"{value:g}" if isinstance(value, float) else value for value in values) or "-"
-
-
-def year(item: Item) -> str:
-    return str(item.year) if item.year else "-"
-
-
-def genres(item: Item) -> str:
-    return ", ".join(item.genres) or "-"

@@ -43,7 +43,7 @@ class LoadedServable(Servable):
         from serving.protocol.arrays import as_array
         from serving.protocol.errors import Code, StatusError
 
-        spec = contract.SIGNATURES[signature]
+        spec = contract.signatures(self.features.implicit)[signature]
         arrays = {item.name: as_array(inputs[item.name], item.dtype) for item in spec.inputs}
         try:
             return self._model(signature).run(signature, arrays, [item.name for item in spec.outputs])

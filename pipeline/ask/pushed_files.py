@@ -79,16 +79,22 @@ class PushedFiles:
                 f"run the pipeline again: {typed('run')}"
             )
         shown = [spec.name for spec in own(self.features.item) if spec.filters]
+        with_years, with_genres = (
+            any(catalogue.column(name).to_pylist()) for name in (contract.YEAR, contract.GENRES)
+        )
         return TitleIndex(
-            Item(
-                _text(row[contract.ITEM_ID]),
-                _text(row[contract.TITLE]),
-                row[contract.YEAR],
-                tuple(map(_text, row[contract.GENRES] or ())),
-                row[contract.RATING_COUNT],
-                tuple((name, tuple(row[name])) for name in shown),
-            )
-            for row in catalogue.to_pylist()
+            (
+                Item(
+                    _text(row[contract.ITEM_ID]),
+                    _text(row[contract.TITLE]),
+                    row[contract.YEAR] if with_years else None,
+                    tuple(map(_text, row[contract.GENRES] or ())) if with_genres else None,
+                    row[contract.RATING_COUNT],
+                    tuple((name, tuple(row[name])) for name in shown),
+                )
+                for row in catalogue.to_pylist()
+            ),
+            self.features.item_noun,
         )
 
     @functools.cached_property

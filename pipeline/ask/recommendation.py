@@ -14,9 +14,6 @@ from pipeline.errors import InputError
 if TYPE_CHECKING:
     from pipeline.ask.servable import Servable
 
-# How a liked item counts if no stars are given.
-LIKE = contract.MAX_RATING
-
 
 @dataclasses.dataclass(frozen=True)
 class Request:
@@ -24,7 +21,7 @@ class Request:
 
     Attributes:
       user_id: a user of the log; None without one.
-      likes: items and their stars.
+      likes: items and their stars, or weights of a log without ratings.
       tastes: weight by genre.
       k: number of results, 1 or more.
       exclude: items not to show.
@@ -131,7 +128,8 @@ def recommend(servable: Servable, request: Request, find_user: Callable[[str], T
         # The test block too: what was rated since the cut must not be shown either.
         history = found.whole if found else history
     if request.likes:
-        items, stars = zip(*request.likes, strict=True)
+        items, marks = zip(*request.likes, strict=True)
+        stars = tuple(map(contract.rating_of_weight, marks)) if servable.features.implicit else marks
         at_unknown_time = (0,) * len(items)
         history = history.then(UserEvents(tuple(item.item_id for item in items), stars, at_unknown_time))
     history = history.newest(servable.limit("max_history") or len(history))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import functools
-import re
 from typing import TYPE_CHECKING, Any
 
 import contract
@@ -47,7 +46,7 @@ class Servable(abc.ABC):
         """Every genre of the catalogue, by name; None if there is no catalogue to look into."""
         if self.files is None:
             return None
-        return sorted({genre for item in self.titles.by_id.values() for genre in item.genres})
+        return sorted({genre for item in self.titles.by_id.values() for genre in item.genres or ()})
 
     @functools.cached_property
     def taste_words(self) -> list[str] | None:
@@ -56,11 +55,17 @@ class Servable(abc.ABC):
             return None
         return sorted({word for item in self.titles.by_id.values() for word in self.tastes_of(item)})
 
+    @property
+    def taste_name(self) -> str:
+        """What such a word is called: genre, or the name of the data's own feature."""
+        name = next((spec.name for spec in self.features.item if spec.taste), contract.GENRES)
+        return "genre" if name == contract.GENRES else name
+
     def tastes_of(self, item: Item) -> tuple[str, ...]:
         """The words in which a taste for this item would be said."""
         taste = next((spec.name for spec in self.features.item if spec.taste), None)
         if taste == contract.GENRES:
-            return item.genres
+            return item.genres or ()
         return tuple(map(str, dict(item.own).get(taste or "", ())))
 
     def limit(self, name: str) -> int | None:
@@ -71,6 +76,11 @@ class Servable(abc.ABC):
     def known_users(self) -> int | None:
         """How many users' histories the model carries; None if unknown."""
         return int(self.files.info["known_users"]) if self.files else None
+
+    @property
+    def noun(self) -> str:
+        """What an item is called."""
+        return self.features.item_noun
 
     @property
     def features(self) -> Features:
@@ -91,7 +101,11 @@ class Servable(abc.ABC):
         Raises:
           InputError: the model refused the request; its own words.
         """
-        outputs = self._ask(signature, contract.SIGNATURES[signature].filled([given]))
+        if self.features.implicit and contract.HISTORY_RATINGS in given:
+            ratings = given.pop(contract.HISTORY_RATINGS)
+            given[contract.HISTORY_WEIGHTS] = [round(contract.weight_of_rating(r), 6) for r in ratings]
+        filled = contract.signatures(self.features.implicit)[signature].filled([given])
+        outputs = self._ask(signature, filled)
         return {name: value[0] for name, value in outputs.items()}
 
     @property
@@ -105,10 +119,4 @@ class Servable(abc.ABC):
 
     def _refused(self, message: str) -> InputError:
         name = f"{self.model} at {self.server}" if self.server else self.model
-        return InputError(f"{name} refused the request: {_rule(message)}")
-
-
-def _rule(message: str) -> str:
-    """The words of the failed check: TensorFlow puts the graph's names around them."""
-    found = re.search(r"assertion failed: (.*)", message)
-    return re.sub(r"\[|\](?= |$)", "", found[1]).strip() if found else message.strip()
+        return InputError(f"{name} refused the request: {message}")

@@ -15,6 +15,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from contract.nouns import counted
 from pipeline.errors import InputError
 
 _SUGGESTIONS = 5
@@ -39,12 +40,15 @@ class TitleError(InputError):
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """One item of a model's catalogue; `year` is 0 if unknown, `own` are values by column of its own."""
+    """One item of a model's catalogue; `own` are values by column of its own.
+
+    `year` is 0 and `genres` are () where they are unknown, and None where no item has any.
+    """
 
     item_id: str
     title: str
-    year: int = 0
-    genres: tuple[str, ...] = ()
+    year: int | None = 0
+    genres: tuple[str, ...] | None = ()
     rating_count: int = 0
     own: tuple[tuple[str, tuple[str | float, ...]], ...] = ()
 
@@ -59,9 +63,14 @@ class TitleIndex:
     A query is tried as (1) a whole title, (2) one without its leading article,
     (3) the part before a colon, or another title given in parentheses; the
     first that names any item decides.
+
+    Args:
+      items: of the catalogue.
+      noun: what an item is called.
     """
 
-    def __init__(self, items: Iterable[Item]) -> None:
+    def __init__(self, items: Iterable[Item], noun: str = "item") -> None:
+        self._noun = noun
         self.by_id = {item.item_id: item for item in items}
 
     @functools.cached_property
@@ -84,7 +93,7 @@ class TitleIndex:
         if not found:
             raise TitleError(self._unknown(query))
         if len(found) > 1:
-            raise TitleError(_ambiguous(query, found))
+            raise TitleError(_ambiguous(query, found, self._noun))
         return found[0]
 
     def find_all(self, text: str) -> list[tuple[Item, str]]:
@@ -136,11 +145,12 @@ class TitleIndex:
         if others:
             return f'there is no "{title}" of {year} in the catalogue, but {_quoted(others[:_LISTED])}'
         if query.lower().startswith("id:"):
-            return f'the catalogue has no item "{query}"; give a title, or an id as the data has it'
+            return f'the catalogue has no {self._noun} "{query}"; give a title, or an id as the data has it'
         near = self.suggestions(query)
         if near:
-            return f'no item is called "{query}"; did you mean {_quoted(near)}?'
-        return f'no item is called "{query}", nor anything like it; the model knows {len(self.by_id):,} items'
+            return f'no {self._noun} is called "{query}"; did you mean {_quoted(near)}?'
+        known = counted(len(self.by_id), self._noun)
+        return f'no {self._noun} is called "{query}", nor anything like it; the model knows {known}'
 
     def suggestions(self, query: str) -> list[Item]:
         """Up to five items whose titles look most like `query`, best first."""
@@ -238,13 +248,15 @@ def _quoted(items: Sequence[Item]) -> str:
     return ", ".join(f'"{item.label}"' for item in items)
 
 
-def _ambiguous(query: str, found: Sequence[Item]) -> str:
-    lines = [f'"{query}" names {len(found)} items:']
+def _ambiguous(query: str, found: Sequence[Item], noun: str) -> str:
+    lines = [f'"{query}" names {counted(len(found), noun)}:']
     for item in found[:_LISTED]:
-        lines.append(f"  {item.label}  {', '.join(item.genres) or 'no genres'}  id:{item.item_id}")
+        known = "" if item.genres is None else f"  {', '.join(item.genres) or 'no genres'}"
+        lines.append(f"  {item.label}{known}  id:{item.item_id}")
     if len(found) > _LISTED:
         lines.append(f"  and {len(found) - _LISTED} more")
     labels = [item.label for item in found]
     chosen = found[0].label if labels.count(found[0].label) == 1 else f"id:{found[0].item_id}"
-    lines.append(f'say which by its whole title and year, or by its id: "{chosen}"')
+    year = "" if found[0].year is None else " and year"
+    lines.append(f'say which by its whole title{year}, or by its id: "{chosen}"')
     return "\n".join(lines)

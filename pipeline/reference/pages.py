@@ -7,6 +7,7 @@ from typing import Final
 
 from pipeline.reference.command_line import command_line_page
 from pipeline.reference.config_keys import config_page
+from pipeline.reference.errors import errors_page
 from pipeline.reference.metrics import metrics_page
 from pipeline.reference.server_flags import server_flags_page
 from pipeline.reference.signatures import signatures_page
@@ -17,4 +18,5 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "metrics.md": metrics_page,
     "model-server-flags.md": server_flags_page,
     "signatures.md": signatures_page,
+    "errors.md": errors_page,
 }

@@ -45,7 +45,9 @@ _ANSWERS: Final = {
 }
 _MEANINGS: Final = {
     contract.HISTORY_ITEM_IDS: "ids of the history, oldest first; of `explain`, the reasons",
-    contract.HISTORY_RATINGS: "ratings in stars; 0: unknown",
+    contract.HISTORY_RATINGS: "ratings, 0.5 to 5; 0: unknown. A model of a log without ratings takes "
+    "`history_weights` instead: above 0, and 1 of the heaviest event (`event_weights` of its description); "
+    "0: unknown",
     contract.HISTORY_TIMESTAMPS: "Unix seconds; 0: unknown",
     contract.USER_ID: "a user of the log: the profile, or the known history",
     contract.NOW: "Unix seconds; 0: the last event's",
@@ -61,7 +63,7 @@ _MEANINGS: Final = {
     contract.ITEM_ID: "an item",
     contract.ITEM_IDS: "items, best first in a result",
     contract.SCORES: "dot products; 0 beside padding",
-    contract.RATINGS: "stars",
+    contract.RATINGS: "ratings, 0.5 to 5",
     contract.WEIGHTS: "how much of the score each reason carries",
     contract.EMBEDDING: "the vector",
     contract.YEAR: "0: unknown",
@@ -75,7 +77,7 @@ _MEANINGS: Final = {
     contract.POPULAR_ITEM_IDS: "the popular list without the history",
     contract.TARGET_ITEM_IDS: "targets of the timeline",
     contract.TARGET_RATINGS: "their ratings",
-    contract.PREDICTED_RATINGS: "stars, NaN past the end",
+    contract.PREDICTED_RATINGS: "ratings, NaN past the end",
     contract.ITEM_NOVELTY: "-log2 of the item's share of the train ratings",
     contract.TARGET_COLD: "1: no train rating, NaN past the end",
     contract.CATALOGUE_SIZE: "items",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import contract
+from contract.nouns import plural
 from pipeline.terminal.table import table
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def text(report: Report) -> str:
     lines += [
         "",
         f"users      {report.users:,}",
-        f"items      {report.items:,}, of which {report.rated_items:,} have an event",
+        f"{plural(report.item_noun):<10} {report.items:,}, of which {report.rated_items:,} have an event",
         f"events     {report.events:,}, density {100 * report.density:.3g} %",
         f"time       {_span(report)}",
         "",
@@ -36,7 +37,7 @@ def text(report: Report) -> str:
             ("events of one", *report.per_user),
             [
                 (name, *(f"{n:,}" for n in counts.values()))
-                for name, counts in (("user", report.per_user), ("item", report.per_item))
+                for name, counts in (("user", report.per_user), (report.item_noun, report.per_item))
             ],
         ),
         "",
@@ -50,7 +51,9 @@ def text(report: Report) -> str:
         lines += ["", "worth a look", *(f"  {anomaly}" for anomaly in report.anomalies)]
     lines.append("")
     if report.stops:
-        return "\n".join([*lines, "a run would stop", *(f"  {reason}" for reason in report.stops)])
+        return "\n".join(
+            [*lines, "a run would stop", *(f"  {reason}" for reason in [*report.stops, *report.helps])]
+        )
     sizes = [
         (name, f"{s.records:,}", f"{s.history:,}", f"{s.targets:,}") for name, s in report.splits.items()
     ]

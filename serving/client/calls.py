@@ -14,15 +14,19 @@ from typing import Any, Generic, Protocol, TypedDict, TypeVar, Unpack
 import numpy as np
 
 import contract
+from contract.description import Description
 from serving.client import results
-from serving.client.errors import Target
+from serving.client.errors import Target, TransportError
 from serving.client.queries import History, Query, item_id, item_ids, sequence
 from serving.client.results import Catalogued, Explanations, Prediction, Ranking, Ratings, VersionStatus
 from serving.protocol.arrays import as_array
+from serving.protocol.errors import Code
 
 T = TypeVar("T")
 
 Arrays = Mapping[str, np.ndarray]
+# What a model takes of an event beside its item and time: the one, or the other.
+_OF_EVENTS = {contract.HISTORY_RATINGS, contract.HISTORY_WEIGHTS}
 
 
 class Options(TypedDict, total=False):
@@ -66,6 +70,8 @@ class Transport(Protocol):
 
     async def status(self, attempt: Attempt) -> tuple[VersionStatus, ...]: ...
 
+    async def describe(self, attempt: Attempt) -> Mapping[str, Any] | None: ...
+
     async def resolve(self, attempt: Attempt) -> int: ...
 
     async def close(self) -> None: ...
@@ -103,8 +109,8 @@ def predict(
       a signature beyond the contract has float32 for every number with a point,
       and a single output is called "outputs", as its name is not sent.
     """
-    known = contract.SIGNATURES.get(signature)
-    dtypes = {item.name: item.dtype for item in known.inputs} if known else {}
+    known = [contract.signatures(implicit).get(signature) for implicit in (False, True)]
+    dtypes = {item.name: item.dtype for each in known if each for item in each.inputs}
     arrays = {name: as_array(value, dtypes.get(name)) for name, value in inputs.items()}
     return _call(signature, arrays, lambda prediction: prediction, outputs, options)
 
@@ -243,6 +249,28 @@ def status(**options: Unpack[Options]) -> Call[tuple[VersionStatus, ...]]:
     return Call("", lambda transport, attempt: transport.status(attempt), options)
 
 
+def describe(**options: Unpack[Options]) -> Call[Description]:
+    """What the model may be asked: its columns, limits, defaults and what an item is called.
+
+    Raises:
+      ServingError: UNIMPLEMENTED from a server, or of a model, that does not say.
+    """
+
+    async def send(transport: Transport, attempt: Attempt) -> Description:
+        document = await transport.describe(attempt)
+        if document is None:
+            raise TransportError(
+                Code.UNIMPLEMENTED, "the model has no description: it is not one that Marquee's index built"
+            )
+        try:
+            return Description.of(document)
+        except (KeyError, TypeError, ValueError) as error:
+            text = f"the description is of another version of Marquee: {type(error).__name__}: {error}"
+            raise TransportError(Code.UNIMPLEMENTED, text) from error
+
+    return Call("", send, options)
+
+
 def resolve(**options: Unpack[Options]) -> Call[int]:
     """The number of the version that a label, or no word on the version, means at present."""
     return Call("", lambda transport, attempt: transport.resolve(attempt), options)
@@ -266,9 +294,16 @@ def _rows(
 ) -> Call[T]:
     if not rows:
         raise ValueError(f"{name}: an empty batch asks for nothing")
-    signature = contract.SIGNATURES[name]
+    events = {key for key in _OF_EVENTS for row in rows if row.get(key) is not None}
+    if len(events) > 1:
+        raise ValueError(
+            f"{name}: histories have {' and '.join(sorted(_OF_EVENTS))}; a model takes one of them"
+        )
+    signature = contract.signatures(contract.HISTORY_WEIGHTS in events)[name]
+    kept = [{key: value for key, value in row.items() if key not in _OF_EVENTS - events} for row in rows]
     dtypes = {item.name: item.dtype for item in signature.inputs}
-    arrays = {key: as_array(value, dtypes[key]) for key, value in signature.filled(rows).items()}
+    filled = signature.filled(kept).items()
+    arrays = {key: as_array(value, dtypes[key]) for key, value in filled if key not in _OF_EVENTS - events}
     return _call(name, arrays, parse, (), options)
 
 

@@ -164,6 +164,7 @@ class AsyncClient(_Connection):
     explain_batch = _awaited(calls.explain_batch)
     details = _awaited(calls.details)
     status = _awaited(calls.status)
+    describe = _awaited(calls.describe)
     resolve = _awaited(calls.resolve)
 
     async def close(self) -> None:
@@ -205,6 +206,7 @@ class Client(_Connection):
     explain_batch = _called(calls.explain_batch)
     details = _called(calls.details)
     status = _called(calls.status)
+    describe = _called(calls.describe)
     resolve = _called(calls.resolve)
 
     def close(self) -> None:

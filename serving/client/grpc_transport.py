@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
 import grpc
+from google.protobuf import json_format, struct_pb2
 
 from serving.client.address import Address
 from serving.client.calls import Arrays, Attempt
@@ -82,6 +83,17 @@ class GrpcTransport:
             )
             for item in response.model_version_status
         )
+
+    async def describe(self, attempt: Attempt) -> Mapping[str, Any] | None:
+        request = messages.GetModelMetadataRequest(
+            model_spec=_spec(attempt.target), metadata_field=["description"]
+        )
+        response = await _answer(self._metadata, request, attempt)
+        if "description" not in response.metadata:
+            return None
+        struct = struct_pb2.Struct.FromString(response.metadata["description"].value)
+        found: Mapping[str, Any] = json_format.MessageToDict(struct)
+        return found
 
     async def resolve(self, attempt: Attempt) -> int:
         request = messages.GetModelMetadataRequest(

@@ -14,16 +14,19 @@ class Event(NamedTuple):
 
     Attributes:
       item_id: as the catalogue has it.
-      rating: stars; 0 for rated, stars unknown.
+      rating: of a model of a log with ratings; 0 for unknown.
       timestamp: Unix seconds; 0 for unknown.
+      weight: of a model of a log without ratings (`describe().event_weights`): above 0, and 1 of
+        the heaviest event; 0 for unknown.
     """
 
     item_id: str
     rating: float = 0.0
     timestamp: int = 0
+    weight: float = 0.0
 
 
-# Oldest first; a bare id is an event without stars and time.
+# Oldest first; a bare id is an event without rating, weight and time.
 History = Sequence[Event | tuple[str, float] | tuple[str, float, int] | str]
 
 
@@ -32,7 +35,7 @@ class Query:
     """One row of a batch; what is left out is neutral.
 
     Attributes:
-      history: what the person has rated, oldest first.
+      history: the person's events, oldest first.
       k: how many items; 0 for the model's default.
       exclude: item ids not to show (the history never is).
       genres: any of these; none for all.
@@ -65,7 +68,9 @@ class Query:
         events = [_event(item) for item in sequence("history", self.history)]
         return {
             contract.HISTORY_ITEM_IDS: item_ids("history", [event.item_id for event in events]),
-            contract.HISTORY_RATINGS: [event.rating for event in events],
+            # Which of the two a model takes the client does not know: what nobody gives is not sent.
+            contract.HISTORY_RATINGS: _given([event.rating for event in events]),
+            contract.HISTORY_WEIGHTS: _given([event.weight for event in events]),
             contract.HISTORY_TIMESTAMPS: [event.timestamp for event in events],
             contract.USER_ID: self.user_id,
             contract.NOW: self.now,
@@ -104,6 +109,10 @@ def item_id(what: str, value: str) -> str:
     if not value:
         raise ValueError(f"{what}: an item id is empty")
     return value
+
+
+def _given(values: list[float]) -> list[float] | None:
+    return values if any(values) else None
 
 
 def _event(item: Event | tuple[Any, ...] | str) -> Event:

@@ -72,6 +72,11 @@ class RestTransport:
             for item in answer.get("model_version_status", ())
         )
 
+    async def describe(self, attempt: Attempt) -> Mapping[str, Any] | None:
+        answer = await self._ask("GET", f"{_path(attempt.target)}/metadata", attempt, None)
+        found = answer.get("metadata", {}).get("description")
+        return found if isinstance(found, dict) else None
+
     async def resolve(self, attempt: Attempt) -> int:
         answer = await self._ask("GET", f"{_path(attempt.target)}/metadata", attempt, None)
         return int(answer["model_spec"]["version"])

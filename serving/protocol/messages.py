@@ -66,7 +66,8 @@ FIELDS: Final[dict[str, dict[str, tuple[str, int]]]] = {
     "GetModelStatusRequest": {"model_spec": ("ModelSpec", 1)},
     "GetModelStatusResponse": {"model_version_status": ("repeated ModelVersionStatus", 1)},
     "GetModelMetadataRequest": {"model_spec": ("ModelSpec", 1), "metadata_field": ("repeated string", 2)},
-    "GetModelMetadataResponse": {"model_spec": ("ModelSpec", 1)},
+    "Any": {"type_url": ("string", 1), "value": ("bytes", 2)},
+    "GetModelMetadataResponse": {"model_spec": ("ModelSpec", 1), "metadata": ("map Any", 2)},
 }
 
 

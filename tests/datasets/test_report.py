@@ -48,7 +48,8 @@ def test_bad_rows_are_reported_rather_than_raised_and_a_run_would_stop(folder, t
     assert "  ratings: 4 rows = 3 used + 1 set aside" in lines
     assert "    1 rating out of scale" in lines
     assert "      ratings.csv, line 3: rating is 9.0, expected 0.5 to 5 stars" in lines
-    assert lines[-2:] == ["a run would stop", f"  {report.stops[0]}"]
+    help_ = "what may help: example_gen.rating_scale, the lowest and the highest rating"
+    assert lines[-3:] == ["a run would stop", f"  {report.stops[0]}", f"  {help_}"]
     assert report_on(path, max_bad_share=0.25).stops == []
 
 
@@ -65,7 +66,7 @@ def test_a_file_that_cannot_be_used_is_an_error(folder):
 @pytest.mark.parametrize(
     ("ratings", "anomaly"),
     [
-        ([(u, 10, 4, u) for u in range(40)], "2 (67 %) of the items have no event"),
+        ([(u, 10, 4, u) for u in range(40)], "2 (67 %) of the movies have no event"),
         ([(u, 10, 4, u) for u in range(40)], "40 (100 %) of the users have fewer"),
         ([(u, 10, 4, u) for u in range(40)], "every rating is the same; without"),
         ([(1, m, m // 10, 5) for m in (10, 20, 30)], "every event is at the same second"),
@@ -80,7 +81,7 @@ def test_what_is_legal_but_odd_is_told(folder, ratings, anomaly):
     path = folder(ratings=HEADER + "".join(f"{u},{m},{r},{t}\n" for u, m, r, t in ratings))
     found = report_on(path).anomalies
     assert any(text.startswith(anomaly) for text in found), found
-    assert "1 (33 %) of the items have no year" in found
+    assert "1 (33 %) of the movies have no year" in found
 
 
 def test_one_user_or_item_with_much_of_everything_is_told(folder):
@@ -93,7 +94,7 @@ def test_one_user_or_item_with_much_of_everything_is_told(folder):
     )
     found = report_on(path).anomalies
     assert "one user has 500 (90 %) of all events; a shared account or a robot?" in found
-    assert "one item has 59 (11 %) of all events" in found
+    assert "one movie has 59 (11 %) of all events" in found
 
 
 def test_the_report_names_dates_and_fits_the_columns(folder):

@@ -57,6 +57,19 @@ def test_its_columns_travel_with_the_model(shop, run):
     assert {contract.RECOMMEND_WHERE, contract.EMBED_ITEM} <= asked
 
 
+def test_the_model_says_what_it_may_be_asked(shop, run):
+    (version,) = shop.pushed
+    described = json.loads((version / contract.ASSETS_EXTRA / contract.DESCRIPTION).read_text())
+    assert json.loads((version / contract.PUSHED).read_text())["description"] == described
+    assert (described["item_noun"], described["feedback"], described["rating_scale"]) == (
+        *("product", "implicit"),
+        None,
+    )
+    assert max(described["event_weights"].values()) == 1.0
+    types = {column["name"]: column["type"] for column in described["columns"]}
+    assert types["category"] == "categorical" and types["price"] == "number" and "genres" not in types
+
+
 @pytest.mark.parametrize("model", contract.MODELS)
 def test_it_recommends_by_its_own_columns(shop, run, model):
     conditions = ("category=books", "category=toys", "price<=30", "price>=5")

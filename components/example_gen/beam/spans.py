@@ -81,7 +81,7 @@ def _in_spans(path: Place, format_: Format) -> bool:
     if not isinstance(format_, Delimited | JsonLines):
         return False
     # Quotes are counted beside a delimiter of one byte.
-    simple = not (isinstance(format_, Delimited) and format_.quoted and len(format_.delimiter) > 1)
+    simple = not isinstance(format_, Delimited) or not format_.quoted or len(format_.delimiter.encode()) == 1
     return simple and text_blocks.in_spans(path, format_.encoding)
 
 

@@ -46,6 +46,7 @@ class Delimited:
       quoted: whether double quotes enclose values.
       encoding: of the bytes, as Python names it.
       comment: what a line begins with that is none.
+      head_comment: the same of the lines before the first other one alone.
       decimal: the character between a number's whole part and its fraction.
     """
 
@@ -54,6 +55,7 @@ class Delimited:
     quoted: bool = True
     encoding: str = "utf-8"
     comment: str | None = None
+    head_comment: str | None = None
     decimal: str = "."
 
 
@@ -186,6 +188,7 @@ class Dataset:
       layout: name of the layout that describes it.
       ratings, items, tags, users: its tables; without items they are those of the ratings,
         without tags there are none, and without users their events are all that is known.
+      item_noun: what an item is called, if the config does not say.
       more: further logs over the same items, whose events come after those of the first.
     """
 
@@ -194,6 +197,7 @@ class Dataset:
     items: Source | None = None
     tags: Source | None = None
     users: Source | None = None
+    item_noun: str = "item"
     more: tuple[Source, ...] = ()
 
     @property

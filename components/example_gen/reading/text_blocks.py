@@ -93,6 +93,7 @@ def blocks(
     max_line_bytes: int,
     delimiter: str = ",",
     comment: str | None = None,
+    head_comment: str | None = None,
     block_bytes: int = BLOCK_BYTES,
     span: Span = WHOLE,
 ) -> Iterator[Block | BadLine]:
@@ -110,6 +111,7 @@ def blocks(
       delimiter: between the columns. One of several characters becomes UNIT_SEPARATOR; of " "
         (any blanks) one is left, and none at the ends of a line.
       comment: what a line begins with that is none; it reads as a blank one.
+      head_comment: the same of the lines before the first other one.
       block_bytes: what is read at once.
       span: what of it; of a compressed file or one in UTF-16 WHOLE.
 
@@ -117,7 +119,7 @@ def blocks(
       DataError: no text file, or a compressed file that is cut off or damaged.
     """
     line, rest, skipping = span.line, b"", False
-    between = UNIT_SEPARATOR if len(delimiter) > 1 else delimiter
+    between = one_byte(delimiter)
     for chunk in chunks(path, block_bytes, span, encoding):
         data = rest + chunk
         if skipping:
@@ -127,7 +129,16 @@ def blocks(
         if skipping:
             continue
         whole = data.rfind(b"\n") + 1
-        data = _one_byte_between(_without_comments(data[:whole], comment), delimiter) + data[whole:]
+        lines = data[:whole]
+        if comment is not None:
+            lines = re.sub(_comment(comment), b"", lines, flags=re.MULTILINE)
+        if head_comment is not None and not span.start:
+            head_ = re.match(rb"(?:(?:%b)?\n)*" % _comment(head_comment).removeprefix(b"^"), lines)
+            assert head_
+            if head_.end() < len(lines):
+                head_comment = None
+            lines = b"\n" * head_[0].count(b"\n") + lines[head_.end() :]
+        data = _one_byte_between(lines, delimiter) + data[whole:]
         cut = _Cut(data, between if quoted else None, max_line_bytes)
         yield from cut.parts(line)
         line, rest = line + cut.taken, data[cut.end :]
@@ -137,6 +148,11 @@ def blocks(
     # Every line has its end by now, so what is left begins with a quote that is not closed.
     cut = _Cut(rest, between if quoted else None, max_line_bytes, at_end=True)
     yield from cut.parts(line)
+
+
+def one_byte(delimiter: str) -> str:
+    """What stands between the columns of a block: a byte, which is all that Arrow takes."""
+    return UNIT_SEPARATOR if len(delimiter.encode()) > 1 else delimiter
 
 
 def head(path: Place, size: int = 1 << 16, encoding: str = "utf-8") -> bytes:
@@ -202,10 +218,9 @@ def chunks(path: Place, size: int, span: Span = WHOLE, encoding: str = "utf-8") 
 def _as_utf8(path: Place, decoder: codecs.IncrementalDecoder, chunk: bytes) -> bytes:
     try:
         return decoder.decode(chunk, final=not chunk).encode("utf-8", "surrogatepass")
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise DataError(
-            path.name,
-            f"is no {error.encoding} ({error.reason}); it is cut off, or example_gen.encoding is another",
+            path.name, f"cannot be decoded ({error}); it is cut off, or of another example_gen.encoding"
         ) from error
 
 
@@ -315,19 +330,17 @@ class _Cut:
 
 def _one_byte_between(data: bytes, delimiter: str) -> bytes:
     """Whole lines with a delimiter that Arrow can take; once more changes nothing."""
-    if len(delimiter) > 1:
-        return data.replace(delimiter.encode(), UNIT_SEPARATOR.encode())
+    if (instead := one_byte(delimiter)) != delimiter:
+        return data.replace(delimiter.encode(), instead.encode())
     if delimiter == " " and re.search(rb"\t|  | \n|^ |\n ", data):
         data = re.sub(rb"[ \t]+", b" ", data)
         return re.sub(rb"^ | $", b"", data, flags=re.MULTILINE)
     return data
 
 
-def _without_comments(data: bytes, comment: str | None) -> bytes:
-    """Whole lines, those that are comments as blank ones; once more changes nothing."""
-    if comment is None:
-        return data
-    return re.sub(rb"^" + re.escape(comment.encode()) + rb"[^\n]*", b"", data, flags=re.MULTILINE)
+def _comment(start: str) -> bytes:
+    """Pattern of a comment, for every line where it is MULTILINE."""
+    return rb"^%b[^\n]*" % re.escape(start.encode())
 
 
 def _require_text(path: Place, start: bytes, encoding: str) -> None:

@@ -15,6 +15,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 import contract
 from components.common import storage
 from components.index.carried.catalogue import Catalogue
+from contract.description import Description
 
 # Column of contract.POPULARITY beside the id: share of the train ratings.
 SCORE = "score"
@@ -24,15 +25,17 @@ def write_extra_assets(
     model_dir: str,
     catalogue: Catalogue,
     info: Mapping[str, Any],
+    description: Description,
     requests: Iterable[prediction_log_pb2.PredictionLog],
     places: pa.Table,
 ) -> None:
-    """Writes contract.WARMUP_REQUESTS, CATALOGUE, POPULARITY, ITEM_MAP and INDEX_INFO beside a SavedModel.
+    """Writes what lies beside a SavedModel: warm-up, catalogue, popularity, map, INDEX_INFO, DESCRIPTION.
 
     Args:
       model_dir: of the SavedModel.
       catalogue: its items, in row order.
       info: sizes, limits and search parameters.
+      description: what a client may ask.
       requests: to replay before the model takes traffic.
       places: of the items on the map, from `item_map`.
     """
@@ -51,7 +54,8 @@ def write_extra_assets(
     )
     _write_parquet(storage.join(folder, contract.POPULARITY), popularity)
     _write_parquet(storage.join(folder, contract.ITEM_MAP), places)
-    storage.write_text(storage.join(folder, contract.INDEX_INFO), json.dumps(info, indent=2) + "\n")
+    for name, document in ((contract.INDEX_INFO, info), (contract.DESCRIPTION, description.to_dict())):
+        storage.write_text(storage.join(folder, name), json.dumps(document, indent=2) + "\n")
 
 
 def _write_parquet(path: str, table: pa.Table) -> None:

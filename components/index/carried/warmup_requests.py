@@ -15,7 +15,7 @@ from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
 import contract
 from components.common.dense_columns import dense_strings
-from components.common.features import MOVIELENS, FeatureSpec
+from components.common.features import Features, FeatureSpec
 from components.example_gen.records.schemas import TIMELINES
 from components.example_gen.records.write import encode
 from components.index.carried.catalogue import Catalogue
@@ -34,21 +34,23 @@ _TARGETS = tuple(zip(contract.HISTORY_FEATURES, contract.TARGET_FEATURES, strict
 
 Arrays = dict[str, np.ndarray]
 
+_MOVIELENS = Features()
+
 
 def warmup_requests(
     catalogue: Catalogue,
     model: str,
-    specs: Sequence[FeatureSpec] = MOVIELENS,
+    features: Features = _MOVIELENS,
 ) -> Iterator[prediction_log_pb2.PredictionLog]:
     """Yields about 40 requests: every signature, in several batch sizes, each search's branches.
 
     Args:
       catalogue: what to ask for, and what the histories hold.
       model: name in the requests, one of contract.MODELS.
-      specs: the items' features.
+      features: what the columns mean.
     """
-    conditions = np.array(_conditions(catalogue, specs), object)
-    for signature in contract.SIGNATURES.values():
+    conditions = np.array(_conditions(catalogue, features.item), object)
+    for signature in contract.signatures(features.implicit).values():
         for batch in _BATCH_SIZES:
             inputs = neutral(signature, batch)
             _fill(inputs, signature, catalogue)
@@ -64,7 +66,7 @@ def _fill(inputs: Arrays, signature: contract.Signature, catalogue: Catalogue) -
     batch = len(next(iter(inputs.values())))
     items = catalogue.ids[np.arange(batch) % len(catalogue)]
     if contract.HISTORY_ITEM_IDS in inputs:
-        inputs.update(_histories(catalogue, batch))
+        inputs.update(_history(inputs, _histories(catalogue, batch)))
     if contract.USER_ID in inputs:
         inputs[contract.USER_ID] = np.full(batch, _NOBODY, object)
     if contract.ITEM_IDS in inputs:
@@ -86,6 +88,15 @@ def _histories(catalogue: Catalogue, batch: int) -> Arrays:
         contract.HISTORY_RATINGS: (3 + places % 3).astype(np.float32),
         contract.HISTORY_TIMESTAMPS: _FIRST + _DAY * places.astype(np.int64),
     }
+
+
+def _history(inputs: Arrays, found: Arrays) -> Arrays:
+    """A history as the inputs have it: ratings, or weights."""
+    if contract.HISTORY_WEIGHTS not in inputs:
+        return found
+    ratings = found.pop(contract.HISTORY_RATINGS)
+    weights = np.where(ratings > 0, contract.weight_of_rating(ratings), 0.0)
+    return {**found, contract.HISTORY_WEIGHTS: weights.clip(0.0, 1.0).astype(np.float32)}
 
 
 def _filtered(catalogue: Catalogue, batch: int) -> Arrays:

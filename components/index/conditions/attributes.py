@@ -7,7 +7,10 @@ from collections.abc import Iterable
 import tensorflow as tf
 
 import contract
+from components.index.conditions import refuse
+from contract import refusals
 
+_NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _ATTRIBUTE = r"^\s*([a-z][a-z0-9_]*)\s*=\s*(?s:(.*?))\s*$"
 
 
@@ -28,8 +31,8 @@ def read(attributes: tf.Tensor, inputs: Iterable[contract.Input]) -> dict[str, t
     known &= tf.reduce_any([name == item.name for item in items], axis=0)
     wrong = tf.boolean_mask(attributes, (attributes != contract.PAD_ID) & ~known)
     names = ", ".join(item.name for item in items)
-    rule = f"attributes: expected NAME=VALUE of {names}; got"
-    with tf.control_dependencies([tf.debugging.Assert(tf.equal(tf.size(wrong), 0), [rule, wrong])]):
+    none_wrong = tf.equal(tf.size(wrong), 0)
+    with tf.control_dependencies([refuse.unless(none_wrong, refusals.ATTRIBUTE, wrong, names=names)]):
         value = tf.identity(value)
     return {item.name: _values(item, known & (name == item.name), value) for item in items}
 
@@ -40,13 +43,16 @@ def _values(item: contract.Input, mine: tf.Tensor, value: tf.Tensor) -> tf.Tenso
         filled = tf.where(mine, value, item.neutral)
     else:
         dtype = tf.as_dtype(item.dtype)
-        number = tf.strings.to_number(tf.where(mine, value, "0"), dtype)
-        if dtype.is_floating:  # NaN, infinite and 1e50 are numbers to TensorFlow
-            finite = tf.math.is_finite(number)
-            rule = f"attributes: {item.name} must be a finite number, got"
-            wrong = tf.boolean_mask(value, ~finite)
-            with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(finite), [rule, wrong])]):
-                number = tf.identity(number)
+        # 1e50 has the form of a number, and is infinite as a float32; as an integer 18 digits fit.
+        form = _NUMBER if dtype.is_floating else r"[+-]?\d{1,18}"
+        is_number = tf.strings.regex_full_match(value, form)
+        number = tf.strings.to_number(tf.where(mine & is_number, value, "0"), dtype)
+        good = is_number & tf.math.is_finite(number) if dtype.is_floating else is_number
+        wrong = tf.boolean_mask(value, mine & ~good)
+        none_wrong = tf.equal(tf.size(wrong), 0)
+        refused = refuse.unless(none_wrong, refusals.ATTRIBUTE_NUMBER, wrong, name=item.name)
+        with tf.control_dependencies([refused]):
+            number = tf.identity(number)
         filled = tf.where(mine, number, tf.constant(item.neutral, dtype))
     if item.columns is not None:
         return filled

@@ -17,6 +17,8 @@ import contract
 from components.common.dense_columns import dense_numbers, dense_strings
 from components.common.features import FeatureSpec
 from components.common.tensors import take
+from components.index.conditions import refuse
+from contract import refusals
 
 _CONDITION = r"^\s*([A-Za-z][A-Za-z0-9_]*)\s*(<=|>=|=)\s*(?s:(.*?))\s*$"
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
@@ -105,7 +107,10 @@ class Conditions(tf.Module):
         right = of_values & (operator == "=") | of_numbers & tf.strings.regex_full_match(value, _NUMBER)
         right &= tf.strings.regex_full_match(where, _CONDITION)
         wrong = tf.boolean_mask(where, given & ~right)
-        with tf.control_dependencies([tf.debugging.Assert(tf.equal(tf.size(wrong), 0), [self._rule, wrong])]):
+        none_wrong = tf.equal(tf.size(wrong), 0)
+        with tf.control_dependencies(
+            [refuse.unless(none_wrong, refusals.CONDITION, wrong, forms=self._forms)]
+        ):
             place = self._values.lookup(tf.strings.join([name, value], "="))
         batch = tf.shape(where, out_type=tf.int64)[0]
         # An unknown value lets nothing through; its place is also that of missing ones.
@@ -155,14 +160,14 @@ class Conditions(tf.Module):
         return allowed
 
     @property
-    def _rule(self) -> str:
+    def _forms(self) -> str:
         known = []
         if self._column_names:
             known.append(f"COLUMN=VALUE for {', '.join(self._column_names)}")
         if self._number_names:
             names = ", ".join(self._number_names)
             known.append(f"COLUMN<=NUMBER, COLUMN>=NUMBER or COLUMN=NUMBER for {names}")
-        return f"where: expected {' and '.join(known) or 'nothing, as no column filters'}; got"
+        return " and ".join(known) or "nothing, as no column filters"
 
 
 def _numbers(column: pa.ChunkedArray) -> np.ndarray:

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 import contract
+from components.index.conditions import refuse
 from components.index.params import IndexParams
+from contract import refusals
 
 Tensors = Mapping[str, tf.Tensor]
 
@@ -22,6 +24,7 @@ _COUNTED = {
 }
 _SAME_SHAPE = (
     (contract.HISTORY_ITEM_IDS, contract.HISTORY_RATINGS),
+    (contract.HISTORY_ITEM_IDS, contract.HISTORY_WEIGHTS),
     (contract.HISTORY_ITEM_IDS, contract.HISTORY_TIMESTAMPS),
     (contract.TASTE_GENRES, contract.TASTE_WEIGHTS),
 )
@@ -61,11 +64,13 @@ def checked(signature: contract.Signature, inputs: Tensors, params: IndexParams)
         )
     checks += [_not_negative(inputs[name], name) for name in _NOT_NEGATIVE if name in inputs]
     if contract.K in inputs:
-        rule = f"k must be between 0 (which means {params.default_k}) and max_k = {params.max_k}, got"
-        checks.append(_between(inputs[contract.K], 0, params.max_k, rule))
+        k, limits = inputs[contract.K], {"default_k": params.default_k, "max_k": params.max_k}
+        checks.append(_between(k, 0, params.max_k, refusals.K, **limits))
+    if contract.HISTORY_WEIGHTS in inputs:
+        checks.append(_between(inputs[contract.HISTORY_WEIGHTS], 0.0, 1.0, refusals.WEIGHTS))
     if contract.DIVERSITY in inputs:
-        rule = "diversity must be between 0 and 1, got"
-        checks.append(_between(inputs[contract.DIVERSITY], 0.0, 1.0, rule))
+        words = {"name": contract.DIVERSITY, "least": 0, "most": 1}
+        checks.append(_between(inputs[contract.DIVERSITY], 0.0, 1.0, refusals.BETWEEN, **words))
     with tf.control_dependencies(checks):
         return {item.name: tf.identity(inputs[item.name]) for item in signature.inputs}
 
@@ -111,24 +116,23 @@ def _fitted(signature: contract.Signature, inputs: Tensors, params: IndexParams)
 def _same_batch(inputs: Tensors) -> tf.Operation:
     names = sorted(inputs)
     sizes = tf.stack([tf.shape(inputs[name])[0] for name in names])
-    message = f"every input needs the same number of rows; {', '.join(names)} have"
-    return tf.debugging.Assert(tf.reduce_all(sizes == sizes[0]), [message, sizes], summarize=len(names))
+    # Told with their names: a tensor of sizes would be cut after three.
+    got = [part for row, name in enumerate(names) for part in (f"{name}:", sizes[row])]
+    return refuse.unless(tf.reduce_all(sizes == sizes[0]), refusals.ROWS, *got, names=", ".join(names))
 
 
 def _same_shape(inputs: Tensors, first: str, second: str) -> tf.Operation:
     a, b = tf.shape(inputs[first]), tf.shape(inputs[second])
-    return tf.debugging.Assert(
-        tf.reduce_all(a == b), [f"{first} and {second} need the same shape, got", a, "and", b]
-    )
+    return refuse.unless(tf.reduce_all(a == b), refusals.SAME_SHAPE, a, "and", b, first=first, second=second)
 
 
 def _at_most(ids: tf.Tensor, name: str, what: str, limit: str, value: int) -> tf.Operation:
-    message = f"{name}: at most {limit} = {value} {what} in a row, got"
+    words = {"name": name, "limit": limit, "most": value, "what": what}
 
     def counted() -> tf.Tensor:
         count = tf.reduce_sum(tf.cast(ids != contract.PAD_ID, tf.int32), axis=1)
         good = tf.reduce_all(count <= value)
-        with tf.control_dependencies([tf.debugging.Assert(good, [message, tf.reduce_max(count)])]):
+        with tf.control_dependencies([refuse.unless(good, refusals.AT_MOST, tf.reduce_max(count), **words)]):
             return tf.identity(good)
 
     # Comparing strings is slow, and padding makes many: only where there are columns enough to break it.
@@ -138,15 +142,17 @@ def _at_most(ids: tf.Tensor, name: str, what: str, limit: str, value: int) -> tf
 def _not_negative(values: tf.Tensor, name: str) -> tf.Operation:
     if values.dtype.is_floating:
         good = tf.math.is_finite(values) & (values >= 0)
-        rule = "finite and not negative"
+        what = "finite and not negative"
     else:
         good = values >= 0
-        rule = "not negative"
+        what = "not negative"
     wrong = tf.boolean_mask(values, ~good)
-    return tf.debugging.Assert(tf.reduce_all(good), [f"{name} must be {rule}, got", wrong])
+    return refuse.unless(tf.reduce_all(good), refusals.NOT_NEGATIVE, wrong, name=name, what=what)
 
 
-def _between(values: tf.Tensor, low: float, high: float, rule: str) -> tf.Operation:
+def _between(
+    values: tf.Tensor, low: float, high: float, refusal: refusals.Refusal, **words: object
+) -> tf.Operation:
     # NaN is on neither side of a bound, so the good values are named, not the bad.
     good = (values >= low) & (values <= high)
-    return tf.debugging.Assert(tf.reduce_all(good), [rule, tf.boolean_mask(values, ~good)])
+    return refuse.unless(tf.reduce_all(good), refusal, tf.boolean_mask(values, ~good), **words)

@@ -28,6 +28,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     import contract
+    from contract.nouns import counted
     from pipeline.ask import item_list
     from pipeline.errors import InputError
     from pipeline.terminal.typed import typed
@@ -76,22 +77,23 @@ def run(args: argparse.Namespace) -> int:
         f"user {args.user}: {len(pairs)} test ratings, predicted from the {len(found.history)} before them"
         f"  ({model_line(servable)})\n"
     )
+    names, cells = item_list.known_of([item for item, _, _ in pairs])
     rows = [
         (
             item.title,
-            item_list.year(item),
-            item_list.genres(item),
+            *known,
             f"{rated:.1f}",
             "-" if stars is None else f"{stars:.1f}",
             "-" if stars is None else f"{stars - rated:+.1f}",
         )
-        for item, rated, stars in pairs
+        for (item, rated, stars), known in zip(pairs, cells, strict=True)
     ]
-    header = ("title", "year", "genres", "rated", "predicted", "error")
+    header = ("title", *names, "rated", "predicted", "error")
     item_list.print_table(header, rows, ("year", "rated", "predicted", "error"))
-    print(f"\nRMSE {rmse:.4f}, MAE {mae:.4f} over {len(errors)} items")
+    print(f"\nRMSE {rmse:.4f}, MAE {mae:.4f} over {counted(len(errors), servable.noun)}")
     if len(errors) < len(pairs):
-        print(f"note: {len(pairs) - len(errors)} items are new to the model, which rates them not at all")
+        new = counted(len(pairs) - len(errors), servable.noun)
+        print(f"note: {new} of these are new to the model, which rates them not at all")
     return 0
 
 

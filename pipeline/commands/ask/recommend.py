@@ -32,7 +32,7 @@ def add_parser(subparsers: Subparsers) -> None:
         action="append",
         default=[],
         help="items separated by comma or semicolon, each with =RATING on the data's scale (default the "
-        "highest); may be repeated",
+        "highest), or =WEIGHT of a log without ratings (default 1); may be repeated",
     )
     who.add_argument(
         "--taste",
@@ -99,12 +99,12 @@ def _request(args: argparse.Namespace, servable: Servable) -> Request:
     return Request(
         user_id=args.user,
         likes=tuple(
-            (item, _stars(item.label, mark, servable.features)) for item, mark in _items(servable, args.likes)
+            (item, _mark(item.label, mark, servable.features)) for item, mark in _items(servable, args.likes)
         ),
-        tastes=genres.parse_tastes(args.taste, servable.taste_words),
+        tastes=genres.parse_tastes(args.taste, servable.taste_words, servable.taste_name, servable.noun),
         k=args.k,
         exclude=tuple(item for item, _ in _items(servable, args.exclude)),
-        genres=tuple(genres.parse(args.genres, servable.genres)),
+        genres=tuple(genres.parse(args.genres, servable.genres, noun=servable.noun)),
         year_min=args.year_min,
         year_max=args.year_max,
         where=tuple(args.where),
@@ -117,26 +117,28 @@ def _items(servable: Servable, texts: list[str]) -> list[tuple[Any, str]]:
     return [found for text in texts for found in servable.titles.find_all(text)]
 
 
-def _stars(label: str, mark: str, features: Features) -> float:
-    from pipeline.ask.recommendation import LIKE
+def _mark(label: str, mark: str, features: Features) -> float:
+    """Of a like: its stars, or its weight in a log without ratings; the best if it is not given."""
     from pipeline.errors import InputError
 
-    if not mark:
-        return LIKE
+    low, high = (0.0, 1.0) if features.implicit else features.rating_scale
     try:
-        rating = float(mark)
+        found = float(mark or high)
     except ValueError:
-        rating = math.nan
-    low, high = features.rating_scale
-    if not low <= rating <= high:
+        found = math.nan
+    if features.implicit and not low < found <= high:
+        raise InputError(f'"{label}={mark}": expected a weight above 0, and at most 1, such as "{label}=0.5"')
+    if not low <= found <= high:
         unit = " stars" if features.in_stars else ""
         example = round(low + 0.8 * (high - low))
         raise InputError(f'"{label}={mark}": expected {low:g} to {high:g}{unit}, such as "{label}={example}"')
-    return float(features.stars(rating))
+    return found if features.implicit else float(features.stars(found))
 
 
-def _note(request: Request, answer: Answer) -> str:
+def _note(noun: str, request: Request, answer: Answer) -> str:
     """What the reader must know of the list, "" if nothing."""
+    from contract.nouns import counted
+
     parts = []
     if answer.known_user is False:
         parts.append(f"user {request.user_id} is not in the log that this model was trained on")
@@ -150,7 +152,8 @@ def _note(request: Request, answer: Answer) -> str:
             "which may lack the newest ratings"
         )
     if len(answer.results) < request.k:
-        parts.append(f"only {len(answer.results)} items are left by the filters")
+        left = counted(len(answer.results), noun)
+        parts.append(f"the filters leave only {left}")
     return "; ".join(parts)
 
 
@@ -162,8 +165,18 @@ def _as_json(servable: Servable, request: Request, answer: Answer) -> dict[str, 
         "user": request.user_id,
         "known_user": answer.known_user,
         "popular": answer.popular,
-        "note": _note(request, answer),
-        "likes": [{**item_list.as_json(item), "stars": stars} for item, stars in request.likes],
+        "note": _note(servable.noun, request, answer),
+        "likes": [
+            {
+                **item_list.as_json(item),
+                **(
+                    {"weight": mark}
+                    if servable.features.implicit
+                    else {"rating": servable.features.rating(mark)}
+                ),
+            }
+            for item, mark in request.likes
+        ],
         "taste": request.tastes,
         "results": [
             {
@@ -189,15 +202,15 @@ def _show(servable: Servable, request: Request, answer: Answer) -> None:
     if request.user_id is not None:
         for_whom.append(f"user {request.user_id}")
     if request.likes:
-        own = servable.features.rating
-        likes = (f"{item.label} {own(stars):g}" for item, stars in request.likes)
+        own = (lambda weight: weight) if servable.features.implicit else servable.features.rating
+        likes = (f"{item.label} {own(mark):g}" for item, mark in request.likes)
         for_whom.append("who likes " + ", ".join(likes))
     if request.tastes:
         for_whom.append(
             "who wants " + ", ".join(f"{genre} {weight:g}" for genre, weight in request.tastes.items())
         )
     print(f"for {'; '.join(for_whom)}  ({model_line(servable)})")
-    if note := _note(request, answer):
+    if note := _note(servable.noun, request, answer):
         print(f"note: {note}")
     print()
     rows = []

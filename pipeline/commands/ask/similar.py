@@ -48,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
         )
         return 0
     names, (of_this, *cells) = item_list.known_of([item, *(found for found, _ in results)])
-    print(f"similar to {item.label}, {of_this[-1]}  ({model_line(servable)})\n")
+    known = f", {of_this[-1]}" if of_this else ""
+    print(f"similar to {item.label}{known}  ({model_line(servable)})\n")
     rows = [
         (str(rank), found.title, *known, f"{score:.4f}")
         for rank, ((found, score), known) in enumerate(zip(results, cells, strict=True), start=1)

@@ -15,6 +15,7 @@ import numpy as np
 from tensorflow.core.framework import types_pb2 as types
 
 from serving.model_server.api import json_rules, json_text
+from serving.model_server.execution import checks
 from serving.model_server.execution.runtime import Signature
 from serving.protocol import dtypes
 from serving.protocol.errors import invalid_argument
@@ -69,6 +70,8 @@ class PredictBody:
                 instances, wanted = _with_defaults(instances, wanted, signature)
             return _read_rows(instances, wanted) or json_rules.read_rows(instances, wanted)
         inputs = self.document["inputs"]
+        if signature.contract is not None and type(inputs) is dict and not json_rules.is_base64(inputs):
+            checks.check_our_names(signature, set(inputs))
         if signature.defaults and type(inputs) is dict and inputs:
             wanted = {
                 name: dtype
@@ -171,6 +174,8 @@ def _with_defaults(
     if set(map(type, instances)) != {dict}:
         return instances, wanted
     given = set().union(*instances)
+    if signature.contract is not None:
+        checks.check_our_names(signature, given, set(instances[0]).intersection(*instances))
     defaults = signature.defaults
     optional = wanted.keys() & defaults.keys()
     read = {name: dtype for name, dtype in wanted.items() if name in given or name not in optional}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -15,7 +15,7 @@ from serving.protocol.errors import HTTP_STATUS, Code, StatusError
 
 if TYPE_CHECKING:
     from serving.model_server.execution.runtime import Model, Signature, TensorInfo
-    from serving.model_server.versions.servables import Manager
+    from serving.model_server.versions.servables import Manager, Servable
 
 _DEFAULT = "serving_default"
 _CLASSIFY = "tensorflow/serving/classify"
@@ -45,7 +45,7 @@ def describe(manager: Manager) -> dict[str, Any]:
     for name in sorted(manager.models()):
         try:
             with manager.acquire(name) as servable:
-                _add_model(paths, name, servable.version, servable.model)
+                _add_model(paths, name, servable)
         except StatusError:
             continue
     return {
@@ -54,14 +54,16 @@ def describe(manager: Manager) -> dict[str, Any]:
             "title": "TensorFlow Serving's REST API",
             "version": "v1",
             "description": "Every path below also answers at /v1/models/{name}/labels/{label}. "
-            "Bodies may hold NaN, Infinity and -Infinity as numbers, and be compressed with gzip.",
+            "Bodies may hold NaN, Infinity and -Infinity as numbers, and be compressed with gzip. "
+            "`x-model` of a path is what a model of Marquee says of itself: its columns, limits, defaults.",
         },
         "paths": paths,
         "components": {"schemas": {"Error": error_body.SCHEMA}},
     }
 
 
-def _add_model(paths: dict[str, Any], name: str, version: int, model: Model) -> None:
+def _add_model(paths: dict[str, Any], name: str, servable: Servable) -> None:
+    version, model = servable.version, servable.model
     model_path = f"/v1/models/{quote(name, safe='')}"
     methods = {signature.method_name for signature in model.signatures.values()}
     for path in (model_path, f"{model_path}/versions/{version}"):
@@ -79,6 +81,8 @@ def _add_model(paths: dict[str, Any], name: str, version: int, model: Model) -> 
         paths[f"{path}:predict"] = {
             "post": _operation(f"Outputs {of}", _answer_schema(), {"oneOf": bodies} if bodies else _OBJECT)
         }
+        if servable.description is not None:
+            paths[path]["x-model"] = servable.description
         if _CLASSIFY in methods:
             paths[f"{path}:classify"] = {"post": _examples_operation(model, _CLASSIFY, f"Classes {of}")}
         if _REGRESS in methods:
@@ -138,38 +142,37 @@ def _predict_schemas(signature: Signature) -> list[dict[str, Any]]:
     """Row format, then column format."""
     rows = {name: _tensor_schema(info, 1) for name, info in signature.inputs.items()}
     columns = {name: _tensor_schema(info, 0) for name, info in signature.inputs.items()}
-    row: dict[str, Any] = _named(rows)
-    column: dict[str, Any] = {**_named(columns), "additionalProperties": True}
+    required = signature.inputs.keys() - signature.defaults.keys()
+    row: dict[str, Any] = _named(rows, required, signature.contract is not None)
+    column: dict[str, Any] = {**_named(columns, required, False), "additionalProperties": True}
     if len(rows) == 1:
         row = {"anyOf": [row, *rows.values()]}
         column = {"anyOf": [column, *columns.values()]}
     properties = {"signature_name": {"type": "string", "enum": [signature.key]}}
-    required = [] if signature.key == _DEFAULT else ["signature_name"]
+    named = [] if signature.key == _DEFAULT else ["signature_name"]
     return [
         {
             "type": "object",
             "description": f"{signature.key}, a row per instance",
             "properties": {**properties, "instances": {"type": "array", "minItems": 1, "items": row}},
-            "required": [*required, "instances"],
+            "required": [*named, "instances"],
             "not": {"required": ["inputs"]},
         },
         {
             "type": "object",
             "description": f"{signature.key}, a tensor per input",
             "properties": {**properties, "inputs": column},
-            "required": [*required, "inputs"],
+            "required": [*named, "inputs"],
             "not": {"required": ["instances"]},
         },
     ]
 
 
-def _named(properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": dict(properties),
-        "required": sorted(properties),
-        "additionalProperties": False,
-    }
+def _named(properties: Mapping[str, Any], required: Iterable[str], empty: bool) -> dict[str, Any]:
+    """An object of `properties`; `empty`: whether it may have none of them."""
+    names = sorted(required)
+    least: dict[str, Any] = {"required": names} if names else {} if empty else {"minProperties": 1}
+    return {"type": "object", "properties": dict(properties), **least, "additionalProperties": False}
 
 
 def _tensor_schema(info: TensorInfo, skip: int) -> dict[str, Any]:

@@ -233,7 +233,8 @@ class _Api:
         access.method = "GetModelMetadata" if resource else "GetModelStatus"
         access.model, access.version = spec.name, spec.version
         if resource:
-            return model_info.metadata_json(model_info.metadata(self._manager, spec))
+            described = model_info.description(self._manager, spec)
+            return model_info.metadata_json(model_info.metadata(self._manager, spec), described)
         return model_info.status_json(model_info.status(self._manager, spec))
 
     async def _infer(self, method: str, spec: ModelSpec, request: web.Request, access: Access) -> bytes:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 
 import numpy as np
 
+import contract
+from contract import refusals
 from serving.model_server.execution.runtime import Model, Signature
 from serving.protocol import dtypes
 from serving.protocol.errors import Code, StatusError, invalid_argument
@@ -55,6 +57,8 @@ def predict_inputs(
     found = {}
     for name, info in wanted.items():
         array = given[name]
+        if signature.contract is not None:
+            _check_rank(signature.contract, name, array)
         expected = dtypes.BY_NUMBER.get(info.dtype)
         if expected is None or array.dtype != expected.numpy:
             raise _wrong_type(signature, name, dtypes.of_array(array).number)
@@ -101,17 +105,14 @@ def check_rows(inputs: Mapping[str, np.ndarray], most: int) -> None:
     """
     for name, value in inputs.items():
         if value.ndim and len(value) > most:
-            raise invalid_argument(
-                f"{name} has {len(value)} rows, at most {most} are answered in one request "
-                "(--max_request_rows); send the rest in further requests"
-            )
+            raise invalid_argument(refusals.MAX_ROWS.text(f"{len(value)} of {name}", most=most))
 
 
 def _common_rows(given: Mapping[str, np.ndarray]) -> int:
     rows = {name: len(given[name]) for name in sorted(given) if given[name].ndim}
     if len(set(rows.values())) > 1:
-        sizes = " ".join(map(str, rows.values()))
-        raise invalid_argument(f"every input needs the same number of rows; {', '.join(rows)} have [{sizes}]")
+        got = " ".join(f"{name}: {size}" for name, size in rows.items())
+        raise invalid_argument(refusals.ROWS.text(got, names=", ".join(rows)))
     return next(iter(rows.values()), 1)
 
 
@@ -124,6 +125,9 @@ def check_names(signature: Signature, given: Set[str]) -> list[str]:
     wanted, defaults = signature.inputs, signature.proto.defaults
     if given == wanted.keys():
         return []
+    if signature.contract is not None:
+        check_our_names(signature, given)
+        return sorted(wanted.keys() - given)
     extra, missing = given - wanted.keys(), wanted.keys() - given
     if len(given) > len(wanted) or (len(given) < len(wanted) and not defaults):
         raise invalid_argument(
@@ -144,6 +148,38 @@ def check_names(signature: Signature, given: Set[str]) -> list[str]:
             f"request input: {_joined(given)}"
         )
     return sorted(missing)
+
+
+def check_our_names(signature: Signature, given: Set[str], everywhere: Set[str] | None = None) -> None:
+    """The same of a signature of the contract, in the words of the contract.
+
+    Args:
+      signature: see there.
+      given: inputs that the request, or any of its rows, gives.
+      everywhere: those that all rows give; None: all of them.
+
+    Raises:
+      StatusError: INVALID_ARGUMENT.
+    """
+    key, wanted = signature.key, signature.inputs
+    if extra := sorted(given - wanted.keys()):
+        names = ", ".join(wanted)
+        raise invalid_argument(refusals.UNKNOWN_INPUT.text(", ".join(extra), signature=key, names=names))
+    needed = wanted.keys() - signature.proto.defaults.keys()
+    if needed - (given if everywhere is None else everywhere):
+        got = ", ".join(sorted(given)) or "nothing"
+        raise invalid_argument(
+            refusals.MISSING_INPUT.text(got, signature=key, names=", ".join(sorted(needed)))
+        )
+
+
+def _check_rank(ours: contract.Signature, name: str, array: np.ndarray) -> None:
+    item = next(item for item in ours.inputs if item.name == name)
+    shape = item.shape("rows", "columns")
+    if array.ndim != len(shape):
+        what = "one value in each row" if len(shape) == 1 else "a list in each row"
+        expected = f"[{', '.join(shape)}]"
+        raise invalid_argument(refusals.RANK.text(list(array.shape), name=name, shape=expected, what=what))
 
 
 def predict_outputs(signature: Signature, output_filter: Sequence[str]) -> tuple[str, ...]:
@@ -184,6 +220,9 @@ def _wrong_type(signature: Signature, name: str, number: int) -> StatusError:
     # TensorFlow counts the tensors fed in the order of their names in the graph.
     feeds = sorted({info.name for info in signature.inputs.values()})
     info = signature.inputs[name]
+    if signature.contract is not None:
+        got = dtypes.name(number)
+        return invalid_argument(refusals.TYPE.text(got, name=name, dtype=dtypes.name(info.dtype)))
     return invalid_argument(
         f"Expects arg[{feeds.index(info.name)}] to be {dtypes.name(info.dtype)} "
         f"but {dtypes.name(number)} is provided"

@@ -20,6 +20,7 @@ from tensorflow.python.framework import errors_impl, ops
 from tensorflow.python.saved_model import loader_impl
 
 import contract
+from contract import refusals
 from serving.model_server.execution.pruning import keep_signatures
 from serving.protocol import tensors
 from serving.protocol.errors import Code, StatusError
@@ -90,9 +91,11 @@ class Signature:
     @functools.cached_property
     def contract(self) -> contract.Signature | None:
         """The contract's signature that this one is; None for any other model's."""
-        found = contract.SIGNATURES.get(self.key)
-        same = found and _same(found.inputs, self.inputs) and _same(found.outputs, self.outputs)
-        return found if same else None
+        for implicit in (False, True):
+            found = contract.signatures(implicit).get(self.key)
+            if found and _same(found.inputs, self.inputs) and _same(found.outputs, self.outputs):
+                return found
+        return None
 
     @functools.cached_property
     def defaults(self) -> Mapping[str, np.ndarray]:
@@ -180,12 +183,17 @@ class Model:
         try:
             return {name: _array(found) for name, found in zip(names, call(*feeds), strict=True)}
         except errors_impl.OpError as error:
-            raise _status_error(error) from error
+            raise self._refused(signature, Code(error.error_code), error.message) from error
         except UnicodeDecodeError as error:
             # TensorFlow quotes the bytes it refuses, and its Python layer fails to read its own text:
             # the code is lost with it, the text is what could not be read.
             text = bytes(error.object).decode("utf-8", "backslashreplace")
-            raise StatusError(Code.INVALID_ARGUMENT, text) from error
+            raise self._refused(signature, Code.INVALID_ARGUMENT, text) from error
+
+    def _refused(self, signature: str, code: Code, message: str) -> StatusError:
+        """An error of the graph. Of a signature of ours a caller knows no node: they are left out."""
+        ours = self.signatures[signature].contract is not None
+        return StatusError(code, refusals.plain(message) if ours else message)
 
     def _callable(self, signature: str, outputs: tuple[str, ...]) -> Any:
         found = self.signatures[signature]

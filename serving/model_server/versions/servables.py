@@ -16,10 +16,10 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import contract
+from contract.description import Description
 from serving.protocol.errors import Code, StatusError
 
 if TYPE_CHECKING:
@@ -83,13 +83,13 @@ class Servable:
         version: int,
         model: Model,
         load_seconds: float = 0.0,
-        index_size: int | None = None,
+        description: dict[str, Any] | None = None,
     ) -> None:
         self.name = name
         self.version = version
         self.model = model
         self.load_seconds = load_seconds
-        self.index_size = index_size
+        self.description = description
         self._refs = 0
         self._lock = threading.Lock()
         self._retired = False
@@ -269,7 +269,7 @@ class Manager:
         try:
             model = await loop.run_in_executor(loader, self._load, path)
             seconds = time.perf_counter() - started
-            size = await loop.run_in_executor(loader, index_size, path)
+            described = await loop.run_in_executor(loader, description_of, path)
         except BaseException as error:
             self._free_loaders.append(loader)
             if isinstance(error, StatusError) or not isinstance(error, Exception):
@@ -277,7 +277,7 @@ class Manager:
             # Whatever a broken model does to its loader, the server goes on.
             _log.exception("%s version %d", name, version)
             raise StatusError(Code.INTERNAL, f"{path}: {type(error).__name__}: {error}") from error
-        self._loaded[name, version] = Servable(name, version, model, seconds, size)
+        self._loaded[name, version] = Servable(name, version, model, seconds, described)
         self._loaders[name, version] = loader
 
     def publish(self, table: Table) -> None:
@@ -294,7 +294,8 @@ class Manager:
             self._metrics.version_unloaded(*key)
         for key in self._routed.keys() - before.keys():
             servable = self._routed[key]
-            self._metrics.version_loaded(*key, servable.load_seconds, servable.index_size)
+            size = None if servable.description is None else int(servable.description["items"])
+            self._metrics.version_loaded(*key, servable.load_seconds, size)
 
     async def unload(self, name: str, version: int) -> None:
         """Frees a version that no route leads to, once its last request is through."""
@@ -320,13 +321,26 @@ class Manager:
         self._unload_pool.shutdown(wait=False)
 
 
-def index_size(path: str) -> int | None:
-    """Items in the index of a model of ours, None for any other."""
-    file = Path(path) / contract.ASSETS_EXTRA / contract.INDEX_INFO
+def description_of(path: str) -> dict[str, Any] | None:
+    """What a model of ours says of itself (`contract.description`); None for any other."""
+    from tensorflow.python.framework import errors
+    from tensorflow.python.lib.io import file_io
+
+    file = f"{path.rstrip('/')}/{contract.ASSETS_EXTRA}/{contract.DESCRIPTION}"
     try:
-        return int(json.loads(file.read_text())["items"])
-    except FileNotFoundError:
-        return None  # not ours, or in an object store
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        _log.warning("the size of the index is unknown: %s: %s: %s", file, type(error).__name__, error)
+        if not file_io.file_exists_v2(file):
+            return None
+        document = json.loads(file_io.read_file_to_string(file))
+        Description.of(document)
+        return dict(document)
+    except (
+        errors.OpError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
+        _log.warning("the description is not read: %s: %s: %s", file, type(error).__name__, error)
         return None

@@ -42,6 +42,7 @@ def test_executor_reads_artifacts_and_writes_both_models(fake, tmp_path):
     weights = tmp_path / "towers" / "Format-Serving" / contract.ASSETS_EXTRA / contract.WARM_START
     weights.parent.mkdir()
     weights.write_bytes(b"weights")
+    (weights.parent / contract.KIND).write_text("ease")
     outputs = {executor.MODEL: [_model(tmp_path / "a")], executor.MODEL_EXACT: [_model(tmp_path / "b")]}
     executor.Executor().Do(
         {
@@ -57,6 +58,8 @@ def test_executor_reads_artifacts_and_writes_both_models(fake, tmp_path):
         assert (extra / contract.WARMUP_REQUESTS).exists()
         info = json.loads((extra / contract.INDEX_INFO).read_text())
         assert (info["model"], info["items"], info["known_users"]) == (name, 20, 4)
+        described = json.loads((extra / contract.DESCRIPTION).read_text())
+        assert (described["model"], described["kind"], described["items"]) == (name, "ease", 20)
     carried = tmp_path / "a" / "Format-Serving" / contract.ASSETS_EXTRA / contract.WARM_START
     assert carried.read_bytes() == b"weights"
     signatures = tf.saved_model.load(str(tmp_path / "a" / "Format-Serving")).signatures

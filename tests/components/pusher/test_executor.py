@@ -89,6 +89,7 @@ def test_an_accepted_model_is_pushed_with_its_record(make_sources: Sources, tmp_
     assert version.record[contract.FINAL_FIT] == contract.TRAIN
     assert "tested_model" not in version.record
     assert version.record["metrics"] == {"mrr": 0.25}
+    assert version.record["description"] is None  # of a model that says nothing of itself
     assert [Gate(**gate) for gate in version.record["gates"]] == GATES
     assert json.loads((tmp_path / "pushed" / contract.PUSHED).read_text()) == version.record
 

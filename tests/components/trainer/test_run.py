@@ -42,6 +42,7 @@ def test_a_final_fit_reads_train_alone_and_ends_with_the_tested_best_epoch(artif
     assert list(checkpoints.iterdir()) == []  # they were there, and the fit is done
     assert (tmp_path / "towers" / "saved_model.pb").is_file()
     assert (tmp_path / "towers" / contract.ASSETS_EXTRA / contract.WARM_START).is_file()
+    assert (tmp_path / "towers" / contract.ASSETS_EXTRA / contract.KIND).read_text() == "two_tower"
 
 
 def test_a_place_for_the_events_that_cannot_be_made_is_named(tmp_path):

@@ -17,6 +17,7 @@ import pytest
 from support.servers.model_servers import Server, start
 
 import contract
+from contract.description import Description
 from pipeline.ask import running_server
 from serving.client import Client, Code, Query, ServingError
 
@@ -280,6 +281,86 @@ def test_details_over_both_protocols_in_rows_and_columns(server: Server, world: 
     assert dict(zip(left_out["columns"], left_out["values"][0], strict=True)) == known
     mixed = post(instances=[{"item_ids": [HEAT]}, {"item_ids": [HEAT], "columns": ["title"]}])
     assert "keys must be equal to: columns,item_ids" in mixed["error"]
+
+
+def test_the_model_says_what_it_may_be_asked(server: Server, world: dict[str, Any]) -> None:
+    path = world["artifacts"] / "serving_model" / contract.MODEL / str(VERSION)
+    written = json.loads((path / contract.ASSETS_EXTRA / contract.DESCRIPTION).read_text())
+    with Client(server.grpc) as grpc, Client(f"http://{server.rest}", version=VERSION) as rest:
+        assert grpc.describe() == rest.describe() == Description.of(written)
+        assert set(grpc.details([HEAT]).items[0]) == {column.name for column in grpc.describe().columns}
+        limit = grpc.describe().limits["max_k"]
+        with pytest.raises(ServingError, match=f"max_k = {limit}"):
+            rest.similar(HEAT, k=limit + 1)
+    metadata = server.http("GET", f"/v1/models/{contract.MODEL}/metadata").json["metadata"]
+    assert set(metadata) == {"signature_def", "description"} and metadata["description"] == written
+    document = server.http("GET", "/openapi.json").json
+    paths = document["paths"]
+    assert paths[f"/v1/models/{contract.MODEL}"]["x-model"] == written
+    body = paths[f"/v1/models/{contract.MODEL}:predict"]["post"]["requestBody"]["content"]
+    schemas = {one["description"]: one["properties"] for one in body["application/json"]["schema"]["oneOf"]}
+    assert schemas["similar, a row per instance"]["instances"]["items"]["required"] == ["item_id"]
+    assert "required" not in schemas["recommend, a row per instance"]["instances"]["items"]
+
+
+REFUSED = [
+    (
+        "similar",
+        {"item_id": [HEAT], "k": [21]},
+        "k must be between 0 (which means 5) and max_k = 20, got 21; ask for fewer; index.max_k of the "
+        "config is the limit",
+    ),
+    (
+        "recommend",
+        {"history_item_ids": [[HEAT]], "history_ratings": [[-1.0]]},
+        "history_ratings must be finite and not negative, got -1; 0 stands for what is not known or not "
+        "wanted",
+    ),
+    (
+        "recommend",
+        {"history_item_ids": [[HEAT, SABRINA]], "history_ratings": [[1.0]]},
+        "history_item_ids and history_ratings need the same shape, got 1 2 and 1 1; give as many of one as "
+        "of the other, or leave history_ratings out",
+    ),
+    ("similar", {"k": [3]}, "similar needs item_id in every row, got k; give what is missing"),
+    (
+        "similar",
+        {"item_id": [HEAT], "genre": ["Drama"]},
+        "similar has the inputs item_id, k, got genre; leave the others out",
+    ),
+    (
+        "similar",
+        {"item_id": [[HEAT]]},
+        "item_id must have the shape [rows], got [1, 1]; give one value in each row",
+    ),
+    (
+        "details",
+        {"item_ids": [[HEAT]], "columns": [["colour"]]},
+        "columns: expected some of item_id, title, year, genres, rating_count, rating_mean, got colour; ask "
+        "for these, or leave columns out for all",
+    ),
+    (
+        "embed_item",
+        {"attributes": [["year=old"]]},
+        "attributes: year must be a finite number, got old; write it in digits, or leave it out if it is "
+        "unknown",
+    ),
+]
+
+
+@pytest.mark.parametrize(("signature", "inputs", "words"), REFUSED, ids=lambda a: str(a)[:30])
+def test_a_refusal_says_the_same_over_both_protocols(
+    server: Server, signature: str, inputs: dict[str, Any], words: str
+) -> None:
+    with Client(server.grpc) as grpc, Client(f"http://{server.rest}") as rest:
+        for client in (grpc, rest):
+            with pytest.raises(ServingError) as error:
+                client.predict(signature, inputs)
+            assert (error.value.code, error.value.message) == (Code.INVALID_ARGUMENT, words)
+    rows = [dict(zip(inputs, row, strict=True)) for row in zip(*inputs.values(), strict=True)]
+    body = json.dumps({"signature_name": signature, "instances": rows})
+    answer = server.http("POST", f"/v1/models/{contract.MODEL}:predict", body)
+    assert (answer.status, answer.json["error"]) == (400, words)
 
 
 def test_the_servers_own_words_come_through(server: Server) -> None:

@@ -109,10 +109,11 @@ def test_conditions_are_a_signature_of_their_own(serve):
     batch, single = script.seen
     assert batch.signature == single.signature == "recommend_where"
     assert batch.inputs[contract.WHERE] == [["brand=acme", "price<=20"], ["", ""]]
-    assert single.inputs == inputs(
-        "recommend_where", history_item_ids=["1"], history_ratings=[0.0], history_timestamps=[0],
-        k=2, where=["price>=5"],
-    )  # fmt: skip
+    wanted = inputs(
+        "recommend_where", history_item_ids=["1"], history_timestamps=[0], k=2, where=["price>=5"]
+    )
+    del wanted[contract.HISTORY_RATINGS]  # nobody gives any
+    assert single.inputs == wanted
 
 
 def test_the_other_signatures(serve):
@@ -320,6 +321,17 @@ def test_what_proxies_answer():
         assert shown in error.value.message
 
 
+def test_weights_go_to_a_model_of_weights_and_what_nobody_says_of_events_to_either(serve):
+    script = Script([RANKING])
+    with serve(script) as address, Client(address) as client:
+        client.recommend([Event("1", weight=0.5), "2"])
+        client.recommend(["1", "2"])
+    weighed, bare = (dict(seen.inputs) for seen in script.seen)
+    assert weighed.pop(contract.HISTORY_WEIGHTS) == [[0.5, 0.0]]
+    assert weighed.keys() == bare.keys()
+    assert contract.HISTORY_RATINGS not in bare and contract.HISTORY_TIMESTAMPS in bare
+
+
 @pytest.mark.parametrize(
     ("ask", "kind", "reason"),
     [
@@ -342,6 +354,11 @@ def test_what_proxies_answer():
         (lambda c: c.similar(""), ValueError, "item: an item id is empty"),
         (lambda c: c.rate(["1"], "2"), TypeError, "items takes several values"),
         (lambda c: c.rate_batch([Query()], []), ValueError, "1 queries and 0 lists of items"),
+        (
+            lambda c: c.recommend([Event("1", 5.0), Event("2", weight=0.5)]),
+            ValueError,
+            "histories have history_ratings and history_weights; a model takes one of them",
+        ),
         (lambda c: c.recommend_batch([]), ValueError, "recommend: an empty batch asks for nothing"),
         (lambda c: c.similar("1", version=1, label="x"), ValueError, "a version or a label, not both"),
         (lambda c: c.similar("1", timeout_s=0), ValueError, "timeout_s must be above 0"),

@@ -6,6 +6,7 @@ import collections
 import csv
 import dataclasses
 import io
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -33,12 +34,13 @@ def describe(text: str, params: ExampleGenParams, wanted: Sequence[str], encodin
       wanted: names of columns that are asked for; all numbers: columns of a file without a header.
     """
     lines = [line for line in text.split("\n")[: _LINES + 1] if line.strip()]
-    comment = params.comment or _comment(lines)
-    remarks = [line for line in lines if comment and line.startswith(comment)]
-    lines = [line for line in lines if not (comment and line.startswith(comment))]
+    head_comment = None if params.comment else _comment(lines, wanted)
+    remarks = list(itertools.takewhile(lambda line: line.startswith(head_comment or "\n"), lines))
+    lines = [line for line in lines[len(remarks) :] if not line.startswith(params.comment or "\n")]
     delimiter = params.delimiter or delimiter_of(lines, wanted)
-    quoted = (len(delimiter) == 1 and delimiter not in "\t ") if params.quoted is None else params.quoted
-    format_ = Delimited(delimiter, None, quoted, encoding, comment)
+    plain = len(delimiter.encode()) > 1 or delimiter in "\t "
+    quoted = not plain if params.quoted is None else params.quoted
+    format_ = Delimited(delimiter, None, quoted, encoding, params.comment, head_comment)
     rows = fields(lines, format_)
     decimal = params.decimal or (_decimal(rows) if delimiter != "," else ".")
     names = params.names or _names(rows, wanted) or _commented(remarks, format_, wanted)
@@ -51,7 +53,7 @@ def fields(lines: Sequence[str], format_: Delimited) -> list[list[str]]:
     """The cells of lines, each read by itself."""
     if format_.delimiter == " ":
         return [line.split() for line in lines]
-    if len(format_.delimiter) > 1 or not format_.quoted:
+    if len(format_.delimiter.encode()) > 1 or not format_.quoted:
         return [line.split(format_.delimiter) for line in lines]
     return [row for row in delimited.records(format_, "\n".join(lines) + "\n") if row]
 
@@ -77,7 +79,7 @@ def delimiter_of(lines: Sequence[str], wanted: Sequence[str] = ()) -> str:
 def _split(line: str, delimiter: str) -> list[str]:
     if delimiter == " ":
         return line.split()
-    if len(delimiter) > 1 or delimiter == "\t":
+    if len(delimiter.encode()) > 1 or delimiter == "\t":
         found = line.split(delimiter)
     else:
         found = next(csv.reader(io.StringIO(line), delimiter=delimiter), [])
@@ -94,12 +96,18 @@ def _width(lines: Sequence[str], delimiter: str) -> tuple[int, float]:
     return width, count / len(lines)
 
 
-def _comment(lines: Sequence[str]) -> str | None:
-    """The character of comments at the head of a file."""
+def _comment(lines: Sequence[str], wanted: Sequence[str]) -> str | None:
+    """The character of comments at the head of a file; a row whose id begins with it is none."""
     if not lines or lines[0][0] not in _COMMENTS:
         return None
     first = lines[0][0]
-    return None if all(line.startswith(first) for line in lines) else first
+    others = [line for line in lines if not line.startswith(first)]
+    if not others:
+        return None
+    delimiter = delimiter_of(others)
+    names = _split(lines[0][1:], delimiter)
+    like_a_row = lines[0][1:2].isalnum() and len(names) == len(_split(others[0], delimiter))
+    return None if like_a_row and not set(wanted) & set(names) else first
 
 
 def _names(rows: Sequence[Sequence[str]], wanted: Sequence[str]) -> tuple[str, ...]:

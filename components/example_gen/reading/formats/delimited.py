@@ -78,6 +78,7 @@ def _blocks(
         max_line_bytes=max_line_bytes,
         delimiter=format_.delimiter,
         comment=format_.comment,
+        head_comment=format_.head_comment,
         span=span,
         **more,
     )
@@ -136,7 +137,9 @@ def records(format_: Delimited, text: str) -> Iterator[list[str]]:
     """The records of lines in which one byte is between the columns, as `text_blocks` has them."""
     csv.field_size_limit(2 * text_blocks.BLOCK_BYTES)  # a line is bounded; the module's limit is lower
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if format_.quoted else csv.QUOTE_NONE
-    return csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(format_), quoting=quoting)
+    return csv.reader(
+        io.StringIO(text, newline=""), delimiter=text_blocks.one_byte(format_.delimiter), quoting=quoting
+    )
 
 
 def _widened(format_: Delimited, names: tuple[str, ...], block: Block) -> tuple[str, ...]:
@@ -232,7 +235,7 @@ def _arrow(
             block_size=max(_LEAST_BLOCK_BYTES, longest + 1),
         ),
         pv.ParseOptions(
-            delimiter=_delimiter(format_),
+            delimiter=text_blocks.one_byte(format_.delimiter),
             quote_char='"' if format_.quoted else False,
             newlines_in_values=block.joined,
             invalid_row_handler=skip,
@@ -250,7 +253,7 @@ def _arrow(
     columns = {role: table[name] for role, name in wanted.items()}
     if not utf8:
         columns = {role: _changed(column, _bytes) for role, column in columns.items()}
-    if format_.quoted and len(format_.delimiter) > 1:
+    if format_.quoted and text_blocks.one_byte(format_.delimiter) != format_.delimiter:
         columns = {role: _changed(column, _unseparated(format_)) for role, column in columns.items()}
     if format_.decimal == ",":
         for role in columns:
@@ -300,7 +303,3 @@ def _types(source: Source, wanted: Mapping[str, str]) -> dict[str, pa.DataType]:
         position: cells.ID if source.kinds[role] in ("id", "number") else pa.string()
         for role, position in wanted.items()
     }
-
-
-def _delimiter(format_: Delimited) -> str:
-    return text_blocks.UNIT_SEPARATOR if len(format_.delimiter) > 1 else format_.delimiter

@@ -51,13 +51,14 @@ def rows(
 def header(
     format_: Parquet, path: Place, max_line_bytes: int, block_bytes: int | None = None
 ) -> tuple[str, ...]:
-    """The columns of a file.
+    """The columns of a file that can be read: single values and lists of them.
 
     Raises:
       DataError: the file is damaged.
     """
     try:
-        return tuple(pq.read_schema(for_arrow(path)).names)
+        schema = pq.read_schema(for_arrow(path))
+        return tuple(field.name for field in schema if _fits(field.type, "texts")[0])
     except (pa.ArrowException, OSError) as error:
         raise DataError(path.name, f"cannot be read as Parquet: {error}; it is damaged or cut off") from error
 
@@ -109,7 +110,8 @@ def _fits(type_: pa.DataType, kind: Kind) -> tuple[bool, str]:
         return text or number or time or is_.is_boolean(type_), "single values"
     if kind == "texts":
         lists = is_.is_list(type_) or is_.is_large_list(type_)
-        return text or (lists and not is_.is_nested(type_.value_type)), "text or lists of text"
+        plain = text or number or time or is_.is_boolean(type_)
+        return plain or (lists and not is_.is_nested(type_.value_type)), "single values or lists of them"
     if kind in ("number", "finite"):
         return number or text or is_.is_boolean(type_), "numbers"
     if kind == "integer":

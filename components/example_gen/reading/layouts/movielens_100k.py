@@ -10,7 +10,7 @@ import pyarrow as pa
 from components.common import ragged
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading.layouts.layout import Layout, folder_of, has, present, table
-from components.example_gen.reading.layouts.movielens_csv import RATINGS_KINDS
+from components.example_gen.reading.layouts.movielens_csv import ITEM_NOUN, RATINGS_KINDS
 from components.example_gen.reading.places import Place
 from components.example_gen.reading.source import GENRES, ITEM, TITLE, Dataset, Delimited, Kind, Source
 
@@ -46,6 +46,7 @@ def _describe(path: Place, params: ExampleGenParams) -> Dataset:
             kinds,
             rows=_with_genres,
         ),
+        item_noun=ITEM_NOUN,
     )
 
 

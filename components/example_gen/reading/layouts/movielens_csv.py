@@ -24,6 +24,7 @@ from components.example_gen.reading.source import (
     Kind,
 )
 
+ITEM_NOUN: Final = "movie"
 RATINGS_KINDS: Final[dict[str, Kind]] = {USER: "id", ITEM: "id", RATING: "number", TIME: "time:s"}
 ITEMS_KINDS: Final[dict[str, Kind]] = {ITEM: "id", TITLE: "text", GENRES: "text"}
 TAGS_KINDS: Final[dict[str, Kind]] = {USER: "id", ITEM: "id", TAG: "text", TIME: "time:s"}
@@ -43,6 +44,7 @@ def _describe(path: Place, params: ExampleGenParams) -> Dataset:
         table("tags", tags, format_, TAGS_KINDS, ("userId", "movieId", "tag", "timestamp"))
         if tags.exists()
         else None,
+        item_noun=ITEM_NOUN,
     )
 
 

@@ -9,7 +9,12 @@ from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import text_blocks
 from components.example_gen.reading.detection import encodings
 from components.example_gen.reading.layouts.layout import Layout, folder_of, has, present, table
-from components.example_gen.reading.layouts.movielens_csv import ITEMS_KINDS, RATINGS_KINDS, TAGS_KINDS
+from components.example_gen.reading.layouts.movielens_csv import (
+    ITEM_NOUN,
+    ITEMS_KINDS,
+    RATINGS_KINDS,
+    TAGS_KINDS,
+)
 from components.example_gen.reading.places import Place
 from components.example_gen.reading.source import Dataset, Delimited, Kind, Source
 
@@ -30,6 +35,7 @@ def _describe(path: Place, params: ExampleGenParams) -> Dataset:
         of("ratings", ratings, RATINGS_KINDS, "UserID", "MovieID", "Rating", "Timestamp"),
         of("items", items, ITEMS_KINDS, "MovieID", "Title", "Genres"),
         of("tags", tags, TAGS_KINDS, "UserID", "MovieID", "Tag", "Timestamp") if tags.exists() else None,
+        item_noun=ITEM_NOUN,
     )
 
 

@@ -117,8 +117,12 @@ def _describe(name: str, path: Place, params: ExampleGenParams) -> Dataset:
         )
     items_file, users_file = _tables(path, params)
     files = log_files(path, params)
-    if len(files) > 1 and params.layout == name:
-        files = tuple(file for file in files if formats.NAMES[formats.kind_of(file)] == name)
+    if params.layout == name:
+        kinds = {file: formats.NAMES[formats.kind_of(file)] for file in files}
+        files = tuple(file for file in files if kinds[file] == name)
+        if kinds and not files:
+            file, kind = next(iter(kinds.items()))
+            raise DataError(file.name, f"is {kind} by its content, expected {name} (example_gen.layout)")
     if not files:
         raise DataError(path.name, f"{path} has no file that may be a log; example_gen.files names patterns")
     _require_names(path, params)

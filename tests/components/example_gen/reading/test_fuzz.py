@@ -1,5 +1,6 @@
 """Damaged files: a clean error or a correct count, never a traceback."""
 
+import bz2
 import gzip
 import io
 import shutil
@@ -26,6 +27,10 @@ ITEMS_DAT = "10::Été (1995)::Drama\n20::Heat (1995)::A|B\n30::X::\n"
 PAIRS = "".join(f"{u} {m}\n" for u, m, _, _ in ROWS)
 
 
+JSON = "".join(f'{{"u": "{u}", "i": {m}, "r": {r}, "t": {t}}}\n' for u, m, r, t in ROWS)
+NAMED = {"user": "userId", "item": "movieId", "rating": "rating", "time": "timestamp"}
+
+
 def parquet() -> bytes:
     columns = dict(zip(("u", "i", "r", "t"), map(list, zip(*ROWS, strict=True)), strict=True))
     buffer = io.BytesIO()
@@ -48,6 +53,9 @@ LAYOUTS = {
         {**OWN, "time_unit": "iso"},
     ),
     "parquet": ({"log.parquet": parquet()}, OWN),
+    "json": ({"log.json": JSON.encode()}, {**OWN, "time_unit": "s"}),
+    "semicolons": ({"log.txt": CSV.replace(",", ";").encode("utf-16")}, {"columns": NAMED}),
+    "bzip2": ({"log.txt": bz2.compress(CSV.encode())}, {"columns": NAMED}),
 }
 
 edit = st.tuples(

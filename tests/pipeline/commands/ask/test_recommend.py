@@ -117,7 +117,7 @@ def test_the_popular_list_keeps_to_the_filters(marquee_json: Ask, world: dict[st
         if "Drama" in row[contract.GENRES] and 1960 <= row[contract.YEAR] <= 1990
     ]
     assert ids(answer) == expected
-    assert f"only {len(expected)} items are left by the filters" in answer["note"]
+    assert f"the filters leave only {len(expected)} item" in answer["note"]
     where = ("--where", "genres=Drama", "--where", "Year >= 1960", "--where", "year<=1990")
     by_columns = marquee_json("recommend", "--user", "nobody", *where, "--k", "20")
     assert (by_columns["popular"], ids(by_columns)) == (True, expected)
@@ -141,7 +141,7 @@ def test_likes_by_title_with_stars_and_commas(marquee_json: Ask) -> None:
         "--likes",
         "The Matrix (1999)",
     )
-    assert [(like["item_id"], like["stars"]) for like in answer["likes"]] == [
+    assert [(like["item_id"], like["rating"]) for like in answer["likes"]] == [
         (TOY_STORY, 5.0),
         (GOOD_BAD_UGLY, 3.5),
         (MATRIX, 5.0),
@@ -246,7 +246,7 @@ def test_framework_logs_stay_off_the_terminal(marquee: Marquee, world: dict[str,
         (("--likes", "Heat", "--year-min", "-3"), "year_min must be not negative"),
         (("--likes", "Heat", "--where", " "), '--where "" is no condition'),
         (("--likes", "Heat", "--where", "colour=red"), "expected COLUMN=VALUE for genres and COLUMN<=NUMBER"),
-        (("--likes", "Heat", "--where", "year<=dear"), "for year; got year<=dear"),
+        (("--likes", "Heat", "--where", "year<=dear"), "for year, got year<=dear"),
         (
             ("--likes", "Heat", "--where", "year<=1990", "--exact", "--model", "marquee"),
             "add --model marquee-exact, or leave --exact out",

@@ -231,12 +231,15 @@ def test_unequal_rows_are_refused_before_any_default_is_made(monkeypatch: pytest
         checks.predict_inputs(signature, {contract.HISTORY_ITEM_IDS: ids, contract.K: k})
     assert error.value.code is Code.INVALID_ARGUMENT
     assert error.value.message == (
-        "every input needs the same number of rows; history_item_ids, k have [1 20000]"
+        "every input needs the same number of rows (history_item_ids, k), got history_item_ids: 1 k: 20000; "
+        "give an input in all rows of the request"
     )
     with pytest.raises(StatusError) as error:
         checks.predict_inputs(signature, {contract.K: k}, max_rows=1024)
     assert error.value.code is Code.INVALID_ARGUMENT
-    assert "k has 20000 rows, at most 1024 are answered in one request" in error.value.message
+    assert "at most 1024 rows are answered in one request (--max_request_rows), got 20000 of k" in (
+        error.value.message
+    )
 
 
 def test_defaults_of_a_signature_are_filled_in(folder: Path) -> None:

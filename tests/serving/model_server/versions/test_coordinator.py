@@ -137,16 +137,16 @@ def test_between_tries_the_status_says_why(tmp_path: Path, put_version: PutVersi
 
 
 @pytest.mark.parametrize("text", ['{"items": null}', "[1", "[]", '{"items": 1e999}', '{"items": 7}'])
-def test_a_broken_index_file_costs_a_metric_only(tmp_path: Path, put_version: PutVersion, text: str) -> None:
+def test_a_broken_description_costs_nothing_else(tmp_path: Path, put_version: PutVersion, text: str) -> None:
     async def run() -> None:
         async with serving(one(tmp_path)) as served:
             version = put_version(tmp_path.parent / f"{tmp_path.name}-made", 2)
             (version / "assets.extra").mkdir()
-            (version / "assets.extra" / "index.json").write_text(text)
+            (version / "assets.extra" / "model.json").write_text(text)
             version.rename(tmp_path / "2")
             await served.until(lambda: served.latest() == 2)
             with served.manager.acquire("m") as servable:
-                assert servable.index_size == (7 if "7" in text else None)
+                assert servable.description is None
 
     put_version(tmp_path, 1)
     asyncio.run(run())

@@ -1,6 +1,7 @@
 """One log as people keep it: the same events, whatever the file is."""
 
 import bz2
+import contextlib
 import datetime
 import gzip
 import io
@@ -331,3 +332,44 @@ def test_few_bytes_that_are_no_utf8_are_no_encoding(tmp_path):
     assert encodings.encoding_of(tmp_path / "log.csv") == "utf-8"
     assert formats.format_of(tmp_path / "log.csv", ExampleGenParams()).encoding == "utf-8"
     assert "log.csv" in str(layouts.detect(tmp_path, ExampleGenParams(columns={"user": 1, "item": 2})))
+
+
+def test_comments_are_lines_before_all_others_or_those_that_the_config_names(tmp_path, read):
+    rows = lines().splitlines(keepends=True)
+    (tmp_path / "log").write_text("".join(["# about\n", "\n", *rows[:2], "#u1,i,3,1500000000\n", *rows[2:]]))
+    # Behind the first row such a line is a row like others.
+    assert len(events(read, tmp_path / "log")) == 41
+    assert events(read, tmp_path / "log", comment="#") == EXPECTED
+    # A first row whose id begins so is a row.
+    (tmp_path / "log").write_text("#tag,x\n#tag,y\nother,x\n")
+    assert len(read(tmp_path / "log", columns={"user": 1, "item": 2}).ratings) == 3
+
+
+def test_a_file_of_another_format_than_the_layout_that_is_named(tmp_path, read):
+    (tmp_path / "log.csv").write_text(lines())
+    with pytest.raises(DataError, match=r"log\.csv: is csv by its content, expected json \(example_gen\.lay"):
+        events(read, tmp_path / "log.csv", layout="json")
+    assert events(read, tmp_path / "log.csv", layout="csv") == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    {
+        "delimiter": ['"', "\n", "\r", "§", "\0", "ab", "  ", "'", "\\", ".", "é,", '""', "::"],
+        "comment": ["\n", "u", "w", '"', "é", " "],
+        "encoding": ["utf-16", "utf-32", "utf-7", "idna", "punycode", "cp037", "undefined", "shift_jis"],
+        "time_unit": ["%Q", "%", "% ", "iso", "d", "ms", "%H", "%%", "%Y-%m-%d %Z"],
+        "decimal": [","],
+        "names": [["a"], [""] * 4, ["who", "what", "stars", "at"]],
+        "files": [["["], ["!*"], [""]],
+        "layout": ["json", "parquet", "sheet", "mind", "recbole", "pairs", "movielens-csv"],
+        "missing": [["u1"], ["\0"]],
+    }.items(),
+)
+def test_any_config_reads_or_is_refused(tmp_path, read, key, values):
+    (tmp_path / "log.csv").write_text(lines())
+    for value in values:
+        for path in (tmp_path, tmp_path / "log.csv"):
+            with contextlib.suppress(DataError, ValueError):
+                found = read(path, **{"columns": COLUMNS, key: value, "max_bad_share": 1})
+                assert found.bad.rows_in["ratings"] >= 40
