@@ -20,8 +20,9 @@ from pipeline.errors import FAILED, INTERRUPTED, MarqueeError
 from pipeline.terminal.typed import typed
 
 COMMANDS = (
-    "run", "status", "gates", "serve", "app", "lifecycle.pin", "lifecycle.forget", "ask.recommend",
-    "ask.similar", "ask.rate", "leaderboard", "data", "config", "kubeflow",
+    "run", "status", "gates", "serve", "application.app", "application.events",
+    "application.experiments", "lifecycle.pin", "lifecycle.forget", "ask.recommend", "ask.similar",
+    "ask.rate", "leaderboard", "data", "config", "kubeflow",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What an image holds, as CycloneDX 1.6 (SBOM): `python -m tools.sbom model-server|pipeline`.
+"""What an image holds, as CycloneDX 1.6 (SBOM): `python -m tools.sbom model-server|pipeline|app`.
 
 From the image's lock, whose hashes pip checks, without what the Dockerfile leaves out. Standard
 library alone: it runs wherever images are built.
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _ROOT: Final = Path(__file__).parents[1]
-_LOCKS: Final = {"model-server": "server", "pipeline": "pipeline"}
+_LOCKS: Final = {"model-server": "server", "pipeline": "pipeline", "app": "app"}
 
 
 def packages(lock: str) -> dict[str, str]:

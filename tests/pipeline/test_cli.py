@@ -39,6 +39,7 @@ def test_all_commands_are_there() -> None:
         "run", "status", "gates", "serve", "pin", "unpin", "forget", "recommend", "similar", "rate", "config",
         "leaderboard",
         "app migrate", "app keys create", "app keys list", "app keys rotate", "app keys revoke",
+        "events export", "experiments report",
         "data check", "data fetch", "data sample",
         "kubeflow compile", "kubeflow lint", "kubeflow rehearse", "kubeflow submit",
     }  # fmt: skip

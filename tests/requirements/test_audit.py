@@ -16,7 +16,7 @@ from tools import sbom
 
 AUDIT: dict[str, Any] = tomllib.loads((REPOSITORY / "requirements" / "audit.toml").read_text())
 PYPROJECT: dict[str, Any] = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
-LOCKS = ("server", "pipeline", "dev")
+LOCKS = ("app", "server", "pipeline", "dev")
 
 
 def asked(package: str) -> list[SpecifierSet]:
@@ -49,7 +49,7 @@ def test_what_is_accepted_is_still_there_and_says_why(hole: dict[str, str]) -> N
     assert hole["id"] in page
 
 
-@pytest.mark.parametrize("image", ["model-server", "pipeline"])
+@pytest.mark.parametrize("image", ["app", "model-server", "pipeline"])
 def test_the_sbom_has_what_the_lock_has_without_what_is_left_out(image: str) -> None:
     found = sbom.sbom(image)
     assert (found["bomFormat"], found["specVersion"]) == ("CycloneDX", "1.6")

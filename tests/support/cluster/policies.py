@@ -42,7 +42,7 @@ def pods(objects: Sequence[Object]) -> Iterator[tuple[Object, Object, Object]]:
         kind, spec = found["kind"], found.get("spec") or {}
         if kind == "Pod":
             yield found, labels_of(found), spec
-        elif kind == "Deployment":
+        elif kind in ("Deployment", "Job"):
             yield found, labels_of(spec["template"]), spec["template"].get("spec", {})
         elif kind == "TFJob":
             for replicas in spec["tfReplicaSpecs"].values():
@@ -126,7 +126,7 @@ def _pods(objects: Sequence[Object]) -> Iterator[str]:
             if spec.get(field):
                 yield f"{name_of(found)} uses the node's {field}"
         tokenless = spec.get("automountServiceAccountToken") is False
-        if found["kind"] in ("Deployment", "Pod", "TFJob") and not tokenless:
+        if found["kind"] in ("Deployment", "Job", "Pod", "TFJob") and not tokenless:
             yield f"{name_of(found)} mounts a token of its service account"
         volumes = {volume["name"]: volume for volume in spec.get("volumes") or []}
         if any("hostPath" in volume for volume in volumes.values()):
@@ -177,7 +177,8 @@ def _network(objects: Sequence[Object]) -> Iterator[str]:
     policies = {
         found["metadata"]["name"]: found["spec"] for found in objects if found["kind"] == "NetworkPolicy"
     }
-    if any(found["kind"] in _SERVERS for found in objects):
+    images = [str(container.get("image")) for _, _, _, container, _ in each(objects)]
+    if any("marquee-model-server" in image or "tensorflow/serving" in image for image in images):
         for name in {"default-deny", "allow-clients"} - policies.keys():
             yield f"no NetworkPolicy {name}"
     for name, spec in policies.items():
