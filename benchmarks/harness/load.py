@@ -242,10 +242,20 @@ class RestConnection:
         self._done(tag, why, body)
 
 
+class GetConnection(RestConnection):
+    """The same for GET; a request's body is its path."""
+
+    @staticmethod
+    def prepare(body: bytes, host: str, path: str) -> bytes:
+        del path
+        return b"GET " + body + f" HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+
+
 Connection = GrpcConnection | RestConnection
 _PROTOCOLS: dict[str, type[GrpcConnection] | type[RestConnection]] = {
     "grpc": GrpcConnection,
     "rest": RestConnection,
+    "get": GetConnection,
 }
 
 

@@ -8,6 +8,7 @@ import ipaddress
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     create.add_argument(
         "--scope",
         action="append",
-        choices=("read", "write", "admin"),
+        choices=("read", "write", "metrics", "admin"),
         help="what it may; may be repeated (default: read)",
     )
     create.add_argument("--days", type=float, metavar="N", help="until it expires (default: never)")
@@ -172,6 +173,9 @@ def _serve(settings: Settings, args: argparse.Namespace) -> int:
     from serving.app.settings import ENV_PREFIX
 
     _check_database(settings)
+    if args.workers > 1:
+        # Where the processes' metrics are added up; read when prometheus_client is imported.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="marquee-app-metrics-")
     # Workers are processes of their own: they read the settings from the environment.
     for name, value in settings.model_dump(exclude_unset=True).items():
         text = value.get_secret_value() if hasattr(value, "get_secret_value") else value

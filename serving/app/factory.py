@@ -8,11 +8,16 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
 
 from serving.app import interfaces
-from serving.app.api import health, items, people, problems, recommendations
+from serving.app.api import experiments, health, items, people, problems, recommendations
 from serving.app.api.keys import KeyRing
+from serving.app.edge import headers as edge_headers
+from serving.app.edge import traces
+from serving.app.edge.limits import RateLimit
+from serving.app.edge.middleware import Edge
 from serving.app.settings import Settings
 from serving.app.store.keys import Keys
 
@@ -26,12 +31,13 @@ Errors are `application/problem+json` (RFC 9457). Keys go into `Authorization: B
 
 def create_app(settings: Settings) -> FastAPI:
     """The application; it connects when it starts, and disconnects when it ends."""
+    limit = RateLimit(settings.rate_limit, "key")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with interfaces.opened(settings) as services:
             app.state.services = services
-            app.state.keys = KeyRing(Keys(services.database), settings.keys == "required")
+            app.state.keys = KeyRing(Keys(services.database), settings.keys == "required", limit)
             yield
 
     app = FastAPI(
@@ -46,7 +52,18 @@ def create_app(settings: Settings) -> FastAPI:
         responses=problems.documented(401, 403, 413, 422, 429),
     )
     problems.install(app)
-    for module in (people, recommendations, items, health):
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", edge_headers.REQUEST_ID],
+            expose_headers=[edge_headers.REQUEST_ID, "Retry-After"],
+        )
+    # Added last, it is the outermost.
+    app.add_middleware(Edge, settings=settings)
+    traces.configure(settings.otlp_endpoint)
+    for module in (people, recommendations, items, experiments, health):
         app.include_router(module.router)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     if importlib.util.find_spec("serving.app.page") is not None:

@@ -6,12 +6,17 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+import contract
+
 T = TypeVar("T")
 
 MAX_BATCH = 1000
 MAX_PAGE = 200
 # Kinds of events, and what they are to a history: see serving/app/services/histories.py.
 BUILT_IN_KINDS = ("rating", "like", "dislike", "view", "hide")
+
+# A like and a dislike as stars, on the scale of ratings: its top, and a step above its bottom.
+STARS = {"like": contract.MAX_RATING, "dislike": 2 * contract.MIN_RATING}
 
 PersonId = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9._~:@-]{1,128}$"), Field(examples=["ada", "u-17"])

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
+import httpx
 import pyarrow.parquet as pq
 import pytest
+from support.servers.app import serve
+from support.servers.page import page_server
 from support.workspace import REPOSITORY, Workspace, marquee, settings
 
 import contract
@@ -137,3 +141,28 @@ print(json.dumps([ask(""), ask("a stranger"), ask("c1"), ask("c2")]))
     assert nobody == pytest.approx(stranger)
     assert nobody != pytest.approx(first, abs=1e-4)
     assert first != pytest.approx(second, abs=1e-4)
+
+
+def test_the_page_speaks_of_products_on_every_view(shop, run, tmp_path):
+    server = serve(shop.artifacts / "serving_model" / "marquee", tmp_path)
+    try:
+        with page_server(server, tmp_path) as address, httpx.Client(base_url=address, timeout=60) as visitor:
+            first = visitor.get("/").text
+            assert "Pick three products" in first
+            assert "Category" in first and "Price, at least" in first
+            assert "of 5</span>" not in first  # likes alone: there are no ratings
+            item = re.findall(r'data-item="([^"]+)"', first)[0]
+            for view in ("/search?query=blue", f"/items/{item}", "/map", "/map/points", "/model", "/known"):
+                assert visitor.get(view).status_code == 200, view
+            done = visitor.post("/act", data={"do": "like", "item_id": item, "back": "/"})
+            assert (done.status_code, done.headers["location"]) == (303, "/")
+            after = visitor.get("/").text
+            assert "Because of" in after and "You and 1 product" in after
+            refused = visitor.post("/act", data={"do": "rating:4", "item_id": item})
+            assert refused.status_code == 422 and "rating" in refused.text
+            foreign = {"origin": "https://elsewhere.example"}
+            assert (
+                visitor.post("/act", data={"do": "hide", "item_id": item}, headers=foreign).status_code == 403
+            )
+    finally:
+        server.stop()

@@ -27,8 +27,10 @@ def promtool(*arguments: str, cwd: Path) -> None:
 
 @pytest.fixture(scope="module")
 def groups() -> Any:
-    [rule] = [one for one in render(FOLDER / "base") if one["kind"] == "PrometheusRule"]
-    return rule["spec"]["groups"]
+    rules = [
+        one for name in ("base", "app") for one in render(FOLDER / name) if one["kind"] == "PrometheusRule"
+    ]
+    return [group for rule in rules for group in rule["spec"]["groups"]]
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def test_promtool_takes_the_rules(folder: Path) -> None:
     promtool("check", "rules", "--lint-fatal", "rules.yaml", cwd=folder)
 
 
-@pytest.mark.parametrize("overlay", ["base", "overlays/stock-tensorflow-serving"])
+@pytest.mark.parametrize("overlay", ["base", "overlays/stock-tensorflow-serving", "app"])
 def test_promtool_takes_the_rules_of_an_overlay(overlay: str, tmp_path: Path) -> None:
     [rule] = [one for one in render(FOLDER / overlay) if one["kind"] == "PrometheusRule"]
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rule["spec"]))

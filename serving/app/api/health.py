@@ -1,16 +1,18 @@
-"""/health/live, /health/ready: for probes, without keys."""
+"""/health/live, /health/ready for probes, without keys; /metrics for Prometheus."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Response, Security
 from pydantic import BaseModel
 
+from serving.app.api.keys import METRICS, allowed
 from serving.app.api.problems import documented
+from serving.app.edge import metrics
 from serving.app.interfaces import Services, services
 
-router = APIRouter(prefix="/health", tags=["health"])
+router = APIRouter(tags=["health"])
 
 
 class Health(BaseModel):
@@ -20,16 +22,27 @@ class Health(BaseModel):
     model: Literal["answering", "not answering"] | None = None
 
 
-@router.get("/live")
+@router.get("/health/live")
 async def live() -> Health:
     """The process answers."""
     return Health(status="live")
 
 
-@router.get("/ready", responses=documented(503))
+@router.get("/health/ready", responses=documented(503))
 async def ready(used: Annotated[Services, Depends(services)], response: Response) -> Health:
     """The database answers and a version of the model has been seen: requests have an answer."""
     response.headers["Cache-Control"] = "no-store"
     await used.database.check()
     used.versions.current()
     return Health(status="ready", model="answering" if used.model.answering else "not answering")
+
+
+@router.get(
+    "/metrics",
+    dependencies=[Security(allowed, scopes=[METRICS])],
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def get_metrics() -> Response:
+    """Prometheus's page; with keys on, of a key with the scope metrics."""
+    return Response(metrics.render(), media_type=metrics.CONTENT_TYPE)

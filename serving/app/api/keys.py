@@ -9,10 +9,11 @@ from typing import Annotated, Final
 from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
+from serving.app.edge.limits import RateLimit
 from serving.app.errors import ForbiddenError, UnauthenticatedError
 from serving.app.store.keys import SCOPES, Key, Keys
 
-READ, WRITE, ADMIN = SCOPES
+READ, WRITE, METRICS, ADMIN = SCOPES
 # Seconds in which a key that was revoked may still be taken for good.
 CACHED_S: Final = 5.0
 _MAX_CACHED: Final = 10_000
@@ -25,10 +26,12 @@ class KeyRing:
 
     Args:
       required: whether requests need a key at all.
+      limit: of the requests of one key.
     """
 
-    def __init__(self, keys: Keys, required: bool) -> None:
+    def __init__(self, keys: Keys, required: bool, limit: RateLimit) -> None:
         self.required = required
+        self.limit = limit
         self._keys = keys
         self._good: OrderedDict[str, tuple[float, Key]] = OrderedDict()
 
@@ -53,6 +56,7 @@ async def allowed(
     """Lets a request through whose key has the scopes; admin has them all.
 
     Raises:
+      TooManyRequestsError: the key's limit was reached.
       UnauthenticatedError, ForbiddenError: it has none, or one that is not good enough.
     """
     ring: KeyRing = request.app.state.keys
@@ -63,6 +67,7 @@ async def allowed(
         raise UnauthenticatedError(
             "give a key as `Authorization: Bearer KEY`; `marquee app keys create` makes one"
         )
+    ring.limit.count(key.id)
     if missing := [scope for scope in scopes.scopes if scope not in key.scopes and ADMIN not in key.scopes]:
         raise ForbiddenError(
             f"this needs a key with the scope {missing[0]}; this one has {', '.join(key.scopes)}"

@@ -89,6 +89,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 400:
+            # Of a body that is no text or no JSON: one status for whatever is wrong with a request.
+            return response(422, BadRequestError.title, "body: it is not JSON in UTF-8")
         headers = dict(error.headers or {})
         return response(error.status_code, str(error.detail), f"{request.method} {request.url.path}: "
                         f"{error.detail}", headers=headers)  # fmt: skip
@@ -97,11 +100,6 @@ def install(app: FastAPI) -> None:
     async def no_database(request: Request, error: SQLAlchemyError) -> Response:
         _log.error("database_failed", error=f"{type(error).__name__}: {error}".partition("\n")[0])
         return response(503, "Not ready", "the database does not answer; try again shortly")
-
-    @app.exception_handler(Exception)
-    async def unexpected(request: Request, error: Exception) -> Response:
-        _log.exception("unexpected_error", path=request.scope.get("route_path"))
-        return response(500, "Internal error", "an error of the server; the log has it by the request id")
 
 
 def _field(location: tuple[int | str, ...]) -> str:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import structlog
 from circuitbreaker import CircuitBreaker
+from opentelemetry import propagate, trace
 
+from serving.app.edge import metrics
+from serving.app.edge.traces import TRACER
 from serving.client import AsyncClient, Code, ServingError
+from serving.client.calls import Options
 
 T = TypeVar("T")
 
@@ -57,20 +62,45 @@ class Calls:
         """Whether requests are turned away without asking."""
         return bool(self._breaker.opened)
 
-    async def run(self, ask: Callable[[AsyncClient], Awaitable[T]]) -> T:
+    def options(self, version: int, timeout_s: float) -> Options:
+        """What every call of one answer takes: its version, what is left of its time, its id and trace.
+
+        Raises:
+          ModelGoneError: no time is left.
+        """
+        if timeout_s <= 0:
+            raise ModelGoneError(_REASONS[Code.DEADLINE_EXCEEDED])
+        metadata: dict[str, str] = {}
+        propagate.inject(metadata)
+        options: Options = {"version": version, "timeout_s": timeout_s, "metadata": metadata}
+        request_id = structlog.contextvars.get_contextvars().get("request_id")
+        if request_id:
+            options["request_id"] = request_id
+        return options
+
+    async def run(self, name: str, ask: Callable[[AsyncClient], Awaitable[T]]) -> T:
         """What `ask` answers.
+
+        Args:
+          name: of the signature, for metrics and traces.
 
         Raises:
           ModelGoneError: slow, full, gone, or the breaker is open.
           VersionGoneError: the version is no longer served.
           ServingError: the request itself was refused.
         """
-        if self._breaker.opened:
+        metrics.BREAKER_OPEN.set(self.open)
+        if self.open:
             raise ModelGoneError("the model server failed several times; it is asked again within a second")
         try:
-            with self._breaker:
+            with (
+                self._breaker,
+                TRACER.start_as_current_span(f"model {name}", kind=trace.SpanKind.CLIENT),
+                metrics.MODEL_SECONDS.labels(name).time(),
+            ):
                 return await self._ask(ask)
         except _FailureError as failed:
+            metrics.MODEL_FAILURES.labels(str(failed)).inc()
             raise ModelGoneError(str(failed)) from failed.__cause__
 
     async def _ask(self, ask: Callable[[AsyncClient], Awaitable[T]]) -> T:

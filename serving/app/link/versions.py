@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import structlog
 
+from serving.app.edge import metrics
 from serving.app.errors import NotReadyError
 from serving.app.link import snapshot as snapshots
 from serving.app.link.files import Files, FilesError
@@ -88,6 +89,8 @@ class Versions:
             if problem and problem != self.problem:
                 _log.warning("model_server_look_failed", problem=problem)
             self.problem = problem
+            if self._default in self._current:
+                metrics.MODEL_VERSION.set(self._current[self._default].version)
             self._forget()
 
     async def _snapshot(self, version: int) -> Snapshot:

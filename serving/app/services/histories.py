@@ -5,17 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-import contract
 from serving.app.errors import BadRequestError
 from serving.app.link.snapshot import Snapshot
-from serving.app.results import BUILT_IN_KINDS, Event, NewEvent
+from serving.app.results import BUILT_IN_KINDS, STARS, Event, NewEvent
 from serving.client import Event as HistoryEvent
 
 AnyEvent = Event | NewEvent
 # Newest events of a person that a request reads.
 MAX_READ = 20_000
-# A like and a dislike on the scale of ratings: its top, and one point above its bottom half step.
-_LIKE, _DISLIKE = contract.MAX_RATING, 1.0
 # 0 = stars unknown, as the contract has it.
 _UNKNOWN = 0.0
 
@@ -99,6 +96,6 @@ def _history_event(event: AnyEvent, snapshot: Snapshot) -> HistoryEvent:
     if snapshot.explicit:
         if event.kind == "rating" and event.value is not None:
             rating = event.value
-        elif event.kind in ("like", "dislike"):
-            rating = _LIKE if event.kind == "like" else _DISLIKE
+        else:
+            rating = STARS.get(event.kind, _UNKNOWN)
     return HistoryEvent(event.item_id, rating, event.time or 0)

@@ -8,6 +8,7 @@ import json
 
 import numpy as np
 
+import contract
 from serving.app.catalogue import filters
 from serving.app.errors import BadRequestError, NotFoundError
 from serving.app.link.calls import Calls, ModelGoneError, VersionGoneError
@@ -132,7 +133,10 @@ class ItemService:
 
     async def _similar(self, snapshot: Snapshot, item_id: str, k: int) -> ItemList:
         ranking = await self._calls.run(
-            lambda client: client.similar(item_id, k, version=snapshot.version, timeout_s=self._timeout_s)
+            contract.SIMILAR,
+            lambda client: client.similar(
+                item_id, k, **self._calls.options(snapshot.version, self._timeout_s)
+            ),
         )
         rows = ((snapshot.catalogue.row(item.item_id), item.score) for item in ranking)
         items = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from serving.app.edge import metrics
 from serving.app.errors import NotFoundError
 from serving.app.link.snapshot import Snapshot
 from serving.app.link.versions import Versions
@@ -60,9 +61,12 @@ class PeopleService:
         Args:
           where: the field's name in errors.
         """
-        histories.check(events, self._versions.current(), where)
+        snapshot = self._versions.current()
+        histories.check(events, snapshot, where)
         added = await self._events.add(person, events)
         await self._experiments.count(added.person, added.rows)
+        for row in added.rows:
+            metrics.EVENTS.labels(row["kind"], str(snapshot.version)).inc()
         return added.stored
 
     async def history(self, person: str) -> list[Event]:

@@ -6,7 +6,9 @@ import asyncio
 import time
 from collections.abc import Collection, Sequence
 
+import contract
 from serving.app.catalogue import filters
+from serving.app.edge import metrics
 from serving.app.errors import BadRequestError
 from serving.app.link.calls import Calls, ModelGoneError, VersionGoneError
 from serving.app.link.snapshot import Snapshot
@@ -18,7 +20,6 @@ from serving.app.services.fallback import LastLists
 from serving.app.services.histories import Profile
 from serving.app.store.events import Events
 from serving.client import Code, ServingError
-from serving.client.calls import Options
 from serving.client.results import Explanations, Ratings
 
 
@@ -56,6 +57,7 @@ class RecommendationService:
         assigned = self._experiments.assign(person)
         answer = await self._answer(events, wishes, assigned, person)
         await self._experiments.expose(assigned, person, answer)
+        metrics.SHOWN.labels(str(answer.version)).inc(len(answer.items))
         return answer
 
     async def for_history(self, history: Sequence[NewEvent], wishes: Wishes) -> Recommendations:
@@ -119,6 +121,7 @@ class RecommendationService:
         k = wishes.k if over <= 0 else min(wishes.k + over, snapshot.limit("max_k", 100))
         try:
             ranking = await self._calls.run(
+                contract.RECOMMEND,
                 lambda client: client.recommend(
                     profile.history,
                     k,
@@ -129,8 +132,8 @@ class RecommendationService:
                     year_max=wishes.year_max or 0,
                     diversity=wishes.diversity,
                     where=wishes.where,
-                    **_options(snapshot, deadline),
-                )
+                    **self._calls.options(snapshot.version, deadline - time.monotonic()),
+                ),
             )
         except ServingError as error:
             if error.code is Code.INVALID_ARGUMENT:
@@ -186,7 +189,10 @@ class RecommendationService:
         if not (wishes.ratings and snapshot.rates and ids and profile.history):
             return None
         return await self._calls.run(
-            lambda client: client.rate(profile.history, ids, **_options(snapshot, deadline))
+            contract.RATE,
+            lambda client: client.rate(
+                profile.history, ids, **self._calls.options(snapshot.version, deadline - time.monotonic())
+            ),
         )
 
     async def _explained(
@@ -195,9 +201,13 @@ class RecommendationService:
         if not (wishes.explain and ids and profile.history):
             return None
         return await self._calls.run(
+            contract.EXPLAIN,
             lambda client: client.explain(
-                profile.history, ids, tastes=wishes.tastes, **_options(snapshot, deadline)
-            )
+                profile.history,
+                ids,
+                tastes=wishes.tastes,
+                **self._calls.options(snapshot.version, deadline - time.monotonic()),
+            ),
         )
 
 
@@ -221,6 +231,7 @@ def _result(
     reason: str | None,
     assigned: Assignment | None,
 ) -> Recommendations:
+    metrics.ANSWERS.labels(source, str(snapshot.version)).inc()
     return Recommendations(
         items=list(items),
         source=source,
@@ -230,10 +241,3 @@ def _result(
         experiment=assigned.experiment if assigned else None,
         variant=assigned.variant if assigned else None,
     )
-
-
-def _options(snapshot: Snapshot, deadline: float) -> Options:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise ModelGoneError("the model server did not answer in time")
-    return {"version": snapshot.version, "timeout_s": left}

@@ -29,7 +29,7 @@ _PRAGMAS = (
 )
 
 
-def parse(url: str) -> URL:
+def parse(url: str, make_folder: bool = True) -> URL:
     """The URL with the driver that is used here; a SQLite file's folder is made.
 
     Raises:
@@ -47,7 +47,11 @@ def parse(url: str) -> URL:
             raise ValueError(
                 "sqlite needs a file: sqlite:///PATH; what is in memory is lost with the process"
             )
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(parsed.database).parent
+        if make_folder:
+            folder.mkdir(parents=True, exist_ok=True)
+        elif not Path(parsed.database).exists():
+            raise ValueError(f"there is no file {parsed.database}")
         return parsed.set(drivername="sqlite")
     return parsed.set(drivername="postgresql+psycopg")
 
@@ -74,7 +78,12 @@ class Database:
             self._scrubber = self._writer.execution_options(isolation_level="AUTOCOMMIT")
         else:
             self._reader = self._writer = self._scrubber = create_async_engine(
-                self.url, pool_size=pool_size, max_overflow=0, pool_timeout=5, pool_pre_ping=True
+                self.url,
+                pool_size=pool_size,
+                max_overflow=0,
+                pool_timeout=5,
+                pool_pre_ping=True,
+                hide_parameters=True,  # errors are logged: nobody's id is in them
             )
 
     @contextlib.asynccontextmanager
@@ -117,7 +126,7 @@ class Database:
 def _sqlite_engine(url: URL, size: int, begin: str) -> AsyncEngine:
     # A queue: waiting writers are served in turn. A write takes a millisecond or two, a thousand at once
     # must not run into a timeout.
-    engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_timeout=30)
+    engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_timeout=30, hide_parameters=True)
 
     @event.listens_for(engine.sync_engine, "connect")
     def connected(connection: Any, record: Any) -> None:

@@ -18,6 +18,8 @@ from serving.app.store.database import Database
 
 _COLUMNS = tables.events.c
 _SHOWN = (_COLUMNS.id, _COLUMNS.kind, _COLUMNS.item_id, _COLUMNS.value, _COLUMNS.time)
+# Of a post that meets another of the same ids in PostgreSQL.
+_TRIES = 3
 # Ids in one question: below SQLite's bound on variables.
 _ASKED = 500
 
@@ -58,6 +60,20 @@ class Events:
                 raise ConflictError(
                     f"events.{place}.id", f'"{row["id"]}" stands twice in the batch and differs'
                 )
+        for attempt in range(_TRIES):
+            try:
+                number, new = await self._insert(person, rows, ids, now)
+                break
+            except sa.exc.IntegrityError:
+                # Another post of the same ids was faster: it is found the next time.
+                if attempt + 1 == _TRIES:
+                    raise
+        return Added(Stored(created=len(new), repeated=len(ids) - len(new), ids=ids), number, new)
+
+    async def _insert(
+        self, person: str, rows: Mapping[str, Mapping[str, Any]], ids: Sequence[str], now: int
+    ) -> tuple[int, list[dict[str, Any]]]:
+        """The person's number, and the rows that were not known."""
         async with self._database.writing() as connection:
             number = await people.number_of(connection, person)
             known = await self._known(connection, number, list(rows))
@@ -67,11 +83,14 @@ class Events:
                         f"events.{place}.id",
                         f'event "{id_}" is stored with other content; correct it, or take a new id',
                     )
-            new = [row | {"person": number, "time": _time(row, now)} for row in rows.values()]
-            new = [row for row in new if row["id"] not in known]
+            new = [
+                {**row, "person": number, "time": _time(row, now)}
+                for row in rows.values()
+                if row["id"] not in known
+            ]
             if new:
                 await connection.execute(sa.insert(tables.events), new)
-        return Added(Stored(created=len(new), repeated=len(ids) - len(new), ids=ids), number, new)
+        return number, new
 
     async def history(self, person: str, limit: int) -> list[Event]:
         """The person's newest events, oldest first.

@@ -84,8 +84,7 @@ class ExperimentStore:
     async def all(self) -> list[Experiment]:
         """Newest first."""
         async with self._database.reading() as connection:
-            query = sa.select(tables.experiments).order_by(tables.experiments.c.started.desc())
-            return [_experiment(row) for row in await connection.execute(query)]
+            return await connection.run_sync(read_all)
 
     async def running(self) -> Experiment | None:
         return next((found for found in await self.all() if found.stopped is None), None)
@@ -135,6 +134,12 @@ class ExperimentStore:
             ]
             if rows:
                 await connection.execute(sa.insert(tables.outcomes), rows)
+
+
+def read_all(connection: sa.Connection) -> list[Experiment]:
+    """Newest first."""
+    query = sa.select(tables.experiments).order_by(tables.experiments.c.started.desc())
+    return [_experiment(row) for row in connection.execute(query)]
 
 
 def _experiment(row: Any) -> Experiment:

@@ -16,7 +16,7 @@ from serving.app.errors import NotFoundError
 from serving.app.store import tables
 from serving.app.store.database import Database
 
-SCOPES: Final = ("read", "write", "admin")
+SCOPES: Final = ("read", "write", "metrics", "admin")
 _PREFIX: Final = "mq"
 
 

@@ -40,7 +40,7 @@ def pods(objects: Sequence[Object]) -> Iterator[tuple[Object, Object, Object]]:
         kind, spec = found["kind"], found.get("spec") or {}
         if kind == "Pod":
             yield found, labels_of(found), spec
-        elif kind == "Deployment":
+        elif kind in ("Deployment", "Job"):
             yield found, labels_of(spec["template"]), spec["template"].get("spec", {})
         elif kind == "TFJob":
             for replicas in spec["tfReplicaSpecs"].values():
@@ -122,7 +122,7 @@ def _pods(objects: Sequence[Object]) -> Iterator[str]:
             if spec.get(field):
                 yield f"{name_of(found)} uses the node's {field}"
         tokenless = spec.get("automountServiceAccountToken") is False
-        if found["kind"] in ("Deployment", "Pod", "TFJob") and not tokenless:
+        if found["kind"] in ("Deployment", "Job", "Pod", "TFJob") and not tokenless:
             yield f"{name_of(found)} mounts a token of its service account"
         volumes = {volume["name"]: volume for volume in spec.get("volumes") or []}
         if any("hostPath" in volume for volume in volumes.values()):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
-from support.servers.model_servers import OUR_COMMAND, Server, start
+from support.servers.model_servers import OUR_COMMAND, Server, free_port, start, wait_until
 
 from serving.app.factory import create_app
 from serving.app.settings import Settings
@@ -44,3 +46,21 @@ def running(server: Server, folder: Path, **given: Any) -> Iterator[TestClient]:
     """Calls an application in this process."""
     with TestClient(create_app(settings(server, folder, **given)), raise_server_exceptions=False) as client:
         yield client
+
+
+@contextlib.contextmanager
+def listening(server: Server, folder: Path, **given: Any) -> Iterator[str]:
+    """The address of an application that listens, in a thread of this process."""
+    port = free_port()
+    config = uvicorn.Config(
+        create_app(settings(server, folder, **given)), port=port, log_config=None, access_log=False
+    )
+    listener = uvicorn.Server(config)
+    thread = threading.Thread(target=listener.run)
+    thread.start()
+    try:
+        wait_until(lambda: listener.started)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        listener.should_exit = True
+        thread.join()

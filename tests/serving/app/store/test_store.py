@@ -1,0 +1,201 @@
+"""People and events as they are stored."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from serving.app.errors import ConflictError, NotFoundError
+from serving.app.results import NewEvent, NewExperiment, Recommendations, Recommended, Variant
+from serving.app.store import export, migrate, tables
+from serving.app.store.database import Database, parse
+from serving.app.store.events import Events
+from serving.app.store.experiments import ExperimentStore
+from serving.app.store.keys import Keys
+from serving.app.store.people import People
+
+Work = Callable[[Database], Coroutine[Any, Any, Any]]
+
+
+def run(url: str, work: Work) -> Any:
+    async def whole() -> Any:
+        database = Database(url)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(whole())
+
+
+def event(item: str, id_: str | None = None, kind: str = "like", value=None, time=None) -> NewEvent:
+    return NewEvent(id=id_, kind=kind, item_id=item, value=value, time=time)
+
+
+def test_tables_are_those_of_the_migrations(url):
+    engine = sa.create_engine(parse(url))
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), tables.METADATA) == []
+    engine.dispose()
+    assert migrate.pending(url) == []
+    migrate.upgrade(url)  # does nothing
+
+
+def test_an_event_is_stored_once_whoever_posts_it_again(url):
+    async def work(database):
+        person = (await People(database).create()).id
+        events = Events(database)
+        batch = [event("1", "a", time=5), event("2", "b")]
+        posts = await asyncio.gather(*(events.add(person, batch) for _ in range(20)))
+        assert sum(post.stored.created for post in posts) == 2
+        again = await events.add(person, batch)
+        assert (again.stored.created, again.stored.repeated) == (0, 2)
+        with pytest.raises(ConflictError) as refused:
+            await events.add(person, [event("9", "new"), event("3", "a")])
+        assert refused.value.field == "events.1.id"
+        assert [one.id for one in await events.history(person, 10)] == ["a", "b"]
+
+    run(url, work)
+
+
+def test_pages_hold_each_event_once_newest_first(url):
+    async def work(database):
+        person = (await People(database).create()).id
+        events = Events(database)
+        # Many of one second: the number of the row decides.
+        await events.add(person, [event(str(n), f"e{n}", time=n // 7) for n in range(60)])
+        seen, cursor = [], None
+        while True:
+            page = await events.page(person, 7, cursor)
+            seen += [one.id for one in page.items]
+            cursor = page.next
+            if cursor is None:
+                break
+        assert seen == [f"e{n}" for n in reversed(range(60))]
+        assert [one.id for one in await events.history(person, 5)] == [f"e{n}" for n in range(55, 60)]
+
+    run(url, work)
+
+
+def test_correct_and_delete(url):
+    async def work(database):
+        person = (await People(database).create()).id
+        events = Events(database)
+        await events.add(person, [event("1", "a", "rating", 3.0, 100)])
+        corrected = await events.correct(person, "a", event("1", None, "rating", 4.5))
+        assert (corrected.value, corrected.time) == (4.5, 100)
+        await events.delete(person, "a")
+        for call in (
+            events.delete(person, "a"),
+            events.get(person, "a"),
+            events.correct(person, "a", event("1")),
+            events.history("nobody", 5),
+        ):
+            with pytest.raises(NotFoundError):
+                await call
+        with pytest.raises(ConflictError):
+            await People(database).create(person)
+
+    run(url, work)
+
+
+def answer(*items: str) -> Recommendations:
+    shown = [Recommended(id=item, title=item, score=1.0) for item in items]
+    return Recommendations(items=shown, source="model", model="marquee", version=7)
+
+
+def test_erasing_a_person_erases_everything(url):
+    async def work(database):
+        people, events, experiments = People(database), Events(database), ExperimentStore(database)
+        person, other = f"erase-{uuid.uuid4().hex}", (await people.create()).id
+        await people.create(person)
+        variants = [Variant(name="a"), Variant(name="b", label="canary")]
+        experiment = await experiments.start(NewExperiment(id=f"x{uuid.uuid4().hex[:8]}", variants=variants))
+        await experiments.expose(experiment.id, "b", person, answer("1", "2"))
+        await events.add(other, [event("1", "kept")])
+        added = await events.add(person, [event("1", f"{person}-1"), event("3", f"{person}-2")])
+        await experiments.count_outcomes(experiment.id, added.person, added.rows)
+        await experiments.stop(experiment.id)
+        erased = await people.erase(person)
+        assert (erased.events, erased.exposures, erased.outcomes) == (2, 1, 1)
+        with pytest.raises(NotFoundError):
+            await people.get(person)
+        assert (await people.get(other)).events == 1
+        return person
+
+    person = run(url, work)
+    if url.startswith("sqlite"):
+        path = parse(url).database
+        assert path is not None
+        files = [Path(path), Path(f"{path}-wal")]
+        assert not any(person.encode() in file.read_bytes() for file in files if file.exists())
+
+
+def test_keys_are_stored_hashed_and_end(url):
+    async def work(database):
+        keys = Keys(database)
+        key, text = await keys.create("shop", ["read"], days=1)
+        assert (await keys.verify(text)) == key
+        for wrong in (
+            "",
+            "mq",
+            text[:-1],
+            text[:-1] + ("0" if text[-1] != "0" else "1"),
+            "x" * 500,
+            "mq_a_b",
+        ):
+            assert await keys.verify(wrong) is None
+        async with database.reading() as connection:
+            rows = (await connection.execute(sa.select(tables.keys))).all()
+        assert text.rpartition("_")[2] not in json.dumps([list(row) for row in rows])
+        new, new_text = await keys.rotate(key.id, overlap_hours=0)
+        assert await keys.verify(text) is None and (await keys.verify(new_text)) == new
+        assert (new.name, new.scopes) == ("shop", ("read",)) and new.expires is not None
+        await keys.revoke(new.id)
+        assert await keys.verify(new_text) is None
+        expired, expired_text = await keys.create("old", ["read"], days=0)
+        assert expired.expires is not None and expired.expires <= time.time()
+        assert await keys.verify(expired_text) is None
+
+    run(url, work)
+
+
+def test_an_export_has_the_events_of_those_who_are_there(url, tmp_path):
+    async def work(database):
+        people, events = People(database), Events(database)
+        for person in ("export-a", "export-b", "export-gone"):
+            await people.create(person)
+            await events.add(
+                person,
+                [
+                    event("1", "1", "like", time=10),
+                    event("1", "2", "rating", 3.5, 20),
+                    event("2", "3", "view", time=30),
+                    event("3", "4", "dislike", time=40),
+                ],
+            )
+        await people.erase("export-gone")
+
+    run(url, work)
+    path = tmp_path / "folder" / "events.parquet"
+    assert export.write(url, path) == pq.read_metadata(path).num_rows
+    rows = [row for row in pq.read_table(path).to_pylist() if row["user"].startswith("export-")]
+    assert [row["user"] for row in rows] == ["export-a"] * 4 + ["export-b"] * 4
+    assert [(row["item"], row["event"], row["rating"], row["time"]) for row in rows[:4]] == [
+        ("1", "like", None, 10),  # the later rating is this person's word on the item
+        ("1", "rating", 3.5, 20),
+        ("2", "view", None, 30),
+        ("3", "dislike", 1.0, 40),
+    ]
+    assert [path.name for path in path.parent.iterdir()] == ["events.parquet"]
