@@ -145,7 +145,7 @@ def _run(
 def _clean_up(config: Any, display: Any) -> None:
     """Deletes what only runs older than `keep_runs` made, and says what that freed."""
     from components.common.disk import size_text
-    from pipeline.runs import artifact_retention
+    from pipeline.retention import artifacts as artifact_retention
     from pipeline.runs.metadata_store import connect
 
     freed = artifact_retention.apply(
