@@ -63,7 +63,8 @@ def test_pushed_then_cached(root: Path, data: Path, capfd: pytest.CaptureFixture
     assert ["recall@10", "floor", "0.9", "0.5", "ok", "at", "least"] in [line.split() for line in lines]
     assert ["serving", "check", "-", "-", "ok"] in [line.split()[:5] for line in lines]
     assert f"pushed  {root}/serving_model/marquee/1" in lines
-    assert lines[-1] == f"next    {typed('recommend', '--user', '1')}"
+    named = ("--set", f"artifacts={root}")
+    assert lines[-1] == f"next    {typed('recommend', *named, '--user', '1')}"
     assert err == ""
 
     # Nothing of the frameworks on the terminal, all of it in the log.
