@@ -419,6 +419,8 @@ HISTOGRAM_VALUE: Final = "value"
 HISTOGRAM_COUNT: Final = "count"
 SHOWN_USERS: Final = "users.parquet"  # for an operator to look at: some users' history and held-out events
 WARM_START: Final = "warm_start.npz"  # weights and vocabularies, in the towers and in MODEL
+MODEL_CARD: Final = "model_card.md"  # what it is for, how it was measured, what it holds; pushed models
+MODEL_CARD_JSON: Final = "model_card.json"  # the same for programs
 INDEX_INFO: Final = "index.json"  # how it was built: config, sizes and ScaNN parameters
 DESCRIPTION: Final = "model.json"  # what a client may ask it: contract.description
 KIND: Final = "kind.txt"  # `model.kind` of the config, in the towers
@@ -447,4 +449,6 @@ EARLIER: Final = "earlier"
 # Custom properties of artifacts and execution properties.
 CODE_HASH: Final = "marquee_code"  # hash of the sources a component runs on
 DATA_FINGERPRINT: Final = "data_fingerprint"  # hash of the input files
+VERSION_PROPERTY: Final = "pushed_version"  # of a pushed model, and of a baseline: which it is
+ABOUT: Final = "about"  # what the model card says of the pipeline, as JSON
 PARAMS: Final = "params"  # a room's config section as JSON

@@ -87,7 +87,7 @@ def build_models(
             signatures=built.module.functions(),
             options=tf.saved_model.SaveOptions(namespace_whitelist=[_SCANN_NAMESPACE]),
         )
-        requests = warmup_requests(built.catalogue, built.histories, timelines, name, features)
+        requests = warmup_requests(built.catalogue, name, features)
         known_users = built.info["known_users"]
         described = describe(name, kind, built.catalogue, built.module.columns, known_users, params, features)
         write_extra_assets(model_dirs[name], built.catalogue, built.info, described, requests, tables)

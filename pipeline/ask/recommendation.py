@@ -150,14 +150,14 @@ def _results(servable: Servable, request: Request, query: dict[str, Any]) -> tup
     found = scored(servable, servable.ask(signature(request.exact), **query, **filters))
     if not found:
         return ()
-    reasons = _reasons(servable, query, [item for item, _ in found])
+    why_each = reasons(servable, query, [item for item, _ in found])
     return tuple(
         Result(item, score, why, tuple(word for word in servable.tastes_of(item) if word in request.tastes))
-        for (item, score), why in zip(found, reasons, strict=True)
+        for (item, score), why in zip(found, why_each, strict=True)
     )
 
 
-def _reasons(
+def reasons(
     servable: Servable, query: dict[str, Any], items: Sequence[Item]
 ) -> list[tuple[tuple[Item, float], ...]]:
     """For each item the items of the history that speak for it; no history, no reasons."""

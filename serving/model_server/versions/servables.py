@@ -343,7 +343,10 @@ def description_of(path: str) -> dict[str, Any] | None:
             return None
         document = json.loads(file_io.read_file_to_string(file))
         Description.of(document)
-        return dict(document)
+        # Written at the push, after the description: where it lies in the version's folder.
+        card = f"{contract.ASSETS_EXTRA}/{contract.MODEL_CARD}"
+        carried = {"model_card": card} if file_io.file_exists_v2(f"{path.rstrip('/')}/{card}") else {}
+        return {**document, **carried}
     except (
         errors.OpError,
         ValueError,
