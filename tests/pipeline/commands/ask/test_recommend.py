@@ -130,7 +130,7 @@ def test_only_some_items_boosted_and_so_many_of_a_genre(marquee_json: Ask, world
     only = ("--likes", "Heat", "--only", "Toy Story; The Matrix; Sabrina (1954)")
     plain = marquee_json("recommend", *only)
     assert set(ids(plain)) == {TOY_STORY, MATRIX, SABRINA_1954}
-    assert "only 3 items are left by the filters" in plain["note"]
+    assert "the filters leave only 3 items" in plain["note"]
     last = plain["results"][-1]
     boosted = marquee_json("recommend", *only, "--boost", f"id:{last['item_id']}=2")
     assert ids(boosted)[0] == last["item_id"]
