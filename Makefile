@@ -93,5 +93,6 @@ images: ## build the container images with podman or docker (BASE=image-with-pyt
 lock: setup-dev ## write the hashed locks anew from pyproject.toml (ARGS=--upgrade for newer releases)
 	@requirements/lock.sh $(ARGS)
 
-clean: ## remove what runs and tools made; .venv and data stay
-	@rm -rf artifacts build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+clean: ## remove what runs and tools made; .venv, data and pushed models (artifacts/serving_model) stay
+	@[ ! -d artifacts ] || find artifacts -mindepth 1 -maxdepth 1 ! -name serving_model -exec rm -rf {} +
+	@rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import tempfile
 import traceback
@@ -20,8 +21,9 @@ from pipeline.terminal.typed import typed
 
 COMMANDS = (
     "run", "status", "gates", "serve", "application.app", "application.demo", "application.events",
-    "application.experiments", "lifecycle.pin", "ask.recommend", "ask.similar", "ask.rate",
-    "leaderboard", "data", "config", "kubeflow",
+    "application.experiments", "lifecycle.pin", "lifecycle.rollback", "lifecycle.forget", "ask.recommend",
+    "ask.similar", "ask.rate", "operate.runs", "operate.report", "operate.doctor", "leaderboard", "data",
+    "config", "kubeflow",
 )  # fmt: skip
 
 
@@ -45,6 +47,8 @@ def build_parser(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code (argparse itself exits with 2)."""
     args = build_parser().parse_args(argv)
+    # Artifacts and models hold people's histories: not for everybody on the machine or the shared volume.
+    os.umask(os.umask(0o027) | 0o027)
     sys.excepthook = _unexpected
     try:
         code = args.run(args)

@@ -96,6 +96,8 @@ def _too_few(name: str, items: float) -> str | None:
     Where the first k are much of all that there is, popularity finds nearly everything, too.
     """
     k = name.rpartition("@")[2]
+    if not items > 0:
+        return None  # nobody was measured, which refuses
     # The index's agreement with exact search is the same for any number of items.
     if not k.isdigit() or name == names.ANN_RECALL_10 or int(k) * _LEAST_ITEMS_PER_RESULT <= items:
         return None

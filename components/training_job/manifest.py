@@ -76,7 +76,7 @@ def _pod(params: PodParams, fit_file: str) -> dict[str, Any]:
     size = {
         "cpu": f"{params.cpu:g}",
         "memory": f"{round(params.memory_gib * 1024)}Mi",
-        "ephemeral-storage": "2Gi",
+        "ephemeral-storage": "3Gi",
     }
     accelerator = {params.accelerator: "1"} if params.accelerator else {}
     mounts = [

@@ -4,6 +4,7 @@
 #   IMAGES   which ones (default: every subfolder with a Dockerfile)
 #   PREFIX   in front of the name, such as registry.example/team/
 #   VERSION  tag (default: pyproject.toml's version)
+# What each holds is written to build/sbom-IMAGE.json (CycloneDX).
 #   ENGINE   podman or docker (default: the first of them there is)
 # pip's settings on this machine (index, proxy, certificates) reach the build as secrets.
 set -euo pipefail
@@ -42,6 +43,8 @@ for image in ${IMAGES:-$all}; do
   [ -f "$dockerfile" ] || { echo "error: there is no image '$image'; expected some of: $all" >&2; exit 2; }
   echo "images: building ${PREFIX:-}marquee-$image:$version with $engine"
   "$engine" build "${arguments[@]}" --file "$dockerfile" --tag "${PREFIX:-}marquee-$image:$version" .
+  mkdir -p build
+  "$python" -m tools.sbom "$image" > "build/sbom-$image.json"
   built+=("${PREFIX:-}marquee-$image:$version")
 done
 for name in "${built[@]}"; do

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -88,6 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json_serialized_inputs_spec_args", required=True)
     parser.add_argument("--artifact_root")
     args, beam_args = parser.parse_known_args(argv)
+    os.umask(os.umask(0o027) | 0o027)  # as the command line does
     executor_input, uris = localised(
         json.loads(args.json_serialized_invocation_args),
         json.loads(args.json_serialized_inputs_spec_args),

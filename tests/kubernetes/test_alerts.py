@@ -15,7 +15,7 @@ from support.cluster.manifests import FOLDER, REPOSITORY, render
 
 from serving.model_server.observe.metrics import LATENCY_BUCKETS
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "alerts"
 
 
 def promtool(*arguments: str, cwd: Path) -> None:

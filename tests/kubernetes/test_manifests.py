@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import re
 import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from support.cluster.manifests import (
     FOLDER,
     REPOSITORY,
@@ -23,9 +25,12 @@ from support.cluster.policies import broken_policies, pods
 from support.references import DOCS, broken_references
 from support.servers.certificates import Authority
 
+from serving.model_server.api.rest_service import LIVE_PATH
 from serving.model_server.process import options
 
-COMPONENTS = sorted(path.name for path in (FOLDER / "components").iterdir())
+# Those of the canary are for the overlay of that name.
+COMPONENTS = sorted(path.name for path in (FOLDER / "components").iterdir() if path.name != "canary")
+SERVER = "marquee-model-server"
 
 
 @functools.cache
@@ -66,6 +71,60 @@ def test_production_with_all_that_stands_there_as_a_comment(tmp_path: Path) -> N
     kinds = {one["kind"] for one in objects}
     assert "ScaledObject" in kinds
     assert not {"HorizontalPodAutoscaler", "PersistentVolumeClaim"} & kinds
+
+
+def test_a_canary_differs_from_production_in_track_version_and_name_alone() -> None:
+    canary, production = (
+        {
+            (one["kind"], re.sub(r"-[a-z0-9]{10}$", "", one["metadata"]["name"])): one
+            for one in rendered(f"overlays/{name}")
+        }
+        for name in ("canary", "production")
+    )
+    tracks = {("Service", f"marquee-{track}") for track in ("stable", "candidate")}
+    added = {*tracks, ("Deployment", f"{SERVER}-candidate"), ("ConfigMap", f"{SERVER}-candidate")}
+    assert canary.keys() - production.keys() == added
+    assert production.keys() <= canary.keys()
+    config = ("ConfigMap", SERVER)
+    changed = {key for key in production if canary[key] != production[key]}
+    assert changed == {("Deployment", SERVER), config}
+    flag = "--allow_version_labels_for_unavailable_models=true"
+    for key, track in (
+        (("Deployment", SERVER), "stable"),
+        (("Deployment", f"{SERVER}-candidate"), "candidate"),
+    ):
+        found = copy.deepcopy(canary[key])
+        spec = found["spec"]["template"]["spec"]
+        spec["containers"][0]["args"].remove(flag)
+        assert spec["volumes"][1]["configMap"]["name"].startswith(key[1])
+        text = (
+            yaml.safe_dump(found)
+            .replace(track, "TRACK")
+            .replace(spec["volumes"][1]["configMap"]["name"], "CONFIG")
+        )
+        wanted = copy.deepcopy(production["Deployment", SERVER])
+        wanted["spec"]["template"]["spec"]["volumes"][1]["configMap"]["name"] = "CONFIG"
+        if track == "candidate":  # it has no autoscaler
+            assert found["spec"].pop("replicas") == 1
+            wanted["metadata"]["name"] += "-TRACK"
+            text = yaml.safe_dump(found).replace(track, "TRACK")
+            text = text.replace(f"{SERVER}-TRACK-{spec['volumes'][1]['configMap']['name'][-10:]}", "CONFIG")
+            wanted["spec"]["selector"]["matchLabels"]["track"] = "stable"
+        assert yaml.safe_load(text) == yaml.safe_load(yaml.safe_dump(wanted).replace("stable", "TRACK")), key
+    for key in (config, ("ConfigMap", f"{SERVER}-candidate")):
+        data, wanted = dict(canary[key]["data"]), dict(production[config]["data"])
+        assert data.pop("models.config") != wanted.pop("models.config")
+        assert data == wanted
+
+
+def test_a_canary_over_an_object_store_is_whole(tmp_path: Path) -> None:
+    kubernetes = shutil.copytree(FOLDER, tmp_path / "kubernetes")
+    file = kubernetes / "overlays" / "production" / "kustomization.yaml"
+    file.write_text(re.sub(r"  # (- ../../components/[\w-]+).*", r"  \1", file.read_text()))
+    objects = render(kubernetes / "overlays" / "canary")
+    assert list(schema_problems(objects)) == []
+    assert broken_policies(objects) == []
+    assert broken_references(objects) == []
 
 
 def test_base_holds_all_that_is_promised() -> None:
@@ -115,7 +174,8 @@ def test_the_server_takes_its_flags_and_files(overlay: str, tmp_path: Path) -> N
         for model in parsed.config.model_config_list.config:
             assert str(Path(model.base_path).parent) in mounted
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-            assert spec["containers"][0][probe]["httpGet"]["path"].split("/")[3] in names
+            path = spec["containers"][0][probe]["httpGet"]["path"]
+            assert path == LIVE_PATH or path.split("/")[3] in names
         monitor = [one for one in objects if one["kind"] == "ServiceMonitor"]
         assert all(
             endpoint["path"] == parsed.metrics_path

@@ -149,6 +149,34 @@ def bad_rule(objects: Any) -> None:
     found(objects, "PrometheusRule")["spec"]["groups"][0]["rules"][0]["alert"] = "Both"
 
 
+def clients_of_any_namespace(objects: Any) -> None:
+    found(objects, "NetworkPolicy", "allow-clients")["spec"]["ingress"][0]["from"][0][
+        "namespaceSelector"
+    ] = {}
+
+
+def no_policy_for_clients(objects: Any) -> None:
+    objects.remove(found(objects, "NetworkPolicy", "allow-clients"))
+
+
+def disk_that_does_not_add_up(objects: Any) -> None:
+    volumes = found(objects, "Deployment")["spec"]["template"]["spec"]["volumes"]
+    volumes[2]["emptyDir"] = {"sizeLimit": "20Gi"}
+
+
+def disk_without_limit(objects: Any) -> None:
+    volumes = found(objects, "Deployment")["spec"]["template"]["spec"]["volumes"]
+    volumes[2]["emptyDir"] = {}
+
+
+def reload_for_all(objects: Any) -> None:
+    container(objects)["args"].append("--allow_config_reload")
+
+
+def any_path(objects: Any) -> None:
+    container(objects)["args"].remove("--allowed_paths=/models")
+
+
 PLANTED: dict[Callable[[Any], None], str] = {
     bad_field: "'imagePullPolicies' was unexpected",
     bad_type: "spec.maxUnavailable: [1] is not",
@@ -180,6 +208,12 @@ PLANTED: dict[Callable[[Any], None], str] = {
     autoscaler_without_target: "scales Deployment/marquee, which is not here",
     replicas_beside_the_autoscaler: "sets replicas, which HorizontalPodAutoscaler/marquee-model-server sets",
     no_default_deny: "no NetworkPolicy default-deny",
+    clients_of_any_namespace: "NetworkPolicy/allow-clients lets in pods of any namespace",
+    no_policy_for_clients: "no NetworkPolicy allow-clients",
+    disk_that_does_not_add_up: "its emptyDirs 20Gi: full, the pod is evicted",
+    disk_without_limit: "an emptyDir has no sizeLimit",
+    reload_for_all: "lets any client replace its config",
+    any_path: "loads models from any path",
     bad_rule: "PrometheusRule/marquee-model-server: Kubernetes",
 }
 

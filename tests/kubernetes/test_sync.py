@@ -69,6 +69,20 @@ def test_models_come_and_go_with_the_store(tmp_path: Path, watched: dict[str, st
     assert files(models) == files(store)
 
 
+def test_a_half_version_that_the_store_withdrew_is_no_burden(tmp_path: Path, watched: dict[str, str]) -> None:
+    store, models = tmp_path / "store", tmp_path / "models"
+    push(store, 1)
+    half = store / "marquee" / "12"
+    half.mkdir()
+    (half / "PUSHED.json").touch()
+    assert sync(store, models, watched).returncode == 0
+    assert (models / "marquee" / "12").exists()  # on its way
+    shutil.rmtree(half)
+    assert sync(store, models, watched).returncode == 0
+    assert files(models) == files(store)
+    assert not (models / "marquee" / "12").exists()
+
+
 @pytest.mark.parametrize("before_call", [1, 2, 3])
 def test_a_version_published_meanwhile_is_whole_before_it_is_seen(
     tmp_path: Path, watched: dict[str, str], before_call: int

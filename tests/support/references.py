@@ -174,5 +174,5 @@ def _targets(objects: Sequence[Object]) -> Iterator[str]:
         ):
             yield f"{name_of(found)} sets replicas, which {scaled[found['metadata']['name']]} sets too"
     kinds = {found["kind"] for found in objects}
-    if "Deployment" in kinds and ("NetworkPolicy", "default-deny") not in there:
+    if kinds & {"Deployment", "ServingRuntime"} and ("NetworkPolicy", "default-deny") not in there:
         yield "no NetworkPolicy default-deny"

@@ -1,8 +1,12 @@
-"""Requests that a server replays before a model takes traffic."""
+"""Requests that a server replays before a model takes traffic. Nobody's: made of the catalogue alone.
+
+They lie beside the model on every disk that it is copied to, in the clear. What warms a graph is the
+shape of a request, so no history, id or time of a person is in them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -15,12 +19,18 @@ from components.common.features import Features, FeatureSpec
 from components.example_gen.records.schemas import TIMELINES
 from components.example_gen.records.write import encode
 from components.index.carried.catalogue import Catalogue
-from components.index.users.histories import Histories, dense, neutral
+from components.index.users.histories import neutral
 
 # A graph's first run in each shape is the slow one; servers batch up to some size.
 _BATCH_SIZES = (1, 2, 8)
-_NEWEST = 20  # events of a real history that a request holds
+_EVENTS = 20  # of a history
+_FIRST = 1_000_000_000  # Unix seconds of its first event; the others follow day by day
+_DAY = 86_400
+# In the form of a person's id, and that of nobody who is known.
+_NOBODY = b"warm-up"
 _ASKED = 3  # items in a request of `rate`, `explain` and `details`
+# Of an event, in a timeline's history and among its targets.
+_TARGETS = tuple(zip(contract.HISTORY_FEATURES, contract.TARGET_FEATURES, strict=True))
 
 Arrays = dict[str, np.ndarray]
 
@@ -29,17 +39,13 @@ _MOVIELENS = Features()
 
 def warmup_requests(
     catalogue: Catalogue,
-    histories: Histories,
-    timelines: Mapping[str, pa.Table],
     model: str,
     features: Features = _MOVIELENS,
 ) -> Iterator[prediction_log_pb2.PredictionLog]:
-    """Yields about 40 requests: every signature, in several batch sizes, each search's branches.
+    """Yields about 50 requests: every signature, in several batch sizes, each search's branches.
 
     Args:
-      catalogue: what to ask for.
-      histories: whose histories to ask with; may be empty.
-      timelines: records for `evaluate`; may be empty.
+      catalogue: what to ask for, and what the histories hold.
       model: name in the requests, one of contract.MODELS.
       features: what the columns mean.
     """
@@ -47,30 +53,23 @@ def warmup_requests(
     for signature in contract.signatures(features.implicit).values():
         for batch in _BATCH_SIZES:
             inputs = neutral(signature, batch)
-            _fill(inputs, signature, catalogue, histories, timelines)
+            _fill(inputs, signature, catalogue)
             yield _log(model, signature, inputs)
             if contract.DIVERSITY in inputs:
                 yield _log(model, signature, {**inputs, **_filtered(catalogue, batch)})
-            if contract.WHERE in inputs and len(conditions):
-                yield _log(model, signature, {**inputs, contract.WHERE: np.tile(conditions, (batch, 1))})
+                yield _log(model, signature, {**inputs, **_wished(catalogue, features.item, batch)})
+                if len(conditions):
+                    yield _log(model, signature, {**inputs, contract.WHERE: np.tile(conditions, (batch, 1))})
 
 
-def _fill(
-    inputs: Arrays,
-    signature: contract.Signature,
-    catalogue: Catalogue,
-    histories: Histories,
-    timelines: Mapping[str, pa.Table],
-) -> None:
-    """Puts real histories, users, items and timelines in place of the neutral values."""
+def _fill(inputs: Arrays, signature: contract.Signature, catalogue: Catalogue) -> None:
+    """Puts histories, items and timelines in place of the neutral values."""
     batch = len(next(iter(inputs.values())))
     items = catalogue.ids[np.arange(batch) % len(catalogue)]
-    if len(histories):
-        users = np.arange(batch) % len(histories)
-        if contract.HISTORY_ITEM_IDS in inputs:
-            inputs.update(_history(inputs, dense(histories, users, catalogue.ids, _NEWEST)))
-        if contract.USER_ID in inputs:
-            inputs[contract.USER_ID] = histories.user_ids[users]
+    if contract.HISTORY_ITEM_IDS in inputs:
+        inputs.update(_history(inputs, _histories(catalogue, batch)))
+    if contract.USER_ID in inputs:
+        inputs[contract.USER_ID] = np.full(batch, _NOBODY, object)
     if contract.ITEM_IDS in inputs:
         inputs[contract.ITEM_IDS] = np.tile(catalogue.ids[:_ASKED], (batch, 1))
     if contract.COLUMNS in inputs:
@@ -79,7 +78,17 @@ def _fill(
     if contract.ITEM_ID in inputs:
         inputs[contract.ITEM_ID] = items
     if signature.name == contract.EVALUATE:
-        inputs[contract.EXAMPLES] = _examples(timelines, batch)
+        inputs[contract.EXAMPLES] = _examples(catalogue, batch)
+
+
+def _histories(catalogue: Catalogue, batch: int) -> Arrays:
+    """Popular items in the catalogue's order, each row from another one on, a day between two events."""
+    places = np.arange(batch)[:, np.newaxis] + np.arange(min(_EVENTS, len(catalogue)))
+    return {
+        contract.HISTORY_ITEM_IDS: catalogue.ids[places % len(catalogue)],
+        contract.HISTORY_RATINGS: (3 + places % 3).astype(np.float32),
+        contract.HISTORY_TIMESTAMPS: _FIRST + _DAY * places.astype(np.int64),
+    }
 
 
 def _history(inputs: Arrays, found: Arrays) -> Arrays:
@@ -103,6 +112,20 @@ def _filtered(catalogue: Catalogue, batch: int) -> Arrays:
     }
 
 
+def _wished(catalogue: Catalogue, specs: Sequence[FeatureSpec], batch: int) -> Arrays:
+    """One of two candidates of each value, the second with a boost."""
+    columns = [spec.name for spec in specs if spec.filters and spec.kind != "number"]
+    named = [catalogue.ids[0], catalogue.ids[-1]]
+    return {
+        contract.CANDIDATES: np.tile(np.array(named, object), (batch, 1)),
+        contract.BOOST_ITEM_IDS: np.tile(np.array(named[1:], object), (batch, 1)),
+        contract.BOOSTS: np.full((batch, 1), 0.1, np.float32),
+        contract.AT_MOST: np.tile(
+            np.array([f"{name}=1" for name in columns[:1]] or [""], object), (batch, 1)
+        ),
+    }
+
+
 def _conditions(catalogue: Catalogue, specs: Sequence[FeatureSpec]) -> list[str]:
     """One on each column that filters, as the most popular item that has it meets it."""
     result = []
@@ -115,16 +138,16 @@ def _conditions(catalogue: Catalogue, specs: Sequence[FeatureSpec]) -> list[str]
     return result
 
 
-def _examples(timelines: Mapping[str, pa.Table], batch: int) -> np.ndarray:
-    """object[batch] of serialized timelines: of the latest split that has any, else one of nobody."""
-    with_rows = [
-        timelines[split] for split in contract.SPLITS if split in timelines and timelines[split].num_rows
-    ]
-    nobody = pa.Table.from_pylist(
-        [{item.name: [] if pa.types.is_large_list(item.type) else "" for item in TIMELINES}], TIMELINES
-    )
-    records = encode((with_rows or [nobody])[-1].slice(0, batch))
-    return np.array([records[row % len(records)] for row in range(batch)], dtype=object)
+def _examples(catalogue: Catalogue, batch: int) -> np.ndarray:
+    """object[batch] of serialized timelines, whose targets are the last events."""
+    made = _histories(catalogue, batch)
+    empty = {item.name: [] if pa.types.is_large_list(item.type) else "" for item in TIMELINES}
+    records = []
+    for row in range(batch):
+        events = {name: values[row].tolist() for name, values in made.items()}
+        targets = {target: events[history][-1:] for history, target in _TARGETS}
+        records.append({**empty, **events, **targets, contract.USER_ID: _NOBODY})
+    return np.array(encode(pa.Table.from_pylist(records, TIMELINES)), dtype=object)
 
 
 def _log(model: str, signature: contract.Signature, inputs: Arrays) -> prediction_log_pb2.PredictionLog:

@@ -4,15 +4,25 @@
 # writes it last. So: note which versions have it, copy everything else, then copy those that were
 # noted; a version that is published meanwhile waits for the next round.
 set -eu
+all=${TMPDIR:-/tmp}/all.txt
 whole=${TMPDIR:-/tmp}/whole.txt
 once() {
-  rclone lsf "$1" --recursive --files-only --include '/*/*/saved_model.pb' > "$whole" || return 1
-  [ -s "$whole" ] || { echo "no version in $1" >&2; return 1; }
+  before=" $(echo "$2"/*/*/) "
+  rclone lsf "$1" --recursive --files-only > "$all" || return 1
+  grep -x '[^/]*/[^/]*/saved_model.pb' "$all" > "$whole" || { echo "no version in $1" >&2; return 1; }
   rclone copy "$1" "$2" --exclude '/*/*/saved_model.pb' || return 1
   rclone copy "$1" "$2" --files-from "$whole" || return 1
-  # What the pipeline's retention removed; the sign that it is whole goes first.
-  for sign in "$2"/*/*/saved_model.pb; do
-    grep -qxF "${sign#"$2"/}" "$whole" || { rm "$sign" && rm -r "${sign%/*}"; }
+  for version in "$2"/*/*/; do
+    name=${version#"$2"/}
+    sign=${version}saved_model.pb
+    # What the pipeline's retention removed; the sign that it is whole goes first.
+    if [ -e "$sign" ] && ! grep -qxF "${name}saved_model.pb" "$whole"; then
+      rm "$sign" && rm -r "$version"
+    # And what was withdrawn before it was whole: here before the store was listed, and not in it.
+    elif [ "${before#* "$version" }" != "$before" ] &&
+      ! awk -v name="$name" 'index($0, name) == 1 { found = 1 } END { exit !found }' "$all"; then
+      rm -r "$version"
+    fi
   done
 }
 once "$1" "$2"

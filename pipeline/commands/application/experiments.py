@@ -18,8 +18,8 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = add_command(
         actions,
         "report",
-        "People, lists, click, like and hide rates of each variant, differences with 95 % intervals, and "
-        "whether people are split as asked.",
+        "People, lists, click, like and hide rates of each variant, differences with 95-percent intervals, "
+        "and whether people are split as asked.",
         "marquee experiments report towers-2 --database sqlite:///artifacts/app/app.sqlite",
     )
     parser.add_argument("experiment", nargs="?", help="its id (default: the newest)")

@@ -25,7 +25,7 @@ from tensorflow_serving.apis import (
 from serving.model_server.api import descriptors, grpc_servers, model_info
 from serving.model_server.api.grpc_servers import ChannelOptions
 from serving.model_server.api.unary_calls import Call, Handler, Reply
-from serving.model_server.execution import checks, large_requests
+from serving.model_server.execution import checks, clients, large_requests
 from serving.model_server.execution.large_requests import ByteBudget
 from serving.model_server.execution.requests import ModelSpec
 from serving.model_server.observe.access_log import Access, AccessLog, request_id
@@ -95,7 +95,8 @@ class GrpcServices:
             self._health = health.HealthServicer()
             health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server.services)
             names.append(health.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self._server.services)
+        if options.enable_descriptions:
+            reflection.enable_server_reflection(names, self._server.services)
 
     async def start(self) -> None:
         """Opens for calls, in the running loop."""
@@ -131,6 +132,7 @@ def _handler(
     async def handle(raw: bytes, call: Call) -> Reply:
         sent = [value for key, value in call.metadata if key == _REQUEST_ID and isinstance(value, str)]
         access = Access(request_id(sent[-1] if sent else None), "GRPC", method, request_bytes=len(raw))
+        clients.CURRENT.set(clients.Client(call.peer))
         message, code, details = None, Code.OK, ""
         hold = budget.request()
         try:
@@ -290,9 +292,11 @@ class _Service:
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. "
                 "Only ModelConfigList is currently supported"
             )
-        await self._manager.reload(request.config)
+        grown = await self._manager.reload(request.config, request.metric_names)
         response = model_management_pb2.ReloadConfigResponse()
         response.status.SetInParent()
+        for name, increase in grown.items():
+            response.metric.add(name=name, int64_value_increase=increase)
         return response
 
 

@@ -14,7 +14,7 @@ from aiohttp import ClientConnectionError, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from serving.model_server.api import json_examples, json_tensors, json_text, model_info, openapi
-from serving.model_server.execution import large_requests
+from serving.model_server.execution import clients, large_requests
 from serving.model_server.execution.large_requests import ByteBudget, Hold
 from serving.model_server.execution.requests import ModelSpec
 from serving.model_server.observe.access_log import Access, AccessLog, request_id
@@ -35,6 +35,10 @@ _connections = logging.getLogger(f"{__name__}.connections")
 _connections.setLevel(logging.CRITICAL)
 
 OPENAPI_PATH = "/openapi.json"
+# For a liveness probe: does the process still answer what it takes?
+LIVE_PATH = "/livez"
+# A page of metrics is printed at most this often. Seconds.
+_PAGE_SECONDS = 1.0
 # Time that a client has for its headers, and then for its body.
 HEADER_SECONDS = 60.0
 BODY_SECONDS = 60.0
@@ -47,6 +51,7 @@ _GET = re.compile(
     r"/v1/models(?:/([^/:]+))?(?:/versions/(\d+)|/labels/([^/:]+))?(?:/(metadata))?",
     re.IGNORECASE | re.ASCII,
 )
+_ORIGIN = re.compile(r"https?://", re.IGNORECASE)
 _FILE = re.compile(
     r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?/files/([^/?]+)", re.IGNORECASE | re.ASCII
 )
@@ -136,10 +141,15 @@ class _Api:
         self._timeout = options.rest_api_timeout_in_ms / 1000
         self._max_body = options.rest_api_max_body_bytes
         self._cors = options.rest_api_enable_cors_support
+        self._stalls_after = options.liveness_stall_seconds
+        self._describes = options.enable_descriptions
+        self._page: asyncio.Task[bytes] | None = None
+        self._page_made = -_PAGE_SECONDS
 
     async def handle(self, request: web.Request) -> web.Response:
         """Any request."""
         access = Access(request_id(request.headers.get("X-Request-Id")), "REST", request.method)
+        clients.CURRENT.set(clients.Client(lambda: request.remote or ""))
         code, status, kind = Code.OK, 200, _JSON
         try:
             kind, body = await self._answer(request, access)
@@ -151,14 +161,15 @@ class _Api:
             code = Code.CANCELLED
             raise
         except Exception as error:  # noqa: BLE001 (a bug in one request must not end the server)
-            _log.exception("%s %s (request %s)", request.method, request.path, access.request_id)
+            # As its repr: a path may hold the end of a line, and then what looks like another.
+            _log.exception("%s %r (request %s)", request.method, request.raw_path, access.request_id)
             code, status = Code.INTERNAL, 500
             body = error_body.write(f"{type(error).__name__}: {error}")
         finally:
             if self._access_log is not None:
                 access.peer = request.remote or ""
                 self._access_log.write(access, code)
-        headers = {"Content-Type": kind, "X-Request-Id": access.request_id}
+        headers = {"Content-Type": kind, "X-Request-Id": access.request_id, "Server": "marquee"}
         if self._cors:
             headers.update(_CORS)
         response = web.Response(body=body, status=status, headers=headers)
@@ -173,8 +184,10 @@ class _Api:
             target = request.rel_url.raw_path_qs
         path = target.partition("?")[0]
         if path == self._metrics_path:
-            return "text/plain", self._metrics.render()
-        if path == OPENAPI_PATH and request.method == "GET":
+            return "text/plain", await self._metrics_page()
+        if path == LIVE_PATH and request.method == "GET":
+            return "text/plain", self._alive()
+        if path == OPENAPI_PATH and request.method == "GET" and self._describes:
             return _JSON, json_text.Writer().dump(openapi.describe(self._manager))
         if not path.lower().startswith("/v1/"):
             raise _HttpError(
@@ -183,7 +196,9 @@ class _Api:
                 f"Not found: {request.method} {target}. The API is below /v1/models, "
                 f"its description at {OPENAPI_PATH}",
             )
-        if request.method == "OPTIONS" and self._cors:
+        if request.method == "OPTIONS":
+            if self._cors and not _ORIGIN.match(origin := request.headers.get("Origin", "")):
+                raise invalid_argument(f'Origin: expected http://... or https://..., got "{origin[:100]}"')
             return _JSON, b""
         # TensorFlow Serving matches path and query together: neither API has a query.
         if request.method == "POST" and (match := _POST.fullmatch(target)):
@@ -196,6 +211,22 @@ class _Api:
             access.method, access.model, access.version = "GetFile", spec.name, spec.version
             return "application/octet-stream", await carried_files.read(self._manager, spec, match[4])
         raise invalid_argument(f"Malformed request: {request.method} {target}")
+
+    def _alive(self) -> bytes:
+        seconds = self._data_plane.stalled_seconds()
+        if self._stalls_after and seconds > self._stalls_after:
+            raise StatusError(
+                Code.UNAVAILABLE, f"requests have waited for {seconds:.0f} s, and none was answered meanwhile"
+            )
+        return b"ok\n"
+
+    async def _metrics_page(self) -> bytes:
+        """Printed in a thread: it grows with the models and workers, and whoever asks holds up nobody."""
+        if self._page is None or (self._page.done() and time.monotonic() - self._page_made > _PAGE_SECONDS):
+            self._page_made = time.monotonic()
+            self._page = asyncio.ensure_future(asyncio.to_thread(self._metrics.render))
+        # One that leaves must not take it away from the others.
+        return await asyncio.shield(self._page)
 
     def _inform(self, match: re.Match[str], access: Access) -> bytes:
         name, version, label, resource = match.groups()

@@ -67,6 +67,10 @@ class DataPlane:
         self._request_log = request_log
         self._check_method_names = check_method_names
 
+    def stalled_seconds(self) -> float:
+        """Seconds in which requests have waited and nothing was answered; 0 if none waits."""
+        return self._batcher.stalled_seconds()
+
     async def predict(
         self,
         spec: ModelSpec,

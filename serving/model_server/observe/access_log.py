@@ -79,10 +79,9 @@ class AccessLog:
     """
 
     def __init__(self, target: str) -> None:
-        if target == "-":
-            self._file = os.dup(sys.stdout.fileno())
-        else:
-            self._file = os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self._target = target
+        self._file = os.dup(sys.stdout.fileno()) if target == "-" else _open(target)
+        self._reopen = False
         self._waiting: list[tuple[float, float, Code, Access]] = []
         self._dropped = 0
         self._closing = threading.Event()
@@ -96,6 +95,10 @@ class AccessLog:
         else:
             self._dropped += 1
 
+    def reopen(self) -> None:
+        """Goes on in a new file of the same name: the old one was renamed, by logrotate for instance."""
+        self._reopen = self._target != "-"
+
     def close(self) -> None:
         """Writes what waits; gives up on a pipe that is not read."""
         self._closing.set()
@@ -105,10 +108,22 @@ class AccessLog:
         else:
             os.close(self._file)
 
+    def _take(self, target: str) -> None:
+        try:
+            opened = _open(target)
+        except OSError as error:  # its folder is gone, say: the file that is open takes the lines
+            _log.error("access log: %s cannot be opened anew: %s; the old file goes on", target, error)
+            return
+        os.close(self._file)
+        self._file = opened
+
     def _write_all(self) -> None:
         closing = False
         while not closing:
             closing = self._closing.wait(_SECONDS_BETWEEN_WRITES)
+            if self._reopen:
+                self._reopen = False
+                self._take(self._target)
             waiting, self._waiting = self._waiting, []
             dropped, self._dropped = self._dropped, 0
             if dropped:
@@ -117,6 +132,10 @@ class AccessLog:
                 _write_fully(self._file, b"".join(map(_line, waiting)))
             except Exception as error:  # noqa: BLE001 (lines that cannot be written end no others)
                 _log.error("access log: %d lines lost: %s: %s", len(waiting), type(error).__name__, error)
+
+
+def _open(target: str) -> int:
+    return os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
 
 
 def _line(entry: tuple[float, float, Code, Access]) -> bytes:

@@ -91,6 +91,7 @@ LOAD_ATTEMPTS: Final = Metric(
     ":tensorflow:cc:saved_model:load_attempt_count", COUNTER, ("model_path", "status")
 )
 WARMUP_LATENCY: Final = _histogram("model_warmup_latency", LATENCY_BUCKETS, "model_path", "status")
+WARMUP_RECORDS: Final = Metric(f"{_TF}model_warmup_records_read", COUNTER, ("model_path",))
 QUEUING_LATENCY: Final = _histogram("batching_session:queuing_latency", QUEUE_BUCKETS, _POOL)
 WRAPPED_RUN_COUNT: Final = Metric(f"{_TF}batching_session:wrapped_run_count", COUNTER)
 # Rows of a batch with and without padding, and of the padding.
@@ -101,12 +102,15 @@ QUEUE_LENGTH: Final = Metric(f"{_OURS}queue_length", GAUGE, ("model_name",))
 VERSION: Final = Metric(f"{_OURS}loaded_version", HIGHEST, ("model_name", "version"))
 INDEX_SIZE: Final = Metric(f"{_OURS}index_size", HIGHEST, ("model_name", "version"))
 LOAD_SECONDS: Final = Metric(f"{_OURS}load_seconds", HIGHEST, ("model_name", "version"))
+CERTIFICATE: Final = Metric(f"{_OURS}certificate_expires_seconds", HIGHEST)
+# Folders of versions of which loads and warm-ups are still told; a server sees thousands in its life.
+_PATHS: Final = 64
 METRICS: Final = {
     metric.name: metric
     for metric in (
         REQUEST_COUNT, REQUEST_LATENCY, RUNTIME_LATENCY, EXAMPLE_COUNTS, EXAMPLE_COUNT_TOTAL, LOAD_ATTEMPTS,
-        WARMUP_LATENCY, QUEUING_LATENCY, WRAPPED_RUN_COUNT, PROCESSED_BATCH_SIZE, INPUT_BATCH_SIZE,
-        PADDING_SIZE, QUEUE_LENGTH, VERSION, INDEX_SIZE, LOAD_SECONDS,
+        WARMUP_LATENCY, WARMUP_RECORDS, QUEUING_LATENCY, WRAPPED_RUN_COUNT, PROCESSED_BATCH_SIZE,
+        INPUT_BATCH_SIZE, PADDING_SIZE, QUEUE_LENGTH, VERSION, INDEX_SIZE, LOAD_SECONDS, CERTIFICATE,
     )
 }  # fmt: skip
 
@@ -151,6 +155,7 @@ class Metrics:
         self._numbers = self._own.numbers
         self._processes = processes
         self._models: frozenset[str] = frozenset()
+        self._paths: dict[str, None] = {}
         self._places: dict[tuple[Metric, tuple[str, ...]], int | None] = {}
         # Batch threads and the event loop count the same things.
         self._lock = threading.Lock()
@@ -221,18 +226,41 @@ class Metrics:
     def count_load(self, path: str, loaded: bool) -> None:
         """Counts an attempt to load the version at `path`."""
         with self._lock:
+            self._remember(path)
             self._add(LOAD_ATTEMPTS, (path, "success" if loaded else "fail"))
 
     def observe_warmup(self, path: str, code: Code, seconds: float) -> None:
         """Counts the warm-up of a version at `path`."""
         with self._lock:
+            self._remember(path)
             self._observe(WARMUP_LATENCY, (path, code.name), seconds * _MICROSECONDS)
+
+    def count_warmup_records(self, path: str, count: int) -> None:
+        """Counts the warm-up records that were read of a version at `path`."""
+        with self._lock:
+            self._remember(path)
+            self._add(WARMUP_RECORDS, (path,), count)
+
+    def set_certificate(self, expires: float) -> None:
+        """Unix seconds at which the certificate of gRPC ends."""
+        with self._lock:
+            self._set(CERTIFICATE, (), expires)
+
+    def _remember(self, path: str) -> None:
+        """Forgets the oldest paths: each has a histogram, which every scrape prints."""
+        self._paths[path] = self._paths.pop(path, None)
+        for old in list(self._paths)[:-_PATHS]:
+            del self._paths[old]
+            for metric, labels in [each for each in self._places if each[1][:1] == (old,)]:
+                if metric in (LOAD_ATTEMPTS, WARMUP_LATENCY, WARMUP_RECORDS):
+                    del self._places[metric, labels]
+                    self._own.remove(_key(metric, labels))
 
     def version_loaded(self, model: str, version: int, load_seconds: float, index_size: int | None) -> None:
         """A version answers from now on. `index_size`: items in its index, None if it has none."""
         labels = (model, str(version))
         with self._lock:
-            self._set(VERSION, labels, 1)
+            self._set(VERSION, labels, version)  # the second it was pushed in, if the pipeline did
             self._set(LOAD_SECONDS, labels, load_seconds)
             if index_size is not None:
                 self._set(INDEX_SIZE, labels, index_size)
@@ -244,6 +272,18 @@ class Metrics:
             for metric in (VERSION, LOAD_SECONDS, INDEX_SIZE):
                 self._places.pop((metric, labels), None)
                 self._own.remove(_key(metric, labels))
+
+    def counter(self, name: str) -> int:
+        """A counter over all processes and labels; 0 for a name that is none.
+
+        Args:
+          name: as it is printed, or with slashes as TensorFlow names it.
+        """
+        wanted = name.replace("/", ":")
+        series = (entry for file in self._files for entry in file.read())
+        counted = [numbers[0] for key, numbers in series if json.loads(key)[0] == wanted]
+        metric = METRICS.get(wanted)
+        return int(sum(counted)) if metric is not None and metric.kind == COUNTER else 0
 
     # --- exposition -------------------------------------------------------------
     def render(self) -> bytes:

@@ -1,4 +1,8 @@
-"""Samples requests into PredictionLog records, without person ids.
+"""Samples requests into PredictionLog records: pseudonymous, and still about people.
+
+User ids and columns of users are taken out, and times are cut to the day. What is
+kept are the items of a history in their order, ratings and answers: enough to tell whose they
+are for somebody who knows some of them. The files are personal data.
 
 A request only draws a random number and, if it is sampled, puts references
 into a bounded queue. A thread makes the records and writes them; when it
@@ -45,8 +49,12 @@ _log = logging.getLogger(__name__)
 FILE_TYPES = ("", "file", "tfrecord")
 MAX_WAITING = 1024
 MAX_FILE_BYTES = 256 * 2**20
+# Of one process; then its oldest goes. On local disks: an object store has rules for that.
+MAX_FILES = 8
 # Inputs of strings that are, by custom, serialized tf.Examples.
 _MAY_HOLD_EXAMPLES = (contract.EXAMPLES, "inputs")
+_TIMES = (contract.HISTORY_TIMESTAMPS, contract.TARGET_TIMESTAMPS, contract.NOW)
+_DAY_S = 86_400
 # How long a record may stay in memory before it is in the file.
 _FLUSH_SECONDS = 1.0
 _WARN_SECONDS = 60.0
@@ -80,6 +88,7 @@ class RequestLog:
             queue.Queue(MAX_WAITING)
         )
         self._files: dict[str, _File] = {}
+        self._written: list[str] = []  # paths of files, oldest first
         self._thread: threading.Thread | None = None
         self._warned = 0.0
 
@@ -203,6 +212,11 @@ class RequestLog:
             file = None
         if file is None:
             file = self._files[name] = _File(sampled.prefix, name)
+            self._written.append(file.path)
+            for old in self._written[:-MAX_FILES]:
+                self._written.remove(old)
+                if "://" not in old:
+                    Path(old).unlink(missing_ok=True)
         file.write(data)
         self.written += 1
 
@@ -216,7 +230,7 @@ class RequestLog:
 
 
 class _File:
-    """One file of records. `bytes` is what was written to it."""
+    """One file of records at `path`. `bytes` is what was written to it."""
 
     _number = 0
 
@@ -226,6 +240,7 @@ class _File:
         _File._number += 1
         when = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         path = f"{prefix}.{model.replace('/', '_')}.{when}.{os.getpid()}.{_File._number}.tfrecord"
+        self.path = path
         if "://" not in path:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         self._writer = tf_record.TFRecordWriter(path)
@@ -284,7 +299,9 @@ def _predict_record(
 
 
 def _anonymous(name: str, array: np.ndarray) -> np.ndarray:
-    """An input as it may be kept: person ids are taken out, also of serialized tf.Examples."""
+    """An input as it may be kept: person ids are taken out and times cut, also of serialized tf.Examples."""
+    if name in _TIMES and array.dtype == np.int64:
+        return array - array % _DAY_S
     if name == contract.USER_ID:
         return np.full(array.shape, contract.PAD_ID if array.dtype == object else 0, array.dtype)
     if array.dtype == object and name in _MAY_HOLD_EXAMPLES:
@@ -299,10 +316,20 @@ def _anonymous_example(record: bytes) -> bytes:
         example = example_pb2.Example.FromString(record)
     except DecodeError:
         return record  # some other string
-    if contract.USER_ID not in example.features.feature:
-        return record
-    del example.features.feature[contract.USER_ID]
-    return example.SerializeToString(deterministic=True)
+    return example.SerializeToString(deterministic=True) if _anonymize(example) else record
+
+
+def _anonymize(example: example_pb2.Example) -> bool:
+    """Takes user id and columns of users out, and cuts times to the day; False if there was none of them."""
+    features = example.features.feature
+    of_user = [name for name in features if name.startswith(contract.user_feature(""))]
+    for name in of_user:
+        del features[name]
+    times = [name for name in _TIMES if name in features]
+    for name in times:
+        values = features[name].int64_list.value
+        values[:] = [value - value % _DAY_S for value in values]
+    return bool(of_user or times)
 
 
 def _anonymous_input(given: input_pb2.Input) -> input_pb2.Input:
@@ -313,5 +340,5 @@ def _anonymous_input(given: input_pb2.Input) -> input_pb2.Input:
         *kept.example_list_with_context.examples,
         kept.example_list_with_context.context,
     ]:
-        example.features.feature.pop(contract.USER_ID, None)
+        _anonymize(example)
     return kept

@@ -9,13 +9,14 @@ import os
 import time
 
 import grpc
-from aiohttp import web
 
 from serving.model_server.api import grpc_service, rest_service
 from serving.model_server.execution.batching.batcher import Batcher
 from serving.model_server.execution.batching.options import BatchingOptions
 from serving.model_server.execution.large_requests import ByteBudget
 from serving.model_server.execution.predict import DataPlane
+from serving.model_server.listening import connections
+from serving.model_server.observe import certificates
 from serving.model_server.observe.access_log import AccessLog
 from serving.model_server.observe.metrics import Metrics
 from serving.model_server.observe.request_log import RequestLog
@@ -44,6 +45,8 @@ class Frontend:
     def __init__(self, options: ServerOptions, manager: Manager, metrics: Metrics) -> None:
         self._options = options
         self._share_ports = options.workers > 1
+        if options.tls is not None and (expires := certificates.expires(options.tls.server_cert)):
+            metrics.set_certificate(expires)
         self._batcher = Batcher(batching_options(options), metrics)
         self._request_log = RequestLog()
         self._access_log = AccessLog(options.access_log) if options.access_log else None
@@ -65,6 +68,11 @@ class Frontend:
         app = rest_service.create_app(data_plane, manager, metrics, options, budget, self._access_log)
         self._rest = rest_service.create_runner(app, grace_seconds=options.shutdown_grace_seconds)
 
+    def reopen_logs(self) -> None:
+        """Log files that were renamed are begun anew."""
+        if self._access_log is not None:
+            self._access_log.reopen()
+
     async def start(self) -> None:
         """Opens the ports.
 
@@ -83,7 +91,7 @@ class Frontend:
         if options.rest_api_port:
             await self._rest.setup()
             opened = ports.open_port(options.host, options.rest_api_port, self._share_ports)
-            await web.SockSite(self._rest, opened, backlog=1024).start()
+            await connections.serve(self._rest, opened, options.max_connections)
         self._services.set_serving()
 
     async def stop(self, grace_s: float) -> None:
@@ -106,6 +114,9 @@ class Frontend:
         ours: dict[str, int | str] = {
             "grpc.max_receive_message_length": min(self._options.grpc_max_message_bytes, _MAX_MESSAGE),
             "grpc.max_send_message_length": _MAX_MESSAGE,
+            # Connections that nobody uses, and those that never became any, hold descriptors.
+            "grpc.max_connection_idle_ms": 300_000,
+            "grpc.server_handshake_timeout_ms": 20_000,
             "grpc.so_reuseport": int(self._share_ports),
             "grpc.server.max_pending_requests": _MAX_PENDING,
             "grpc.server.max_pending_requests_hard_limit": _MAX_PENDING,

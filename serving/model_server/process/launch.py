@@ -6,6 +6,7 @@ import ctypes
 import functools
 import logging
 import os
+import resource
 import signal
 import sys
 from typing import NoReturn
@@ -18,9 +19,16 @@ from serving.model_server.process.supervisor import Supervisor
 
 _PR_SET_PDEATHSIG = 1
 
+_DESCRIPTORS = 1 << 16
+
 
 def prepare_process() -> None:
-    """Logging of a process that does nothing but serve."""
+    """Logging, rights and descriptors of a process that does nothing but serve."""
+    # What it writes (access log, request log) is about people: not for everybody on the machine.
+    os.umask(os.umask(0o027) | 0o027)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # A shell's 1024 are used up by a thousand silent connections.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, _DESCRIPTORS)), hard))
     # TensorFlow's own notes on CPU features and missing GPUs would drown ours.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")

@@ -124,6 +124,20 @@ class ServerOptions:
         "ends as by SIGTERM when this process, its parent, does (even by SIGKILL); 0 for no such bond",
         own=True,
     )
+    liveness_stall_seconds: float = _flag(
+        60.0,
+        "/livez is 503 once requests have waited so long and none was answered; 0 for never",
+        own=True,
+    )
+    max_connections: int = _flag(
+        0,
+        "connections of REST, of which one address may have half; 0 for half of the descriptors that the "
+        "process may open",
+        own=True,
+    )
+    enable_descriptions: bool = _flag(
+        True, "answer /openapi.json and gRPC reflection, which describe the models", own=True
+    )
     access_log: str = _flag("", 'one JSON line per request: a file, "-" for stdout, "" for none', own=True)
 
     # What the files of those flags said.
@@ -134,6 +148,11 @@ class ServerOptions:
     metrics_path: str = config_files.METRICS_PATH
     tls: Tls | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def logs_to_a_file(self) -> bool:
+        """Whether there is a log file that SIGHUP begins anew; else that signal ends the server."""
+        return self.access_log not in ("", "-")
 
     @property
     def channel_arguments(self) -> list[tuple[str, int | str]]:
@@ -271,6 +290,8 @@ def _check(options: ServerOptions) -> None:
         "rest_api_timeout_in_ms",
         "max_queued_requests",
         "max_request_rows",
+        "liveness_stall_seconds",
+        "max_connections",
         "parent_pid",
     ):
         if getattr(options, name) < 0:

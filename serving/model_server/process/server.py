@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from serving.model_server.observe import certificates
 from serving.model_server.observe.metrics import Metrics, resident_bytes
 from serving.model_server.process.options import ServerOptions
 from serving.model_server.process.ports import PortInUseError
@@ -49,6 +50,8 @@ async def serve(
     # Ctrl-C reaches the whole process group: a worker leaves it to its supervisor.
     stopping = on_signals(signal.SIGTERM, *([signal.SIGINT] if siblings is None else []))
     frontend, manager = assemble(options, metrics)
+    if options.logs_to_a_file:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, frontend.reopen_logs)
     trial = no_trial if siblings is None else siblings.trial
     coordinator = Coordinator(options, manager, functools.partial(_bug, stopping), trial)
     manager.reload_config = coordinator.reload if siblings is None else siblings.reload
@@ -201,6 +204,9 @@ def announce(options: ServerOptions) -> None:
     """What is going to be served."""
     for warning in options.warnings:
         print(f"WARNING: {warning}", file=sys.stderr, flush=True)
+    if options.tls is not None:
+        for warning in certificates.warnings(options.tls, time.time()):
+            print(f"WARNING: {warning}", file=sys.stderr, flush=True)
     for model in options.config.model_config_list.config:
         choice = model.model_version_policy.WhichOneof("policy_choice") or "latest"
         _log.info("model %s: versions under %s (%s)", model.name, model.base_path, choice)

@@ -184,7 +184,13 @@ class Supervisor:
                 wait(_TICK_S)
 
     def _signalled(self, number: int, _: object) -> None:
-        if number != signal.SIGCHLD:
+        if (
+            number == signal.SIGHUP and self._options.logs_to_a_file
+        ):  # for logrotate: each worker begins its log files anew
+            for worker in self._workers:
+                if worker.process is not None:
+                    worker.process.send_signal(number)
+        elif number != signal.SIGCHLD:
             _log.info("%s: finishing the requests under way", signal.Signals(number).name)
             self._signals.append(number)
 
@@ -197,7 +203,7 @@ def _woken_by_signals(handler: Callable[[int, object], None]) -> Iterator[Callab
         reading.setblocking(False)
         writing.setblocking(False)
         wakeup = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
-        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
         before = {number: signal.signal(number, handler) for number in numbers}
 
         def wait(seconds: float) -> None:

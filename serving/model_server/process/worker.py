@@ -41,6 +41,8 @@ async def work(start: Start) -> int:
 def main() -> int:
     # Ctrl-C reaches the whole process group; the supervisor says when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Until its log is open there is nothing to begin anew.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     launch.prepare_process()
     # Opened anew: all workers get the same file, and each reads it from its beginning.
     start: Start = pickle.loads(Path(f"/proc/self/fd/{int(sys.argv[1])}").read_bytes())

@@ -142,15 +142,34 @@ def test_assets_describe_what_the_model_knows(saved, fake):
         assert info["search"]["kind"] == ("scann" if name == contract.MODEL else "exact")
 
 
-def test_warmup_requests_without_any_user(make_world):
-    """A catalogue can be indexed before anyone has rated."""
+def test_warmup_requests_are_of_every_signature_and_of_nobody(make_world):
+    """They lie in the clear beside every copy of the model."""
     world = make_world(17, users=3)
     built = world.built[contract.MODEL]
-    from components.index.users.histories import known_histories
-
-    nobody = {contract.TRAIN: world.timelines[contract.TRAIN].slice(0, 0)}
-    histories = known_histories(nobody, built.catalogue)
-    assert len(histories) == 0
-    logs = list(warmup_requests(built.catalogue, histories, nobody, contract.MODEL))
+    logs = list(warmup_requests(built.catalogue, contract.MODEL))
     assert len(logs) <= 100
     assert {log.predict_log.request.model_spec.signature_name for log in logs} == set(contract.SIGNATURES)
+    times = {
+        time
+        for table in world.timelines.values()
+        for row in table.column(contract.HISTORY_TIMESTAMPS).to_pylist()
+        for time in row
+    }
+    users = {
+        user for table in world.timelines.values() for user in table.column(contract.USER_ID).to_pylist()
+    }
+    assert times and users
+    for log in logs:
+        inputs = {name: tf.make_ndarray(proto) for name, proto in log.predict_log.request.inputs.items()}
+        if contract.USER_ID in inputs:
+            assert set(inputs[contract.USER_ID]) == {b"warm-up"}
+        for record in inputs.get(contract.EXAMPLES, ()):
+            features = tf.train.Example.FromString(record).features.feature
+            assert list(features[contract.USER_ID].bytes_list.value) == [b"warm-up"]
+            inputs[contract.HISTORY_TIMESTAMPS] = np.array(
+                features[contract.HISTORY_TIMESTAMPS].int64_list.value
+            )
+            assert features[contract.TARGET_ITEM_IDS].bytes_list.value
+        if contract.HISTORY_TIMESTAMPS in inputs:
+            sent = inputs[contract.HISTORY_TIMESTAMPS]
+            assert sent.size >= 17 and not times & set(sent.ravel().tolist())

@@ -78,7 +78,7 @@ def test_the_saved_model_takes_weights_and_no_ratings(built, tmp_path):
 
 
 def test_its_warm_up_requests_are_its_own(world, built):
-    logs = warmup_requests(built.catalogue, built.histories, world.timelines, contract.MODEL_EXACT, IMPLICIT)
+    logs = warmup_requests(built.catalogue, contract.MODEL_EXACT, IMPLICIT)
     requests = [log.predict_log.request for log in logs]
     assert not [wrong for request in requests for wrong in check_request(request)]
     sent = [dict(r.inputs) for r in requests if r.model_spec.signature_name == contract.SERVING_DEFAULT]

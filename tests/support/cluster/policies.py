@@ -27,11 +27,13 @@ _UNITS = {
 # The operator gives it image, resources and probes, and Flink writes beside its program.
 _FILLED_IN = "flink-main-container"
 _SERVERS = ("Deployment", "ServingRuntime")
+_DISK = "ephemeral-storage"
+_FOR_LOGS = 2**26
 
 
 def broken_policies(objects: Sequence[Object]) -> list[str]:
     """Everything that breaks a policy, as KIND/NAME: reason."""
-    return [*_containers(objects), *_pods(objects)]
+    return [*_containers(objects), *_pods(objects), *_disks(objects), *_network(objects), *_flags(objects)]
 
 
 def pods(objects: Sequence[Object]) -> Iterator[tuple[Object, Object, Object]]:
@@ -48,7 +50,9 @@ def pods(objects: Sequence[Object]) -> Iterator[tuple[Object, Object, Object]]:
         elif kind == "FlinkDeployment":
             yield found, {}, spec["taskManager"]["podTemplate"]["spec"]
         elif kind == "ServingRuntime":
-            yield found, {}, spec
+            # KServe's pods carry the name of the service that they are for.
+            names = [one["metadata"]["name"] for one in objects if one["kind"] == "InferenceService"]
+            yield found, {"serving.kserve.io/inferenceservice": names[0]} if names else {}, spec
 
 
 def labels_of(found: Object) -> Object:
@@ -139,3 +143,65 @@ def _pods(objects: Sequence[Object]) -> Iterator[str]:
         yield from (
             f"{name_of(found)}: nothing mounts the volume {name}" for name in volumes.keys() - mounted
         )
+
+
+def _disks(objects: Sequence[Object]) -> Iterator[str]:
+    """The kubelet evicts a pod whose emptyDirs, logs and layers exceed the sum of its containers' limits."""
+    for found, _, spec in pods(objects):
+        containers = [
+            *(spec.get("containers") or []),
+            *(one for one in spec.get("initContainers") or [] if one.get("restartPolicy") == "Always"),
+        ]
+        if any(one.get("name") == _FILLED_IN and "resources" not in one for one in containers):
+            continue
+        limits = [((one.get("resources") or {}).get("limits") or {}).get(_DISK) for one in containers]
+        if None in limits:
+            yield f"{name_of(found)}: a container has no limit of {_DISK}"
+            continue
+        folders = [volume["emptyDir"] for volume in spec.get("volumes") or [] if "emptyDir" in volume]
+        for folder in folders:
+            if "sizeLimit" not in folder:
+                yield f"{name_of(found)}: an emptyDir has no sizeLimit"
+        on_disk = [
+            one["sizeLimit"] for one in folders if one.get("medium") != "Memory" and "sizeLimit" in one
+        ]
+        if on_disk and sum(map(quantity, limits)) < sum(map(quantity, on_disk)) + _FOR_LOGS:
+            yield (
+                f"{name_of(found)}: its containers may take {' + '.join(limits)} of {_DISK}, its emptyDirs "
+                f"{' + '.join(on_disk)}: full, the pod is evicted"
+            )
+
+
+def _network(objects: Sequence[Object]) -> Iterator[str]:
+    """Who may reach the server is said by labels that an administrator alone sets: those of namespaces."""
+    policies = {
+        found["metadata"]["name"]: found["spec"] for found in objects if found["kind"] == "NetworkPolicy"
+    }
+    images = [str(container.get("image")) for _, _, _, container, _ in each(objects)]
+    if any("marquee-model-server" in image or "tensorflow/serving" in image for image in images):
+        for name in {"default-deny", "allow-clients"} - policies.keys():
+            yield f"no NetworkPolicy {name}"
+    for name, spec in policies.items():
+        for rule in spec.get("ingress") or []:
+            if not rule.get("from"):
+                yield f"NetworkPolicy/{name} lets in everybody"
+            for peer in rule.get("from") or []:
+                selector = peer.get("namespaceSelector")
+                if selector is not None and not selector.get("matchLabels"):
+                    yield f"NetworkPolicy/{name} lets in pods of any namespace"
+        for rule in spec.get("egress") or []:
+            if not rule.get("to"):
+                yield f"NetworkPolicy/{name} lets out to everywhere, the node's metadata address included"
+            for port in rule.get("ports") or []:
+                if port["port"] == 53 and len(rule.get("to") or []) < 3:
+                    yield f"NetworkPolicy/{name} knows the name server of one kind of cluster only"
+
+
+def _flags(objects: Sequence[Object]) -> Iterator[str]:
+    for where, found, _, container, main in each(objects):
+        flags = container.get("args") or []
+        ours = main and found["kind"] in _SERVERS and "marquee-model-server" in str(container.get("image"))
+        if ours and not any(str(flag).startswith("--allowed_paths=/") for flag in flags):
+            yield f"{where} loads models from any path: --allowed_paths is needed"
+        if ours and any(re.match(r"--allow_config_reload(?!=false)", str(flag)) for flag in flags):
+            yield f"{where} lets any client replace its config"

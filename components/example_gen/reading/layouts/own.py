@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from components.common.features import own
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
-from components.example_gen.reading import own_columns, tables
+from components.example_gen.reading import cells, own_columns, tables
 from components.example_gen.reading.detection import formats, times
 from components.example_gen.reading.layouts.layout import Layout, folder_of
 from components.example_gen.reading.places import Place
@@ -48,6 +48,7 @@ _DATA: Final = re.compile(
     r"|parquet|pq|xlsx|xls|xlsm|ods|gz|zip|bz2|xz|zst)",
     re.IGNORECASE,
 )
+_LOOKED_AT: Final = 50  # files of a folder; one of another format behind them is told by its reader
 _BESIDE: Final = ("readme*", "licen[cs]e*", "copying*", "notes.*", "schema*", "_*", ".*")
 
 
@@ -87,7 +88,7 @@ def _detect(name: str, path: Place, params: ExampleGenParams) -> bool:
     if not params.columns:
         return False
     by_format: dict[str, Place] = {}
-    for file in log_files(path, params):
+    for file in log_files(path, params)[:_LOOKED_AT]:
         by_format.setdefault(formats.NAMES[formats.kind_of(file)], file)
     if len(by_format) > 1 and params.layout == "auto":
         found = ", ".join(f"{file.name} ({format_})" for format_, file in by_format.items())
@@ -173,7 +174,8 @@ def _time(source: Source, params: ExampleGenParams) -> Kind:
         file = source.files[0]
     texts = dataclasses.replace(source.in_file, rows=None)
     texts = dataclasses.replace(texts, kinds=dict.fromkeys(texts.columns, "text"))
-    sample = tables.sample(texts, file, params.max_line_bytes)[TIME]
+    # Without the cells that are no UTF-8, which the reader sets aside.
+    sample = cells.typed(tables.sample(texts, file, params.max_line_bytes)[TIME], "text")[0]
     units = times.units_of(sample)
     if len(units) > 1:
         raise DataError(

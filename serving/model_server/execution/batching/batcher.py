@@ -17,8 +17,9 @@ from collections.abc import Awaitable, Hashable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from serving.model_server.execution import checks, merging
+from serving.model_server.execution import checks, clients, merging
 from serving.model_server.execution.batching.execution import BatchExecution, Outcome
+from serving.model_server.execution.batching.fair_share import FairShare
 from serving.model_server.execution.batching.options import BatchingOptions
 from serving.model_server.execution.batching.queues import Batch, Lane, Queue, Request, Tensors, late
 from serving.model_server.execution.batching.waiting import AdaptiveWait, ConcurrencyEstimator
@@ -53,6 +54,8 @@ class Batcher:
         self._wait = AdaptiveWait(cpus.available() / options.workers)
         self._concurrency = ConcurrencyEstimator()
         self._running = 0  # requests in the batches under way
+        self._share = FairShare(options.num_batch_threads)
+        self._finished_at = time.monotonic()
         # By model: requests for all its signatures and versions.
         self._waiting: collections.Counter[str] = collections.Counter()
         self._timer: asyncio.TimerHandle | None = None
@@ -61,6 +64,11 @@ class Batcher:
     def max_rows(self) -> int:
         """Rows that a request for a signature of ours may have; 0 for no such bound."""
         return 0 if self._options.explicit else self._options.max_request_rows
+
+    def stalled_seconds(self) -> float:
+        """Seconds in which requests have waited and no batch has ended; 0 if none waits."""
+        oldest = min((queue.requests[0].queued_at for queue in self._queues.values()), default=None)
+        return 0.0 if oldest is None else time.monotonic() - max(oldest, self._finished_at)
 
     async def run(
         self,
@@ -172,13 +180,9 @@ class Batcher:
             raise late()
         if self._full(lane, rows):
             self._drop_expired(lane, now)
+            self._drop_greediest(lane, rows)
             if self._full(lane, rows):
-                raise StatusError(
-                    Code.UNAVAILABLE,
-                    "The batch scheduling queue to which this task was submitted is full; currently "
-                    f"{lane.waiting_requests} requests with {lane.waiting_rows} rows are enqueued and "
-                    f"max_enqueued_batches is {self._options.max_enqueued_batches}",
-                )
+                raise self._is_full(lane)
         loop = asyncio.get_running_loop()
         request = Request(inputs, rows, deadline, loop.create_future(), now)
         key = (lane, outputs, group)
@@ -209,6 +213,42 @@ class Batcher:
         waiting = lane.waiting_rows
         return bool(waiting) and waiting + rows > options.max_enqueued_batches * options.execution_rows
 
+    def _is_full(self, lane: Lane) -> StatusError:
+        return StatusError(
+            Code.UNAVAILABLE,
+            "The batch scheduling queue to which this task was submitted is full; currently "
+            f"{lane.waiting_requests} requests with {lane.waiting_rows} rows are enqueued and "
+            f"max_enqueued_batches is {self._options.max_enqueued_batches}",
+        )
+
+    def _drop_greediest(self, lane: Lane, rows: int) -> None:
+        """Makes room for a client by the newest requests of the one who has more of the queue than he would.
+
+        So whoever fills a queue is refused himself, and who asks now and then is not.
+        """
+        waiting = [
+            (request, queue)
+            for queue in self._queues.values()
+            if queue.lane is lane
+            for request in queue.requests
+        ]
+        shares: collections.Counter[str] = collections.Counter()
+        for request, _ in waiting:
+            shares[request.client.address] += request.rows
+        mine = clients.CURRENT.get().address
+        [(greediest, _)] = shares.most_common(1) or [(mine, 0)]
+        of_greediest = [each for each in waiting if each[0].client.address == greediest]
+        for request, queue in sorted(of_greediest, key=lambda each: each[0].queued_at, reverse=True):
+            fits = not self._full(lane, rows)
+            if fits or greediest == mine or shares[greediest] - request.rows < shares[mine] + rows:
+                break
+            queue.drop(request)
+            shares[greediest] -= request.rows
+            if not request.future.done():
+                request.future.set_exception(self._is_full(lane))
+        for key in [key for key, queue in self._queues.items() if not queue.requests]:
+            del self._queues[key]
+
     def _drop_expired(self, lane: Lane, now: float) -> None:
         """Takes expired requests from the heads of a lane's queues."""
         for key, queue in list(self._queues.items()):
@@ -229,6 +269,7 @@ class Batcher:
                 return
             self._idle -= 1
             self._running += len(batch.requests)
+            batch.started = time.monotonic()
             work = self._threads.submit(self._execution.run, batch)
             work.add_done_callback(functools.partial(self._executed, loop, batch))
 
@@ -263,6 +304,8 @@ class Batcher:
         limit = self._options.execution_rows
         shortest = None
         for key, queue in self._queues.items():
+            if not self._share.may_take(queue.lane, self._idle, now):
+                continue  # until a batch ends
             left = queue.requests[0].queued_at + timeout - now
             if left <= 0 or queue.alone or queue.rows >= limit:
                 return key
@@ -279,6 +322,8 @@ class Batcher:
         """Back in the event loop: answers the requests of a batch and starts the next."""
         self._idle += 1
         self._running -= len(batch.requests)
+        self._finished_at = time.monotonic()
+        self._share.ended(batch.lane, self._finished_at - batch.started, self._finished_at)
         batch.servable.release()
         error = done.exception()
         if error is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from serving.model_server.execution import merging
+from serving.model_server.execution import clients, merging
 from serving.model_server.execution.batching.options import BatchingOptions
 from serving.protocol.errors import Code, StatusError
 
@@ -21,7 +21,7 @@ Tensors = dict[str, np.ndarray]
 
 
 class Request:
-    __slots__ = ("deadline", "future", "inputs", "queued_at", "rows")
+    __slots__ = ("client", "deadline", "future", "inputs", "queued_at", "rows")
 
     def __init__(
         self, inputs: Tensors, rows: int, deadline: float | None, future: asyncio.Future[Tensors], now: float
@@ -31,6 +31,7 @@ class Request:
         self.deadline = deadline
         self.future = future
         self.queued_at = now
+        self.client = clients.CURRENT.get()
 
     def expired(self, now: float) -> bool:
         """Whether it is answered, cancelled or past its deadline, which is then its answer."""
@@ -84,13 +85,21 @@ class Queue:
                 rows += request.rows
         return taken
 
+    def drop(self, request: Request) -> None:
+        """Takes a waiting request out."""
+        self.requests.remove(request)
+        self._left(request)
+
     def pop(self) -> Request:
         request = self.requests.popleft()
+        self._left(request)
+        return request
+
+    def _left(self, request: Request) -> None:
         self.rows -= request.rows
         self.lane.waiting_rows -= request.rows
         self.lane.waiting_requests -= 1
         self.lane.waiting_by_model[self.lane.name] -= 1
-        return request
 
 
 @dataclasses.dataclass(slots=True)
@@ -100,6 +109,7 @@ class Batch:
     outputs: tuple[str, ...]
     requests: list[Request]
     alone: bool
+    started: float = 0.0  # time.monotonic() when a thread got it
 
 
 def late() -> StatusError:

@@ -13,7 +13,7 @@ import grpc
 import pytest
 from support.models import conformance_models
 from support.models.conformance_models import ECHO, HALF
-from support.servers.model_servers import OUR_COMMAND, Server, predict_request, refusal, start
+from support.servers.model_servers import OUR_COMMAND, Server, predict_request, refusal, start, wait_until
 
 from serving.model_server.observe import access_log
 from serving.model_server.observe.access_log import Access, AccessLog, request_id
@@ -167,3 +167,28 @@ def reading(file: int) -> Callable[[], bytes]:
 def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         AccessLog(str(tmp_path / "none" / "log"))
+
+
+def line() -> Access:
+    return Access("id", "REST", "Predict")
+
+
+def test_after_a_rotation_lines_go_to_the_new_file(tmp_path: Path) -> None:
+    file = tmp_path / "access.log"
+    log = AccessLog(str(file))
+    log.write(line(), Code.OK)
+    wait_until(lambda: len(lines(file)) == 1)
+    assert file.stat().st_mode & 0o777 == 0o640
+    file.rename(tmp_path / "access.log.1")
+    log.reopen()
+    wait_until(file.exists)
+    log.write(line(), Code.OK)
+    wait_until(lambda: len(lines(file)) == 1)
+    # Where its folder is gone, the file that is open takes them.
+    file.rename(tmp_path / "access.log.2")
+    tmp_path.joinpath("access.log").mkdir()
+    log.reopen()
+    log.write(line(), Code.OK)
+    log.close()
+    assert len(lines(tmp_path / "access.log.1")) == 1
+    assert len(lines(tmp_path / "access.log.2")) == 2

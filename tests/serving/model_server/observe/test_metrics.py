@@ -109,7 +109,7 @@ def test_versions_come_and_go(counted: Metrics) -> None:
     counted.version_loaded("m", 7, 1.5, 9742)
     counted.version_loaded("m", 8, 2.5, None)
     found = lines(counted)
-    assert 'marquee:serving:loaded_version{model_name="m",version="7"} 1' in found
+    assert 'marquee:serving:loaded_version{model_name="m",version="7"} 7' in found
     assert 'marquee:serving:index_size{model_name="m",version="7"} 9742' in found
     assert 'marquee:serving:load_seconds{model_name="m",version="8"} 2.5' in found
     assert not any('index_size{model_name="m",version="8"' in line for line in found)
@@ -188,7 +188,7 @@ def test_workers_are_summed_also_those_that_were_killed(files: list[int]) -> Non
     pool = '{thread_pool_name="batch_threads"}'
     assert f":tensorflow:serving:batching_session:input_batch_size_sum{pool} 230" in found
     # What is true of a process as long as it runs is not asked of one that does not.
-    assert 'marquee:serving:loaded_version{model_name="m",version="7"} 1' in found
+    assert 'marquee:serving:loaded_version{model_name="m",version="7"} 7' in found
     assert 'marquee:serving:queue_length{model_name="m"} 4' in found
     assert 'marquee:serving:process_restarts_total{process="worker 1"} 1' in found
     assert not any("loaded_version" in line for line in rendered(files, 2))
@@ -196,10 +196,14 @@ def test_workers_are_summed_also_those_that_were_killed(files: list[int]) -> Non
 
 def test_a_thousand_versions_leave_as_much_as_one(counted: Metrics) -> None:
     for number in range(1000):
+        counted.count_load(f"/models/m/{number}", loaded=True)
+        counted.observe_warmup(f"/models/m/{number}", Code.OK, 1.0)
         counted.version_loaded("m", number, 1.5, 9742)
         counted.version_unloaded("m", number)
     assert not any('version="' in line for line in lines(counted))
-    assert counted._own._used[0] < 2000  # bytes
+    told = {line.split('"')[1] for line in lines(counted) if "/models/m/" in line}
+    assert told == {f"/models/m/{number}" for number in range(1000 - 64, 1000)}
+    assert counted._own._used[0] < 64_000  # bytes
 
 
 def test_a_file_that_is_full_costs_the_series_that_come_last(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,10 +211,10 @@ def test_a_file_that_is_full_costs_the_series_that_come_last(monkeypatch: pytest
     counted = Metrics()
     counted.set_models(["m"])
     counted.observe_request("m", metrics.PREDICT, metrics.GRPC, Code.OK, 0.001)
-    for number in range(100):
+    for number in range(60):
         counted.observe_warmup(f"/path/{number}", Code.OK, 1.0)
     counted.observe_request("m", metrics.PREDICT, metrics.GRPC, Code.OK, 0.001)
     found = lines(counted)
     assert ':tensorflow:serving:request_count{model_name="m",status="OK"} 2' in found
     assert any("/path/0" in line for line in found)
-    assert not any("/path/99" in line for line in found)
+    assert not any("/path/59" in line for line in found)

@@ -72,6 +72,42 @@ def test_a_request_is_logged_without_who_asked(tmp_path: Path) -> None:
     assert (log.written, log.dropped) == (1, 0)
 
 
+def test_times_are_kept_to_the_day_and_columns_of_users_not_at_all(tmp_path: Path) -> None:
+    log = RequestLog()
+    log.configure(config(tmp_path / "log"))
+    seconds = [1_700_000_123, 0, 86_399]
+    example = person("alice", user_age=42, x=1)
+    example.features.feature[contract.HISTORY_TIMESTAMPS].int64_list.value.extend(seconds)
+    inputs = {
+        contract.HISTORY_TIMESTAMPS: np.array([seconds], np.int64),
+        contract.NOW: np.array([1_700_000_456], np.int64),
+        contract.EXAMPLES: np.array([example.SerializeToString()], object),
+    }
+    log.predicted(PREDICTION, inputs, ())
+    log.close()
+    (found,) = records(tmp_path)
+    kept = found.predict_log.request.inputs
+    days = [1_699_920_000, 0, 0]
+    assert list(kept[contract.HISTORY_TIMESTAMPS].int64_val) == days
+    assert list(kept[contract.NOW].int64_val) == [1_699_920_000]
+    features = tf.train.Example.FromString(kept[contract.EXAMPLES].string_val[0]).features.feature
+    assert set(features) == {"x", contract.HISTORY_TIMESTAMPS}
+    assert list(features[contract.HISTORY_TIMESTAMPS].int64_list.value) == days
+    assert inputs[contract.HISTORY_TIMESTAMPS].tolist() == [seconds]  # the request is as it was
+
+
+def test_the_files_of_a_process_are_bounded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_log, "MAX_FILE_BYTES", 200)
+    monkeypatch.setattr(request_log, "MAX_FILES", 3)
+    log = RequestLog()
+    log.configure(config(tmp_path / "log"))
+    for _ in range(10):
+        log.predicted(PREDICTION, {"x": np.zeros(40, np.float32)}, ())
+    log.close()
+    assert len(list(tmp_path.iterdir())) == len(records(tmp_path)) == 3
+    assert (log.written, log.dropped) == (10, 0)
+
+
 def test_examples_are_logged_without_who_asked(tmp_path: Path) -> None:
     log = RequestLog()
     log.configure(config(tmp_path / "log", kind="file"))
@@ -189,8 +225,9 @@ def test_files_do_not_grow_without_end(tmp_path: Path, monkeypatch: pytest.Monke
     for _ in range(10):
         log.predicted(PREDICTION, {}, ())
     log.close()
-    assert len(list(tmp_path.iterdir())) > 2
-    assert len(records(tmp_path)) == 10
+    files = list(tmp_path.iterdir())
+    assert 2 < len(files) <= request_log.MAX_FILES
+    assert len(records(tmp_path)) == len(files) and log.written == 10
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from pathlib import Path
 from ml_metadata.metadata_store import MetadataStore
 from support.pipelines.tiny_pipeline import create_pipeline, ran
 
-from pipeline.runs import artifact_retention, local_runner, run_records
+from pipeline.retention import artifacts as artifact_retention
+from pipeline.runs import local_runner, run_records
 from pipeline.runs.metadata_store import connection_config
 from pipeline.runs.run_records import NodeRun
 

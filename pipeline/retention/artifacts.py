@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Collection
+from typing import Final
 
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -19,8 +21,8 @@ from pipeline.runs import run_records
 
 _log = logging.getLogger(__name__)
 
-# Small, and what `marquee status` and `marquee gates` tell of old runs.
-_KEPT = frozenset(
+# Small, of nobody, and what `marquee status` and `marquee gates` tell of old runs.
+KEPT: Final = frozenset(
     ("ModelEvaluation", "ModelBlessing", "InfraBlessing", "PushedModel", "Schema", "ExampleAnomalies")
 )
 
@@ -48,20 +50,25 @@ def apply(store: MetadataStore, pipeline: str, root: str, keep_runs: int) -> Fre
         output.uri
         for run in runs[:-keep_runs]
         for output in _outputs(run)
-        if output.type not in _KEPT and output.uri not in needed and output.uri.startswith(f"{root}/")
+        if output.type not in KEPT and output.uri not in needed and output.uri.startswith(f"{root}/")
     }
-    found = [a for uri in sorted(old) for a in store.get_artifacts_by_uri(uri)]
+    return delete(store, old)
+
+
+def delete(store: MetadataStore, uris: Collection[str]) -> Freed:
+    """Deletes artifacts; no run takes one for whole any more, whatever interrupts this."""
+    found = [a for uri in sorted(uris) for a in store.get_artifacts_by_uri(uri)]
     live = [artifact for artifact in found if artifact.state == mlmd.Artifact.LIVE]
     for artifact in live:
         artifact.state = mlmd.Artifact.DELETED
     if live:
         store.put_artifacts(live)
     count = freed = 0
-    for uri in sorted(old):
+    for uri in sorted(uris):
         if storage.exists(uri):
             size = disk.tree_bytes(uri) if storage.is_local(uri) else 0
             storage.remove_tree(uri)
-            _log.info("retention deleted %s (%s)", uri, disk.size_text(size))
+            _log.info("deleted %s (%s)", uri, disk.size_text(size))
             count, freed = count + 1, freed + size
     return Freed(count, freed)
 
