@@ -66,7 +66,9 @@ def run(args: argparse.Namespace) -> int:
     progress.unlink(missing_ok=True)
     given = _given(args)
     parts = _Parts()
-    signal.signal(signal.SIGTERM, lambda *_: _interrupt())
+    # A shell starts what it puts in the background with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         parts.start(
             "app",
@@ -158,7 +160,7 @@ class _Parts:
         """Asks every part to end, the newest first; kills those that do not within seconds."""
         for process in reversed(self._running.values()):
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGINT)
+                os.killpg(process.pid, signal.SIGTERM)
         deadline = time.monotonic() + _ENDS_S
         for process in self._running.values():
             try:
@@ -242,5 +244,5 @@ def _say(as_json: bool, page: str, state: str) -> None:
     print(json.dumps({"page": page, "state": state}) if as_json else f"page   {page}   {state}", flush=True)
 
 
-def _interrupt() -> None:
+def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
