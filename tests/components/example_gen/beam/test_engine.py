@@ -200,6 +200,22 @@ def test_parquet_in_shards(both, tmp_path):
     }
 
 
+def test_a_joined_table_gives_the_user(both, tmp_path):
+    log = rows(4)
+    (tmp_path / "lines.csv").write_text("number,item\n" + "".join(f"{n},{r[1]}\n" for n, r in enumerate(log)))
+    orders = "".join(f"{n},{user},{time}\n" for n, (user, _, _, time) in enumerate(log) if n % 50)
+    (tmp_path / "orders.csv").write_text("number,customer,at\n" + orders)
+    made = both(
+        tmp_path,
+        columns={"user": "customer", "item": "item", "time": "at"},
+        join="orders.csv",
+        join_on="number",
+        repeated="last",
+        max_share_of={"without a row in the joined table": 0.1},
+    )
+    assert "have their number in orders.csv" in json.loads(made[f"quarantine/{contract.ROWS}"])["notes"][0]
+
+
 @pytest.mark.parametrize("time", [{}, {"time": "at"}])
 def test_several_logs_over_the_items_of_the_first(both, tmp_path, time):
     for number in range(2):
