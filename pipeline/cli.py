@@ -19,9 +19,10 @@ from pipeline.errors import FAILED, INTERRUPTED, MarqueeError
 from pipeline.terminal.typed import typed
 
 COMMANDS = (
-    "run", "status", "gates", "serve", "application.app", "application.events",
-    "application.experiments", "lifecycle.pin", "ask.recommend", "ask.similar", "ask.rate",
-    "leaderboard", "data", "config", "kubeflow",
+    "run", "status", "gates", "serve", "application.app", "application.demo", "application.events",
+    "application.experiments", "lifecycle.pin", "lifecycle.rollback", "ask.recommend", "ask.similar",
+    "ask.rate", "operate.runs", "operate.report", "operate.doctor", "leaderboard", "data", "config",
+    "kubeflow",
 )  # fmt: skip
 
 

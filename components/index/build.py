@@ -19,14 +19,17 @@ from components.index.carried import catalogue as catalogues
 from components.index.carried.description import describe
 from components.index.carried.extra_assets import write_extra_assets
 from components.index.carried.item_map import item_map
+from components.index.carried.rating_histograms import rating_histograms
+from components.index.carried.shown_users import shown_users
 from components.index.carried.warmup_requests import warmup_requests
-from components.index.conditions.filters import ItemFilters
+from components.index.conditions.conditions import Conditions
 from components.index.details import Details
 from components.index.params import IndexParams
-from components.index.retrieval import Retrieval, Search
+from components.index.retrieval import Retrieval
 from components.index.search.approximate import ApproximateSearch, build_scann
 from components.index.search.exact import ExactSearch
 from components.index.search.scann_config import MIN_ITEMS
+from components.index.search.selective import Search
 from components.index.users.histories import Histories, dense, known_histories, neutral
 from components.index.users.known_users import KnownUsers
 
@@ -75,8 +78,7 @@ def build_models(
       kind: of the model that was fitted, `model.kind` of the config.
     """
     made = assemble(towers, items, timelines, params, list(model_dirs), features, keep_users)
-    first = next(iter(made.values()))
-    places = item_map(first.catalogue.table.column(contract.ITEM_ID), first.embeddings, params.map_items)
+    tables = _carried(next(iter(made.values())), timelines, params, features, keep_users)
     for name, built in made.items():
         started = time.monotonic()
         tf.saved_model.save(
@@ -88,9 +90,23 @@ def build_models(
         requests = warmup_requests(built.catalogue, built.histories, timelines, name, features)
         known_users = built.info["known_users"]
         described = describe(name, kind, built.catalogue, built.module.columns, known_users, params, features)
-        write_extra_assets(model_dirs[name], built.catalogue, built.info, described, requests, places)
+        write_extra_assets(model_dirs[name], built.catalogue, built.info, described, requests, tables)
         searched, seconds = built.info["search"]["kind"], time.monotonic() - started
         _log.info("%s: %d items, %s search, saved in %.1f s", name, len(built.catalogue), searched, seconds)
+
+
+def _carried(
+    built: Built, timelines: Mapping[str, pa.Table], params: IndexParams, features: Features, everybody: bool
+) -> dict[str, pa.Table]:
+    """What an application shows beyond the catalogue, by file."""
+    ids = built.catalogue.table.column(contract.ITEM_ID)
+    tables = {contract.ITEM_MAP: item_map(ids, built.embeddings, params.map_items)}
+    # Of a few users' timelines a histogram would say little, and of data without ratings nothing.
+    if everybody and not features.implicit and contract.TRAIN in timelines:
+        tables[contract.RATING_HISTOGRAMS] = rating_histograms(timelines[contract.TRAIN])
+    if params.shown_users:
+        tables[contract.SHOWN_USERS] = shown_users(timelines, params.shown_users)
+    return tables
 
 
 def assemble(
@@ -127,9 +143,9 @@ def assemble(
     histories = known_histories(timelines, catalogue)
     with_users = keep_users and 0 < len(histories) <= params.max_known_users
     users = KnownUsers(histories) if with_users else None
-    filters = ItemFilters(catalogue, features.item)
+    conditions = Conditions(catalogue.table, features.item)
     vectors = tf.Variable(embeddings, trainable=False, name="embeddings")
-    exact = ExactSearch(vectors, filters, params.block_scores)
+    exact = ExactSearch(vectors, conditions, params.block_scores)
     details = Details(catalogue, features.item, features.implicit)
     built = {}
     for name in names:
@@ -138,7 +154,7 @@ def assemble(
         if name == contract.MODEL and len(catalogue) >= max(params.exact_below, MIN_ITEMS):
             queries = sample_queries(towers, catalogue, histories, embeddings, params)
             tuned = build_scann(vectors, queries, params.recall_at, params.target_recall)
-            search = ApproximateSearch(tuned.index, exact, filters, params.filter_oversample)
+            search = ApproximateSearch(tuned.index, exact, conditions, params.filter_oversample)
             search_info = {
                 "kind": "scann",
                 "recall": tuned.recall,
@@ -155,7 +171,7 @@ def assemble(
             "params": params.model_dump(),
         }
         module = Retrieval(
-            towers, catalogue, vectors, filters, search, exact, users, details, params, features
+            towers, catalogue, vectors, conditions, search, exact, users, details, params, features
         )
         built[name] = Built(module, catalogue, embeddings, histories, info)
     return built
