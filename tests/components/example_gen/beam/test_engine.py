@@ -200,6 +200,32 @@ def test_parquet_in_shards(both, tmp_path):
     }
 
 
+@pytest.mark.parametrize("params", [{}, {"weight_transform": "rank"}, {"weight_cap": 5.5}])
+def test_numbers_as_weights_and_conditions(both, tmp_path, params):
+    for number in range(3):
+        log = "".join(f"{u},{i},{r * (i + 1)},{t}\n" for u, i, r, t in rows(4)[number::3])
+        (tmp_path / f"log{number}.csv").write_text("user,item,hours,at\n" + log)
+    columns = {"user": "user", "item": "item", "weight": "hours", "time": "at"}
+    made = both(tmp_path, columns=columns, keep=["hours > 2"], repeated="strongest", **params)
+    assert "not hours > 2" in json.loads(made[f"quarantine/{contract.ROWS}"])["ratings"]["left_out"]
+
+
+def test_a_joined_table_gives_the_user(both, tmp_path):
+    log = rows(4)
+    (tmp_path / "lines.csv").write_text("number,item\n" + "".join(f"{n},{r[1]}\n" for n, r in enumerate(log)))
+    orders = "".join(f"{n},{user},{time}\n" for n, (user, _, _, time) in enumerate(log) if n % 50)
+    (tmp_path / "orders.csv").write_text("number,customer,at\n" + orders)
+    made = both(
+        tmp_path,
+        columns={"user": "customer", "item": "item", "time": "at"},
+        join="orders.csv",
+        join_on="number",
+        repeated="last",
+        max_share_of={"without a row in the joined table": 0.1},
+    )
+    assert "have their number in orders.csv" in json.loads(made[f"quarantine/{contract.ROWS}"])["notes"][0]
+
+
 @pytest.mark.parametrize("time", [{}, {"time": "at"}])
 def test_several_logs_over_the_items_of_the_first(both, tmp_path, time):
     for number in range(2):
