@@ -58,7 +58,7 @@ def test_its_columns_travel_with_the_model(shop, run):
     catalogue = pq.read_table(version / contract.ASSETS_EXTRA / contract.CATALOGUE)
     assert {"category", "brand", "language", "price", "description"} <= set(catalogue.column_names)
     asked = {request.model_spec.signature_name for request in read_requests(str(version))}
-    assert {contract.RECOMMEND_WHERE, contract.EMBED_ITEM} <= asked
+    assert {contract.RECOMMEND, contract.EMBED_ITEM} <= asked
 
 
 def test_the_model_says_what_it_may_be_asked(shop, run):
@@ -91,6 +91,15 @@ def test_it_recommends_by_its_own_columns(shop, run, model):
     assert tastes.code == 0, tastes.err
 
 
+def test_no_more_of_a_brand_than_asked_and_none_of_a_category(shop, run):
+    done = ask(shop, "recommend", "--json", "--user", "c1", "--at-most", "brand=1", "--not", "category=books")
+    assert done.code == 0, done.err
+    found = [result["features"] for result in done.json()["results"]]
+    brands = [brand for item in found for brand in item.get("brand", ())]
+    assert len(brands) == len(set(brands)) and found
+    assert not any("books" in item["category"] for item in found)
+
+
 def test_nobody_gets_the_popular_list_by_the_same_columns(shop, run):
     where = ("--where", "language=fr", "--where", "price<=20")
     done = ask(shop, "recommend", "--json", "--user", "nobody", *where)
@@ -109,7 +118,7 @@ def test_nobody_gets_the_popular_list_by_the_same_columns(shop, run):
     [
         (
             ("recommend", "--user", "c1", "--where", "colour=red"),
-            "expected COLUMN=VALUE for category, brand, language and COLUMN<=NUMBER",
+            "expected COLUMN=VALUE or COLUMN!=VALUE for category, brand, language and COLUMN<=NUMBER",
         ),
         (("recommend", "--user", "c1", "--where", "price<=dear"), "got price<=dear"),
         (("rate", "--user", "c1"), "trained on events without ratings"),

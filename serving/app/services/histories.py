@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from serving.app.errors import BadRequestError
 from serving.app.link.snapshot import Snapshot
@@ -79,8 +79,13 @@ def check(events: Sequence[NewEvent], snapshot: Snapshot, where: str) -> None:
 def event_kinds(snapshot: Snapshot) -> list[str]:
     """Kinds that may be posted: the built-in ones, and the event names of the data."""
     built_in = [kind for kind in BUILT_IN_KINDS if kind != "rating" or snapshot.explicit]
-    named = snapshot.info.get("features", {}).get("events") or ()
-    return [*built_in, *(name for name in named if name not in BUILT_IN_KINDS)]
+    return [*built_in, *(name for name in _event_weights(snapshot) if name not in BUILT_IN_KINDS)]
+
+
+def _event_weights(snapshot: Snapshot) -> Mapping[str, float]:
+    """Of the data's own kinds of events, where it has no ratings: of the heaviest 1."""
+    weights: Mapping[str, float] = snapshot.info.get("features", {}).get("event_weights") or {}
+    return weights
 
 
 def _joined(*parts: str) -> str:
@@ -98,4 +103,5 @@ def _history_event(event: AnyEvent, snapshot: Snapshot) -> HistoryEvent:
             rating = event.value
         else:
             rating = STARS.get(event.kind, _UNKNOWN)
-    return HistoryEvent(event.item_id, rating, event.time or 0)
+    weight = 0.0 if snapshot.explicit else _event_weights(snapshot).get(event.kind, 0.0)
+    return HistoryEvent(event.item_id, rating, event.time or 0, weight)
