@@ -11,6 +11,10 @@ from pipeline.errors import InputError
 from pipeline.terminal.typed import typed
 
 
+class UnclearMapError(InputError):
+    """Nobody can tell from a log what its columns mean; asks, with the config that answers."""
+
+
 def needed(path: Place, params: ExampleGenParams) -> bool:
     """Whether a path is there, and its columns have no meaning yet.
 
@@ -30,12 +34,12 @@ def guessed(path: Place, params: ExampleGenParams) -> Survey:
     """A map of the columns at `path`.
 
     Raises:
-      InputError: nobody can be certain; with the question, and the config that answers it.
+      UnclearMapError: nobody can be certain.
       DataError: a file cannot be read at all.
     """
     found = survey(path, params)
     if not found.guess.certain:
-        raise InputError(f"{found.files[0].path.name} is {found.files[0]}\n{questions(found, path)}")
+        raise UnclearMapError(f"{found.files[0].path.name} is {found.files[0]}\n{questions(found, path)}")
     return found
 
 

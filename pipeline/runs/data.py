@@ -97,6 +97,8 @@ def _checked(given: str | Sequence[str], name: str, config: Config, origin: str)
         data = Data(path, origin, known)
         layout_of(path, data.applied(config))
         return data
+    except column_map.UnclearMapError:
+        raise  # which says all that there is to do
     except (InputError, DataError) as error:
         raise InputError(
             f"{name} = {', '.join(map(str, found))}: {error}; or leave it out for ml-latest-small or "

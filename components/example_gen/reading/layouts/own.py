@@ -48,6 +48,7 @@ _DATA: Final = re.compile(
     r"|parquet|pq|xlsx|xls|xlsm|ods|gz|zip|bz2|xz|zst)",
     re.IGNORECASE,
 )
+_LOOKED_AT: Final = 50  # files of a folder; one of another format behind them is told by its reader
 _BESIDE: Final = ("readme*", "licen[cs]e*", "copying*", "notes.*", "schema*", "_*", ".*")
 
 
@@ -87,7 +88,7 @@ def _detect(name: str, path: Place, params: ExampleGenParams) -> bool:
     if not params.columns:
         return False
     by_format: dict[str, Place] = {}
-    for file in log_files(path, params):
+    for file in log_files(path, params)[:_LOOKED_AT]:
         by_format.setdefault(formats.NAMES[formats.kind_of(file)], file)
     if len(by_format) > 1 and params.layout == "auto":
         found = ", ".join(f"{file.name} ({format_})" for format_, file in by_format.items())
