@@ -42,7 +42,7 @@ class Snapshot:
     @property
     def explicit(self) -> bool:
         """Whether the data has ratings."""
-        return bool(self.info.get("features", {}).get("feedback", "explicit") == "explicit")
+        return bool(self._features.get("feedback", "explicit") == "explicit")
 
     @property
     def rates(self) -> bool:
@@ -51,14 +51,40 @@ class Snapshot:
 
     @property
     def scale(self) -> Scale | None:
-        """Of the ratings; None for data without."""
+        """Of the data's ratings; None for data without."""
         if not self.explicit:
             return None
-        return Scale(low=contract.MIN_RATING, high=contract.MAX_RATING, step=0.5)
+        low, high = self._features.get("rating_scale", (contract.MIN_RATING, contract.MAX_RATING))
+        in_stars = (low, high) == (contract.MIN_RATING, contract.MAX_RATING)
+        step = 0.5 if in_stars else 1.0 if high - low >= 4 else (high - low) / 10
+        return Scale(low=low, high=high, step=step)
+
+    def stars(self, rating: float) -> float:
+        """A rating on the data's scale as the model takes it: mapped evenly onto stars."""
+        assert self.scale is not None
+        share = (rating - self.scale.low) / (self.scale.high - self.scale.low)
+        return contract.MIN_RATING + share * (contract.MAX_RATING - contract.MIN_RATING)
+
+    def rating(self, stars: float) -> float:
+        """The inverse of `stars`."""
+        assert self.scale is not None
+        share = (stars - contract.MIN_RATING) / (contract.MAX_RATING - contract.MIN_RATING)
+        return self.scale.low + share * (self.scale.high - self.scale.low)
+
+    @property
+    def event_weights(self) -> Mapping[str, float]:
+        """Of a log of several kinds of events: the weight of each, of the heaviest 1."""
+        weights: Mapping[str, float] = self._features.get("event_weights", {})
+        return weights
+
+    @property
+    def _features(self) -> Mapping[str, Any]:
+        features: Mapping[str, Any] = self.info.get("features", {})
+        return features
 
     @property
     def item_noun(self) -> str:
-        return str(self.info.get("features", {}).get("item_noun", "item"))
+        return str(self._features.get("item_noun", "item"))
 
     def limit(self, name: str, default: int) -> int:
         """A limit of the model's graph: max_k, max_history, max_exclude, max_items ..."""

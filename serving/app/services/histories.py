@@ -13,7 +13,7 @@ from serving.client import Event as HistoryEvent
 AnyEvent = Event | NewEvent
 # Newest events of a person that a request reads.
 MAX_READ = 20_000
-# 0 = stars unknown, as the contract has it.
+# 0 = stars or weight unknown, as the contract has it.
 _UNKNOWN = 0.0
 
 
@@ -79,8 +79,7 @@ def check(events: Sequence[NewEvent], snapshot: Snapshot, where: str) -> None:
 def event_kinds(snapshot: Snapshot) -> list[str]:
     """Kinds that may be posted: the built-in ones, and the event names of the data."""
     built_in = [kind for kind in BUILT_IN_KINDS if kind != "rating" or snapshot.explicit]
-    named = snapshot.info.get("features", {}).get("events") or ()
-    return [*built_in, *(name for name in named if name not in BUILT_IN_KINDS)]
+    return [*built_in, *(name for name in snapshot.event_weights if name not in BUILT_IN_KINDS)]
 
 
 def _joined(*parts: str) -> str:
@@ -92,10 +91,9 @@ def _counts(event: AnyEvent, snapshot: Snapshot) -> bool:
 
 
 def _history_event(event: AnyEvent, snapshot: Snapshot) -> HistoryEvent:
-    rating = _UNKNOWN
-    if snapshot.explicit:
-        if event.kind == "rating" and event.value is not None:
-            rating = event.value
-        else:
-            rating = STARS.get(event.kind, _UNKNOWN)
-    return HistoryEvent(event.item_id, rating, event.time or 0)
+    if not snapshot.explicit:
+        weight = snapshot.event_weights.get(event.kind, _UNKNOWN)
+        return HistoryEvent(event.item_id, timestamp=event.time or 0, weight=weight)
+    if event.kind == "rating" and event.value is not None:
+        return HistoryEvent(event.item_id, snapshot.stars(event.value), event.time or 0)
+    return HistoryEvent(event.item_id, STARS.get(event.kind, _UNKNOWN), event.time or 0)

@@ -168,7 +168,7 @@ class RecommendationService:
             elif isinstance(failed, BaseException):
                 raise failed
         if isinstance(rated, Ratings):
-            stars = rated.stars
+            stars = [None if one is None else snapshot.rating(one) for one in rated.stars]
         if isinstance(explained, Explanations):
             title = snapshot.catalogue.title
             reasons = [
