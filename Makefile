@@ -1,4 +1,5 @@
 # Each target does its own set-up: a fresh clone needs Python 3.11, or any Python with pip, and nothing else.
+#   make demo                     a page to try it on: the pipeline where nothing is pushed, server and app (CONFIG, DATA)
 #   make run                      data -> trained, gated, pushed model (DATA=path CONFIG=file ARGS="--set ...")
 #   make serve                    the pushed models over gRPC and REST
 #   make images                   container images of the pipeline and the model server (BASE=image with Python 3.11)
@@ -6,7 +7,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run serve test test-nightly test-owed lint house format bench bench-serving bench-command-line bench-ann bench-quality bench-behaviour bench-scale docs images lock clean
+.PHONY: help setup setup-dev demo run serve test browser test-nightly test-owed lint house format bench bench-serving bench-command-line bench-ann bench-quality bench-behaviour bench-scale docs images lock clean
 
 bin := .venv/bin
 ARGS ?=
@@ -20,6 +21,9 @@ setup: ## create .venv and install the pipeline's locked packages
 setup-dev: ## the same with the tools for tests and lint
 	@requirements/install.sh dev
 
+demo: setup ## a page on 127.0.0.1:8080 to try the recommender on; Ctrl-C stops it (DATA, CONFIG, ARGS="--port 8081")
+	@$(bin)/marquee demo $(if $(DATA),--data "$(DATA)") $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
+
 run: setup ## run the pipeline: DATA=folder, else a local copy, a download or the generated sample
 	@$(bin)/marquee run $(if $(DATA),--data "$(DATA)") $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
 
@@ -31,8 +35,11 @@ serve: setup ## serve the newest pushed models over gRPC and REST (ARGS="--worke
 pytest = $(bin)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --timeout 1800 --durations 25
 TESTS ?= not long and not nightly
 
-test: setup-dev lint ## lint, then the quick tests (TESTS="not nightly" for all that CI runs)
+test: setup-dev browser lint ## lint, then the quick tests (TESTS="not nightly" for all that CI runs)
 	@$(pytest) -m "$(TESTS)" $(ARGS)
+
+browser: ## Debian's Chromium for the browser tests, where apt-get as root can install it
+	@requirements/chromium.sh
 
 test-nightly: setup-dev ## the tests of what rarely changes, hours; with BASE=revision only those owed since then
 	@$(pytest) -m nightly --timeout 3600 $(if $(BASE),--owed-since "$(BASE)") $(ARGS)

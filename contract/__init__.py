@@ -403,6 +403,10 @@ POPULARITY: Final = "popularity.parquet"  # item_id, score; most popular first
 ITEM_MAP: Final = "map.parquet"  # item_id, MAP_X, MAP_Y; most rated first; no rows if it is off
 MAP_X: Final = "x"  # float, most within -1 to 1: near each other what the model holds for alike
 MAP_Y: Final = "y"
+RATING_HISTOGRAMS: Final = "histograms.parquet"  # item_id, HISTOGRAM_VALUE, HISTOGRAM_COUNT: train ratings
+HISTOGRAM_VALUE: Final = "value"
+HISTOGRAM_COUNT: Final = "count"
+SHOWN_USERS: Final = "users.parquet"  # for an operator to look at: some users' history and held-out events
 WARM_START: Final = "warm_start.npz"  # weights and vocabularies, in the towers and in MODEL
 INDEX_INFO: Final = "index.json"  # how it was built: config, sizes and ScaNN parameters
 DESCRIPTION: Final = "model.json"  # what a client may ask it: contract.description
@@ -411,7 +415,9 @@ KIND: Final = "kind.txt"  # `model.kind` of the config, in the towers
 # --- what a run leaves behind ----------------------------------------------------
 PUSHED: Final = "PUSHED.json"  # written last, in the version folder of MODEL
 # What an application may read of a version, PUSHED from its folder, the rest from assets.extra.
-APPLICATION_FILES: Final = (CATALOGUE, POPULARITY, ITEM_MAP, INDEX_INFO, PUSHED)
+APPLICATION_FILES: Final = (
+    CATALOGUE, POPULARITY, INDEX_INFO, PUSHED, ITEM_MAP, RATING_HISTOGRAMS, SHOWN_USERS,
+)  # fmt: skip
 PINNED: Final = "PINNED"  # a file of this name keeps a version from retention
 GATES: Final = "gates.json"  # verdicts, in the blessing artifact
 METRICS: Final = "metrics.json"  # overall and by slice, in the evaluation artifact
@@ -423,6 +429,9 @@ FEATURES: Final = "features.json"  # what their columns mean
 # In ExampleGen's quarantine artifact.
 BAD_ROWS: Final = "bad_rows.jsonl"  # table, file, line, kind and reason of every row set aside
 ROWS: Final = "rows.json"  # rows in = used + set aside + left out by the config, by table
+
+# In PUSHED.json: version, time and metrics of the pushes before this one, oldest first.
+EARLIER: Final = "earlier"
 
 # Custom properties of artifacts and execution properties.
 CODE_HASH: Final = "marquee_code"  # hash of the sources a component runs on

@@ -19,7 +19,7 @@ from pipeline.errors import FAILED, INTERRUPTED, MarqueeError
 from pipeline.terminal.typed import typed
 
 COMMANDS = (
-    "run", "status", "gates", "serve", "application.app", "application.events",
+    "run", "status", "gates", "serve", "application.app", "application.demo", "application.events",
     "application.experiments", "lifecycle.pin", "ask.recommend", "ask.similar", "ask.rate",
     "leaderboard", "data", "config", "kubeflow",
 )  # fmt: skip

@@ -19,6 +19,8 @@ from components.index.carried import catalogue as catalogues
 from components.index.carried.description import describe
 from components.index.carried.extra_assets import write_extra_assets
 from components.index.carried.item_map import item_map
+from components.index.carried.rating_histograms import rating_histograms
+from components.index.carried.shown_users import shown_users
 from components.index.carried.warmup_requests import warmup_requests
 from components.index.conditions.filters import ItemFilters
 from components.index.details import Details
@@ -75,8 +77,7 @@ def build_models(
       kind: of the model that was fitted, `model.kind` of the config.
     """
     made = assemble(towers, items, timelines, params, list(model_dirs), features, keep_users)
-    first = next(iter(made.values()))
-    places = item_map(first.catalogue.table.column(contract.ITEM_ID), first.embeddings, params.map_items)
+    tables = _carried(next(iter(made.values())), timelines, params, features, keep_users)
     for name, built in made.items():
         started = time.monotonic()
         tf.saved_model.save(
@@ -88,9 +89,23 @@ def build_models(
         requests = warmup_requests(built.catalogue, built.histories, timelines, name, features)
         known_users = built.info["known_users"]
         described = describe(name, kind, built.catalogue, built.module.columns, known_users, params, features)
-        write_extra_assets(model_dirs[name], built.catalogue, built.info, described, requests, places)
+        write_extra_assets(model_dirs[name], built.catalogue, built.info, described, requests, tables)
         searched, seconds = built.info["search"]["kind"], time.monotonic() - started
         _log.info("%s: %d items, %s search, saved in %.1f s", name, len(built.catalogue), searched, seconds)
+
+
+def _carried(
+    built: Built, timelines: Mapping[str, pa.Table], params: IndexParams, features: Features, everybody: bool
+) -> dict[str, pa.Table]:
+    """What an application shows beyond the catalogue, by file."""
+    ids = built.catalogue.table.column(contract.ITEM_ID)
+    tables = {contract.ITEM_MAP: item_map(ids, built.embeddings, params.map_items)}
+    # Of a few users' timelines a histogram would say little, and of data without ratings nothing.
+    if everybody and not features.implicit and contract.TRAIN in timelines:
+        tables[contract.RATING_HISTOGRAMS] = rating_histograms(timelines[contract.TRAIN])
+    if params.shown_users:
+        tables[contract.SHOWN_USERS] = shown_users(timelines, params.shown_users)
+    return tables
 
 
 def assemble(

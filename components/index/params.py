@@ -73,6 +73,12 @@ class IndexParams(Section):
         ge=0,
         description="most rated items on the two-dimensional map that the model carries; 0: no map",
     )
+    shown_users: int = Field(
+        0,
+        ge=0,
+        description="users whose history and held-out events the model carries for an operator to look at "
+        "in the application (`known_users`): training data as it is, which the model server hands out too",
+    )
     embed_block: int = Field(4096, ge=1, description="items embedded at once while the index is built")
 
     @pydantic.model_validator(mode="after")

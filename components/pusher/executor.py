@@ -15,7 +15,7 @@ from tfx.utils import path_utils
 import contract
 from components.common import disk, storage
 from components.common.step import StepExecutor
-from components.pusher import retention
+from components.pusher import retention, versions
 from components.pusher.params import PusherParams
 from components.pusher.publish import publish
 from components.pusher.versions import DESTINATION_PROPERTY, PUSHED_PROPERTY, VERSION_PROPERTY
@@ -24,6 +24,9 @@ _log = logging.getLogger(__name__)
 
 # Custom property of an output that was not pushed: which check refused.
 REFUSED_PROPERTY = "refused_by"
+
+# Pushes that a push remembers: retention removes their folders sooner.
+_REMEMBERED = 30
 
 # Input by the name it is published under; the last one only after a final fit.
 _INPUTS = {
@@ -84,7 +87,7 @@ class Executor(StepExecutor):
         version = publish(
             sources=sources,
             destination=destination,
-            record=self._record(inputs),
+            record={**self._record(inputs), contract.EARLIER: _earlier(destination)},
             now=time.time(),
         )
         retention.apply(destination, params.keep_versions)
@@ -107,6 +110,15 @@ class Executor(StepExecutor):
             "metrics": metrics["candidate"]["overall"],
             "gates": json.loads(storage.read_text(storage.join(inputs["blessing"].uri, contract.GATES))),
         }
+
+
+def _earlier(destination: str) -> list[dict[str, Any]]:
+    """The pushes before this one, oldest first: what the last of them knew, and that one."""
+    last = versions.latest(destination)
+    if last is None:
+        return []
+    own = {key: last.record.get(key) for key in ("version", "time", "metrics")}
+    return [*last.record.get(contract.EARLIER, []), own][-_REMEMBERED:]
 
 
 def _description(model_dir: str) -> Any:

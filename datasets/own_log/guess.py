@@ -10,12 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.example_gen.reading.quarantine import percent
-from components.example_gen.reading.source import EVENT, ITEM, RATING, TIME, USER, WEIGHT
+from components.example_gen.reading.source import EVENT, ITEM, OFFSET, RATING, TIME, USER, WEIGHT
 from components.example_gen.reading.values.times import PER_SECOND
 from datasets.own_log import words
 from datasets.own_log.looks import FileLook, Look
 
 _FEW: Final = 60  # different values of a kind of event at most
+_FILLED: Final = 0.9
 _SCALE: Final = 101  # different ratings at most
 _ID: Final = ("text", "whole numbers")
 # What the ids of a file without a header may begin with.
@@ -83,6 +84,8 @@ class _Guesser:
         if most < least:
             return None
         best = [c for c in self._free() if scores.get(c.name) == most]
+        # Of those that say as much, not one that is mostly empty.
+        best = [c for c in best if c.filled > _FILLED] or best
         if len(best) > 1:
             self._ask(role, best)
         return best[0]
@@ -99,7 +102,7 @@ class _Guesser:
         left = [role for role in (USER, ITEM) if role not in self.columns]
         # Ids repeat, and are neither stars nor numbers of rows.
         likely = [c for c in self._free() if c.what in _ID and 5 < c.distinct <= max(0.9 * rows, 6)]
-        for role in list(left):
+        for role in [] if self._file.header else list(left):
             matching = [c for c in likely if _all(c, _PREFIXES[role])]
             if len(matching) == 1:
                 self._take(role, matching[0])
@@ -171,13 +174,15 @@ class _Guesser:
         weight = self._best(WEIGHT, lambda c: c.what.endswith("numbers") and c.distinct > 1)
         if weight is not None:
             self._take(WEIGHT, weight)
-            if weight.low < 0:
+            if weight.low <= 0:
                 self.values["keep"] = [f"{weight.name} > 0"]
-                self.evidence.append(f"keep: {weight.name} is negative in places (returns, cancellations)")
+                what = "negative (returns, cancellations)" if weight.low < 0 else "0"
+                self.evidence.append(f"keep: {weight.name} is {what} in places")
 
     def _times(self) -> None:
         found = [c for c in self._free() if c.units]
         if not found:
+            self._days()
             return
         named = [c for c in found if words.score(c.name, TIME)] or found
         # The same moment is often there twice; numbers say it without a format.
@@ -190,6 +195,18 @@ class _Guesser:
                 f"is the day or the month first in {best.name} ({best.examples[0]})? time_unit is one of "
                 f"{', '.join(map(repr, best.units))}"
             )
+
+    def _days(self) -> None:
+        """Numbers of days, and the clock beside them."""
+        days = [c for c in self._free() if "day" in words.words_of(c.name) and c.what == "whole numbers"]
+        if not days or days[0].low < 0 or days[0].high > 100_000:
+            return
+        self._take(TIME, days[0])
+        self.values["time_unit"] = "d"
+        clocks = [c for c in self._free() if words.score(c.name, TIME) and 0 <= c.low <= c.high < 2_400]
+        if clocks and clocks[0].what == "whole numbers":
+            self._take(OFFSET, clocks[0])
+            self.values["offset_unit"] = "clock"
 
     def _repeated(self) -> None:
         """Whether users have items several times, by the rows that were looked at."""
@@ -210,7 +227,7 @@ class _Guesser:
             self.evidence.append(f"max_missing_share: {percent(gaps)} of the rows have no user or no item")
 
 
-_ORDER: Final = (USER, ITEM, RATING, EVENT, WEIGHT, TIME)
+_ORDER: Final = (USER, ITEM, RATING, EVENT, WEIGHT, TIME, OFFSET)
 
 
 def guess(file: FileLook) -> Guess:
@@ -228,7 +245,8 @@ def _apart(value: float, found: dict[float, int], inside: list[float]) -> bool:
         return False
     if value < 0 or value > inside[-1] + 10:
         return True
-    return value == 0 and (inside[0] >= 1 and found[value] > 0.3 * sum(found.values()))
+    often = found[value] > 0.3 * sum(found.values()) or found[value] > 2 * found[inside[0]]
+    return value == 0 and inside[0] >= 1 and often
 
 
 def _plain(number: float) -> float | int:

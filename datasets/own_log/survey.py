@@ -10,13 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
 
+from components.common.features import MOVIELENS_NAMES, RESERVED, FeatureSpec
 from components.example_gen.errors import DataError
-from components.example_gen.params import ExampleGenParams
+from components.example_gen.params import ITEM_ROLES, ExampleGenParams
 from components.example_gen.reading import tables
 from components.example_gen.reading.detection import formats
 from components.example_gen.reading.layouts import own
 from components.example_gen.reading.places import Place
-from components.example_gen.reading.source import EVENT, GENRES, ITEM, RATING, TITLE, USER, YEAR
+from components.example_gen.reading.source import EVENT, GENRES, ITEM, RATING, TITLE, USER, WEIGHT, YEAR
 from datasets.own_log import words
 from datasets.own_log.guess import Guess, guess
 from datasets.own_log.looks import FileLook, Look, look
@@ -62,8 +63,16 @@ class Survey:
         return "\n".join(lines) + "\n"
 
     def params(self, given: ExampleGenParams) -> ExampleGenParams:
-        """The options with the map in them."""
-        return ExampleGenParams.model_validate({**given.model_dump(), **self.guess.values})
+        """The options with the map in them.
+
+        Raises:
+          DataError: they do not go together.
+        """
+        try:
+            return ExampleGenParams.model_validate({**given.model_dump(), **self.guess.values})
+        except ValueError as error:
+            file = self.files[0].path.name
+            raise DataError(file, f"the guessed map does not go with the config: {error}") from error
 
 
 def survey(path: Place, params: ExampleGenParams) -> Survey:
@@ -87,6 +96,9 @@ def survey(path: Place, params: ExampleGenParams) -> Survey:
         evidence.append(
             f"files: the log is {looks[log].path.name}" + (" and others" * (len(groups[log]) > 1))
         )
+    if of_file := _events_of_files(groups[log], values["columns"]):
+        values |= {**of_file, "repeated": "strongest"}
+        evidence.append("event_of_file: the files are named after kinds of events")
     item = values["columns"].get(ITEM)
     tables_ = [(n, _items(file, looks[log], item)) for n, file in enumerate(looks) if n != log]
     # That with a title and such, where several have each item once.
@@ -128,6 +140,19 @@ def _logs(looks: list[FileLook], guesses: list[Guess]) -> list[int]:
     ):
         found = [n for n in found if n in narrower] or found
     return found or [0]
+
+
+def _events_of_files(files: list[Place], columns: dict[str, str]) -> dict[str, Any]:
+    """Keys for a log of a file per kind of event, none where the names are of no such kinds."""
+    weights = {file.name: words.weight_of(file.name) for file in files}
+    known = {name: weight for name, weight in weights.items() if weight is not None}
+    if len(known) < len(weights) or len(set(known.values())) < 2 or {RATING, EVENT, WEIGHT} & columns.keys():
+        return {}
+    events = {name: name.partition(".")[0] for name in known}
+    return {
+        "event_of_file": events,
+        "event_weights": {events[name]: weight for name, weight in known.items()},
+    }
 
 
 def _pattern(files: list[Place]) -> list[str]:
@@ -194,7 +219,8 @@ def _separator(column: Look) -> str | None:
 
 def _features(file: FileLook, columns: dict[str, str]) -> list[dict[str, Any]]:
     """What the model may read of further columns: numbers, and texts of few different values."""
-    own_ = []
+    own_: list[dict[str, Any]] = []
+    taken = {*RESERVED, *ITEM_ROLES, *MOVIELENS_NAMES}
     for column in file.columns:
         is_id = words.words_of(column.name)[-1:] == ["id"] or words.score(column.name, ITEM) > 1
         if column.name in columns.values() or column.units or not column.filled or is_id:
@@ -209,7 +235,13 @@ def _features(file: FileLook, columns: dict[str, str]) -> list[dict[str, Any]]:
             spec = {"kind": "categorical"}
         else:
             continue
-        own_.append({"name": column.name, **spec})
+        try:
+            plain = FeatureSpec.model_validate({"name": column.name, **spec}).name
+        except ValueError:
+            continue  # a name that needs another one
+        if plain not in taken:
+            taken.add(plain)
+            own_.append({"name": column.name, **spec})
     if not own_:
         return []
     usual: list[dict[str, Any]] = []

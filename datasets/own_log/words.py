@@ -43,7 +43,7 @@ _OF_THEM: Final = (
 )
 _ATTRIBUTES: Final = frozenset(_OF_THEM.split())
 # Words of numbers that are no rating of one user.
-_SUMS: Final = frozenset(("helpful", "useful", "total", "num", "number", "average", "avg", "mean"))
+_SUMS: Final = frozenset(("helpful", "useful", "total", "count", "num", "number", "average", "avg", "mean"))
 # How much events say beside a view, by words in their names.
 _EVENTS: Final = {
     6: ("purchas", "buy", "bought", "order", "transaction", "sale", "paid", "checkout", "conversion"),

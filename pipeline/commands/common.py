@@ -19,7 +19,7 @@ def add_command(subparsers: Subparsers, name: str, summary: str, example: str) -
     """A subcommand whose --help ends with an example and which takes --json."""
     parser = subparsers.add_parser(
         name,
-        help=summary,
+        help=summary.replace("%", "%%"),  # a help is a format, a description is not
         description=summary,
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -31,6 +31,12 @@ def add_parser(subparsers: Subparsers) -> None:
         help="MovieLens folder, or your own log (--set data=PATH); see `marquee data check`. Given again: a "
         "further log over the same items",
     )
+    parser.add_argument(
+        "--progress",
+        metavar="FILE",
+        type=Path,
+        help="write how far the run is to FILE as JSON, again and again (the application's page shows it)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -58,17 +64,20 @@ def run(args: argparse.Namespace) -> int:
             print(f"log   {log}", file=terminal)
             named = [*(("--config", args.config) if args.config else ())]
             named += [part for override in args.overrides for part in ("--set", override)]
-            summary, code = _run(config, run_id, terminal, named)
+            summary, code = _run(config, run_id, terminal, named, args.progress)
     if args.json:
         print_json({"run": run_id, "data": str(source.path), "log": str(log), **summary})
     return code
 
 
-def _run(config: Any, run_id: str, terminal: Any, named: list[str]) -> tuple[dict[str, Any], int]:
+def _run(
+    config: Any, run_id: str, terminal: Any, named: list[str], progress_path: Path | None
+) -> tuple[dict[str, Any], int]:
     """Runs the DAG and shows how it went; returns the JSON summary and the exit code.
 
     Args:
       named: the arguments that say which config this is, for the commands that come next.
+      progress_path: a file that says how far it is; None for none.
     """
     import logging
 
@@ -78,21 +87,26 @@ def _run(config: Any, run_id: str, terminal: Any, named: list[str]) -> tuple[dic
     from pipeline.runs.pushed import invalidate_stale
     from pipeline.runs.verdict import as_json, gates_table, verdict
     from pipeline.terminal.display import Display
+    from pipeline.terminal.progress_file import ProgressFile
     from pipeline.terminal.typed import typed
 
     logging.getLogger(__name__).info("config %s", config.resolved_line())
     with Display(terminal) as display:
-        progress.set_listener(display.progress)
+        file = ProgressFile(progress_path, display) if progress_path else None
+        listener = file or display
+        progress.set_listener(listener.progress)
         try:
             from pipeline.dag import create_pipeline
             from pipeline.runs import local_runner
 
             invalidate_stale(connect(config.metadata_url), config.serving_dir)
-            outcomes = local_runner.run(create_pipeline(config), run_id, display)
+            outcomes = local_runner.run(create_pipeline(config), run_id, listener)
         except ComponentFailedError as error:
             display.line(f"\n{error}", "bold red")
             display.line(f"log   {Path(config.logs_dir) / f'run-{run_id}.log'}")
             _clean_up(config, display)
+            if file:
+                file.end("failed", f"{error.node_id}: {error.reason}")
             return {"state": "failed", "failed": error.node_id, "error": error.reason}, error.exit_code
         finally:
             progress.set_listener(None)
@@ -113,6 +127,8 @@ def _run(config: Any, run_id: str, terminal: Any, named: list[str]) -> tuple[dic
             who = "ID" if config.example_gen.columns else "1"
             display.line(f"next    {typed('recommend', *named, '--user', who)}")
         _clean_up(config, display)
+        if file:
+            file.end("refused" if found.refused else "pushed")
     summary = {"state": "refused" if found.refused else "pushed", "components": nodes, **as_json(found)}
     return summary, REFUSED if found.refused else OK
 

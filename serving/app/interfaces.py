@@ -27,6 +27,7 @@ from serving.app.link.calls import Calls
 from serving.app.link.versions import Versions
 from serving.app.services.experiments import Experiments
 from serving.app.services.items import ItemService
+from serving.app.services.known_users import KnownUserService
 from serving.app.services.model import ModelService
 from serving.app.services.people import PeopleService
 from serving.app.services.recommendations import RecommendationService
@@ -52,6 +53,7 @@ class Services:
     people: PeopleService
     recommendations: RecommendationService
     items: ItemService
+    known_users: KnownUserService
     model: ModelService
     experiments: Experiments
     versions: Versions
@@ -80,6 +82,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
         people=PeopleService(People(database), events, versions, experiments, recommendations),
         recommendations=recommendations,
         items=ItemService(calls, versions, timeout_s),
+        known_users=KnownUserService(calls, versions, recommendations, timeout_s),
         model=ModelService(calls, versions),
         experiments=experiments,
         versions=versions,

@@ -49,6 +49,10 @@ class Settings(BaseSettings):
         default=False,
         description="show what the model knows of users of the training data (it shows that data)",
     )
+    progress_file: str = Field(
+        default="",
+        description="what `marquee run --progress` writes: the page shows it while there is no model yet",
+    )
     cors_origins: tuple[str, ...] = Field(default=(), description="origins that browsers may call from; none")
     trusted_proxies: tuple[str, ...] = Field(
         default=(), description="addresses whose X-Forwarded-For is believed, such as an ingress's"

@@ -37,7 +37,7 @@ COMMANDS = command_parsers(cli.build_parser())
 def test_all_commands_are_there() -> None:
     assert set(COMMANDS) == {
         "run", "status", "gates", "serve", "pin", "unpin", "recommend", "similar", "rate", "config",
-        "leaderboard",
+        "leaderboard", "demo",
         "app migrate", "app keys create", "app keys list", "app keys rotate", "app keys revoke",
         "events export", "experiments report",
         "data check", "data fetch", "data sample",

@@ -28,6 +28,7 @@ SMALL = (
     "trainer.epochs=4",
     "index.exact_below=300",
     "model.history_dropout=0.2",
+    "index.shown_users=5",
 )
 
 

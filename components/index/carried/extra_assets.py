@@ -27,9 +27,9 @@ def write_extra_assets(
     info: Mapping[str, Any],
     description: Description,
     requests: Iterable[prediction_log_pb2.PredictionLog],
-    places: pa.Table,
+    tables: Mapping[str, pa.Table],
 ) -> None:
-    """Writes what lies beside a SavedModel: warm-up, catalogue, popularity, map, INDEX_INFO, DESCRIPTION.
+    """Writes what lies beside a SavedModel: warm-up, catalogue, popularity, INDEX_INFO, DESCRIPTION, tables.
 
     Args:
       model_dir: of the SavedModel.
@@ -37,7 +37,7 @@ def write_extra_assets(
       info: sizes, limits and search parameters.
       description: what a client may ask.
       requests: to replay before the model takes traffic.
-      places: of the items on the map, from `item_map`.
+      tables: further ones, by the names of their files.
     """
     folder = storage.join(model_dir, contract.ASSETS_EXTRA)
     tf.io.gfile.makedirs(folder)
@@ -53,7 +53,8 @@ def write_extra_assets(
         }
     )
     _write_parquet(storage.join(folder, contract.POPULARITY), popularity)
-    _write_parquet(storage.join(folder, contract.ITEM_MAP), places)
+    for name, table in tables.items():
+        _write_parquet(storage.join(folder, name), table)
     for name, document in ((contract.INDEX_INFO, info), (contract.DESCRIPTION, description.to_dict())):
         storage.write_text(storage.join(folder, name), json.dumps(document, indent=2) + "\n")
 

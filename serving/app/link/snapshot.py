@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 import contract
 from serving.app.catalogue.catalogue import Catalogue
 from serving.app.catalogue.search import SearchIndex
+from serving.app.link import carried as carried_files
+from serving.app.link.carried import Carried
 from serving.app.link.files import Files, FilesError
 from serving.app.results import Column, HistogramBar, Scale
 
@@ -30,6 +32,7 @@ class Snapshot:
       search: their titles.
       info: contract.INDEX_INFO: sizes, limits, features.
       pushed: contract.PUSHED: run, metrics, gates; empty where the version has none.
+      carried: the items' map, histograms, users to look at.
     """
 
     model: str
@@ -38,6 +41,7 @@ class Snapshot:
     search: SearchIndex
     info: Mapping[str, Any]
     pushed: Mapping[str, Any]
+    carried: Carried = dataclasses.field(default_factory=Carried)
 
     @property
     def explicit(self) -> bool:
@@ -92,7 +96,9 @@ class Snapshot:
 
     def histogram(self, item_id: str) -> list[HistogramBar] | None:
         """How often each rating stands in the training data; None where the model does not carry it."""
-        return None
+        if self.carried.histograms is None:
+            return None
+        return list(self.carried.histograms.get(item_id, ()))
 
     @property
     def taste_column(self) -> str | None:
@@ -105,11 +111,10 @@ async def load(files: Files, model: str, version: int) -> Snapshot:
     Raises:
       FilesError: one is missing or cannot be read.
     """
-    table, popularity, info, pushed = await asyncio.gather(
-        *(
-            files.read(model, version, name)
-            for name in (contract.CATALOGUE, contract.POPULARITY, contract.INDEX_INFO, contract.PUSHED)
-        )
+    needed = (contract.CATALOGUE, contract.POPULARITY, contract.INDEX_INFO)
+    names = (*needed, contract.PUSHED, *carried_files.FILES)
+    table, popularity, info, pushed, *more = await asyncio.gather(
+        *(files.read(model, version, name) for name in names)
     )
     if table is None or popularity is None or info is None:
         raise FilesError(
@@ -117,11 +122,17 @@ async def load(files: Files, model: str, version: int) -> Snapshot:
             f"{contract.INDEX_INFO}: it was not pushed by this pipeline"
         )
     # Seconds for a million items: not on the event loop.
-    return await asyncio.to_thread(_built, model, version, table, popularity, info, pushed)
+    return await asyncio.to_thread(_built, model, version, table, popularity, info, pushed, more)
 
 
 def _built(
-    model: str, version: int, table: bytes, popularity: bytes, info: bytes, pushed: bytes | None
+    model: str,
+    version: int,
+    table: bytes,
+    popularity: bytes,
+    info: bytes,
+    pushed: bytes | None,
+    more: Sequence[bytes | None],
 ) -> Snapshot:
     try:
         described = json.loads(info)
@@ -129,7 +140,13 @@ def _built(
         catalogue = Catalogue(items, _columns(described, items), _shares(_table(popularity), items))
         _ = catalogue.values, catalogue.numbers, catalogue.newest  # made here, not in a request
         return Snapshot(
-            model, version, catalogue, SearchIndex(catalogue.titles), described, json.loads(pushed or b"{}")
+            model,
+            version,
+            catalogue,
+            SearchIndex(catalogue.titles),
+            described,
+            json.loads(pushed or b"{}"),
+            carried_files.read(*more),
         )
     except (ValueError, KeyError, pa.ArrowException) as error:
         raise FilesError(f"{model} version {version}: its files cannot be read: {error}") from error

@@ -37,7 +37,7 @@ def saved(fake, tmp_path_factory):
         tf.saved_model.load(str(folder / "towers")),
         items,
         timelines,
-        IndexParams(max_k=20, map_items=300),
+        IndexParams(max_k=20, map_items=300, shown_users=3),
         model_dirs,
     )
     # A model that still reads these would not survive being copied elsewhere.
@@ -133,6 +133,9 @@ def test_assets_describe_what_the_model_knows(saved, fake):
         assert (np.diff(scores) <= 0).all() and abs(scores.sum() - 1) < 1e-9
         places = pq.read_table(extra / contract.ITEM_MAP)
         assert places[contract.ITEM_ID].to_pylist() == catalogue[contract.ITEM_ID].to_pylist()[:300]
+        counted = pq.read_table(extra / contract.RATING_HISTOGRAMS)
+        assert set(counted[contract.ITEM_ID].to_pylist()) <= set(catalogue[contract.ITEM_ID].to_pylist())
+        assert pq.read_table(extra / contract.SHOWN_USERS).num_rows <= 3
         info = json.loads((extra / contract.INDEX_INFO).read_text())
         assert info["model"] == name and info["items"] == 1200 and info["known_users"] == USERS
         assert info["params"]["max_k"] == 20

@@ -105,6 +105,17 @@ def test_after_a_final_fit_the_tested_model_is_pushed_too(make_sources: Sources,
         assert (Path(folder) / "saved_model.pb").read_text().startswith(f"a {model} ")
 
 
+def test_a_push_remembers_those_before_it(make_sources: Sources, tmp_path: Path) -> None:
+    for tag in "abc":
+        _, served = run(tmp_path, make_sources(tag), 1, 1, keep=2)
+    second, third = (version.record for version in versions.list_versions(served))
+    earlier = third[contract.EARLIER]
+    # The first is remembered although retention has removed its folder.
+    assert [one["version"] for one in earlier] == [second[contract.EARLIER][0]["version"], second["version"]]
+    assert all(one["metrics"] == {"mrr": 0.25} and one["time"] for one in earlier)
+    assert second[contract.EARLIER][0].keys() == {"version", "time", "metrics"}
+
+
 def test_retention_follows_the_params(make_sources: Sources, tmp_path: Path) -> None:
     for tag in "abc":
         _, served = run(tmp_path, make_sources(tag), 1, 1, keep=2)

@@ -215,3 +215,49 @@ def test_a_list_of_other_separators_is_seen(tmp_path):
     assert any(
         "genres is a list, and no cell has '|' while 100 % have ', '" in note for note in report.anomalies
     )
+
+
+def test_a_file_per_kind_of_event(tmp_path):
+    columns = {"user_id": "user", "item_id": "item", "ts": "seconds"}
+    log(tmp_path / "views.csv", columns, rows=ROWS[:300])
+    log(tmp_path / "buys.csv", columns, rows=ROWS[300:])
+    survey_ = found(tmp_path)
+    assert survey_.guess.values["event_of_file"] == {"buys.csv": "buys", "views.csv": "views"}
+    assert survey_.guess.values["event_weights"] == {"buys": 6, "views": 1}
+    params = survey_.params(ExampleGenParams())
+    report = check(layouts.detect(tmp_path, params), params)
+    assert set(report.ratings) == {"0.167", "1"}
+
+
+def test_days_with_a_clock_beside_them(tmp_path):
+    columns = {
+        "household_key": "user", "BASKET_ID": "n", "DAY": lambda row: 1 + row["n"] // 4,
+        "PRODUCT_ID": "item", "TRANS_TIME": lambda row: 100 * (row["n"] % 24) + row["n"] % 60,
+    }  # fmt: skip
+    path = log(tmp_path / "log.csv", columns)
+    survey_ = found(path)
+    values = survey_.guess.values
+    assert values["columns"] == {
+        "user": "household_key", "item": "PRODUCT_ID", "time": "DAY", "offset": "TRANS_TIME",
+    }  # fmt: skip
+    assert (values["time_unit"], values["offset_unit"]) == ("d", "clock")
+    params = survey_.params(ExampleGenParams())
+    report = check(layouts.detect(path, params), params)
+    assert (report.stops, report.first_second) == ([], 86_400)
+
+
+def test_what_is_not_above_nothing_is_no_event_of_a_weight(tmp_path):
+    columns = {"user": "user", "item": "item", "plays": lambda row: row["n"] % 5}
+    guess = found(log(tmp_path / "log.csv", columns)).guess
+    assert guess.values["keep"] == ["plays > 0"]
+
+
+def test_features_with_names_of_other_things_are_left_out(tmp_path):
+    log(tmp_path / "log.csv", {"user": "user", "item": "item"})
+    items = sorted({row["item"] for row in ROWS})
+    text = "".join(
+        f"{item},Thing {item},b{item[-1]},c{item[-1]},{n},x{item[-1]}\n" for n, item in enumerate(items)
+    )
+    (tmp_path / "items.csv").write_text(f"item,title,tags,9 lives,rating_count,Brand Name\n{text}")
+    params = found(tmp_path).params(ExampleGenParams())
+    assert [spec.name for spec in params.item_features if spec.column] == ["brand_name"]

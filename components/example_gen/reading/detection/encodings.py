@@ -15,8 +15,9 @@ _PIECE: Final = 1 << 18  # bytes that charset-normalizer gets
 _UTF16: Final = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 # Bytes that are letters in Windows-1252 and controls in Latin-1.
 _WINDOWS: Final = re.compile(rb"[\x80-\x9f]")
-_LETTERS: Final = re.compile(rb"[A-Za-z]")
+# In Western words letters beyond ASCII stand alone or in pairs, in Cyrillic ones all are beyond it.
 _ABOVE: Final = re.compile(rb"[\x80-\xff]")
+_RUNS: Final = re.compile(rb"[\xc0-\xff]{3,}")
 
 
 def encoding_of(path: Place) -> str:
@@ -34,8 +35,7 @@ def encoding_of(path: Place) -> str:
             return name
     if mostly_utf8([data]):
         return "utf-8"
-    above = len(_ABOVE.findall(data))
-    if above > len(_LETTERS.findall(data)):
+    if sum(map(len, _RUNS.findall(data))) > 0.5 * len(_ABOVE.findall(data)):
         raise DataError(
             path.name, f"is no UTF-8{_suggestion(data)}; set example_gen.encoding to what it was written in"
         )

@@ -1,0 +1,35 @@
+"""The words of the data: nouns in the plural, names of columns as people write them."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+# MovieLens and libraries sort titles without their article: "Matrix, The", "Avventura, L'".
+_MOVED_ARTICLE: Final = re.compile(
+    r"^(?P<rest>.+), (?P<article>the|an?|las?|les?|el|los|il|lo|gli|une?|der|die|das|ein|eine|den|l')$",
+    re.IGNORECASE,
+)
+
+
+def spoken(title: str) -> str:
+    """The title as people say it: "Matrix, The" -> "The Matrix"."""
+    found = _MOVED_ARTICLE.match(title)
+    if found is None:
+        return title
+    return f"{found['article']}{'' if found['article'].endswith(chr(39)) else ' '}{found['rest']}"
+
+
+def plural(noun: str) -> str:
+    """English nouns as configs have them: movie, product, book, dish, story."""
+    if noun.endswith(("s", "x", "z", "ch", "sh")):
+        return f"{noun}es"
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}s"
+
+
+def sentence(name: str) -> str:
+    """A column's name as a label: "rating_count" -> "Rating count"."""
+    text = name.replace("_", " ").strip()
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,102 @@
+"""Users of the training data, as far as the version carries some: what the model has learnt of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import contract
+from serving.app.errors import NotFoundError
+from serving.app.link.calls import Calls, ModelGoneError, VersionGoneError
+from serving.app.link.carried import KnownEvent, KnownUser
+from serving.app.link.versions import Versions
+from serving.app.results import Item, NewEvent, Recommendations, Wishes
+from serving.app.services.recommendations import RecommendationService
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """An event with its item; `item` is None for one that the version does not know."""
+
+    event: KnownEvent
+    item: Item | None
+    predicted: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """A user to look at.
+
+    Attributes:
+      history: newest first.
+      held_out: what the model has not seen, with the rating it expects from the history.
+      answer: recommendations from the history.
+    """
+
+    id: str
+    history: Sequence[Shown]
+    held_out: Sequence[Shown]
+    answer: Recommendations
+
+
+class KnownUserService:
+    """Args: as those of `ItemService`."""
+
+    def __init__(
+        self, calls: Calls, versions: Versions, recommendations: RecommendationService, timeout_s: float
+    ) -> None:
+        self._calls = calls
+        self._versions = versions
+        self._recommendations = recommendations
+        self._timeout_s = timeout_s
+
+    def all(self) -> Sequence[KnownUser]:
+        return tuple(self._versions.current().carried.users.values())
+
+    async def look(self, user: str, k: int) -> Look:
+        """Raises NotFoundError for a user whom the version does not carry."""
+        snapshot = self._versions.current()
+        known = snapshot.carried.users.get(user)
+        if known is None:
+            raise NotFoundError(f'version {snapshot.version} carries no user "{user}" to look at')
+        kind = "rating" if snapshot.explicit else "like"
+        history = [
+            NewEvent(
+                kind=kind,
+                item_id=event.item_id,
+                value=event.rating if snapshot.explicit else None,
+                time=event.time,
+            )
+            for event in known.history
+        ]
+        answer = await self._recommendations.for_history(history, Wishes(k=k))
+        predicted = await self._predicted(known) if snapshot.rates else [None] * len(known.held_out)
+        rows = snapshot.catalogue
+
+        def shown(event: KnownEvent, stars: float | None = None) -> Shown:
+            row = rows.row(event.item_id)
+            return Shown(event, None if row is None else rows.item(row), stars)
+
+        return Look(
+            user,
+            [shown(event) for event in reversed(known.history)],
+            [shown(event, stars) for event, stars in zip(known.held_out, predicted, strict=True)],
+            answer,
+        )
+
+    async def _predicted(self, known: KnownUser) -> Sequence[float | None]:
+        """Ratings expected from the history; none while the model does not answer."""
+        snapshot = self._versions.current()
+        ids = [event.item_id for event in known.held_out]
+        history = [
+            (event.item_id, event.rating, event.time)
+            for event in known.history[-snapshot.limit("max_history", 4096) :]
+        ]
+        try:
+            ratings = await self._calls.run(
+                contract.RATE,
+                lambda client: client.rate(history, ids, version=snapshot.version, timeout_s=self._timeout_s),
+            )
+        except (ModelGoneError, VersionGoneError):
+            return [None] * len(ids)
+        return ratings.stars
