@@ -56,24 +56,7 @@ class Snapshot:
     @property
     def scale(self) -> Scale | None:
         """Of the data's ratings; None for data without."""
-        if not self.explicit:
-            return None
-        low, high = self._features.get("rating_scale", (contract.MIN_RATING, contract.MAX_RATING))
-        in_stars = (low, high) == (contract.MIN_RATING, contract.MAX_RATING)
-        step = 0.5 if in_stars else 1.0 if high - low >= 4 else (high - low) / 10
-        return Scale(low=low, high=high, step=step)
-
-    def stars(self, rating: float) -> float:
-        """A rating on the data's scale as the model takes it: mapped evenly onto stars."""
-        assert self.scale is not None
-        share = (rating - self.scale.low) / (self.scale.high - self.scale.low)
-        return contract.MIN_RATING + share * (contract.MAX_RATING - contract.MIN_RATING)
-
-    def rating(self, stars: float) -> float:
-        """The inverse of `stars`."""
-        assert self.scale is not None
-        share = (stars - contract.MIN_RATING) / (contract.MAX_RATING - contract.MIN_RATING)
-        return self.scale.low + share * (self.scale.high - self.scale.low)
+        return _scale(self.info)
 
     @property
     def event_weights(self) -> Mapping[str, float]:
@@ -96,9 +79,10 @@ class Snapshot:
 
     def histogram(self, item_id: str) -> list[HistogramBar] | None:
         """How often each rating stands in the training data; None where the model does not carry it."""
-        if self.carried.histograms is None:
+        if self.carried.histograms is None or self.scale is None:
             return None
-        return list(self.carried.histograms.get(item_id, ()))
+        bars = self.carried.histograms.get(item_id, ())
+        return [HistogramBar(value=self.scale.rating(bar.value), count=bar.count) for bar in bars]
 
     @property
     def taste_column(self) -> str | None:
@@ -137,7 +121,13 @@ def _built(
     try:
         described = json.loads(info)
         items = _table(table)
-        catalogue = Catalogue(items, _columns(described, items), _shares(_table(popularity), items))
+        scale = _scale(described)
+        catalogue = Catalogue(
+            items,
+            _columns(described, items),
+            _shares(_table(popularity), items),
+            scale.rating if scale else None,
+        )
         _ = catalogue.values, catalogue.numbers, catalogue.newest  # made here, not in a request
         return Snapshot(
             model,
@@ -150,6 +140,16 @@ def _built(
         )
     except (ValueError, KeyError, pa.ArrowException) as error:
         raise FilesError(f"{model} version {version}: its files cannot be read: {error}") from error
+
+
+def _scale(info: Mapping[str, Any]) -> Scale | None:
+    features = info.get("features", {})
+    if features.get("feedback", "explicit") != "explicit":
+        return None
+    low, high = features.get("rating_scale", (contract.MIN_RATING, contract.MAX_RATING))
+    in_stars = (low, high) == (contract.MIN_RATING, contract.MAX_RATING)
+    step = 0.5 if in_stars else 1.0 if high - low >= 4 else (high - low) / 10
+    return Scale(low=low, high=high, step=step)
 
 
 def _table(content: bytes) -> pa.Table:

@@ -91,9 +91,10 @@ def _counts(event: AnyEvent, snapshot: Snapshot) -> bool:
 
 
 def _history_event(event: AnyEvent, snapshot: Snapshot) -> HistoryEvent:
-    if not snapshot.explicit:
+    scale = snapshot.scale
+    if scale is None:
         weight = snapshot.event_weights.get(event.kind, _UNKNOWN)
         return HistoryEvent(event.item_id, timestamp=event.time or 0, weight=weight)
     if event.kind == "rating" and event.value is not None:
-        return HistoryEvent(event.item_id, snapshot.stars(event.value), event.time or 0)
+        return HistoryEvent(event.item_id, scale.stars(event.value), event.time or 0)
     return HistoryEvent(event.item_id, STARS.get(event.kind, _UNKNOWN), event.time or 0)

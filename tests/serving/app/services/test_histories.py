@@ -39,7 +39,8 @@ def test_ratings_are_mapped_from_the_scale_of_the_data_and_back():
     data = snapshot(rating_scale=(1.0, 10.0))
     events = [event("rating", "a", 10.0), event("rating", "b", 1.0), event("like", "c")]
     assert [one.rating for one in histories.profile(events, data).history] == [5.0, 0.5, 5.0]
-    assert [data.rating(stars) for stars in (0.5, 5.0)] == [1.0, 10.0] and data.scale.step == 1.0
+    assert data.scale is not None and data.scale.step == 1.0
+    assert [data.scale.rating(stars) for stars in (0.5, 5.0)] == [1.0, 10.0]
     histories.check(events, data, "")
     with pytest.raises(BadRequestError, match="from 1 to 10, got 11"):
         histories.check([event("rating", "a", 11.0)], data, "")
