@@ -10,6 +10,9 @@ half of the queries; recall and time are then measured on the other half. In
 each round the engines take turns, and a bar is the median over rounds of the
 ratio within a round. Writes benchmarks/out/ann.json.
 
+Beside them stands the search of `recommend` as it is exported, asked for ten items with and without
+a condition that leaves one item in a hundred: what comes back with it is compared with NumPy.
+
 Times are CPU of the whole process. Recall@10: share of the ten found whose
 exact score reaches that of the tenth best (of two equal items either will do).
 """
@@ -43,8 +46,10 @@ from benchmarks.harness.ann_engines import TARGET_RECALL, Engine, K  # noqa: E40
 
 TIMES_EXACT = 20.0
 TIMES_BETTER = 1.5
+TIMES_UNFILTERED = 5.0
 BATCHES = (1, 32)
 _EXACT = ("exact-tensorflow", "exact-numpy")
+_CONDITIONS = "scann-conditions"
 _OTHERS = ("faiss-ivfpq", "faiss-hnsw", "hnswlib")
 # The tenth best score is computed by another product than the one it is compared with.
 _ROUNDING = 1e-6
@@ -169,6 +174,34 @@ def measure(
     return times
 
 
+def with_condition(
+    folder: Path, matrix: np.ndarray, queries: np.ndarray, rounds: int
+) -> dict[str, dict[int, list[float]]]:
+    """Milliseconds per query of `recommend`'s search, as `measure`, without and with a condition.
+
+    Ends the program if what the condition leaves is not what NumPy finds.
+    """
+    engine = ann_engines.ScannConditions(folder)
+    kinds = engine.kinds(len(matrix))
+    times: dict[str, dict[int, list[float]]] = {
+        name: {b: [] for b in BATCHES} for name in ("without", "with")
+    }
+    engine.where = b"kind=7"
+    allowed = matrix[kinds == 7]
+    some = queries[:64]
+    found = engine.search(some)
+    best = np.sort(some @ allowed.T, axis=1)[:, : -K - 1 : -1]
+    scores = np.take_along_axis(some @ matrix.T, found, axis=1)
+    if not (kinds[found] == 7).all() or not np.allclose(scores, best, atol=1e-5):
+        sys.exit("with the condition kind=7 other items came back than NumPy finds among those")
+    for _ in range(rounds):
+        for batch in BATCHES:
+            for name, where in (("without", b""), ("with", b"kind=7")):
+                engine.where = where
+                times[name][batch].append(1e3 * seconds_per_query(engine, queries, batch, _SECONDS))
+    return times
+
+
 def ratio(over: Sequence[float], under: Sequence[float]) -> float:
     return statistics.median(a / b for a, b in zip(over, under, strict=True))
 
@@ -193,7 +226,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument(
         "--engines",
-        default=",".join(ann_engines.LOADED),
+        default=",".join(name for name in ann_engines.LOADED if name != _CONDITIONS),
         help="beside exact search; scann-exported is needed",
     )
     parser.add_argument("--out", type=Path, help="folder of ann.json; default benchmarks/out")
@@ -236,6 +269,12 @@ def main() -> None:
     for name, row in rows.items():
         row["milliseconds"] = {batch: statistics.median(times[name][batch]) for batch in BATCHES}
     table({name: rows[name] for name in engines})
+    costs = build(folder, _CONDITIONS)
+    filtered = with_condition(folder / _CONDITIONS, matrix, asked, args.rounds)
+    conditions = costs | {
+        name: {batch: statistics.median(values) for batch, values in by_batch.items()}
+        for name, by_batch in filtered.items()
+    }
 
     ours = times["scann-exported"]
     print()
@@ -251,8 +290,14 @@ def main() -> None:
             max(ratio(ours[32], times[name][32]) for name in _OTHERS if name in times),
             TIMES_BETTER,
         ),
+        report.at_most(
+            "a condition that leaves 1 % of the items, at batch 1, times an unfiltered search",
+            ratio(filtered["with"][1], filtered["without"][1]),
+            TIMES_UNFILTERED,
+        ),
     ]
-    report.write("ann", bars, {"items": len(matrix), "queries": len(asked), "engines": rows}, args.out)
+    facts = {"items": len(matrix), "queries": len(asked), "engines": rows, "conditions": conditions}
+    report.write("ann", bars, facts, args.out)
 
 
 if __name__ == "__main__":

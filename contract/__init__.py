@@ -225,7 +225,11 @@ RATINGS: Final = "ratings"
 WEIGHTS: Final = "weights"
 EMBEDDING: Final = "embedding"
 EXAMPLES: Final = "examples"
-WHERE: Final = "where"  # conditions on columns of the catalogue: brand=acme, price<=20, year>=1990
+WHERE: Final = "where"  # conditions on columns of the catalogue: brand=acme, brand!=acme, price<=20
+CANDIDATES: Final = "candidates"
+BOOST_ITEM_IDS: Final = "boost_item_ids"
+BOOSTS: Final = "boosts"
+AT_MOST: Final = "at_most"  # how many results may share a value of a column: brand=3
 COLUMNS: Final = "columns"  # of the catalogue
 VALUES: Final = "values"
 ATTRIBUTES: Final = "attributes"  # what an item is: brand=acme, price=20, genres=Drama
@@ -260,6 +264,17 @@ _RECOMMEND = (
     Input(YEAR_MIN, "int32", None, 0),  # inclusive; 0 = no bound
     Input(YEAR_MAX, "int32", None, 0),  # inclusive; 0 = no bound
     Input(DIVERSITY, "float32", None, 0.0),  # 0 = relevance only, 1 = diversity only (MMR)
+    # Conditions on any column that the data set has; on one column of values any with = must hold,
+    # on one of numbers all, all with != must, and every column's must.
+    Input(WHERE, "string", "W", PAD_ID),
+    Input(CANDIDATES, "string", "C", PAD_ID),  # rank only these; none = all
+    # What is added to the score of an item. An amount and no factor: a score is a cosine, and a factor
+    # above 1 would push down an item whose cosine is negative. Divided by the temperature it is what
+    # the amount adds to the logarithm of the item's odds.
+    Input(BOOST_ITEM_IDS, "string", "O", PAD_ID),
+    Input(BOOSTS, "float32", "O", 0.0),
+    # The best are taken one by one, and an item is passed over if one of its values is used up.
+    Input(AT_MOST, "string", "V", PAD_ID),
 )
 _ASKED = Input(ITEM_IDS, "string", "M", PAD_ID, required=True)
 _OF_USER = Input(USER_ID, "string", None, PAD_ID, required=True)
@@ -267,7 +282,6 @@ _OF_USER = Input(USER_ID, "string", None, PAD_ID, required=True)
 SERVING_DEFAULT: Final = "serving_default"
 RECOMMEND: Final = "recommend"
 RECOMMEND_EXACT: Final = "recommend_exact"
-RECOMMEND_WHERE: Final = "recommend_where"
 RECOMMEND_USER: Final = "recommend_user"
 SIMILAR: Final = "similar"
 RATE: Final = "rate"
@@ -294,9 +308,6 @@ SIGNATURES: Final[dict[str, Signature]] = {
         # the item's share of the train ratings.
         Signature(RECOMMEND, _RECOMMEND, _RESULT),
         Signature(RECOMMEND_EXACT, _RECOMMEND, _RESULT),
-        # The same with conditions on any column that the data set has; on one column of
-        # values any must hold, on one of numbers all, and every column's must.
-        Signature(RECOMMEND_WHERE, (*_RECOMMEND, Input(WHERE, "string", "W", PAD_ID)), _RESULT),
         Signature(RECOMMEND_USER, (_OF_USER, _K), _RESULT),
         Signature(SIMILAR, (Input(ITEM_ID, "string", None, PAD_ID, required=True), _K), _RESULT),
         # Stars; 0 for a padded or unknown item.
@@ -408,6 +419,8 @@ HISTOGRAM_VALUE: Final = "value"
 HISTOGRAM_COUNT: Final = "count"
 SHOWN_USERS: Final = "users.parquet"  # for an operator to look at: some users' history and held-out events
 WARM_START: Final = "warm_start.npz"  # weights and vocabularies, in the towers and in MODEL
+MODEL_CARD: Final = "model_card.md"  # what it is for, how it was measured, what it holds; pushed models
+MODEL_CARD_JSON: Final = "model_card.json"  # the same for programs
 INDEX_INFO: Final = "index.json"  # how it was built: config, sizes and ScaNN parameters
 DESCRIPTION: Final = "model.json"  # what a client may ask it: contract.description
 KIND: Final = "kind.txt"  # `model.kind` of the config, in the towers
@@ -436,4 +449,6 @@ EARLIER: Final = "earlier"
 # Custom properties of artifacts and execution properties.
 CODE_HASH: Final = "marquee_code"  # hash of the sources a component runs on
 DATA_FINGERPRINT: Final = "data_fingerprint"  # hash of the input files
+VERSION_PROPERTY: Final = "pushed_version"  # of a pushed model, and of a baseline: which it is
+ABOUT: Final = "about"  # what the model card says of the pipeline, as JSON
 PARAMS: Final = "params"  # a room's config section as JSON

@@ -15,6 +15,8 @@ import contract
 ColumnType = Literal["text", "categorical", "multi", "number", "year"]
 # A column with more values than this lists none: a page could not show them, nor a request choose.
 MAX_VALUES: Final = 200
+# The one limit that is no count.
+_MAX_BOOST: Final = "max_boost"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Description:
     event_weights: Mapping[str, float]
     columns: tuple[Column, ...]
     user_columns: tuple[Column, ...]
-    limits: Mapping[str, int]
+    limits: Mapping[str, float]
     signatures: Mapping[str, Mapping[str, Any]]
 
     @property
@@ -101,7 +103,11 @@ class Description:
         for name in ("rating_scale", "data_rating_scale"):
             scale = given[name]
             given[name] = None if scale is None else (float(scale[0]), float(scale[1]))
-        given["limits"] = {name: int(value) for name, value in given["limits"].items()}
+        # Over gRPC every number is a float: those of things are whole, that of a score is not.
+        given["limits"] = {
+            name: float(value) if name == _MAX_BOOST else int(value)
+            for name, value in given["limits"].items()
+        }
         return cls(**given)
 
 

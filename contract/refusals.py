@@ -65,6 +65,10 @@ WEIGHTS: Final = Refusal(
 )
 # --- the data's columns ----------------------------------------------------------
 CONDITION: Final = Refusal("where: expected {forms}", "write each condition so, of one of these columns")
+COUNT: Final = Refusal(
+    "at_most: expected COLUMN=COUNT, a count from 1 on, of {names}",
+    "write each count so, of one of these columns",
+)
 ATTRIBUTE: Final = Refusal(
     "attributes: expected NAME=VALUE of {names}", "write each attribute so, of one of these names"
 )

@@ -23,7 +23,7 @@ from components.example_gen.sorting.gather import Gathered, gather, scratch_fold
 from components.example_gen.sorting.log_store import Log
 from components.example_gen.sorting.totals import Totals, require_splits, totals
 from contract.nouns import plural
-from datasets.own_log import profile
+from datasets.own_log import profile, unread
 from datasets.own_log.looks import format_words
 
 QUANTILES: Final = {"min": 0.0, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "99 %": 0.99, "max": 1.0}
@@ -173,6 +173,7 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
             columns=[str(column) for column in profile.profiles(dataset, params)],
             anomalies=[
                 *profile.notes(dataset, params),
+                *unread.notes(dataset, params),
                 *_anomalies(data, known, figures, per_user, [x.name for x in params.item_features], noun),
                 *odd_ids("users", data.log.user_ids),
                 *odd_ids("items", data.log.item_ids),

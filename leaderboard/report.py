@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import html
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from components.common.metrics.registry import lower_is_better
+from components.common.plots import plot
 from leaderboard.run import Board
 
 JSON: Final = "report.json"
 TEXT: Final = "report.txt"
 TABLE: Final = "report.csv"
 PLOT: Final = "report.svg"
-
-_BAR, _LABEL, _PANEL = 14, 150, 260
 
 
 def figures(board: Board) -> pd.DataFrame:
@@ -147,39 +145,17 @@ def sentences(board: Board) -> list[str]:
 
 def svg(board: Board) -> str:
     """Horizontal bars, a panel per metric, a whisker of one standard deviation over the seeds."""
-    # No confirmatory user may have a relevant target: then there is no figure, and no bar.
-    found = summary(board).fillna(0.0)
-    groups = list(_groups(board))
-    width = _LABEL + _PANEL * len(board.metrics) + 20
-    panel_height = _BAR * len(board.entries) + 50
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{panel_height * len(groups)}" '
-        'font-family="sans-serif" font-size="10">'
-    ]
-    for number, users in enumerate(groups):
-        top = number * panel_height + 30
-        parts.append(f'<text x="4" y="{top - 14}" font-weight="bold">{users} users</text>')
-        for i, entry in enumerate(board.entries):
-            parts.append(f'<text x="4" y="{top + i * _BAR + 10}">{html.escape(entry.model)}</text>')
-        for column, metric in enumerate(board.metrics):
-            values = found.loc[users].xs(metric, level="metric")
-            parts += _panel(metric, values, board.focus, _LABEL + column * _PANEL, top)
-    return "\n".join([*parts, "</svg>"]) + "\n"
-
-
-def _panel(metric: str, values: pd.DataFrame, focus: str, left: int, top: int) -> list[str]:
-    """Bars of one metric; values: mean and deviation, indexed by model in the order of the board."""
-    scale = (_PANEL - 70) / (values.sum(axis=1).max() or 1.0)
-    parts = [f'<text x="{left}" y="{top - 14}" font-weight="bold">{html.escape(metric)}</text>']
-    for i, (model, mean, deviation) in enumerate(values.itertuples()):
-        y, end, spread = top + i * _BAR, scale * mean, scale * deviation
-        colour = "#c2410c" if model == focus else "#64748b"
-        parts.append(f'<rect x="{left}" y="{y}" width="{end:.1f}" height="{_BAR - 3}" fill="{colour}"/>')
-        if spread:
-            middle = y + (_BAR - 3) / 2
-            parts.append(
-                f'<line x1="{left + end - spread:.1f}" x2="{left + end + spread:.1f}" y1="{middle}" '
-                f'y2="{middle}" stroke="black"/>'
-            )
-        parts.append(f'<text x="{left + end + spread + 4:.1f}" y="{y + 10}">{mean:.4f}</text>')
-    return parts
+    found, groups = summary(board), list(_groups(board))
+    # In a file of its own, where nothing scales it: as wide as it needs.
+    size = (2.2 + 0.2 * len(board.entries)) * len(groups), 3.2 * len(board.metrics)
+    with plot.figure(*size, columns=len(board.metrics), rows=len(groups)) as canvas:
+        panels, words = iter(canvas.axes), []
+        for users in groups:
+            for metric in board.metrics:
+                of_metric = found.loc[users].xs(metric, level="metric")
+                values, errors = of_metric["mean"].to_dict(), of_metric["deviation"].to_dict()
+                axes = next(panels)
+                axes.set_title(f"{metric}, {users} users")
+                plot.draw_bars(axes, values, errors, "{:.4f}", [board.focus])
+                words.append(f"{metric}, {users} users: {plot.words_of(values, errors, '{:.4f}')}")
+        return plot.finish(canvas, f"{board.protocol.name}: {', '.join(board.metrics)}", "; ".join(words)).svg

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,6 +55,7 @@ _FOUND_BY_NAME: dict[type[BaseComponent], tuple[str, ...]] = {
 # Execution properties that hold the import path of a function.
 _FUNCTIONS = (standard_component_specs.RUN_FN_KEY, standard_component_specs.PREPROCESSING_FN_KEY)
 _SCHEMAS = "components/transform/schemas"
+_MODEL_CARD = "components/pusher/model_card.md.j2"
 LATEST = "latest"  # value of trainer.warm_start: the version that was pushed last
 
 
@@ -180,6 +182,7 @@ def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:
         tested_model=model if final_fit else None,
         destination=launch.push_to,
         params=config.pusher,
+        about=_about(config),
     ).with_id("pusher")
 
     return Pipeline(
@@ -204,7 +207,7 @@ def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:
             _on_sources(evaluator),
             *(final_fit.components if final_fit else ()),
             _on_sources(serving_check),
-            _on_sources(pusher),
+            _on_sources(pusher, data=(_MODEL_CARD,)),
         ],
     )
 
@@ -330,6 +333,13 @@ def _beam_options(given: Sequence[str]) -> dict[str, Any]:
             "flags, each --NAME=VALUE"
         ) from stop
     return options
+
+
+def _about(config: Config) -> str:
+    """What the model card says beyond what the pusher is given, and no more: what changes it pushes again."""
+    return json.dumps(
+        {"name": config.name, "kind": config.model.kind, "split": config.example_gen.split}, sort_keys=True
+    )
 
 
 def _warm_start(config: Config) -> TrainerParams:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import html
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from benchmarks.behaviour import cold_start, diversity, explanation, measured, new_items, similar
 from benchmarks.behaviour.run import Behaviour
+from components.common.plots import plot
 
 # (title, header, rows)
 Table = tuple[str, list[str], list[list[str]]]
-
-_WIDTH, _HEIGHT, _LEFT, _LINE = 380, 250, 150, 15
 
 
 class _Figures(Protocol):
@@ -118,60 +116,22 @@ def svg(found: Behaviour) -> str:
         f"{value:g}": (figures.mean(diversity.UNLIKENESS), figures.mean(measured.RECALL_10))
         for value, figures in found.diversity.items()
     }
-    panels = [
-        _bars("recall@20 by what is known", known, "{:.3f}"),
-        _curve("recall@10 against unlikeness, by diversity", points),
-        _bars("co-rating lift of ten items", lifts, "{:.2f}"),
-    ]
-    shifted = [f'<g transform="translate({i * _WIDTH}, 0)">\n{panel}\n</g>' for i, panel in enumerate(panels)]
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH * len(panels)}" height="{_HEIGHT}" '
-        'font-family="sans-serif" font-size="10">'
-    )
-    return "\n".join([head, *shifted, "</svg>"]) + "\n"
-
-
-def _title(text: str) -> str:
-    return f'<text x="4" y="16" font-weight="bold">{html.escape(text)}</text>'
-
-
-def _bars(title: str, values: Mapping[str, float], form: str) -> str:
-    scale = (_WIDTH - _LEFT - 60) / (max(values.values()) or 1.0)
-    parts = [_title(title)]
-    for i, (name, value) in enumerate(values.items()):
-        y, length = 30 + i * _LINE, scale * value
-        parts += [
-            f'<text x="4" y="{y + 10}">{html.escape(name)}</text>',
-            f'<rect x="{_LEFT}" y="{y}" width="{length:.1f}" height="{_LINE - 4}" fill="#c2410c"/>',
-            f'<text x="{_LEFT + length + 4:.1f}" y="{y + 10}">{form.format(value)}</text>',
-        ]
-    return "\n".join(parts)
-
-
-def _curve(title: str, points: Mapping[str, tuple[float, float]]) -> str:
-    """Points (x, y) joined in their order, each with its name; y from 0, x from the least to the most."""
-    xs, ys = zip(*points.values(), strict=True)
-    left, low, wide, high = 40, _HEIGHT - 30, _WIDTH - 80, _HEIGHT - 80
-    step = wide / ((max(xs) - min(xs)) or 1.0)
-    at = [(left + step * (x - min(xs)), low - high * y / (max(ys) or 1.0)) for x, y in points.values()]
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in at)
-    parts = [
-        _title(title),
-        f'<line x1="{left}" x2="{left + wide}" y1="{low}" y2="{low}" stroke="#64748b"/>',
-        f'<text x="{left}" y="{low + 14}">{min(xs):.2f}</text>',
-        f'<text x="{left + wide - 20}" y="{low + 14}">{max(xs):.2f}</text>',
-        f'<polyline points="{line}" fill="none" stroke="#c2410c"/>',
-    ]
-    parts += [
-        f'<line x1="{left}" x2="{left}" y1="{low}" y2="{low - high}" stroke="#64748b"/>',
-        f'<text x="4" y="{low}">0</text>',
-        f'<text x="4" y="{low - high + 4}">{max(ys):.3f}</text>',
-    ]
-    for i, ((x, y), (name, point)) in enumerate(zip(at, points.items(), strict=True)):
-        # Above and below in turn: the first values lie close together.
-        parts += [
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="#c2410c">'
-            f"<title>{html.escape(name)}: {point[1]:.4f} at {point[0]:.4f}</title></circle>",
-            f'<text x="{x - 5:.1f}" y="{y + (16 if i % 2 else -8):.1f}">{html.escape(name)}</text>',
-        ]
-    return "\n".join(parts)
+    with plot.figure(3.4, 13.0, columns=3) as canvas:
+        people, curve, near = canvas.axes
+        people.set_title("recall@20 by what is known")
+        plot.draw_bars(people, known)
+        curve.set_title("recall@10 against unlikeness, by diversity")
+        curve.plot(*zip(*points.values(), strict=True), marker="o", color=plot.FOCUS)
+        curve.set_ylim(bottom=0)
+        for name, at in points.items():
+            curve.annotate(name, at, (0, 6), textcoords="offset points", ha="center")
+        near.set_title("co-rating lift of ten items")
+        plot.draw_bars(near, lifts, form="{:.2f}")
+        by_diversity = ", ".join(
+            f"{name} {recall:.4f} at {apart:.4f}" for name, (apart, recall) in points.items()
+        )
+        words = (
+            f"recall@20: {plot.words_of(known, None, '{:.3f}')}; recall@10 at unlikeness by diversity: "
+            f"{by_diversity}; lift: {plot.words_of(lifts, None, '{:.2f}')}"
+        )
+        return plot.finish(canvas, "New people, diversity and similar items", words).svg

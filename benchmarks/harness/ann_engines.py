@@ -147,6 +147,94 @@ class ScannExported:
         return found
 
 
+class ScannConditions:
+    """The search of `recommend` in a SavedModel, with and without a condition that leaves one item in 100.
+
+    Attributes:
+      where: the condition, "" for none.
+    """
+
+    VALUES = 100
+
+    @classmethod
+    def kinds(cls, items: int) -> np.ndarray:
+        """int[N]: the value that each item has, as many of each."""
+        return np.random.default_rng(_SEED).permutation(items) % cls.VALUES
+
+    @classmethod
+    def build(cls, vectors: np.ndarray, queries: np.ndarray, out: Path) -> None:
+        import pyarrow as pa
+        import tensorflow as tf
+
+        from components.common.features import FeatureSpec
+        from components.index.conditions.conditions import Conditions
+        from components.index.params import IndexParams
+        from components.index.search.approximate import ApproximateSearch, build_scann
+        from components.index.search.candidates import Seen
+        from components.index.search.exact import ExactSearch
+        from components.index.search.listed import ListedSearch
+        from components.index.search.selective import SelectiveSearch
+
+        params = IndexParams.model_validate({})
+        embeddings = tf.Variable(vectors, trainable=False)
+        kinds = [[str(kind)] for kind in cls.kinds(len(vectors))]
+        table = pa.table({"kind": pa.array(kinds, pa.large_list(pa.large_string()))})
+        conditions = Conditions(table, [FeatureSpec(name="kind", kind="categorical")])
+        shares = tf.Variable(np.full(len(vectors), 1 / len(vectors), np.float32), trainable=False)
+        tuned = build_scann(embeddings, queries, params.recall_at, params.target_recall)
+        exact = ExactSearch(embeddings, conditions, params.block_scores)
+        search = SelectiveSearch(
+            ApproximateSearch(tuned.index, exact, conditions, params.filter_oversample),
+            ListedSearch(embeddings, shares, conditions),
+            conditions,
+            len(vectors),
+        )
+        most = max(params.max_k, params.diversity_pool)
+
+        class Exported(tf.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.parts = (conditions, search)
+
+            def search(self, queries: tf.Tensor, where: tf.Tensor) -> dict[str, tf.Tensor]:
+                batch = tf.shape(queries)[0]
+                seen = Seen(tf.fill([batch, 1], -1))
+                asked = conditions.ask(where)
+                found = search(queries, asked, seen, tf.fill([batch], K), tf.constant(K), most)
+                return {"rows": found.rows, "scores": found.scores}
+
+        module = Exported()
+        function = tf.function(module.search, autograph=False).get_concrete_function(
+            tf.TensorSpec([None, vectors.shape[1]], tf.float32, "queries"),
+            tf.TensorSpec([None, 1], tf.string, "where"),
+        )
+        tf.saved_model.save(
+            module, str(out), {"search": function}, tf.saved_model.SaveOptions(namespace_whitelist=["Scann"])
+        )
+
+    grid: Sequence[Settings] = ({},)
+
+    def __init__(self, folder: Path) -> None:
+        import scann  # noqa: F401 (registers its operations)
+        import tensorflow as tf
+
+        self.where = b""
+        graph = tf.Graph()
+        session = _session(graph)
+        with graph.as_default():
+            meta = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(folder))
+        signature = meta.signature_def["search"]
+        feeds = [signature.inputs[name].name for name in ("queries", "where")]
+        self._call = _callable(session, feeds, [signature.outputs["rows"].name])
+
+    def set(self, settings: Settings) -> None:
+        pass
+
+    def search(self, queries: np.ndarray) -> np.ndarray:
+        found: np.ndarray = self._call(queries, np.full([len(queries), 1], self.where, object))[0]
+        return found
+
+
 class ScannAlone:
     """The same index outside TensorFlow, by ScaNN's own Python binding."""
 
@@ -297,6 +385,7 @@ class Hnswlib:
 LOADED: dict[str, Any] = {
     "scann-exported": ScannExported,
     "scann-served": ScannExported,
+    "scann-conditions": ScannConditions,
     "scann-alone": ScannAlone,
     "faiss-ivfpq": FaissIvfPq,
     "faiss-hnsw": FaissHnsw,
@@ -356,6 +445,8 @@ def main() -> None:
             # By the config's defaults, and asked for what `serving_default` asks for.
             ask = first_ask(params.default_k)
             engine.build(vectors, sample, args.out, params.recall_at, params.target_recall, ask)
+    elif engine is ScannConditions:
+        engine.build(vectors, queries[:512], args.out)
     else:
         engine.build(vectors, args.out)
     (args.out / "seconds").write_text(f"{time.monotonic() - began:.2f}")

@@ -59,7 +59,7 @@ class Executor(StepExecutor):
         # Retention may delete the version; a link keeps the content, and nobody
         # writes into a pushed model, so the copy cannot change either.
         storage.link_tree(source, path_utils.serving_model_dir(baseline.uri))
-        baseline.set_string_custom_property(versions.VERSION_PROPERTY, str(version.number))
+        baseline.set_string_custom_property(contract.VERSION_PROPERTY, str(version.number))
         _log.info("The baseline is %s.", source)
 
 

@@ -52,6 +52,17 @@ def neutral(item: contract.Input, batch: int | tf.Tensor) -> tf.Tensor:
     return tf.fill(item.shape(batch), tf.constant(item.neutral, item.dtype))
 
 
+def apart(function: Callable[..., Any], input_signature: Sequence[Any] | None = None) -> Any:
+    """A tf.function whose operations stay in a function of their own.
+
+    Inlined, each of them is looked at in every run, also in a branch that is not taken; and with
+    an `input_signature` a graph holds them once, however often they are called.
+    """
+    return tf.function(
+        function, input_signature, autograph=False, experimental_attributes={"_noinline": True}
+    )
+
+
 def take(table: tf.Variable, rows: tf.Tensor) -> tf.Tensor:
     """The rows [...] of a variable, as tf.gather.
 

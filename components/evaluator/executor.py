@@ -16,7 +16,6 @@ from components.evaluator import report
 from components.evaluator.comparable import has_model, what_is_missing
 from components.evaluator.gates import judge
 from components.evaluator.params import EvaluatorParams
-from components.pusher.versions import VERSION_PROPERTY
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +64,7 @@ class Executor(executor.Executor):
         super().Do(inputs, output_dict, exec_properties)
 
         evaluation = artifact_utils.get_single_uri(output_dict[constants.EVALUATION_KEY])
-        version = baseline.get_string_custom_property(VERSION_PROPERTY) if baseline else ""
+        version = baseline.get_string_custom_property(contract.VERSION_PROPERTY) if baseline else ""
         results = read_results(evaluation, version)
         report.write_metrics(evaluation, results)
         examples = artifact_utils.get_single_uri(input_dict[standard_component_specs.EXAMPLES_KEY])

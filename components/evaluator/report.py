@@ -31,10 +31,14 @@ class ModelMetrics:
     Attributes:
       overall: value by metric (`registry.evaluated()`), over the whole test split.
       slices: the same by slice feature and its value: slices["slice_cold"]["warm"]["mrr"].
+      errors: standard error over users by metric, of those that are a mean; slice_errors: as `slices`.
+        Empty if an evaluator from before they were measured wrote the file.
     """
 
     overall: dict[str, float]
     slices: Slices
+    errors: dict[str, float] = dataclasses.field(default_factory=dict)
+    slice_errors: Slices = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +51,14 @@ class Report:
         to compare with.
       baseline_version: its version number, "" if there was none.
       paired: candidate minus baseline over the same users, None without baseline.
+      paired_slices: the same by slice feature and its value.
     """
 
     candidate: ModelMetrics
     baseline: ModelMetrics | None = None
     baseline_version: str = ""
     paired: PairedInterval | None = None
+    paired_slices: dict[str, dict[str, PairedInterval]] = dataclasses.field(default_factory=dict)
 
 
 def write_metrics(uri: str, report: Report) -> None:
@@ -76,7 +82,11 @@ def read_metrics(uri: str) -> Report:
         candidate=candidate,
         baseline=_model(data["baseline"]),
         baseline_version=data["baseline_version"],
-        paired=PairedInterval(**{name: _number(value) for name, value in paired.items()}) if paired else None,
+        paired=_pair(paired) if paired else None,
+        paired_slices={
+            feature: {value: _pair(interval) for value, interval in by_value.items()}
+            for feature, by_value in data.get("paired_slices", {}).items()
+        },
     )
 
 
@@ -118,11 +128,23 @@ def _cell(value: float | None) -> str:
 def _model(data: dict[str, Any] | None) -> ModelMetrics | None:
     if data is None:
         return None
-    slices = {
+    return ModelMetrics(
+        _numbers(data["overall"]),
+        _slices(data["slices"]),
+        _numbers(data.get("errors", {})),
+        _slices(data.get("slice_errors", {})),
+    )
+
+
+def _slices(data: dict[str, dict[str, dict[str, float | None]]]) -> Slices:
+    return {
         feature: {value: _numbers(metrics) for value, metrics in values.items()}
-        for feature, values in data["slices"].items()
+        for feature, values in data.items()
     }
-    return ModelMetrics(overall=_numbers(data["overall"]), slices=slices)
+
+
+def _pair(data: dict[str, Any]) -> PairedInterval:
+    return PairedInterval(**{name: _number(value) for name, value in data.items()})
 
 
 def _numbers(values: dict[str, float | None]) -> dict[str, float]:

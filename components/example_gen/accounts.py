@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, Final
 
 from components.example_gen.params import ExampleGenParams
-from components.example_gen.reading.quarantine import NOT_JOINED, Quarantine, percent
-from components.example_gen.reading.source import Dataset
-from components.example_gen.sorting.gather import RATINGS, Gathered
+from components.example_gen.reading.quarantine import NOT_JOINED, UNKNOWN_ITEM, Quarantine, percent
+from components.example_gen.reading.source import ITEM, Dataset
+from components.example_gen.sorting.gather import NOT_IN_ITEMS, RATINGS, Gathered
 from components.example_gen.sorting.log_store import Index
 from components.example_gen.sorting.totals import Totals
 
@@ -82,16 +83,20 @@ def account(data: Gathered[Index], known: Totals, bad: Quarantine, params: Examp
         if rows_in != good + sum(kinds.values()) + sum(out.values()):
             raise AssertionError(f"{name}: {rows_in} rows in, {good} used, {kinds} set aside, {out} left out")
         result[name] = TableRows(rows_in, good, kinds, out)
-    joined = _joined(data.dataset, bad)
+    joined = _joined(data.dataset, bad, data.left_out)
     order = None if data.dataset.timed or params.split == "random" else known.order_is_no_time()
     return Account(result, (*joined, *([order] if order else []), *bad.unread_cells()))
 
 
-def _joined(dataset: Dataset, bad: Quarantine) -> list[str]:
-    """How many rows of the log have one in the table that is joined, in words."""
-    join = dataset.ratings.join
-    if join is None:
-        return []
-    rows = bad.rows_in[RATINGS]
-    found = rows - bad.kinds[RATINGS, NOT_JOINED]
-    return [f"{found:,} of {rows:,} rows ({percent(found / rows)}) have their {join.on} in {join.table}"]
+def _joined(dataset: Dataset, bad: Quarantine, left_out: Mapping[str, int]) -> list[str]:
+    """How many rows of the log have one in the tables of items and of `join`, in words."""
+    rows, found = bad.rows_in[RATINGS], []
+    if (join := dataset.ratings.join) is not None:
+        found.append((join.on, join.table, bad.kinds[RATINGS, NOT_JOINED]))
+    unknown = bad.kinds[RATINGS, UNKNOWN_ITEM] + left_out.get(NOT_IN_ITEMS, 0)
+    if dataset.items is not None and unknown:
+        found.append((dataset.ratings.columns[ITEM], dataset.items, unknown))
+    return [
+        f"{good:,} of {rows:,} rows ({percent(good / rows)}) have their {name} in {table}"
+        for name, table, good in ((name, table, rows - missing) for name, table, missing in found)
+    ]

@@ -22,13 +22,14 @@ from components.index.carried.item_map import item_map
 from components.index.carried.rating_histograms import rating_histograms
 from components.index.carried.shown_users import shown_users
 from components.index.carried.warmup_requests import warmup_requests
-from components.index.conditions.filters import ItemFilters
+from components.index.conditions.conditions import Conditions
 from components.index.details import Details
 from components.index.params import IndexParams
-from components.index.retrieval import Retrieval, Search
+from components.index.retrieval import Retrieval
 from components.index.search.approximate import ApproximateSearch, build_scann
 from components.index.search.exact import ExactSearch
 from components.index.search.scann_config import MIN_ITEMS
+from components.index.search.selective import Search
 from components.index.users.histories import Histories, dense, known_histories, neutral
 from components.index.users.known_users import KnownUsers
 
@@ -142,9 +143,9 @@ def assemble(
     histories = known_histories(timelines, catalogue)
     with_users = keep_users and 0 < len(histories) <= params.max_known_users
     users = KnownUsers(histories) if with_users else None
-    filters = ItemFilters(catalogue, features.item)
+    conditions = Conditions(catalogue.table, features.item)
     vectors = tf.Variable(embeddings, trainable=False, name="embeddings")
-    exact = ExactSearch(vectors, filters, params.block_scores)
+    exact = ExactSearch(vectors, conditions, params.block_scores)
     details = Details(catalogue, features.item, features.implicit)
     built = {}
     for name in names:
@@ -153,7 +154,7 @@ def assemble(
         if name == contract.MODEL and len(catalogue) >= max(params.exact_below, MIN_ITEMS):
             queries = sample_queries(towers, catalogue, histories, embeddings, params)
             tuned = build_scann(vectors, queries, params.recall_at, params.target_recall)
-            search = ApproximateSearch(tuned.index, exact, filters, params.filter_oversample)
+            search = ApproximateSearch(tuned.index, exact, conditions, params.filter_oversample)
             search_info = {
                 "kind": "scann",
                 "recall": tuned.recall,
@@ -170,7 +171,7 @@ def assemble(
             "params": params.model_dump(),
         }
         module = Retrieval(
-            towers, catalogue, vectors, filters, search, exact, users, details, params, features
+            towers, catalogue, vectors, conditions, search, exact, users, details, params, features
         )
         built[name] = Built(module, catalogue, embeddings, histories, info)
     return built

@@ -23,11 +23,21 @@ class IndexParams(Section):
     )
     max_history: int = Field(4096, ge=1, description="most history events in a request")
     max_exclude: int = Field(1000, ge=0, description="most items in a request's `exclude`")
+    max_candidates: int = Field(1000, ge=1, description="most items in a request's `candidates`")
+    max_boosts: int = Field(1000, ge=1, description="most items in a request's `boost_item_ids`")
+    max_boost: float = Field(
+        2.0,
+        gt=0.0,
+        le=1000.0,
+        allow_inf_nan=False,
+        description="`boosts` lie between minus this and this; 2 is from the worst score to the best",
+    )
     max_attributes: int = Field(1000, ge=1, description="most attributes of an item in `embed_item`")
     max_genres: int = Field(
         64,
         ge=1,
-        description="most genres in a request's filter and in its tastes, and most conditions in its `where`",
+        description="most genres in a request's filter and in its tastes, most conditions in its `where` and "
+        "counts in its `at_most`",
     )
     max_items: int = Field(
         1000, ge=1, description="most items that one `rate`, `explain` or `details` may ask about"
@@ -43,6 +53,12 @@ class IndexParams(Section):
     )
     diversity_pool: int = Field(
         200, ge=1, description="best items among which maximal marginal relevance chooses"
+    )
+
+    at_most_pool: int = Field(
+        500,
+        ge=1,
+        description="best items among which `at_most` chooses first; where they are too few, among all",
     )
 
     exact_below: int = Field(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -11,42 +11,43 @@ import tensorflow as tf
 import contract
 from components.common.features import Features
 from components.common.features import inputs as own_inputs
-from components.common.tensors import function_of, neutral, take
+from components.common.tensors import apart, function_of, neutral, take
 from components.index.carried.catalogue import Catalogue
 from components.index.conditions import attributes
-from components.index.conditions.filters import ItemFilters, Wanted
+from components.index.conditions.caps import Caps
+from components.index.conditions.conditions import Conditions
 from components.index.conditions.limits import checked
 from components.index.details import Details
 from components.index.explain import leave_one_out
 from components.index.params import IndexParams
+from components.index.ranking import Queries, Ranking, Wishes
 from components.index.search.candidates import NOTHING, Candidates, Seen
-from components.index.search.diversity import diversify
+from components.index.search.listed import ListedSearch
 from components.index.search.popular import PopularList
+from components.index.search.selective import Search, SelectiveSearch
 from components.index.users import timelines
 from components.index.users.known_users import KnownUsers
 
 Tensors = Mapping[str, tf.Tensor]
-# (queries, wanted, seen, needed, width, most) -> Candidates, as ExactSearch and ApproximateSearch.
-Search = Callable[[tf.Tensor, Wanted, Seen, tf.Tensor, tf.Tensor, int], Candidates]
 
 _MOVIELENS = Features()
 _HISTORY = contract.SIGNATURES[contract.SERVING_DEFAULT].inputs
 _QUERY_INPUTS = tuple(item.name for item in contract.SIGNATURES[contract.EMBED_QUERY].inputs)
 
-
-class Queries(NamedTuple):
-    """What a batch is searched with.
-
-    Attributes:
-      vectors: float32[B, D].
-      seen: what must not come back: the history and the exclusions.
-      empty: bool[B], rows that say nothing to search by: no known history, no taste, no date
-        and, where the data has columns of users, no user id.
-    """
-
-    vectors: tf.Tensor
-    seen: Seen
-    empty: tf.Tensor
+_FILTERS = (contract.WHERE, contract.FILTER_GENRES, contract.YEAR_MIN, contract.YEAR_MAX)
+_WISHES = (
+    contract.CANDIDATES,
+    contract.BOOST_ITEM_IDS,
+    contract.BOOSTS,
+    contract.AT_MOST,
+    contract.DIVERSITY,
+)
+_SPECIAL = tuple(
+    item
+    for item in contract.SIGNATURES[contract.RECOMMEND].inputs
+    # Boosts without their items are none.
+    if item.name in (*_FILTERS, *_WISHES) and item.name != contract.BOOSTS
+)
 
 
 class Retrieval(tf.Module):
@@ -60,7 +61,7 @@ class Retrieval(tf.Module):
       towers: a loaded SavedModel with contract.TOWER_FUNCTIONS.
       catalogue: N items.
       embeddings: float32[N, D] in the catalogue's order.
-      filters: the catalogue's genres and years.
+      conditions: the catalogue's columns.
       search: for everything but `recommend_exact`.
       exact: exact search.
       users: histories known at training, or None: then every user is unknown.
@@ -74,7 +75,7 @@ class Retrieval(tf.Module):
         towers: Any,
         catalogue: Catalogue,
         embeddings: tf.Variable,
-        filters: ItemFilters,
+        conditions: Conditions,
         search: Search,
         exact: Search,
         users: KnownUsers | None,
@@ -88,21 +89,33 @@ class Retrieval(tf.Module):
         self._has_user_columns = bool(features.user)
         self._towers = towers
         self._embeddings = embeddings
-        self._filters = filters
-        self._search = search
-        self._exact = exact
+        self._conditions = conditions
         self._users = users
         self._details = details
         self._params = params
         self._ids = tf.Variable(tf.constant(catalogue.ids, tf.string), trainable=False, name="item_ids")
         self._shares = tf.Variable(catalogue.shares.astype(np.float32), trainable=False, name="shares")
-        self._popular = PopularList(self._shares, filters, params.block_scores)
         self._cold = tf.Variable(catalogue.rating_counts == 0, trainable=False, name="cold")
         self._rows = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(
                 tf.constant(catalogue.ids, tf.string), tf.range(len(catalogue), dtype=tf.int32)
             ),
             default_value=-1,
+        )
+        self._popular = PopularList(self._shares, conditions, params.block_scores)
+        listed = ListedSearch(embeddings, self._shares, conditions)
+        self._search, self._exact = (
+            SelectiveSearch(one, listed, conditions, len(catalogue)) for one in (search, exact)
+        )
+        self._ranking = Ranking(
+            self._exact,
+            self._popular,
+            listed,
+            Caps(conditions),
+            self._shares,
+            self._rows.lookup,
+            self._alike,
+            params,
         )
 
     # --- signatures --------------------------------------------------------------
@@ -114,9 +127,6 @@ class Retrieval(tf.Module):
 
     def recommend_exact(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         return self._recommend(inputs, self._exact, self._params.max_k)
-
-    def recommend_where(self, inputs: Tensors) -> dict[str, tf.Tensor]:
-        return self._recommend(inputs, self._search, self._params.max_k)
 
     def recommend_user(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         """As `recommend` with the history known at training; the popular list for anyone else."""
@@ -138,9 +148,8 @@ class Retrieval(tf.Module):
         asked = self._k(inputs[contract.K])
         k = tf.where(row >= 0, asked, 0)
         queries = self._alike(tf.maximum(row, 0))
-        wanted = ItemFilters.everything(tf.shape(row)[0], self._filters.words)
         seen = Seen.of(row[:, tf.newaxis])
-        found = self._search(queries, wanted, seen, k, self._width(k), self._params.max_k)
+        found = self._search(queries, None, seen, k, self._ranking.width(k), self._params.max_k)
         return self._result(found, k, _columns(asked))
 
     def rate(self, inputs: Tensors) -> dict[str, tf.Tensor]:
@@ -213,16 +222,15 @@ class Retrieval(tf.Module):
         queries = self._queries(request)
         width = contract.EVALUATE_K
         k = tf.fill([batch], width)
-        wanted = ItemFilters.everything(batch, self._filters.words)
-        result = self._result(self._found(queries, self._search, wanted, k, width), k, width)
-        best = self._result(self._found(queries, self._exact, wanted, k, width), k, width)
-        popular = self._result(self._popular(wanted, queries.seen, k, self._width(k)), k, width)
+        found, best = (self._ranking.found(queries, one, k, width) for one in (self._search, self._exact))
+        popular = self._popular(None, queries.seen, k, self._ranking.width(k))
+        result = self._result(found, k, width)
         targets = parsed[contract.TARGET_ITEM_IDS]
         asked = {name: request[name] for name in _QUERY_INPUTS}
         return {
             **result,
-            contract.EXACT_ITEM_IDS: best[contract.ITEM_IDS],
-            contract.POPULAR_ITEM_IDS: popular[contract.ITEM_IDS],
+            contract.EXACT_ITEM_IDS: self._result(best, k, width)[contract.ITEM_IDS],
+            contract.POPULAR_ITEM_IDS: self._result(popular, k, width)[contract.ITEM_IDS],
             contract.TARGET_ITEM_IDS: targets,
             contract.TARGET_RATINGS: _nan_past_end(targets, parsed[contract.TARGET_RATINGS]),
             contract.PREDICTED_RATINGS: _nan_past_end(
@@ -267,32 +275,26 @@ class Retrieval(tf.Module):
         """
         request = _completed(inputs, contract.RECOMMEND)
         k = self._k(request[contract.K])
-        diversity = request[contract.DIVERSITY]
-        mixed = diversity > 0
-        needed = tf.where(mixed, tf.maximum(k, self._params.diversity_pool), k)
-        wanted = self._filters.wanted(
-            request[contract.FILTER_GENRES],
-            request[contract.YEAR_MIN],
-            request[contract.YEAR_MAX],
-            inputs.get(contract.WHERE),
-        )
-        most = max(largest_k, self._params.diversity_pool) if contract.DIVERSITY in inputs else largest_k
         queries = self._queries(request)
-        pool = self._found(queries, search, wanted, needed, most)
-        width = self._width(k)
+        if contract.WHERE not in inputs:
+            found = self._ranking(queries, search, k, largest_k)
+            return self._result(found, k, _columns(k))
+        most = max(largest_k, self._params.diversity_pool)
+        filters = [inputs[name] for name in _FILTERS]
+        wishes = Wishes(*(inputs[name] for name in _WISHES))
 
-        def mix() -> Candidates:
-            # A row's own pool ends where its need does: its answer must not
-            # depend on what else is in the batch.
-            inside = tf.range(tf.shape(pool.rows)[1]) < needed[:, tf.newaxis]
-            # Shares of the ratings are small beside cosines: what counts is the part of the largest.
-            scale = tf.where(queries.empty, self._shares.read_value()[0], 1.0)[:, tf.newaxis]
-            relative = Candidates(pool.rows, pool.scores / scale).keep(inside)
-            chosen = diversify(relative, self._alike(pool.rows), diversity, width)
-            return Candidates(chosen.rows, chosen.scores * scale)
+        def as_wished() -> Candidates:
+            asked = queries._replace(wanted=self._conditions.ask(*filters))
+            return self._ranking(asked, search, k, most, wishes)
 
-        found = Candidates(*tf.cond(tf.reduce_any(mixed), mix, lambda: pool.best(width)))
-        return self._result(found, k, _columns(k))
+        said = [tf.reduce_any(inputs[item.name] != item.neutral) for item in _SPECIAL]
+        found = tf.cond(
+            tf.reduce_any(said),
+            # Not inlined: what most requests do not have should cost them one operation that is skipped.
+            apart(as_wished),
+            lambda: self._ranking(queries, search, k, most),
+        )
+        return self._result(Candidates(*found), k, _columns(k))
 
     def _alike(self, rows: tf.Tensor) -> tf.Tensor:
         """float32[..., D] of rows, int32[...]: unit vectors whose cosines say how alike items are."""
@@ -315,30 +317,8 @@ class Retrieval(tf.Module):
             empty &= request[contract.USER_ID] == contract.PAD_ID
         return Queries(vectors, seen, empty)
 
-    def _found(
-        self, queries: Queries, search: Search, wanted: Wanted, needed: tf.Tensor, most: int
-    ) -> Candidates:
-        """[B, width of `needed`]: the best by the query, or the popular list for a row that has none."""
-        width = self._width(needed)
-        found = search(queries.vectors, wanted, queries.seen, tf.where(queries.empty, 0, needed), width, most)
-
-        def with_popular() -> Candidates:
-            popular = self._popular(wanted, queries.seen, tf.where(queries.empty, needed, 0), width)
-            empty = queries.empty[:, tf.newaxis]
-            return Candidates(
-                tf.where(empty, popular.rows, found.rows), tf.where(empty, popular.scores, found.scores)
-            )
-
-        # Not inlined: where no row is empty its operations are one that is skipped, not a hundred.
-        call = tf.function(with_popular, autograph=False, experimental_attributes={"_noinline": True})
-        return Candidates(*tf.cond(tf.reduce_any(queries.empty), call, lambda: found))
-
     def _k(self, k: tf.Tensor) -> tf.Tensor:
         return tf.where(k == 0, self._params.default_k, k)
-
-    def _width(self, needed: tf.Tensor) -> tf.Tensor:
-        """int32[]: the most that any row needs, at least 1 and at most the catalogue."""
-        return tf.clip_by_value(tf.reduce_max(needed), 1, self._ids.shape[0])
 
     def _result(self, found: Candidates, k: tf.Tensor, columns: int | tf.Tensor) -> dict[str, tf.Tensor]:
         """The first k of each row, padded to `columns`."""

@@ -24,7 +24,7 @@ class Pusher(
     },
     optional=("tested_model",),
     outputs={"pushed_model": PushedModel},
-    properties=("destination", contract.PARAMS),
+    properties=("destination", contract.PARAMS, contract.ABOUT),
 ):
     """Publishes both retrieval models under one version, if both blessings are good.
 
@@ -38,7 +38,8 @@ class Pusher(
       infra_blessing: the serving check's verdict.
       evaluation: the Evaluator's metrics, copied into PUSHED.json.
       destination: root of the served models, a path or an object store's URI.
-      params: retention.
+      params: retention, and what the model card says.
+      about: what the card says of the pipeline, JSON: its `name`, `kind` of model, rule of the `split`.
       tested_model: the SavedModel that `evaluation` is about, where `model` is
         its fit on all events. It is published as contract.MODEL_TESTED.
     """
@@ -52,6 +53,7 @@ class Pusher(
         evaluation: BaseChannel,
         destination: str,
         params: PusherParams,
+        about: str,
         tested_model: BaseChannel | None = None,
     ) -> None:
         super().__init__(
@@ -63,4 +65,5 @@ class Pusher(
             tested_model=tested_model,
             destination=destination,
             params=params,
+            about=about,
         )

@@ -15,10 +15,11 @@ from tfx.utils import path_utils
 import contract
 from components.common import disk, storage
 from components.common.step import StepExecutor
-from components.pusher import retention, versions
+from components.evaluator import report
+from components.pusher import model_card, retention, versions
 from components.pusher.params import PusherParams
 from components.pusher.publish import publish
-from components.pusher.versions import DESTINATION_PROPERTY, PUSHED_PROPERTY, VERSION_PROPERTY
+from components.pusher.versions import DESTINATION_PROPERTY, PUSHED_PROPERTY
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class Executor(StepExecutor):
           disk.DiskFullError: the destination has no room for it.
         """
         params = PusherParams.from_json(properties[contract.PARAMS])
+        about = json.loads(properties[contract.ABOUT])
         destination = properties["destination"]
         pushed = outputs["pushed_model"]
 
@@ -89,27 +91,51 @@ class Executor(StepExecutor):
             destination=destination,
             record={**self._record(inputs), contract.EARLIER: _earlier(destination)},
             now=time.time(),
+            beside=model_card.files(self._card(inputs, about, params)),
         )
         retention.apply(destination, params.keep_versions)
         pushed.set_int_custom_property(PUSHED_PROPERTY, 1)
         pushed.set_string_custom_property(DESTINATION_PROPERTY, version.path)
-        pushed.set_string_custom_property(VERSION_PROPERTY, str(version.number))
+        pushed.set_string_custom_property(contract.VERSION_PROPERTY, str(version.number))
         storage.write_text(storage.join(pushed.uri, contract.PUSHED), json.dumps(version.record, indent=1))
         _log.info("Pushed %s", version.path)
+
+    @property
+    def _run_id(self) -> str:
+        return (self._context.pipeline_run_id if self._context else None) or ""
+
+    def _card(
+        self, inputs: Mapping[str, types.Artifact], about: Mapping[str, Any], params: PusherParams
+    ) -> dict[str, Any]:
+        path = path_utils.serving_model_path(inputs["model"].uri)
+        info = json.loads(storage.read_text(storage.join(path, contract.ASSETS_EXTRA, contract.INDEX_INFO)))
+        return model_card.card(
+            self._run_id,
+            about,
+            _is_refitted(inputs),
+            info,
+            report.read_metrics(inputs["evaluation"].uri),
+            report.read_gates(inputs["blessing"].uri),
+            params,
+        )
 
     def _record(self, inputs: Mapping[str, types.Artifact]) -> dict[str, Any]:
         """Where the model comes from and why it was accepted."""
         metrics = json.loads(storage.read_text(storage.join(inputs["evaluation"].uri, contract.METRICS)))
-        run = self._context.pipeline_run_id if self._context else None
-        refitted = _INPUTS[contract.MODEL_TESTED] in inputs
+        refitted = _is_refitted(inputs)
         return {
-            "run": run or "",
+            "run": self._run_id,
             "description": _description(path_utils.serving_model_path(inputs["model"].uri)),
             contract.FINAL_FIT: contract.ALL if refitted else contract.TRAIN,
             **{key: inputs[key].uri for key in _INPUTS.values() if key in inputs},
             "metrics": metrics["candidate"]["overall"],
             "gates": json.loads(storage.read_text(storage.join(inputs["blessing"].uri, contract.GATES))),
         }
+
+
+def _is_refitted(inputs: Mapping[str, types.Artifact]) -> bool:
+    """Whether another model than this was tested: this one is its fit on all events."""
+    return _INPUTS[contract.MODEL_TESTED] in inputs
 
 
 def _earlier(destination: str) -> list[dict[str, Any]]:

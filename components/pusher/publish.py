@@ -11,8 +11,11 @@ after everything else.
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
+import posixpath
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import contract
@@ -25,7 +28,11 @@ INCOMING: Final = ".incoming-"
 
 
 def publish(
-    sources: Mapping[str, str], destination: str, record: Mapping[str, Any], now: float
+    sources: Mapping[str, str],
+    destination: str,
+    record: Mapping[str, Any],
+    now: float,
+    beside: Mapping[str, bytes] = MappingProxyType({}),
 ) -> versions.Version:
     """Publishes the models under one new number.
 
@@ -35,6 +42,7 @@ def publish(
       destination: root of the served models, a path or an object store's URI.
       record: what PUSHED.json says beyond version, time and hashes.
       now: Unix time in seconds.
+      beside: content by path of files that each model gets beside those of its source.
 
     Returns:
       The new version.
@@ -52,9 +60,9 @@ def publish(
     claim = claims.acquire(destination, now)
     place = _publish_local if storage.is_local(destination) else _publish_remote
     try:
-        full = place(sources, destination, claim, {**record, **_stamp(claim.number, now)})
+        full = place(sources, destination, claim, beside, {**record, **_stamp(claim.number, now)})
     except BaseException:
-        withdraw(destination, claim.number)
+        remove_unfinished(destination, claim.number)
         raise
     finally:
         claim.release()
@@ -70,7 +78,7 @@ def publish(
     )
 
 
-def withdraw(destination: str, number: int) -> None:
+def remove_unfinished(destination: str, number: int) -> None:
     """Removes what a push that did not end has left, but not its claim."""
     for model in ORDER:
         if not versions.is_complete(destination, number):
@@ -84,10 +92,14 @@ def _stamp(number: int, now: float) -> dict[str, Any]:
 
 
 def _publish_local(
-    sources: Mapping[str, str], destination: str, claim: claims.Claim, record: dict[str, Any]
+    sources: Mapping[str, str],
+    destination: str,
+    claim: claims.Claim,
+    beside: Mapping[str, bytes],
+    record: dict[str, Any],
 ) -> dict[str, Any]:
     staged = {model: storage.join(destination, model, f"{INCOMING}{claim.number}") for model in sources}
-    hashes = {model: _copy(source, staged[model], claim) for model, source in sources.items()}
+    hashes = {model: _copy(source, staged[model], claim, beside) for model, source in sources.items()}
     record = {**record, "sha256": hashes}
     storage.write_text(storage.join(staged[contract.MODEL], contract.PUSHED), json.dumps(record, indent=1))
     for model, folder in staged.items():
@@ -98,10 +110,14 @@ def _publish_local(
 
 
 def _publish_remote(
-    sources: Mapping[str, str], destination: str, claim: claims.Claim, record: dict[str, Any]
+    sources: Mapping[str, str],
+    destination: str,
+    claim: claims.Claim,
+    beside: Mapping[str, bytes],
+    record: dict[str, Any],
 ) -> dict[str, Any]:
     hashes = {
-        model: _copy(source, versions.folder(destination, model, claim.number), claim)
+        model: _copy(source, versions.folder(destination, model, claim.number), claim, beside)
         for model, source in sources.items()
     }
     record = {**record, "sha256": hashes}
@@ -110,9 +126,15 @@ def _publish_remote(
     return record
 
 
-def _copy(source: str, target: str, claim: claims.Claim) -> dict[str, str]:
-    """Copies a SavedModel, saved_model.pb last; returns {relative path: SHA-256}."""
+def _copy(source: str, target: str, claim: claims.Claim, beside: Mapping[str, bytes]) -> dict[str, str]:
+    """Copies a SavedModel and what goes beside it, saved_model.pb last; returns {relative path: SHA-256}."""
     hashes = {}
+    for name, content in beside.items():
+        path = storage.join(target, name)
+        storage.make_folder(posixpath.dirname(path))
+        with storage.open_binary(path, "wb") as stream:
+            stream.write(content)
+        hashes[name] = hashlib.sha256(content).hexdigest()
     for name in sorted(storage.list_files(source), key=lambda name: (name == SAVED_MODEL, name)):
         hashes[name] = storage.copy_file(storage.join(source, name), storage.join(target, name))
         claim.keep()

@@ -8,7 +8,7 @@ from typing import Final
 import contract
 from components.common import disk, storage
 from components.pusher import claim as claims
-from components.pusher import versions
+from components.pusher import lifecycle, versions
 from components.pusher.publish import INCOMING
 from components.pusher.versions import ORDER, SAVED_MODEL
 
@@ -23,7 +23,7 @@ def to_delete(numbers: list[int], pinned: set[int], keep: int) -> list[int]:
 
 
 def apply(destination: str, keep: int) -> list[int]:
-    """Deletes old versions of every model and returns their numbers.
+    """Deletes old versions of every model, and withdrawn ones older still, and returns their numbers.
 
     Only what a push completed is counted and deleted: a folder that somebody
     else put there is not ours.
@@ -36,7 +36,25 @@ def apply(destination: str, keep: int) -> list[int]:
             continue  # meanwhile: to delete the ones before it may have taken minutes
         _log.info("Retention deletes version %d (keeping the newest %d and pinned ones).", number, keep)
         delete(destination, number)
-    return old
+    kept = [number for number in numbers if number not in old]
+    return old + _forget_withdrawn(destination, min(kept, default=0))
+
+
+def _forget_withdrawn(destination: str, oldest: int) -> list[int]:
+    """Deletes withdrawn versions of a file system that are older than any that is kept, but no pinned one.
+
+    On an object store they have their numbers, and go with the others.
+    """
+    gone = []
+    for number in lifecycle.withdrawn(destination) if storage.is_local(destination) else ():
+        hidden = [lifecycle.hidden_folder(destination, model, number) for model in ORDER]
+        pinned = any(storage.exists(storage.join(path, contract.PINNED)) for path in hidden)
+        if number < oldest and not pinned:
+            _log.info("Retention deletes version %d, which was withdrawn.", number)
+            for path in hidden:
+                storage.remove_tree(path)
+            gone.append(number)
+    return gone
 
 
 def _is_pushed(destination: str, number: int) -> bool:

@@ -23,10 +23,9 @@ from components.common import storage
 SAVED_MODEL: Final = "saved_model.pb"
 # Folders of a version in the order in which they become visible: the record comes with the last.
 ORDER: Final = (contract.MODEL_TESTED, contract.MODEL_EXACT, contract.MODEL)
-# Properties of artifacts; the first two as TFX's own pusher names them.
+# Properties of artifacts beside contract.VERSION_PROPERTY; the first two as TFX's own pusher names them.
 PUSHED_PROPERTY: Final = "pushed"
 DESTINATION_PROPERTY: Final = "pushed_destination"
-VERSION_PROPERTY: Final = "pushed_version"
 # Of a baseline: the model that is compared with it.
 CANDIDATE_PROPERTY: Final = "candidate"
 

@@ -128,7 +128,7 @@ def look(path: Place, params: ExampleGenParams) -> FileLook:
     names = [name for name in tables.header(format_, path, params.max_line_bytes) if name]
     names = [name for name in names if names.count(name) == 1]
     source = Source(
-        "columns", (path,), format_, {name: name for name in names}, dict.fromkeys(names, "texts"),
+        "columns", (path,), format_, {name: name for name in names}, dict.fromkeys(names, "any"),
         optional=frozenset(names),
     )  # fmt: skip
     sample = tables.sample(source, path, params.max_line_bytes, SAMPLE_BYTES)

@@ -109,6 +109,16 @@ class PushedFiles:
         )
         return list(zip(map(_text, ids), shares, strict=True))
 
+    def places(self, count: int) -> list[tuple[str, float, float]]:
+        """Ids of the most rated items and where the map has them; none of a model without one."""
+        if not storage.exists(self._extra(contract.ITEM_MAP)):
+            return []  # pushed before there was a map
+        table = self._parquet(contract.ITEM_MAP).slice(0, count)
+        columns = [
+            table.column(name).to_pylist() for name in (contract.ITEM_ID, contract.MAP_X, contract.MAP_Y)
+        ]
+        return [(_text(item_id), x, y) for item_id, x, y in zip(*columns, strict=True)]
+
     @functools.cached_property
     def info(self) -> dict[str, Any]:
         value = json.loads(storage.read_text(self._extra(contract.INDEX_INFO)))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import contract
 from pipeline.ask.titles import Item
 from pipeline.ask.user_timeline import NoTimelinesError, Timeline, UserEvents
-from pipeline.errors import InputError
 
 if TYPE_CHECKING:
     from pipeline.ask.servable import Servable
@@ -28,6 +27,9 @@ class Request:
       genres: any of these; none for all.
       year_min, year_max: inclusive, 0 for no bound.
       where: conditions on columns of the catalogue, as the model reads them: "brand=acme", "price<=20".
+      only: the items to rank; none for all.
+      at_most: counts of a column's values, as the model reads them: "brand=3".
+      boosts: items and what is added to their scores.
       diversity: 0 (relevance only) to 1 (diversity only).
       exact: exact search, whatever the model's own is.
     """
@@ -41,14 +43,16 @@ class Request:
     year_min: int = 0
     year_max: int = 0
     where: tuple[str, ...] = ()
+    only: tuple[Item, ...] = ()
+    at_most: tuple[str, ...] = ()
+    boosts: tuple[tuple[Item, float], ...] = ()
     diversity: float = 0.0
     exact: bool = False
 
     @property
     def filtered(self) -> bool:
-        return bool(
-            self.exclude or self.genres or self.year_min or self.year_max or self.where or self.diversity
-        )
+        neutral = Request(self.user_id, self.likes, self.tastes, self.k, exact=self.exact)
+        return self != neutral
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,25 +87,9 @@ class Answer:
     history: int | None
 
 
-def signature(*, where: bool, exact: bool, model: str) -> str:
-    """The signature of the contract that answers.
-
-    Args:
-      where: whether the request has conditions.
-      exact: as in `Request`.
-      model: contract.MODEL or contract.MODEL_EXACT.
-
-    Raises:
-      InputError: no signature does both.
-    """
-    if not where:
-        return contract.RECOMMEND_EXACT if exact else contract.RECOMMEND
-    if exact and model != contract.MODEL_EXACT:
-        raise InputError(
-            f"--exact together with --where is what {contract.MODEL_EXACT} does; add --model "
-            f"{contract.MODEL_EXACT}, or leave --exact out"
-        )
-    return contract.RECOMMEND_WHERE
+def signature(exact: bool) -> str:
+    """The signature of the contract that answers; `exact` as in `Request`."""
+    return contract.RECOMMEND_EXACT if exact else contract.RECOMMEND
 
 
 def recommend(servable: Servable, request: Request, find_user: Callable[[str], Timeline | None]) -> Answer:
@@ -153,21 +141,23 @@ def _results(servable: Servable, request: Request, query: dict[str, Any]) -> tup
         contract.YEAR_MIN: request.year_min,
         contract.YEAR_MAX: request.year_max,
         contract.DIVERSITY: request.diversity,
+        contract.WHERE: list(request.where),
+        contract.CANDIDATES: [item.item_id for item in request.only],
+        contract.BOOST_ITEM_IDS: [item.item_id for item, _ in request.boosts],
+        contract.BOOSTS: [boost for _, boost in request.boosts],
+        contract.AT_MOST: list(request.at_most),
     }
-    if request.where:
-        filters[contract.WHERE] = list(request.where)
-    name = signature(where=bool(request.where), exact=request.exact, model=servable.model)
-    found = scored(servable, servable.ask(name, **query, **filters))
+    found = scored(servable, servable.ask(signature(request.exact), **query, **filters))
     if not found:
         return ()
-    reasons = _reasons(servable, query, [item for item, _ in found])
+    why_each = reasons(servable, query, [item for item, _ in found])
     return tuple(
         Result(item, score, why, tuple(word for word in servable.tastes_of(item) if word in request.tastes))
-        for (item, score), why in zip(found, reasons, strict=True)
+        for (item, score), why in zip(found, why_each, strict=True)
     )
 
 
-def _reasons(
+def reasons(
     servable: Servable, query: dict[str, Any], items: Sequence[Item]
 ) -> list[tuple[tuple[Item, float], ...]]:
     """For each item the items of the history that speak for it; no history, no reasons."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import functools
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import contract
@@ -101,12 +102,13 @@ class Servable(abc.ABC):
         Raises:
           InputError: the model refused the request; its own words.
         """
-        if self.features.implicit and contract.HISTORY_RATINGS in given:
-            ratings = given.pop(contract.HISTORY_RATINGS)
-            given[contract.HISTORY_WEIGHTS] = [round(contract.weight_of_rating(r), 6) for r in ratings]
-        filled = contract.signatures(self.features.implicit)[signature].filled([given])
-        outputs = self._ask(signature, filled)
-        return {name: value[0] for name, value in outputs.items()}
+        return {name: value[0] for name, value in self.ask_all(signature, [given]).items()}
+
+    def ask_all(self, signature: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+        """The outputs for B requests in one batch: [B, K] or [B, M] or [B, M, EXPLAIN_WIDTH]."""
+        if self.features.implicit:
+            rows = [_weighted(row) for row in rows]
+        return self._ask(signature, contract.signatures(self.features.implicit)[signature].filled(rows))
 
     @property
     @abc.abstractmethod
@@ -115,8 +117,17 @@ class Servable(abc.ABC):
 
     @abc.abstractmethod
     def _ask(self, signature: str, inputs: dict[str, list[Any]]) -> dict[str, np.ndarray]:
-        """The outputs for a batch of one."""
+        """The outputs for a batch."""
 
     def _refused(self, message: str) -> InputError:
         name = f"{self.model} at {self.server}" if self.server else self.model
         return InputError(f"{name} refused the request: {message}")
+
+
+def _weighted(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A request with the weights that its ratings stand for: a log without ratings has these."""
+    weighted = dict(row)
+    if contract.HISTORY_RATINGS in weighted:
+        ratings = weighted.pop(contract.HISTORY_RATINGS)
+        weighted[contract.HISTORY_WEIGHTS] = [round(contract.weight_of_rating(r), 6) for r in ratings]
+    return weighted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import itertools
 import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,7 @@ def find(store: MetadataStore | None, pipeline: str, run_id: str, user_id: str) 
     for split in (contract.TEST, contract.TRAIN):
         row = _row(uri, split, user_id)
         if row is not None:
-            return Timeline(_events(row, contract.HISTORY_FEATURES), _events(row, contract.TARGET_FEATURES))
+            return _timeline(row)
     return None
 
 
@@ -124,11 +125,32 @@ def _row(uri: str, split: str, user_id: str) -> dict[str, Any] | None:
             continue
         features = example_pb2.Example.FromString(record).features.feature
         if features[contract.USER_ID] == wanted.feature[contract.USER_ID]:
-            return {
-                name: list(getattr(value, value.WhichOneof("kind") or "bytes_list").value)
-                for name, value in features.items()
-            }
+            return _values(features)
     return None
+
+
+def some(uri: str, split: str, most: int, among: int) -> list[tuple[str, Timeline]]:
+    """At most so many users and their timelines, evenly from the first `among` records of a split."""
+    use_lean_tensorflow(uri)
+    from tensorflow.core.example import example_pb2
+
+    records = list(itertools.islice(_records(storage.join(uri, f"Split-{split}")), among))
+    found = []
+    for place in sorted({i * len(records) // most for i in range(most)}) if records else ():
+        row = _values(example_pb2.Example.FromString(records[place]).features.feature)
+        found.append((row[contract.USER_ID][0].decode(), _timeline(row)))
+    return found
+
+
+def _values(features: Any) -> dict[str, Any]:
+    return {
+        name: list(getattr(value, value.WhichOneof("kind") or "bytes_list").value)
+        for name, value in features.items()
+    }
+
+
+def _timeline(row: dict[str, Any]) -> Timeline:
+    return Timeline(_events(row, contract.HISTORY_FEATURES), _events(row, contract.TARGET_FEATURES))
 
 
 def _records(folder: str) -> Iterator[bytes]:

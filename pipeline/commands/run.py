@@ -83,8 +83,9 @@ def _run(
 
     from components.common import progress
     from pipeline.errors import OK, REFUSED, ComponentFailedError
+    from pipeline.report.files import write_after_run
     from pipeline.runs.metadata_store import connect
-    from pipeline.runs.pushed import invalidate_stale
+    from pipeline.runs.pushed import invalidate_stale, is_withdrawn
     from pipeline.runs.verdict import as_json, gates_table, verdict
     from pipeline.terminal.display import Display
     from pipeline.terminal.progress_file import ProgressFile
@@ -103,6 +104,7 @@ def _run(
             outcomes = local_runner.run(create_pipeline(config), run_id, listener)
         except ComponentFailedError as error:
             display.line(f"\n{error}", "bold red")
+            display.line(write_after_run(config, connect(config.metadata_url), run_id, str(error)))
             display.line(f"log   {Path(config.logs_dir) / f'run-{run_id}.log'}")
             _clean_up(config, display)
             if file:
@@ -117,9 +119,16 @@ def _run(
             for node in outcomes
         ]
         display.line("\n" + gates_table(found) + "\n")
+        display.line(write_after_run(config, connect(config.metadata_url), run_id))
         if found.refused:
             display.line("refused: the model was not pushed", "bold yellow")
             display.line(f"next  {typed('gates', *named)}")
+        elif is_withdrawn(found.pushed):
+            version = found.pushed.rpartition("/")[2]
+            display.line(
+                f"withdrawn  {version}: nothing has changed since it was taken out of sight", "bold yellow"
+            )
+            display.line(f"next  {typed('status', *named)}, {typed('rollback', version, *named)}")
         else:
             already = " (already there)" if all(node.cached for node in outcomes) else ""
             display.line(f"pushed  {found.pushed}{already}", "bold green")

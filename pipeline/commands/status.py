@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.runs.run_records import Run
     from pipeline.runs.verdict import Verdict
 
+_EVENTS = 5  # of the last roll-backs, retirements and pins
 # Metrics shown as columns, where a run has them.
 _COLUMNS = ("recall@10", "recall@100", "ndcg@10", "rmse")
 
@@ -40,6 +41,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from components.pusher import lifecycle
     from components.pusher.versions import list_versions
     from pipeline.runs import lock, run_records
     from pipeline.runs.verdict import verdict
@@ -55,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
             {
                 "runs": [_as_json(*row) for row in rows],
                 "pushed": [dataclasses.asdict(version) for version in versions],
+                "withdrawn": lifecycle.withdrawn(config.serving_dir),
+                "events": [dataclasses.asdict(event) for event in lifecycle.events(config.serving_dir)],
                 "serving_dir": config.serving_dir,
             }
         )
@@ -63,23 +67,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _state(run: Run, found: Verdict, running: bool) -> str:
-    from pipeline.runs.run_records import State
-
-    states = {node.state for node in run.nodes}
-    if running:
-        return "running"
-    if State.FAILED in states:
-        return "failed"
-    if found.refused:
-        return "refused"
-    if State.UNFINISHED in states or not found.pushed:
-        return "unfinished"  # killed or interrupted; the next run goes on from what it finished
-    return "unchanged" if all(node.cached for node in run.nodes) else "pushed"
-
-
 def _as_json(run: Run, found: Verdict, running: bool) -> dict[str, Any]:
-    from pipeline.runs.verdict import as_json
+    from pipeline.runs.verdict import as_json, run_state
 
     nodes = [
         {"node": node.node, "state": node.state, "cached": node.cached, "seconds": node.seconds}
@@ -88,7 +77,7 @@ def _as_json(run: Run, found: Verdict, running: bool) -> dict[str, Any]:
     return {
         "run": run.run_id,
         "started": datetime.datetime.fromtimestamp(run.started, datetime.UTC).isoformat(),
-        "state": _state(run, found, running),
+        "state": run_state(run.nodes, found, running),
         "components": nodes,
         **as_json(found),
     }
@@ -97,20 +86,32 @@ def _as_json(run: Run, found: Verdict, running: bool) -> dict[str, Any]:
 def _show(
     rows: list[tuple[Run, Verdict, bool]], versions: list[Version], artifacts: str, serving: str
 ) -> None:
-    from pipeline.runs.verdict import gates_line
-    from pipeline.terminal.table import table
     from pipeline.terminal.typed import typed
 
-    if not rows:
+    if rows:
+        _show_runs(rows)
+    else:
         print(f"no run in {artifacts} yet\nnext  {typed('run')}")
-        return
+        if not versions:
+            return
+    print(f"\npushed to {serving}")
+    if versions:
+        _show_pushed(versions, serving)
+    else:
+        print("nothing yet")
+
+
+def _show_runs(rows: list[tuple[Run, Verdict, bool]]) -> None:
+    from pipeline.runs.verdict import gates_line, run_state
+    from pipeline.terminal.table import table
+
     print(
         table(
             ("run", "state", "seconds", "ran", "cached", *_COLUMNS, "gates"),
             [
                 (
                     run.run_id,
-                    _state(run, found, running),
+                    run_state(run.nodes, found, running),
                     f"{sum(node.seconds for node in run.nodes):.1f}",
                     str(sum(not node.cached for node in run.nodes)),
                     str(sum(node.cached for node in run.nodes)),
@@ -126,10 +127,15 @@ def _show(
     print(
         table(("component", "state", "seconds"), [(n.node, n.state, f"{n.seconds:.1f}") for n in last.nodes])
     )
-    print(f"\npushed to {serving}")
-    if not versions:
-        print("nothing yet")
-        return
+
+
+def _show_pushed(versions: list[Version], serving: str) -> None:
+    import contract
+    from components.common import storage
+    from components.pusher import lifecycle
+    from pipeline.terminal.table import table
+    from pipeline.terminal.typed import typed
+
     print(
         table(
             ("version", "pushed", "run", ""),
@@ -148,3 +154,11 @@ def _show(
             ],
         )
     )
+    card = storage.join(versions[-1].path, contract.ASSETS_EXTRA, contract.MODEL_CARD)
+    if storage.exists(card):
+        print(f"card  {card}")
+    for number in lifecycle.withdrawn(serving):
+        print(f"withdrawn  {number}: `{typed('rollback', str(number))}` brings it back")
+    for event in lifecycle.events(serving)[-_EVENTS:]:
+        why = event.why or "no reason given"
+        print(f"{event.action}  {event.version}, {event.time[:19]}Z by {event.who}: {why}")

@@ -20,15 +20,15 @@ _INTRODUCTION = (
 _COLUMNS: Final = {
     "H": "history", "T": "tastes or tags", "E": "exclusions", "G": "genres", "W": "conditions",
     "K": "results", "M": "items asked about", "L": "columns of the catalogue", "R": "reasons",
-    "D": "embedding", "A": "attributes",
+    "D": "embedding", "A": "attributes", "C": "candidates", "O": "boosts", "V": "counts of a value",
 }  # fmt: skip
 _ANSWERS: Final = {
     contract.SERVING_DEFAULT: "Recommendations from a history, which they exclude.",
-    contract.RECOMMEND: "The same with k, exclusions, filters, tastes and diversity. "
+    contract.RECOMMEND: "The same with k, exclusions, filters, conditions, tastes, candidates, boosts, "
+    "counts and diversity: what is left is scored, boosted, counted, then varied. "
     "A request that says nothing (no known history, no taste, no `now`, and no user id where users have "
     "columns) gets the popular list that meets its filters.",
     contract.RECOMMEND_EXACT: "As `recommend`, by exact search.",
-    contract.RECOMMEND_WHERE: "As `recommend`, with conditions on any column of the data.",
     contract.RECOMMEND_USER: "Recommendations for a user known at training, from the history known then; an "
     "unknown user gets the popular list.",
     contract.SIMILAR: "An item's neighbours without itself; an unknown item gives an empty row.",
@@ -59,7 +59,14 @@ _MEANINGS: Final = {
     contract.YEAR_MIN: "inclusive; 0: no bound",
     contract.YEAR_MAX: "inclusive; 0: no bound",
     contract.DIVERSITY: "0: relevance alone, 1: diversity alone (maximal marginal relevance)",
-    contract.WHERE: "`brand=acme`, `price<=20`: any of one column's values, all of its bounds, every column",
+    contract.WHERE: "`brand=acme`, `brand!=acme`, `price<=20`: any of one column's values, none of those "
+    "with `!=`, all of its bounds, every column; an item without a value meets only `!=`",
+    contract.CANDIDATES: "the only items to rank, an unknown id being none; left out: all",
+    contract.BOOST_ITEM_IDS: "items with a boost; of an id that stands twice the first counts",
+    contract.BOOSTS: "added to the item's score, from -`index.max_boost` to `index.max_boost`; in the "
+    "popular list as a part of the largest score",
+    contract.AT_MOST: "`brand=3`: no more results with the same brand; an item with several values counts "
+    "for each",
     contract.ITEM_ID: "an item",
     contract.ITEM_IDS: "items, best first in a result",
     contract.SCORES: "dot products; 0 beside padding",

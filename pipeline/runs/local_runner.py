@@ -25,6 +25,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import launcher, runtime_parameter_utils
 
 from components.common import disk
+from pipeline import peak_memory
 from pipeline.errors import BAD_INPUT, FAILED, ComponentFailedError
 from pipeline.runs.root_cause import is_bad_data, root_cause
 from pipeline.runs.run_records import NodeRun, State, node_run
@@ -74,6 +75,7 @@ def run(pipeline: Pipeline, run_id: str, listener: Listener) -> list[NodeRun]:
         node_id = node.node_info.id
         listener.started(node_id)
         begin = time.monotonic()
+        peak_memory.restart()
         try:
             execution = launcher.Launcher(
                 pipeline_node=node,
@@ -97,7 +99,9 @@ def run(pipeline: Pipeline, run_id: str, listener: Listener) -> list[NodeRun]:
         if execution is None or execution.execution_id is None:
             listener.failed(node_id, time.monotonic() - begin)
             raise ComponentFailedError(node_id, "its inputs are missing: an earlier component gave no output")
-        outcome = node_run(MetadataStore(connection), execution.execution_id)
+        store = MetadataStore(connection)
+        peak_memory.record(store, execution.execution_id)
+        outcome = node_run(store, execution.execution_id)
         if outcome.state not in (State.RAN, State.CACHED, State.REFUSED):
             listener.failed(node_id, time.monotonic() - begin)
             raise ComponentFailedError(node_id, f"it ended in state {outcome.state}; the log says why")

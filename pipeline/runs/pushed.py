@@ -10,7 +10,8 @@ from __future__ import annotations
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components.pusher import versions
+import contract
+from components.pusher import lifecycle, versions
 
 # TFX's artifact types.
 _PUSHED_MODEL = "PushedModel"
@@ -51,7 +52,16 @@ def _property(artifact: mlmd.Artifact, name: str) -> str:
 
 def _is_gone(artifact: mlmd.Artifact) -> bool:
     path = _property(artifact, versions.DESTINATION_PROPERTY)
-    return bool(path) and not _is_whole(path)
+    return bool(path) and not is_withdrawn(path) and not _is_whole(path)
+
+
+def is_withdrawn(path: str) -> bool:
+    """Whether the version at `<destination>/marquee/<version>` was rolled back from or retired.
+
+    It is still there: the run that pushed it must not push it a second time.
+    """
+    destination, _, number = path.rsplit("/", 2)
+    return int(number) in lifecycle.withdrawn(destination)
 
 
 def _is_superseded(artifact: mlmd.Artifact, latest: versions.Version | None) -> bool:
@@ -60,7 +70,7 @@ def _is_superseded(artifact: mlmd.Artifact, latest: versions.Version | None) -> 
         return False
     if latest is not None and candidate in latest.record.values():
         return False
-    return _property(artifact, versions.VERSION_PROPERTY) != (str(latest.number) if latest else "")
+    return _property(artifact, contract.VERSION_PROPERTY) != (str(latest.number) if latest else "")
 
 
 def _is_whole(path: str) -> bool:

@@ -22,6 +22,10 @@ _NODE = "node"
 _VERDICTS = {"ModelBlessing": "blessed", "InfraBlessing": "blessed", "PushedModel": "pushed"}
 
 
+# Custom property of an execution, a number of MiB.
+PEAK_MEMORY = "marquee_peak_memory_mib"
+
+
 class State(enum.StrEnum):
     """How a component ended."""
 
@@ -66,6 +70,7 @@ class NodeRun:
       started: Unix seconds.
       seconds: how long it took, driver and publishing included.
       outputs: artifacts by output key.
+      properties: of the execution: its parameters, the hash of its sources, PEAK_MEMORY.
     """
 
     node: str
@@ -74,6 +79,13 @@ class NodeRun:
     started: float
     seconds: float
     outputs: Mapping[str, tuple[Output, ...]]
+    properties: Mapping[str, str | int | float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def peak_memory(self) -> float | None:
+        """The most memory of the run's process during this step, MiB; None if it was not measured."""
+        value = self.properties.get(PEAK_MEMORY)
+        return None if value is None else float(value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +140,7 @@ def _node_runs(store: MetadataStore, executions: list[mlmd.Execution]) -> Iterat
             started=started,
             seconds=execution.last_update_time_since_epoch / 1000 - started,
             outputs=outputs,
+            properties=_properties(execution),
         )
 
 
@@ -146,7 +159,7 @@ def _outputs(store: MetadataStore, execution_id: int) -> dict[str, tuple[Output,
     return outputs
 
 
-def _properties(artifact: mlmd.Artifact) -> dict[str, str | int | float]:
+def _properties(artifact: mlmd.Artifact | mlmd.Execution) -> dict[str, str | int | float]:
     values = {**artifact.properties, **artifact.custom_properties}
     return {
         name: getattr(value, field)

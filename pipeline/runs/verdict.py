@@ -64,20 +64,35 @@ def verdict(nodes: Iterable[NodeRun]) -> Verdict:
     )
 
 
+def run_state(nodes: Sequence[NodeRun], found: Verdict, running: bool = False) -> str:
+    """How a run ended, a word; `found` is its verdict."""
+    states = {node.state for node in nodes}
+    if running:
+        return "running"
+    if State.FAILED in states:
+        return "failed"
+    if found.refused:
+        return "refused"
+    if State.UNFINISHED in states or not found.pushed:
+        return "unfinished"  # killed or interrupted; the next run goes on from what it finished
+    return "unchanged" if all(node.cached for node in nodes) else "pushed"
+
+
 def gates_table(found: Verdict) -> str:
-    return table(_HEADER, _rows(found))
+    return table(_HEADER, gate_rows(found))
 
 
 def gates_line(found: Verdict) -> str:
     """`gates_table` in a few words: "6 ok", "refused: popularity", "-" before the gates."""
-    rows = _rows(found)
+    rows = gate_rows(found)
     refused = [name for name, *_, word, _ in rows if word == _REFUSED]
     if refused:
         return f"refused: {', '.join(refused)}"
     return f"{sum(word == _OK for *_, word, _ in rows)} ok" if rows else "-"
 
 
-def _rows(found: Verdict) -> list[tuple[str, str, str, str, str]]:
+def gate_rows(found: Verdict) -> list[tuple[str, str, str, str, str]]:
+    """Gate, value, bound, verdict, why; the serving check last, if it ran."""
     rows = list(report.rows(found.gates))
     if found.served is not None:
         skipped = found.served_why == REFUSED_BY_GATES

@@ -128,20 +128,24 @@ def recommend(
     user_id: str = "",
     now: int = 0,
     where: Sequence[str] = (),
+    candidates: Sequence[str] | None = None,
+    boosts: Mapping[str, float] | None = None,
+    at_most: Mapping[str, int] | None = None,
     exact: bool = False,
     **options: Unpack[Options],
 ) -> Call[Ranking]:
     """Items for a history; the arguments are those of `Query`.
 
     Args:
-      exact: exact search, whatever the model's own is; not together with `where`.
+      exact: exact search, whatever the model's own is.
 
     Raises:
       ServingError: no answer, or the server refused.
       TypeError, ValueError: an argument that cannot be sent.
     """
     query = Query(
-        history, k, exclude, genres, tastes or {}, year_min, year_max, diversity, user_id, now, where
+        history, k, exclude, genres, tastes or {}, year_min, year_max, diversity, user_id, now, where,
+        candidates, boosts or {}, at_most or {},
     )  # fmt: skip
     return _only(recommend_batch([query], exact=exact, **options))
 
@@ -152,11 +156,6 @@ def recommend_batch(
     """The same for many people in one request, one ranking each."""
     rows = [{**query.person(), **query.wishes()} for query in queries]
     signature = contract.RECOMMEND_EXACT if exact else contract.RECOMMEND
-    if any(query.where for query in queries):
-        if exact:
-            raise ValueError(f"where takes no exact: ask model={contract.MODEL_EXACT!r}, which always is")
-        rows = [{**row, **query.conditions()} for row, query in zip(rows, queries, strict=True)]
-        signature = contract.RECOMMEND_WHERE
     return _rows(signature, rows, results.rankings, options)
 
 

@@ -44,7 +44,11 @@ class Query:
       diversity: 0 (relevance only) to 1 (diversity only).
       user_id: for a model that knows columns of users beside their histories.
       now: Unix seconds; 0 for the time of the last event.
-      where: conditions on columns that the data has: "brand=acme", "price<=20".
+      where: conditions on columns that the data has: "brand=acme", "brand!=acme", "price<=20".
+      candidates: item ids, the only ones to rank; None for all.
+      boosts: by item id, what to add to its score, a cosine; in the popular list as a part of the
+        largest score.
+      at_most: by column, how many items may share a value of it.
     """
 
     history: History = ()
@@ -58,6 +62,9 @@ class Query:
     user_id: str = ""
     now: int = 0
     where: Sequence[str] = ()
+    candidates: Sequence[str] | None = None
+    boosts: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    at_most: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def person(self) -> dict[str, Any]:
         """The inputs that describe the user.
@@ -91,11 +98,19 @@ class Query:
             contract.YEAR_MIN: self.year_min,
             contract.YEAR_MAX: self.year_max,
             contract.DIVERSITY: self.diversity,
+            contract.WHERE: list(sequence("where", self.where)),
+            contract.CANDIDATES: self._candidates(),
+            contract.BOOST_ITEM_IDS: item_ids("boosts", list(self.boosts)),
+            contract.BOOSTS: list(self.boosts.values()),
+            contract.AT_MOST: [f"{column}={count}" for column, count in self.at_most.items()],
         }
 
-    def conditions(self) -> dict[str, Any]:
-        """What `recommend_where` takes beyond `recommend`."""
-        return {contract.WHERE: list(sequence("where", self.where))}
+    def _candidates(self) -> list[str]:
+        if self.candidates is None:
+            return []
+        if not self.candidates:
+            raise ValueError("candidates: no item to rank; leave them out (None) to rank all")
+        return item_ids("candidates", self.candidates)
 
 
 def item_ids(what: str, ids: Iterable[str]) -> list[str]:

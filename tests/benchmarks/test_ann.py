@@ -18,6 +18,7 @@ BARS = {
     "recall@10 of the exported ScaNN",
     "exported ScaNN, times faster than exact at batch 1",
     "exported ScaNN per query at batch 32, times the better of faiss and hnswlib",
+    "a condition that leaves 1 % of the items, at batch 1, times an unfiltered search",
 }
 
 
@@ -40,7 +41,9 @@ def check(printed, written, engines):
     assert {bar["name"] for bar in written["bars"]} == BARS
     for bar in written["bars"]:
         assert bar["ok"] == (
-            bar["value"] <= bar["bound"] if "batch 32" in bar["name"] else bar["value"] >= bar["bound"]
+            bar["value"] <= bar["bound"]
+            if ", times " in bar["name"] and "faster" not in bar["name"]
+            else bar["value"] >= bar["bound"]
         )
         assert bar["name"] in printed
     for name in engines:

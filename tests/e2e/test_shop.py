@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
+import httpx
 import pyarrow.parquet as pq
 import pytest
+from support.servers.app import serve
+from support.servers.page import page_server
 from support.workspace import REPOSITORY, Workspace, marquee, settings
 
 import contract
@@ -54,7 +58,7 @@ def test_its_columns_travel_with_the_model(shop, run):
     catalogue = pq.read_table(version / contract.ASSETS_EXTRA / contract.CATALOGUE)
     assert {"category", "brand", "language", "price", "description"} <= set(catalogue.column_names)
     asked = {request.model_spec.signature_name for request in read_requests(str(version))}
-    assert {contract.RECOMMEND_WHERE, contract.EMBED_ITEM} <= asked
+    assert {contract.RECOMMEND, contract.EMBED_ITEM} <= asked
 
 
 def test_the_model_says_what_it_may_be_asked(shop, run):
@@ -87,6 +91,15 @@ def test_it_recommends_by_its_own_columns(shop, run, model):
     assert tastes.code == 0, tastes.err
 
 
+def test_no_more_of_a_brand_than_asked_and_none_of_a_category(shop, run):
+    done = ask(shop, "recommend", "--json", "--user", "c1", "--at-most", "brand=1", "--not", "category=books")
+    assert done.code == 0, done.err
+    found = [result["features"] for result in done.json()["results"]]
+    brands = [brand for item in found for brand in item.get("brand", ())]
+    assert len(brands) == len(set(brands)) and found
+    assert not any("books" in item["category"] for item in found)
+
+
 def test_nobody_gets_the_popular_list_by_the_same_columns(shop, run):
     where = ("--where", "language=fr", "--where", "price<=20")
     done = ask(shop, "recommend", "--json", "--user", "nobody", *where)
@@ -105,7 +118,7 @@ def test_nobody_gets_the_popular_list_by_the_same_columns(shop, run):
     [
         (
             ("recommend", "--user", "c1", "--where", "colour=red"),
-            "expected COLUMN=VALUE for category, brand, language and COLUMN<=NUMBER",
+            "expected COLUMN=VALUE or COLUMN!=VALUE for category, brand, language and COLUMN<=NUMBER",
         ),
         (("recommend", "--user", "c1", "--where", "price<=dear"), "got price<=dear"),
         (("rate", "--user", "c1"), "trained on events without ratings"),
@@ -137,3 +150,28 @@ print(json.dumps([ask(""), ask("a stranger"), ask("c1"), ask("c2")]))
     assert nobody == pytest.approx(stranger)
     assert nobody != pytest.approx(first, abs=1e-4)
     assert first != pytest.approx(second, abs=1e-4)
+
+
+def test_the_page_speaks_of_products_on_every_view(shop, run, tmp_path):
+    server = serve(shop.artifacts / "serving_model" / "marquee", tmp_path)
+    try:
+        with page_server(server, tmp_path) as address, httpx.Client(base_url=address, timeout=60) as visitor:
+            first = visitor.get("/").text
+            assert "Pick three products" in first
+            assert "Category" in first and "Price, at least" in first
+            assert "of 5</span>" not in first  # likes alone: there are no ratings
+            item = re.findall(r'data-item="([^"]+)"', first)[0]
+            for view in ("/search?query=blue", f"/items/{item}", "/map", "/map/points", "/model", "/known"):
+                assert visitor.get(view).status_code == 200, view
+            done = visitor.post("/act", data={"do": "like", "item_id": item, "back": "/"})
+            assert (done.status_code, done.headers["location"]) == (303, "/")
+            after = visitor.get("/").text
+            assert "Because of" in after and "You and 1 product" in after
+            refused = visitor.post("/act", data={"do": "rating:4", "item_id": item})
+            assert refused.status_code == 422 and "rating" in refused.text
+            foreign = {"origin": "https://elsewhere.example"}
+            assert (
+                visitor.post("/act", data={"do": "hide", "item_id": item}, headers=foreign).status_code == 403
+            )
+    finally:
+        server.stop()

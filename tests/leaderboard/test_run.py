@@ -172,8 +172,13 @@ def test_a_board_is_the_models_own_figures(protocol, tmp_path) -> None:
     row = figures.query("users == 'confirmatory' and model == 'ease' and metric == 'ndcg@10'")
     assert row["value"].tolist() == pytest.approx([expected.mean(names.NDCG_10, cut.final.confirmatory)])
     drawing = ElementTree.fromstring(report.svg(board))
-    bars = [node for node in drawing.iter() if node.tag.endswith("rect")]
-    assert len(bars) == len(MODELS) * len(ranking.metrics()) * 2
+    texts = [node.text for node in drawing.iter() if node.tag.endswith("text")]
+    # A bar, with its value, for each model in each of the panels.
+    panels = len(ranking.metrics()) * 2
+    assert all(texts.count(model) == panels for model in MODELS)
+    assert sum(text in {f"{v:.4f}" for v in report.summary(board)["mean"]} for text in texts) == (
+        len(MODELS) * panels
+    )
 
     again, _, fits = board_of(cut, tmp_path, seeds=(1, 2), trials=2, hyperparameters=hyperparameters)
     assert fits.remembered == 8

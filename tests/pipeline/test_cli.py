@@ -36,7 +36,8 @@ COMMANDS = command_parsers(cli.build_parser())
 
 def test_all_commands_are_there() -> None:
     assert set(COMMANDS) == {
-        "run", "status", "gates", "serve", "pin", "unpin", "recommend", "similar", "rate", "config",
+        "run", "status", "gates", "serve", "pin", "unpin", "rollback", "retire", "report", "runs", "doctor",
+        "recommend", "similar", "rate", "config",
         "leaderboard", "demo",
         "app migrate", "app keys create", "app keys list", "app keys rotate", "app keys revoke",
         "events export", "experiments report",

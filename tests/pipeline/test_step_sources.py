@@ -52,7 +52,7 @@ def names(of: list[str]) -> set[str]:
 def test_every_step_carries_the_hash_of_its_sources(pipeline: Pipeline) -> None:
     data = {
         f"schema_{name}": [f"components/transform/schemas/{name}.pbtxt"] for name in ("timelines", "items")
-    }
+    } | {"pusher": ["components/pusher/model_card.md.j2"]}
     for node in pipeline.components:
         expected = code_hash(modules(node), data.get(node.id, ()))
         assert node.exec_properties[contract.CODE_HASH] == expected, node.id

@@ -29,6 +29,8 @@ PAIRED_USERS = "paired_users"
 PAIRED_DIFFERENCE = "paired_difference"
 PAIRED_STANDARD_ERROR = "paired_standard_error"
 PAIRED_BASELINE = "paired_baseline"
+# Before a metric's name: its standard error over users.
+STANDARD_ERROR = "standard_error/"
 
 
 class RetrievalMetrics(metric_types.Metric):
@@ -96,7 +98,10 @@ class TotalsFn(beam.CombineFn):
         values = {
             metric_types.MetricKey(name, model_name=model): value
             for model, totals in accumulator.models.items()
-            for name, value in totals.metrics().items()
+            for name, value in (
+                *totals.metrics().items(),
+                *((STANDARD_ERROR + name, error) for name, error in totals.standard_errors().items()),
+            )
         }
         if self._baseline is not None:
             interval = accumulator.paired.interval()

@@ -49,6 +49,10 @@ def read_results(uri: str, baseline_version: str) -> Report:
         baseline=_model(baseline) if baseline else None,
         baseline_version=baseline_version if baseline else "",
         paired=_interval(candidate[0]) if baseline else None,
+        paired_slices={
+            feature: {value: _interval(values) for value, values in by_value.items()}
+            for feature, by_value in (candidate[1].items() if baseline else ())
+        },
     )
 
 
@@ -69,12 +73,23 @@ def _model(parts: _Parts) -> ModelMetrics:
             feature: {value: _ours(values) for value, values in sorted(by_value.items())}
             for feature, by_value in slices.items()
         },
+        errors=_errors(overall),
+        slice_errors={
+            feature: {value: _errors(values) for value, values in by_value.items()}
+            for feature, by_value in slices.items()
+        },
     )
 
 
 def _ours(values: dict[str, float]) -> dict[str, float]:
     """Our metrics in our order, without TFMA's own counts."""
     return {name: values[name] for name in registry.evaluated() if name in values}
+
+
+def _errors(values: dict[str, float]) -> dict[str, float]:
+    """Standard errors by the names of their metrics."""
+    before = tfma_metrics.STANDARD_ERROR
+    return {name: values[before + name] for name in registry.evaluated() if before + name in values}
 
 
 def _interval(overall: dict[str, float]) -> PairedInterval:

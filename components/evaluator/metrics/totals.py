@@ -11,12 +11,23 @@ import dataclasses
 import math
 from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
 from components.common.metrics import names, registry
 from components.evaluator.metrics.paired import PairedInterval
 from components.evaluator.metrics.user_scores import UserScores
 
 # The metric that the candidate and the baseline are compared by.
 PAIRED_METRIC = names.RECALL_10
+
+
+def _moments() -> collections.defaultdict[str, NDArray[np.float64]]:
+    return collections.defaultdict(_no_moments)
+
+
+def _no_moments() -> NDArray[np.float64]:
+    return np.zeros(4)
 
 
 def _sums() -> collections.defaultdict[str, float]:
@@ -30,10 +41,12 @@ class Totals:
     Attributes:
       sums: metric -> weight times value, added up.
       weights: metric -> weights, added up.
+      moments: metric -> w^2, w^2 v and w^2 v^2 of weights w and values v, and users, added up.
     """
 
     sums: dict[str, float] = dataclasses.field(default_factory=_sums)
     weights: dict[str, float] = dataclasses.field(default_factory=_sums)
+    moments: dict[str, NDArray[np.float64]] = dataclasses.field(default_factory=_moments)
     shown: set[bytes] = dataclasses.field(default_factory=set)
     catalogue_size: int = 0
 
@@ -41,6 +54,8 @@ class Totals:
         for name, weight in user.weights.items():
             self.sums[name] += weight * user.values[name]
             self.weights[name] += weight
+            value = user.values[name]
+            self.moments[name] += (*(weight**2 * np.array((1.0, value, value**2))), 1.0)
         self.shown.update(user.shown)
         self.catalogue_size = max(self.catalogue_size, user.catalogue_size)
 
@@ -48,6 +63,7 @@ class Totals:
         for name, weight in other.weights.items():
             self.sums[name] += other.sums[name]
             self.weights[name] += weight
+            self.moments[name] += other.moments[name]
         self.shown |= other.shown
         self.catalogue_size = max(self.catalogue_size, other.catalogue_size)
 
@@ -66,6 +82,25 @@ class Totals:
 
     def weight(self, name: str) -> float:
         return self.weights.get(name, 0.0)
+
+    def standard_errors(self) -> dict[str, float]:
+        """Of each metric that is a mean over two users or more.
+
+        That of a ratio of sums (Cochran, Sampling Techniques, 1977, 6.4), which with equal weights is
+        sqrt(sample variance / users); carried through `finish` by its slope at the mean.
+        """
+        errors = {}
+        for name, (ones, values, squares, users) in self.moments.items():
+            metric = registry.evaluated()[name]
+            if users < 2 or isinstance(metric, registry.Derived):
+                continue
+            mean = self.sums[name] / self.weights[name]
+            spread = max(0.0, squares - 2 * mean * values + mean**2 * ones) * users / (users - 1)
+            error = math.sqrt(spread) / self.weights[name]
+            step = 1e-6 * max(1.0, abs(mean))
+            low, high = metric.finish(np.array((max(0.0, mean - step), mean + step)))
+            errors[name] = float(error * (high - low) / (mean + step - max(0.0, mean - step)))
+        return errors
 
 
 @dataclasses.dataclass

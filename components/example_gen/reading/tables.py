@@ -212,8 +212,8 @@ def _joined(
     keys = cells.typed(batch[KEY], "cell")[0]
     columns, found = _keyed(join, max_line_bytes).beside(keys)
     for row in np.flatnonzero(~found).tolist():
-        name = f"{join.table.columns[KEY]} of {join.table.files[0].name}"
-        reason = f"{join.on} is {keys[row].as_py()!r}, expected a {name}"
+        name = f"{join.table.files[0].name}, column {join.table.columns[KEY]}"
+        reason = f"{join.on} is {keys[row].as_py()!r}, expected one of {name}"
         set_aside(int(lines[row]), quarantine.NOT_JOINED, reason)
     for role in columns.column_names:
         batch = batch.append_column(role, columns[role].combine_chunks())

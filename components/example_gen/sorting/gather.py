@@ -31,6 +31,7 @@ from components.example_gen.sorting.codes import Codes, positions
 from components.example_gen.sorting.log_store import Index, Keep, Log, Repeats, Rows
 
 RATINGS = "ratings"
+NOT_IN_ITEMS = "of an item that is not in the table of items"
 SomeLog = TypeVar("SomeLog", bound=Index, covariant=True)
 
 
@@ -250,7 +251,7 @@ def add(
     broken = off_time | off_event | off_scale | off_weight
     if params.unknown_items == "drop":
         if count := int((unknown & ~broken).sum()):
-            left_out["of an item that is not in the table of items"] += count
+            left_out[NOT_IN_ITEMS] += count
     else:
         broken |= unknown
     for row in np.flatnonzero(broken).tolist():
@@ -303,7 +304,7 @@ def _expected(role: str, came: object, dataset: Dataset, params: ExampleGenParam
         name = dataset.items.columns[ITEM]
         aside = dataset.items.set_aside
         more = f" (of which {aside:,} rows are set aside)" if aside else ""
-        return quarantine.UNKNOWN_ITEM, f"a {name} of {dataset.items.files[0].name}{more}"
+        return quarantine.UNKNOWN_ITEM, f"an id of {dataset.items.files[0].name}, column {name}{more}"
     if role == TIME:
         assert isinstance(came, int)
         if came < 0:

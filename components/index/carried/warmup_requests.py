@@ -34,7 +34,7 @@ def warmup_requests(
     model: str,
     features: Features = _MOVIELENS,
 ) -> Iterator[prediction_log_pb2.PredictionLog]:
-    """Yields about 40 requests: every signature, in several batch sizes, each search's branches.
+    """Yields about 50 requests: every signature, in several batch sizes, each search's branches.
 
     Args:
       catalogue: what to ask for.
@@ -51,8 +51,9 @@ def warmup_requests(
             yield _log(model, signature, inputs)
             if contract.DIVERSITY in inputs:
                 yield _log(model, signature, {**inputs, **_filtered(catalogue, batch)})
-            if contract.WHERE in inputs and len(conditions):
-                yield _log(model, signature, {**inputs, contract.WHERE: np.tile(conditions, (batch, 1))})
+                yield _log(model, signature, {**inputs, **_wished(catalogue, features.item, batch)})
+                if len(conditions):
+                    yield _log(model, signature, {**inputs, contract.WHERE: np.tile(conditions, (batch, 1))})
 
 
 def _fill(
@@ -100,6 +101,20 @@ def _filtered(catalogue: Catalogue, batch: int) -> Arrays:
         contract.EXCLUDE: np.full((batch, 1), catalogue.ids[0], dtype=object),
         contract.YEAR_MIN: np.full(batch, 1900, np.int32),
         contract.DIVERSITY: np.full(batch, 0.3, np.float32),
+    }
+
+
+def _wished(catalogue: Catalogue, specs: Sequence[FeatureSpec], batch: int) -> Arrays:
+    """One of two candidates of each value, the second with a boost."""
+    columns = [spec.name for spec in specs if spec.filters and spec.kind != "number"]
+    named = [catalogue.ids[0], catalogue.ids[-1]]
+    return {
+        contract.CANDIDATES: np.tile(np.array(named, object), (batch, 1)),
+        contract.BOOST_ITEM_IDS: np.tile(np.array(named[1:], object), (batch, 1)),
+        contract.BOOSTS: np.full((batch, 1), 0.1, np.float32),
+        contract.AT_MOST: np.tile(
+            np.array([f"{name}=1" for name in columns[:1]] or [""], object), (batch, 1)
+        ),
     }
 
 

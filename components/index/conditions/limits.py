@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import tensorflow as tf
 
 import contract
+from components.common.tensors import apart
 from components.index.conditions import refuse
 from components.index.params import IndexParams
 from contract import refusals
@@ -17,9 +18,13 @@ Tensors = Mapping[str, tf.Tensor]
 _COUNTED = {
     contract.HISTORY_ITEM_IDS: ("max_history", "history events"),
     contract.EXCLUDE: ("max_exclude", "excluded items"),
+    contract.CANDIDATES: ("max_candidates", "candidates"),
+    contract.BOOST_ITEM_IDS: ("max_boosts", "boosted items"),
+    contract.AT_MOST: ("max_genres", "counts"),
     contract.TASTE_GENRES: ("max_genres", "taste genres"),
     contract.ITEM_IDS: ("max_items", "items"),
     contract.WHERE: ("max_genres", "conditions"),
+    contract.FILTER_GENRES: ("max_genres", "genres to filter by"),
     contract.ATTRIBUTES: ("max_attributes", "attributes"),
 }
 _SAME_SHAPE = (
@@ -27,6 +32,7 @@ _SAME_SHAPE = (
     (contract.HISTORY_ITEM_IDS, contract.HISTORY_WEIGHTS),
     (contract.HISTORY_ITEM_IDS, contract.HISTORY_TIMESTAMPS),
     (contract.TASTE_GENRES, contract.TASTE_WEIGHTS),
+    (contract.BOOST_ITEM_IDS, contract.BOOSTS),
 )
 _NOT_NEGATIVE = (
     contract.HISTORY_RATINGS,
@@ -51,51 +57,76 @@ def checked(signature: contract.Signature, inputs: Tensors, params: IndexParams)
         fits any request.
       params: the limits.
     """
-    inputs = _fitted(signature, inputs, params)
-    checks = [_same_batch(inputs)]
-    checks += [_same_shape(inputs, a, b) for a, b in _SAME_SHAPE if a in inputs and b in inputs]
-    for name, (limit, what) in _COUNTED.items():
-        if name in inputs:
-            checks.append(_at_most(inputs[name], name, what, limit, getattr(params, limit)))
-    if contract.FILTER_GENRES in inputs:
-        genres = inputs[contract.FILTER_GENRES]
-        checks.append(
-            _at_most(genres, contract.FILTER_GENRES, "genres to filter by", "max_genres", params.max_genres)
-        )
-    checks += [_not_negative(inputs[name], name) for name in _NOT_NEGATIVE if name in inputs]
-    if contract.K in inputs:
-        k, limits = inputs[contract.K], {"default_k": params.default_k, "max_k": params.max_k}
-        checks.append(_between(k, 0, params.max_k, refusals.K, **limits))
-    if contract.HISTORY_WEIGHTS in inputs:
-        checks.append(_between(inputs[contract.HISTORY_WEIGHTS], 0.0, 1.0, refusals.WEIGHTS))
-    if contract.DIVERSITY in inputs:
-        words = {"name": contract.DIVERSITY, "least": 0, "most": 1}
-        checks.append(_between(inputs[contract.DIVERSITY], 0.0, 1.0, refusals.BETWEEN, **words))
-    with tf.control_dependencies(checks):
+    sizes = _Sizes(signature, inputs)
+    inputs = _fitted(signature, inputs, sizes, params)
+    counted = {name: getattr(params, limit) for name, (limit, _) in _COUNTED.items() if name in inputs}
+    good = _good(inputs, params)
+    fine = [tf.reduce_all(ok) for ok in good.values()]
+    if counted:
+        # Comparing strings is slow, and padding makes many: only where there are columns enough to break it.
+        fine.append(tf.reduce_all(sizes.widths(counted) <= list(counted.values())))
+
+    def refused() -> tf.Tensor:
+        checks = [_at_most(inputs[name], name, *_COUNTED[name], limit) for name, limit in counted.items()]
+        checks += [_within(ok, inputs[name], name, params) for name, ok in good.items()]
+        with tf.control_dependencies(checks):
+            return tf.constant(True)
+
+    # What a request is refused with is put together only for one that may be.
+    check = tf.cond(tf.reduce_all(fine), lambda: tf.constant(True), apart(refused)) if fine else tf.no_op()
+    with tf.control_dependencies([check]):
         return {item.name: tf.identity(inputs[item.name]) for item in signature.inputs}
 
 
-def _fitted(signature: contract.Signature, inputs: Tensors, params: IndexParams) -> dict[str, tf.Tensor]:
-    """The inputs, with neutral rows of optional ones in the shape of the others."""
-    optional = [item for item in signature.inputs if not item.required]
-    if not optional:
+class _Sizes:
+    """The sizes of a request's inputs, one tensor for all."""
+
+    def __init__(self, signature: contract.Signature, inputs: Tensors) -> None:
+        self._places: dict[str, int] = {}
+        end = 0
+        for item in signature.inputs:
+            self._places[item.name] = end
+            end += len(item.shape(0))
+        self._all = tf.concat([tf.shape(inputs[name]) for name in self._places], axis=0)
+
+    def rows(self, names: Iterable[str]) -> tf.Tensor:
+        """int32[X]: the first dimensions of some inputs."""
+        return tf.gather(self._all, [self._places[name] for name in names])
+
+    def widths(self, names: Iterable[str]) -> tf.Tensor:
+        """int32[X]: the second ones."""
+        return tf.gather(self._all, [self._places[name] + 1 for name in names])
+
+
+def _fitted(
+    signature: contract.Signature, inputs: Tensors, sizes: _Sizes, params: IndexParams
+) -> dict[str, tf.Tensor]:
+    """The inputs, with neutral rows of optional ones in the shape of the others.
+
+    What is of another shape even then is INVALID_ARGUMENT.
+    """
+    names = [item.name for item in signature.inputs]
+    if len(names) == 1:
         return dict(inputs)
     # The first input of each letter of columns decides how wide the others of its letter are.
     first: dict[str, str] = {}
     for item in signature.inputs:
         if item.columns:
             first.setdefault(item.columns, item.name)
-    batches = [tf.shape(inputs[item.name])[0] for item in signature.inputs]
-    required = [rows for item, rows in zip(signature.inputs, batches, strict=True) if item.required]
-    batch = required[0] if required else tf.reduce_max(tf.stack(batches))
-    # Per optional input with columns that follow another's: the width it has and the one it needs.
-    followed = [item for item in optional if item.columns and first[item.columns] != item.name]
-    widths = [tf.shape(inputs[item.name])[1] for item in followed]
-    needed = [tf.shape(inputs[first[item.columns]])[1] for item in followed if item.columns]
-    fits = tf.reduce_all(tf.stack([*batches, *widths]) == tf.stack([*[batch] * len(batches), *needed]))
+    followed = {
+        item.name: first[item.columns]
+        for item in signature.inputs
+        if item.columns and first[item.columns] != item.name
+    }
+    required = [item.name for item in signature.inputs if item.required]
+    fits = tf.reduce_all(sizes.rows(names) == sizes.rows([(required or names)[0]] * len(names)))
+    if followed:
+        fits &= tf.reduce_all(sizes.widths(followed) == sizes.widths(followed.values()))
 
-    def fit(item: contract.Input) -> tf.Tensor:
+    def fit(item: contract.Input, batch: tf.Tensor) -> tf.Tensor:
         value = inputs[item.name]
+        if item.required:
+            return value
         if item.name == contract.COLUMNS:
             return tf.cond(tf.shape(value)[0] == 1, lambda: tf.repeat(value, batch, axis=0), lambda: value)
         nothing = tf.constant(item.neutral, value.dtype)
@@ -104,13 +135,44 @@ def _fitted(signature: contract.Signature, inputs: Tensors, params: IndexParams)
             is_nothing |= value == params.default_k  # its default, which says the same
         shape = [batch]
         if item.columns:
-            shape.append(needed[followed.index(item)] if item in followed else 1)
+            shape.append(tf.shape(inputs[followed[item.name]])[1] if item.name in followed else 1)
         one = tf.reduce_all(tf.shape(value) == 1)
         return tf.cond(one & tf.reduce_all(is_nothing), lambda: tf.fill(shape, nothing), lambda: value)
 
-    given = [inputs[item.name] for item in optional]
-    found = tf.cond(fits, lambda: given, lambda: [fit(item) for item in optional])
-    return {**inputs, **{item.name: value for item, value in zip(optional, found, strict=True)}}
+    def fitted() -> list[tf.Tensor]:
+        batch = sizes.rows(required[:1])[0] if required else tf.reduce_max(sizes.rows(names))
+        found = {item.name: fit(item, batch) for item in signature.inputs}
+        checks = [_same_batch(found)]
+        checks += [_same_shape(found, a, b) for a, b in _SAME_SHAPE if a in found and b in found]
+        with tf.control_dependencies(checks):
+            return [tf.identity(found[name]) for name in names]
+
+    given = [inputs[name] for name in names]
+    return dict(zip(names, tf.cond(fits, lambda: given, apart(fitted)), strict=True))
+
+
+def _good(inputs: Tensors, params: IndexParams) -> dict[str, tf.Tensor]:
+    """Of each input whose values have bounds, which are within them."""
+    good = {}
+    for name in _NOT_NEGATIVE:
+        if name in inputs:
+            good[name] = inputs[name] >= 0
+            if inputs[name].dtype.is_floating:
+                good[name] &= tf.math.is_finite(inputs[name])
+    for name, (low, high) in _bounds(params).items():
+        if name in inputs:
+            # NaN is on neither side of a bound, so the good values are named, not the bad.
+            good[name] = (inputs[name] >= low) & (inputs[name] <= high)
+    return good
+
+
+def _bounds(params: IndexParams) -> dict[str, tuple[float, float]]:
+    return {
+        contract.K: (0, params.max_k),
+        contract.HISTORY_WEIGHTS: (0.0, 1.0),
+        contract.DIVERSITY: (0.0, 1.0),
+        contract.BOOSTS: (-params.max_boost, params.max_boost),
+    }
 
 
 def _same_batch(inputs: Tensors) -> tf.Operation:
@@ -126,33 +188,23 @@ def _same_shape(inputs: Tensors, first: str, second: str) -> tf.Operation:
     return refuse.unless(tf.reduce_all(a == b), refusals.SAME_SHAPE, a, "and", b, first=first, second=second)
 
 
-def _at_most(ids: tf.Tensor, name: str, what: str, limit: str, value: int) -> tf.Operation:
+def _at_most(ids: tf.Tensor, name: str, limit: str, what: str, value: int) -> tf.Operation:
+    count = tf.reduce_max(tf.reduce_sum(tf.cast(ids != contract.PAD_ID, tf.int32), axis=1))
     words = {"name": name, "limit": limit, "most": value, "what": what}
-
-    def counted() -> tf.Tensor:
-        count = tf.reduce_sum(tf.cast(ids != contract.PAD_ID, tf.int32), axis=1)
-        good = tf.reduce_all(count <= value)
-        with tf.control_dependencies([refuse.unless(good, refusals.AT_MOST, tf.reduce_max(count), **words)]):
-            return tf.identity(good)
-
-    # Comparing strings is slow, and padding makes many: only where there are columns enough to break it.
-    return tf.cond(tf.shape(ids)[1] > value, counted, lambda: tf.constant(True)).op
+    return refuse.unless(count <= value, refusals.AT_MOST, count, **words)
 
 
-def _not_negative(values: tf.Tensor, name: str) -> tf.Operation:
-    if values.dtype.is_floating:
-        good = tf.math.is_finite(values) & (values >= 0)
-        what = "finite and not negative"
-    else:
-        good = values >= 0
-        what = "not negative"
+def _within(good: tf.Tensor, values: tf.Tensor, name: str, params: IndexParams) -> tf.Operation:
     wrong = tf.boolean_mask(values, ~good)
-    return refuse.unless(tf.reduce_all(good), refusals.NOT_NEGATIVE, wrong, name=name, what=what)
-
-
-def _between(
-    values: tf.Tensor, low: float, high: float, refusal: refusals.Refusal, **words: object
-) -> tf.Operation:
-    # NaN is on neither side of a bound, so the good values are named, not the bad.
-    good = (values >= low) & (values <= high)
-    return refuse.unless(tf.reduce_all(good), refusal, tf.boolean_mask(values, ~good), **words)
+    refusal = refusals.NOT_NEGATIVE
+    words: dict[str, object] = {"name": name, "what": "not negative"}
+    if name == contract.K:
+        refusal, words = refusals.K, {"default_k": params.default_k, "max_k": params.max_k}
+    elif name == contract.HISTORY_WEIGHTS:
+        refusal, words = refusals.WEIGHTS, {}
+    elif name in _bounds(params):
+        least, most = _bounds(params)[name]
+        refusal, words = refusals.BETWEEN, {"name": name, "least": f"{least:g}", "most": f"{most:g}"}
+    elif values.dtype.is_floating:
+        words["what"] = "finite and not negative"
+    return refuse.unless(tf.reduce_all(good), refusal, wrong, **words)

@@ -11,7 +11,8 @@ import tensorflow as tf
 from scann import scann_ops
 from scann.scann_ops.py import scann_ops as scann_kernels
 
-from components.index.conditions.filters import ItemFilters, Wanted
+from components.index.conditions.asked import Asked
+from components.index.conditions.conditions import Conditions
 from components.index.search.candidates import NOTHING, Candidates, Seen
 from components.index.search.exact import ExactSearch
 from components.index.search.scann_config import ScannConfig, leaves_to_try, scann_config
@@ -132,19 +133,27 @@ class ApproximateSearch(tf.Module):
     Args:
       index: ScaNN over the catalogue.
       exact: exact search over the same rows.
-      filters: the same items' genres and years.
+      conditions: the same items' columns.
       oversample: times more neighbours asked for where the first were too few.
     """
 
-    def __init__(self, index: ScannIndex, exact: ExactSearch, filters: ItemFilters, oversample: int) -> None:
+    def __init__(
+        self, index: ScannIndex, exact: ExactSearch, conditions: Conditions, oversample: int
+    ) -> None:
         super().__init__(name="approximate_search")
         self._index = index
         self._exact = exact
-        self._filters = filters
+        self._conditions = conditions
         self._oversample = oversample
 
     def __call__(
-        self, queries: tf.Tensor, wanted: Wanted, seen: Seen, needed: tf.Tensor, width: tf.Tensor, most: int
+        self,
+        queries: tf.Tensor,
+        wanted: Asked | None,
+        seen: Seen,
+        needed: tf.Tensor,
+        width: tf.Tensor,
+        most: int,
     ) -> Candidates:
         """As `ExactSearch`; `needed`, int32[B], is how many results make a row complete."""
         first = first_ask(most)
@@ -156,7 +165,7 @@ class ApproximateSearch(tf.Module):
         self,
         asks: list[int],
         queries: tf.Tensor,
-        wanted: Wanted,
+        wanted: Asked | None,
         seen: Seen,
         needed: tf.Tensor,
         width: tf.Tensor,
@@ -170,22 +179,21 @@ class ApproximateSearch(tf.Module):
 
         def again() -> Candidates:
             asked, wants = tf.gather(queries, short), tf.gather(needed, short)
-            better = self._search(asks[1:], asked, wanted.take(short), seen.take(short), wants, width, most)
-            at = short[:, tf.newaxis]
-            return Candidates(
-                tf.tensor_scatter_nd_update(found.rows, at, better.rows),
-                tf.tensor_scatter_nd_update(found.scores, at, better.scores),
-            )
+            filters = wanted and wanted.take(short)
+            better = self._search(asks[1:], asked, filters, seen.take(short), wants, width, most)
+            return found.replaced(short, better)
 
         return Candidates(*tf.cond(tf.shape(short)[0] > 0, again, lambda: found))
 
-    def _survivors(self, queries: tf.Tensor, wanted: Wanted, seen: Seen, ask: int) -> Candidates:
+    def _survivors(self, queries: tf.Tensor, wanted: Asked | None, seen: Seen, ask: int) -> Candidates:
         found = self._index(queries, ask)
         found = found.keep(~seen.holds(found.rows))
+        if wanted is None:
+            return found
         return Candidates(
             *tf.cond(
                 wanted.any(),
-                lambda: found.keep(self._filters.allow_rows(wanted, found.rows)),
+                lambda: found.keep(self._conditions.allow_rows(wanted, found.rows)),
                 lambda: found,
             )
         )

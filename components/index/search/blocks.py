@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from components.index.conditions.filters import ItemFilters, Wanted
+from components.index.conditions.asked import Asked
+from components.index.conditions.conditions import Conditions
 from components.index.search.candidates import NOTHING, Candidates, Seen
 
 # Fewer items per block than this would spend more time in the loop than in the scores.
@@ -17,8 +18,8 @@ def best_in_blocks(
     items: int,
     block: tf.Tensor,
     score: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
-    filters: ItemFilters,
-    wanted: Wanted,
+    conditions: Conditions,
+    wanted: Asked | None,
     seen: Seen,
     width: tf.Tensor,
     complete: Callable[[Candidates], tf.Tensor] | None = None,
@@ -29,8 +30,8 @@ def best_in_blocks(
       items: N, of the catalogue.
       block: int32[], items scored at once.
       score: (start, stop) -> float32[B, stop - start] of a block.
-      filters: the items' columns.
-      wanted: the filters of the B rows.
+      conditions: the items' columns.
+      wanted: the conditions of the B rows; None where there can be none.
       seen: the items that must not come back.
       width: int32[], results per row.
       complete: bool[], whether what was found so far is all that is needed; None looks at every block.
@@ -39,7 +40,7 @@ def best_in_blocks(
       Candidates [B, width], best first, the lower row first among equals.
     """
     batch = tf.shape(seen.rows)[0]
-    filtered = wanted.any()
+    filtered = False if wanted is None else wanted.any()
 
     def unfinished(start: tf.Tensor, rows: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
         more = start < items
@@ -48,11 +49,12 @@ def best_in_blocks(
     def step(start: tf.Tensor, rows: tf.Tensor, scores: tf.Tensor) -> tuple[tf.Tensor, ...]:
         stop = tf.minimum(start + block, items)
         found = score(start, stop)
-        found = tf.cond(
-            filtered,
-            lambda: tf.where(filters.allow_block(wanted, start, stop), found, NOTHING),
-            lambda: found,
-        )
+        if wanted is not None:
+            found = tf.cond(
+                filtered,
+                lambda: tf.where(conditions.allow_block(wanted, start, stop), found, NOTHING),
+                lambda: found,
+            )
         found = _without(seen, found, start, stop)
         here = tf.broadcast_to(tf.range(start, stop)[tf.newaxis], tf.shape(found))
         top = Candidates(here, found).best(tf.minimum(width, stop - start))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -26,9 +27,54 @@ class Candidates(NamedTuple):
         """bool[B, C]."""
         return tf.math.is_finite(self.scores)
 
+    @property
+    def count(self) -> tf.Tensor:
+        """int32[B], places that are not empty."""
+        return tf.reduce_sum(tf.cast(self.present, tf.int32), axis=1)
+
+    def merged(self, others: Candidates, width: tf.Tensor) -> Candidates:
+        """The best of both, the lower row first among equals."""
+        rows, scores = (tf.concat(pair, axis=1) for pair in zip(self, others, strict=True))
+        order = tf.argsort(rows, axis=1, stable=True)
+        in_order = (tf.gather(values, order, batch_dims=1) for values in (rows, scores))
+        return Candidates(*in_order).best(width)
+
     def keep(self, mask: tf.Tensor) -> Candidates:
         """Empties the places where `mask`, bool[B, C], is false."""
         return Candidates(self.rows, tf.where(mask, self.scores, NOTHING))
+
+    def replaced(self, at: tf.Tensor, better: Candidates) -> Candidates:
+        """With other places, [n, C], for the queries `at`, int32[n]."""
+        rows = tf.cast(at, tf.int32)[:, tf.newaxis]
+        return Candidates(
+            tf.tensor_scatter_nd_update(self.rows, rows, better.rows),
+            tf.tensor_scatter_nd_update(self.scores, rows, better.scores),
+        )
+
+    @classmethod
+    def none(cls, batch: tf.Tensor, width: tf.Tensor) -> Candidates:
+        """`width` empty places for each of `batch` queries."""
+        return cls(tf.zeros([batch, width], tf.int32), tf.fill([batch, width], NOTHING))
+
+    @classmethod
+    def of_each(
+        cls, queries: tf.Tensor, answer: Callable[[tf.Tensor], Candidates], width: tf.Tensor
+    ) -> Candidates:
+        """[n, width]: the answers [1, width] to `queries`, int32[n], one after the other.
+
+        Args:
+          queries: which rows of the batch.
+          answer: int32[1] -> Candidates [1, width].
+          width: places.
+        """
+        places = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
+
+        def one(query: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            found = answer(query[tf.newaxis])
+            return tf.reshape(found.rows, [width]), tf.reshape(found.scores, [width])
+
+        # One at a time: memory is that of one request, however large the batch.
+        return cls(*tf.map_fn(one, queries, fn_output_signature=places, parallel_iterations=1))
 
     def best(self, width: tf.Tensor) -> Candidates:
         """The `width` best by score, equal scores in the order they stand; padded if there are fewer."""

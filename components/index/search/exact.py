@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from components.index.conditions.filters import ItemFilters, Wanted
+from components.index.conditions.asked import Asked
+from components.index.conditions.conditions import Conditions
 from components.index.search.blocks import MIN_BLOCK, best_in_blocks
 from components.index.search.candidates import Candidates, Seen
 
@@ -18,24 +19,30 @@ class ExactSearch(tf.Module):
 
     Args:
       embeddings: float32[N, D].
-      filters: the same items' genres and years.
+      conditions: the same items' columns.
       block_scores: scores held at once.
     """
 
-    def __init__(self, embeddings: tf.Variable, filters: ItemFilters, block_scores: int) -> None:
+    def __init__(self, embeddings: tf.Variable, conditions: Conditions, block_scores: int) -> None:
         super().__init__(name="exact_search")
         self._embeddings = embeddings
-        self._filters = filters
+        self._conditions = conditions
         self._block_scores = block_scores
 
     def __call__(
-        self, queries: tf.Tensor, wanted: Wanted, seen: Seen, needed: tf.Tensor, width: tf.Tensor, most: int
+        self,
+        queries: tf.Tensor,
+        wanted: Asked | None,
+        seen: Seen,
+        needed: tf.Tensor,
+        width: tf.Tensor,
+        most: int,
     ) -> Candidates:
         """Searches.
 
         Args:
           queries: float32[B, D].
-          wanted: the filters of the B rows.
+          wanted: the conditions of the B rows; None where there can be none.
           seen: the items that must not come back.
           needed: int32[B], unused here: an exact row holds all there is.
           width: int32[], results per row.
@@ -46,10 +53,12 @@ class ExactSearch(tf.Module):
         """
         del needed, most
         batch = tf.shape(queries)[0]
-        block = tf.maximum(self._block_scores // (tf.maximum(batch, 1) * self._filters.per_score), MIN_BLOCK)
+        block = tf.maximum(
+            self._block_scores // (tf.maximum(batch, 1) * self._conditions.per_score), MIN_BLOCK
+        )
         embeddings = self._embeddings.read_value()
 
         def score(start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
             return tf.matmul(queries, embeddings[start:stop], transpose_b=True)
 
-        return best_in_blocks(self._embeddings.shape[0], block, score, self._filters, wanted, seen, width)
+        return best_in_blocks(self._embeddings.shape[0], block, score, self._conditions, wanted, seen, width)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from components.index.conditions.filters import ItemFilters, Wanted
+from components.index.conditions.asked import Asked
+from components.index.conditions.conditions import Conditions
 from components.index.search.blocks import MIN_BLOCK, best_in_blocks
 from components.index.search.candidates import Candidates, Seen
 
@@ -20,21 +21,21 @@ class PopularList(tf.Module):
 
     Args:
       shares: float32[N], descending.
-      filters: the same items' columns.
+      conditions: the same items' columns.
       block_scores: scores held at once.
     """
 
-    def __init__(self, shares: tf.Variable, filters: ItemFilters, block_scores: int) -> None:
+    def __init__(self, shares: tf.Variable, conditions: Conditions, block_scores: int) -> None:
         super().__init__(name="popular_list")
         self._shares = shares
-        self._filters = filters
+        self._conditions = conditions
         self._block_scores = block_scores
 
-    def __call__(self, wanted: Wanted, seen: Seen, needed: tf.Tensor, width: tf.Tensor) -> Candidates:
+    def __call__(self, wanted: Asked | None, seen: Seen, needed: tf.Tensor, width: tf.Tensor) -> Candidates:
         """Lists.
 
         Args:
-          wanted: the filters of the B rows.
+          wanted: the conditions of the B rows; None where there can be none.
           seen: the items that must not come back.
           needed: int32[B], results that make a row complete, at most `width`; a row of 0 may be left short.
           width: int32[], results per row.
@@ -43,7 +44,9 @@ class PopularList(tf.Module):
           Candidates [B, width], the most rated first.
         """
         batch = tf.maximum(tf.shape(needed)[0], 1)
-        block = tf.clip_by_value(self._block_scores // (batch * self._filters.per_score), MIN_BLOCK, _BLOCK)
+        block = tf.clip_by_value(
+            self._block_scores // (batch * self._conditions.per_score), MIN_BLOCK, _BLOCK
+        )
         shares = self._shares.read_value()
 
         def score(start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
@@ -53,5 +56,5 @@ class PopularList(tf.Module):
             return tf.reduce_all(tf.reduce_sum(tf.cast(found.present, tf.int32), axis=1) >= needed)
 
         return best_in_blocks(
-            self._shares.shape[0], block, score, self._filters, wanted, seen, width, complete
+            self._shares.shape[0], block, score, self._conditions, wanted, seen, width, complete
         )

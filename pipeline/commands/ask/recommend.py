@@ -60,6 +60,32 @@ def add_parser(subparsers: Subparsers) -> None:
         "one column, both bounds of a number, all columns",
     )
     what.add_argument(
+        "--not",
+        dest="unwanted",
+        metavar="COLUMN=VALUE",
+        action="append",
+        default=[],
+        help='a value that a column must not have: "genres=Horror"; may be repeated; the same as '
+        '--where "genres!=Horror"',
+    )
+    what.add_argument(
+        "--only", metavar="TITLES", action="append", default=[], help="rank these items alone, as in --likes"
+    )
+    what.add_argument(
+        "--at-most",
+        metavar="COLUMN=COUNT",
+        action="append",
+        default=[],
+        help='no more results with the same value of a column: "brand=3"; may be repeated',
+    )
+    what.add_argument(
+        "--boost",
+        metavar="TITLES",
+        action="append",
+        default=[],
+        help='items, each with =AMOUNT, which is added to its score: "Heat=0.2, Toy Story=-1"',
+    )
+    what.add_argument(
         "--diversity", type=float, default=0.0, metavar="SHARE", help="0 = the best, 1 = the most varied"
     )
     what.add_argument("--exact", action="store_true", help="exact search, with --model marquee too")
@@ -78,11 +104,11 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--k must be at least 1, got {args.k}")
     if not all(condition.strip() for condition in args.where):
         raise InputError('--where "" is no condition; expected one such as "brand=acme" or "price<=20"')
-    model = args.model or (contract.MODEL if args.server else contract.MODEL_EXACT)
-    answering = signature(where=bool(args.where), exact=args.exact, model=model)
+    if not all(count.strip() for count in args.at_most):
+        raise InputError('--at-most "" is no count; expected one such as "brand=3"')
     # Without a history there are no reasons to be asked for.
     reasons = [contract.EXPLAIN] if args.user is not None or args.likes else []
-    with pushed_model(args, answering, *reasons) as (config, servable):
+    with pushed_model(args, signature(args.exact), *reasons) as (config, servable):
         request = _request(args, servable)
         answer = recommend(servable, request, lambda user_id: timeline(config, servable, user_id))
     if args.json:
@@ -107,7 +133,10 @@ def _request(args: argparse.Namespace, servable: Servable) -> Request:
         genres=tuple(genres.parse(args.genres, servable.genres, noun=servable.noun)),
         year_min=args.year_min,
         year_max=args.year_max,
-        where=tuple(args.where),
+        where=(*args.where, *map(_refused, args.unwanted)),
+        only=tuple(item for item, _ in _items(servable, args.only)),
+        at_most=tuple(args.at_most),
+        boosts=tuple((item, _boost(item.label, mark)) for item, mark in _items(servable, args.boost)),
         diversity=args.diversity,
         exact=args.exact,
     )
@@ -115,6 +144,27 @@ def _request(args: argparse.Namespace, servable: Servable) -> Request:
 
 def _items(servable: Servable, texts: list[str]) -> list[tuple[Any, str]]:
     return [found for text in texts for found in servable.titles.find_all(text)]
+
+
+def _refused(text: str) -> str:
+    """COLUMN=VALUE as the condition that an item has not that value."""
+    from pipeline.errors import InputError
+
+    name, sign, value = text.partition("=")
+    if not (sign and name.strip() and value.strip()) or name[-1] in "<>!":
+        raise InputError(f'--not "{text}": expected COLUMN=VALUE, such as "genres=Horror"')
+    return f"{name}!={value}"
+
+
+def _boost(label: str, mark: str) -> float:
+    from pipeline.errors import InputError
+
+    try:
+        return float(mark)
+    except ValueError:
+        raise InputError(
+            f'--boost "{label}={mark}": expected a number that is added to its score, such as "{label}=0.2"'
+        ) from None
 
 
 def _mark(label: str, mark: str, features: Features) -> float:

@@ -23,11 +23,12 @@ def add_parser(subparsers: Subparsers) -> None:
         parser = add_command(subparsers, name, summary, f"marquee {name} 1795311469")
         add_config_arguments(parser)
         parser.add_argument("version", type=int, metavar="VERSION", help="a number of `marquee status`")
+        parser.add_argument("--why", default="", metavar="TEXT", help="kept with who and when")
         parser.set_defaults(run=run, pinned=name == "pin")
 
 
 def run(args: argparse.Namespace) -> int:
-    from components.pusher import versions
+    from components.pusher import lifecycle, versions
     from pipeline.errors import InputError
     from pipeline.terminal.typed import typed
 
@@ -40,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
             versions.pin(serving_dir, args.version)
         else:
             versions.unpin(serving_dir, args.version)
+        lifecycle.record(serving_dir, "pin" if args.pinned else "unpin", args.version, args.why)
     except KeyError:
         there = ", ".join(map(str, known)) or "none"
         raise InputError(

@@ -290,9 +290,11 @@ class _Service:
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. "
                 "Only ModelConfigList is currently supported"
             )
-        await self._manager.reload(request.config)
+        grown = await self._manager.reload(request.config, request.metric_names)
         response = model_management_pb2.ReloadConfigResponse()
         response.status.SetInParent()
+        for name, increase in grown.items():
+            response.metric.add(name=name, int64_value_increase=increase)
         return response
 
 

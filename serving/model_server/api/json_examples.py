@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from tensorflow.core.example import example_pb2, feature_pb2
-from tensorflow.core.framework import types_pb2 as types
 from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
 
 from serving.model_server.api import json_rules, json_text
@@ -82,14 +81,11 @@ def _append(value: Any, name: str, feature: feature_pb2.Feature) -> None:
     elif type(value) is str:
         _list(feature, name, "bytes_list").append(value.encode("utf-8", "surrogateescape"))
     elif type(value) is float:
-        values = _list(feature, name, "float_list")
-        if not json_rules.lossless(value, types.DT_FLOAT):
-            raise json_rules.lossy_error(value, "float")
-        values.append(value)
+        _list(feature, name, "float_list").append(value)
     elif type(value) is int:
         values = _list(feature, name, "int64_list")
         if value >= 2**63:
-            raise invalid_argument(f"Feature: {name} has uint64 element. Only int64 is supported.")
+            raise invalid_argument(f"Feature: {name} has uint64 element. Only int64_t is supported.")
         values.append(value)
     elif json_rules.is_base64(value):
         _list(feature, name, "bytes_list").append(json_rules.decode_base64(value))

@@ -30,10 +30,10 @@ _INTEGER_RANGE = {
     types.DT_UINT32: (0, 2**32 - 1),
     types.DT_UINT64: (0, 2**64 - 1),
 }
-# Largest value, and largest up to which every integer is exact.
+# Largest value; what lies beyond it becomes infinite.
 FLOAT_LIMITS = {
-    types.DT_FLOAT: (float(np.finfo(np.float32).max), 2**24 - 1),
-    types.DT_DOUBLE: (float(np.finfo(np.float64).max), 2**53 - 1),
+    types.DT_FLOAT: float(np.finfo(np.float32).max),
+    types.DT_DOUBLE: float(np.finfo(np.float64).max),
 }
 
 
@@ -63,7 +63,7 @@ def check_document(document: dict[str, Any]) -> None:
             "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist ",
         )
     if type(document["instances"]) is not list:
-        raise json_text.format_error(document, "Excepting 'instances' to be an list/array")
+        raise json_text.format_error(document, "Expecting 'instances' to be an list/array")
     if not document["instances"]:
         raise json_text.format_error(document, "No values in 'instances' array")
 
@@ -162,15 +162,7 @@ def is_base64(value: Any) -> bool:
     return type(value) is dict and len(value) == 1 and type(value.get("b64")) is str
 
 
-def lossless(value: float | int, dtype: int) -> bool:
-    """Whether a number may become a float of this type: integers exactly, others if in range."""
-    largest, largest_integer = FLOAT_LIMITS[dtype]
-    if type(value) is int:
-        return abs(value) <= largest_integer
-    return not math.isfinite(value) or abs(value) <= largest
-
-
-def lossy_error(value: float | int, name: str) -> StatusError:
+def _lossy_error(value: int, name: str) -> StatusError:
     """A number that the type cannot hold."""
     return invalid_argument(
         f"Cannot convert JSON value: {json_text.quote(value)} to {name} without loss of precision."
@@ -190,7 +182,8 @@ class _Column:
         if found is None:  # only reached without any value
             raise invalid_argument(f"tensors of type {dtypes.name(self.dtype)} cannot be sent")
         flat = np.empty(len(self.values), found.numpy)
-        flat[:] = self.values
+        with np.errstate(over="ignore"):
+            flat[:] = self.values
         return flat.reshape(shape)
 
 
@@ -262,9 +255,7 @@ def _value(value: Any, dtype: int) -> Any:
     if dtype in FLOAT_LIMITS:
         if type(value) not in (int, float):
             raise _type_error(value, dtype)
-        if not lossless(value, dtype):
-            raise lossy_error(value, dtypes.name(dtype))
-        return value
+        return value  # rounded to what the type holds: JavaScript writes 3e9 as a whole number
     if dtype in _INTEGER_RANGE:
         low, high = _INTEGER_RANGE[dtype]
         if type(value) is not int or not low <= value <= high:
@@ -272,7 +263,7 @@ def _value(value: Any, dtype: int) -> Any:
         # TensorFlow Serving lets a value wrap around here: another number than was sent.
         limits = np.iinfo(dtypes.BY_NUMBER[dtype].numpy)
         if not limits.min <= value <= limits.max:
-            raise lossy_error(value, dtypes.name(dtype))
+            raise _lossy_error(value, dtypes.name(dtype))
         return value
     if dtype == types.DT_STRING:
         if type(value) is not str:

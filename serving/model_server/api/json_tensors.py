@@ -261,12 +261,8 @@ def _read(value: Any, dtype: int) -> np.ndarray | None:
 
 def _flat(values: list[Any], kinds: set[type], dtype: int) -> np.ndarray | None:
     if dtype in _FLOATS and kinds <= {float, int}:
-        wide = np.array(values, np.float64)
-        largest, largest_integer = json_rules.FLOAT_LIMITS[dtype]
-        # An integer must be exact, a float may be rounded; which is which is not looked at here.
-        if not (np.abs(wide) <= (largest_integer if int in kinds else largest)).all():
-            return None
-        return wide.astype(_FLOATS[dtype])
+        with np.errstate(over="ignore"):  # beyond the type's largest value lies infinity
+            return np.array(values, np.float64).astype(_FLOATS[dtype])
     if dtype in _INTEGERS and kinds == {int}:
         try:
             return np.array(values, _INTEGERS[dtype])

@@ -13,8 +13,8 @@ import orjson
 
 from serving.protocol.errors import StatusError, invalid_argument
 
-# An error quotes what it is about; a request may be megabytes of it.
-_QUOTED = 1024
+# An error quotes what it is about, in so many characters; a request may be megabytes of it.
+_QUOTED = 256
 
 # The escapes in a document's strings, in turn: a surrogate pair, half of one, any other.
 _ESCAPE = re.compile(
@@ -89,7 +89,7 @@ class Writer:
 
 def quote(value: Any) -> str:
     """A value as it is quoted in errors; what is long is cut."""
-    parts = json.JSONEncoder(indent=4, ensure_ascii=False).iterencode(value)
+    parts = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).iterencode(value)
     text = ""
     try:
         while len(text) <= _QUOTED:

@@ -205,7 +205,7 @@ def _value_schema(dtype: int) -> dict[str, Any]:
     if dtype == types.DT_BOOL:
         return {"type": "boolean"}
     if dtype in json_rules.FLOAT_LIMITS:
-        largest, _ = json_rules.FLOAT_LIMITS[dtype]
+        largest = json_rules.FLOAT_LIMITS[dtype]
         return {"type": "number", "format": dtypes.name(dtype), "minimum": -largest, "maximum": largest}
     return {"description": f"{dtypes.name(dtype)} has no JSON form"}
 

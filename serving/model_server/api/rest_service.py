@@ -47,6 +47,7 @@ _GET = re.compile(
     r"/v1/models(?:/([^/:]+))?(?:/versions/(\d+)|/labels/([^/:]+))?(?:/(metadata))?",
     re.IGNORECASE | re.ASCII,
 )
+_ORIGIN = re.compile(r"https?://", re.IGNORECASE)
 _FILE = re.compile(
     r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?/files/([^/?]+)", re.IGNORECASE | re.ASCII
 )
@@ -183,7 +184,9 @@ class _Api:
                 f"Not found: {request.method} {target}. The API is below /v1/models, "
                 f"its description at {OPENAPI_PATH}",
             )
-        if request.method == "OPTIONS" and self._cors:
+        if request.method == "OPTIONS":
+            if self._cors and not _ORIGIN.match(origin := request.headers.get("Origin", "")):
+                raise invalid_argument(f'Origin: expected http://... or https://..., got "{origin[:100]}"')
             return _JSON, b""
         # TensorFlow Serving matches path and query together: neither API has a query.
         if request.method == "POST" and (match := _POST.fullmatch(target)):

@@ -100,7 +100,7 @@ class ExampleCall:
             raise invalid_argument(f"Expects arg[0] to be {dtypes.name(info.dtype)} but string is provided")
         outputs = tuple(name for name in self.outputs if name in signature.outputs)
         if not outputs:
-            raise StatusError(Code.FAILED_PRECONDITION, self.missing_error.format(signature=signature.proto))
+            raise invalid_argument(self.missing_error.format(signature=signature.proto))
         return Plan(signature, INPUTS, outputs)
 
 
@@ -132,10 +132,8 @@ def multi_inference(
         call = CALLS.get(task.method_name)
         if call is None:
             raise StatusError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}")
-        plan = call.plan(signature, check_method_name)
-        if plans and signature.inputs[INPUTS].name != plans[0].signature.inputs[INPUTS].name:
-            raise invalid_argument("Input tensor must be the same for all Signatures.")
-        plans.append(plan)
+        # Each signature of a TF2 model has an input of its own; the examples go to all.
+        plans.append(call.plan(signature, check_method_name))
     return plans
 
 
@@ -215,16 +213,16 @@ def fill_regression(
         )
     if len(array) != count:
         raise invalid_argument(f"Input batch size did not match output batch size: {count} vs. {len(array)}")
-    _check_type("output", array, types_pb2.DT_FLOAT)
+    _check_type("output", array, types_pb2.DT_FLOAT, "  ")
     for value in array.reshape(-1).tolist():
         result.regressions.add().value = value
 
 
-def _check_type(name: str, array: np.ndarray, number: int) -> None:
+def _check_type(name: str, array: np.ndarray, number: int, gap: str = " ") -> None:
     found = dtypes.of_array(array).number
     if found != number:
         raise invalid_argument(
-            f"Expected {name} Tensor of {types_pb2.DataType.Name(number)}. "
+            f"Expected {name} Tensor of {types_pb2.DataType.Name(number)}.{gap}"
             f"Got: {types_pb2.DataType.Name(found)}"
         )
 

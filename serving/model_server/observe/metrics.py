@@ -91,6 +91,7 @@ LOAD_ATTEMPTS: Final = Metric(
     ":tensorflow:cc:saved_model:load_attempt_count", COUNTER, ("model_path", "status")
 )
 WARMUP_LATENCY: Final = _histogram("model_warmup_latency", LATENCY_BUCKETS, "model_path", "status")
+WARMUP_RECORDS: Final = Metric(f"{_TF}model_warmup_records_read", COUNTER, ("model_path",))
 QUEUING_LATENCY: Final = _histogram("batching_session:queuing_latency", QUEUE_BUCKETS, _POOL)
 WRAPPED_RUN_COUNT: Final = Metric(f"{_TF}batching_session:wrapped_run_count", COUNTER)
 # Rows of a batch with and without padding, and of the padding.
@@ -105,8 +106,8 @@ METRICS: Final = {
     metric.name: metric
     for metric in (
         REQUEST_COUNT, REQUEST_LATENCY, RUNTIME_LATENCY, EXAMPLE_COUNTS, EXAMPLE_COUNT_TOTAL, LOAD_ATTEMPTS,
-        WARMUP_LATENCY, QUEUING_LATENCY, WRAPPED_RUN_COUNT, PROCESSED_BATCH_SIZE, INPUT_BATCH_SIZE,
-        PADDING_SIZE, QUEUE_LENGTH, VERSION, INDEX_SIZE, LOAD_SECONDS,
+        WARMUP_LATENCY, WARMUP_RECORDS, QUEUING_LATENCY, WRAPPED_RUN_COUNT, PROCESSED_BATCH_SIZE,
+        INPUT_BATCH_SIZE, PADDING_SIZE, QUEUE_LENGTH, VERSION, INDEX_SIZE, LOAD_SECONDS,
     )
 }  # fmt: skip
 
@@ -228,6 +229,11 @@ class Metrics:
         with self._lock:
             self._observe(WARMUP_LATENCY, (path, code.name), seconds * _MICROSECONDS)
 
+    def count_warmup_records(self, path: str, count: int) -> None:
+        """Counts the warm-up records that were read of a version at `path`."""
+        with self._lock:
+            self._add(WARMUP_RECORDS, (path,), count)
+
     def version_loaded(self, model: str, version: int, load_seconds: float, index_size: int | None) -> None:
         """A version answers from now on. `index_size`: items in its index, None if it has none."""
         labels = (model, str(version))
@@ -244,6 +250,18 @@ class Metrics:
             for metric in (VERSION, LOAD_SECONDS, INDEX_SIZE):
                 self._places.pop((metric, labels), None)
                 self._own.remove(_key(metric, labels))
+
+    def counter(self, name: str) -> int:
+        """A counter over all processes and labels; 0 for a name that is none.
+
+        Args:
+          name: as it is printed, or with slashes as TensorFlow names it.
+        """
+        wanted = name.replace("/", ":")
+        series = (entry for file in self._files for entry in file.read())
+        counted = [numbers[0] for key, numbers in series if json.loads(key)[0] == wanted]
+        metric = METRICS.get(wanted)
+        return int(sum(counted)) if metric is not None and metric.kind == COUNTER else 0
 
     # --- exposition -------------------------------------------------------------
     def render(self) -> bytes:

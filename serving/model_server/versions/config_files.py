@@ -173,7 +173,8 @@ def _read(path: str, message: M) -> M:
     except text_format.ParseError as error:
         raise StatusError(
             Code.INVALID_ARGUMENT,
-            f"Invalid protobuf file: '{path}': expected {message.DESCRIPTOR.full_name} in text form, {error}",
+            f"Invalid protobuf file: '{path}': Error parsing text-format {message.DESCRIPTOR.full_name}: "
+            f"{error}",
         ) from error
 
 

@@ -61,17 +61,20 @@ class ModelLoader:
         return model
 
     def _replay(self, model: Model, path: str) -> None:
+        if not self._warm_up:
+            return
         started = time.perf_counter()
-        code = Code.OK
+        code, records = Code.OK, -1
         try:
-            if self._warm_up:
-                replay_warmup(model, path, self._warm_up)
+            records = replay_warmup(model, path, self._warm_up)
         except StatusError as error:
             code = error.code
             raise
         finally:
-            if self._warm_up:
+            if records:  # not of a version that has none
                 self._metrics.observe_warmup(path, code, time.perf_counter() - started)
+        if records:
+            self._metrics.count_warmup_records(path, records)
 
 
 def _changed(path: str, files: frozenset[tuple[str, int, int]]) -> str:

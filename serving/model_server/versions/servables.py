@@ -14,7 +14,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -221,15 +221,26 @@ class Manager:
         """Names of the configured models, loaded or not."""
         return self._models
 
-    async def reload(self, config: model_server_config_pb2.ModelServerConfig) -> None:
+    async def reload(
+        self, config: model_server_config_pb2.ModelServerConfig, counters: Sequence[str] = ()
+    ) -> dict[str, int]:
         """Replaces the whole config and waits until its new models answer.
+
+        Args:
+          config: the new one.
+          counters: names of metrics, with slashes or colons.
+
+        Returns:
+          By how much each counter has grown meanwhile; 0 for what is none.
 
         Raises:
           StatusError: the config is refused (nothing changed), or a new model did not load.
         """
         if self.reload_config is None:
             raise StatusError(Code.UNAVAILABLE, "the server is starting or stopping")
+        before = {name: self._metrics.counter(name) for name in counters}
         await self.reload_config(config)
+        return {name: self._metrics.counter(name) - value for name, value in before.items()}
 
     def on_config(self, listener: Callable[[model_server_config_pb2.ModelServerConfig], None]) -> None:
         """`listener` is called with every config that comes into force; it may refuse it by a StatusError."""
@@ -332,7 +343,10 @@ def description_of(path: str) -> dict[str, Any] | None:
             return None
         document = json.loads(file_io.read_file_to_string(file))
         Description.of(document)
-        return dict(document)
+        # Written at the push, after the description: where it lies in the version's folder.
+        card = f"{contract.ASSETS_EXTRA}/{contract.MODEL_CARD}"
+        carried = {"model_card": card} if file_io.file_exists_v2(f"{path.rstrip('/')}/{card}") else {}
+        return {**document, **carried}
     except (
         errors.OpError,
         ValueError,

@@ -20,13 +20,17 @@ from components.evaluator.report import ModelMetrics, Report
 
 
 def test_metrics_round_trip(tmp_path: Path) -> None:
-    model = ModelMetrics({"mrr": 0.25, "rmse": math.nan}, {"slice_cold": {"warm": {"mrr": math.inf}}})
+    model = ModelMetrics(
+        {"mrr": 0.25, "rmse": math.nan}, {"slice_cold": {"warm": {"mrr": math.inf}}}, {"mrr": 0.01}
+    )
     paired = PairedInterval("recall@10", 1, 0.1, math.nan, 0.2)
-    report.write_metrics(str(tmp_path), Report(model, model, "41", paired))
+    report.write_metrics(str(tmp_path), Report(model, model, "41", paired, {"slice_cold": {"warm": paired}}))
     found = report.read_metrics(str(tmp_path))
     assert found.candidate.overall == pytest.approx(model.overall, nan_ok=True)
     assert math.isnan(found.candidate.slices["slice_cold"]["warm"]["mrr"])
     assert found.baseline_version == "41"
+    assert found.candidate.errors == {"mrr": 0.01}
+    assert found.paired_slices["slice_cold"]["warm"].difference == paired.difference
     assert found.paired is not None
     assert found.paired.users == 1
     assert math.isnan(found.paired.standard_error)

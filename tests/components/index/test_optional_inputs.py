@@ -22,6 +22,10 @@ OPTIONAL = {
     contract.YEAR_MIN: [1980, 0],
     contract.YEAR_MAX: [0, 2000],
     contract.DIVERSITY: [0.0, 0.5],
+    contract.WHERE: [["year>=1980", ""], ["genres!=Drama", "genres!=Horror"]],
+    contract.CANDIDATES: [["13", "16", "19", "22"], ["", "", "", ""]],
+    contract.BOOST_ITEM_IDS: [["", ""], ["22", "25"]],
+    contract.AT_MOST: [["genres=2"], [""]],
 }
 SIGNATURE = contract.SIGNATURES[contract.RECOMMEND]
 
@@ -48,6 +52,8 @@ def test_leaving_an_input_out_is_giving_its_neutral_value(world, recommend, name
     given_ |= {name: OPTIONAL[name] for name in names}
     if contract.TASTE_GENRES in names:
         given_[contract.TASTE_WEIGHTS] = [[1.0], [2.0]]
+    if contract.BOOST_ITEM_IDS in names:
+        given_[contract.BOOSTS] = [[0.0, 0.0], [0.5, -0.5]]
     short = recommend(**tensors(given_))
     rows = [{name: given_[name][row] for name in given_} for row in range(2)]
     full = {

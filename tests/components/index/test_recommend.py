@@ -78,10 +78,8 @@ def test_equals_numpy_for_every_kind_of_filter(world, results, model, signature)
             queries[row],
             {*history[row], *exclude[row]},
             case.get("k") or world.params.default_k,
-            set(case.get("genres", [])),
-            case.get("year_min", 0),
-            case.get("year_max", 0),
-            case.get("diversity", 0.0),
+            **{name: value for name, value in case.items() if name not in ("k", "genres")},
+            genres=frozenset(case.get("genres", [])),
         )
         got = results(output, row)
         if exact:
@@ -188,9 +186,7 @@ ALIKE = {"unknown": ["no such item"], "nothing": [], "padding": ["", ""]}
 
 
 @pytest.mark.parametrize("model", contract.MODELS)
-@pytest.mark.parametrize(
-    "signature", [contract.RECOMMEND, contract.RECOMMEND_EXACT, contract.RECOMMEND_WHERE]
-)
+@pytest.mark.parametrize("signature", [contract.RECOMMEND, contract.RECOMMEND_EXACT])
 def test_an_empty_query_gets_the_popular_list_that_meets_its_filters(world, results, model, signature):
     """Each beside a row with a history, in one batch: neither may change the other."""
     cases = [case for case in CASES.values() for _ in range(2)]
@@ -262,7 +258,9 @@ def test_the_popular_list_is_walked_to_its_end_where_filters_are_strict(make_wor
     genres = sorted(next(g for g, y in zip(items.genres[::-1], items.years[::-1], strict=True) if y == year))
     asked = {"history_item_ids": [[], []], "k": [100, 3], "year_min": [year, 0], "year_max": [year, 0]}
     output = world.ask_eagerly(contract.MODEL_EXACT, contract.RECOMMEND, genres=[genres, []], **asked)
-    wanted = world.reference.popular(items, world.shares, set(), 100, set(genres), year, year)
+    wanted = world.reference.popular(
+        items, world.shares, set(), 100, genres=set(genres), year_min=year, year_max=year
+    )
     assert results(output, 0) == [(item, pytest.approx(share)) for item, share in wanted]
     assert world.ids.index(wanted[-1][0]) > 4096
     assert [item for item, _ in results(output, 1)] == world.ids[:3]
@@ -357,8 +355,6 @@ def test_what_holds_for_every_request(world, results, asked, model):
             queries[row],
             {*history[row], *exclude[row]},
             k,
-            request["genres"],
-            request["year_min"],
-            request["year_max"],
+            **{name: request[name] for name in ("genres", "year_min", "year_max")},
         )
         assert len(found) == len(everything)

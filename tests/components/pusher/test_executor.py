@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,8 @@ from components.pusher.executor import Executor
 from components.pusher.params import PusherParams
 
 Sources = Callable[..., dict[str, str]]
+INFO = {"items": 60, "dimension": 8, "known_users": 9, "search": {"kind": "exact"},
+        "features": {"feedback": "explicit", "item": [{"name": "genres"}], "user": []}}  # fmt: skip
 GATES = [Gate("recall@10 floor", 0.1, 0.02, True, "at least the floor")]
 
 
@@ -42,12 +45,15 @@ def run(
     if contract.MODEL_TESTED in sources:
         tested = Path(sources[contract.MODEL_TESTED]).parent
         inputs["tested_model"] = artifact(standard_artifacts.Model, tested)
+    # What the card reads of the index.
+    Path(sources[contract.MODEL], contract.ASSETS_EXTRA, contract.INDEX_INFO).write_text(json.dumps(INFO))
     report.write_metrics(inputs["evaluation"].uri, Report(ModelMetrics({"mrr": 0.25}, {})))
     report.write_gates(inputs["blessing"].uri, GATES)
     component = Pusher(
         **{name: Channel(type=type(each)) for name, each in inputs.items()},
         destination=served,
-        params=PusherParams(keep_versions=keep),
+        params=PusherParams(keep_versions=keep, data_licence="CC0"),
+        about=json.dumps({"name": "toy", "kind": "two_tower", "split": "user_time"}),
     )
     pushed = artifact(standard_artifacts.PushedModel, tmp_path / "pushed")
     Executor(base_executor.BaseExecutor.Context(pipeline_run_id="run-7")).Do(
@@ -92,6 +98,28 @@ def test_an_accepted_model_is_pushed_with_its_record(make_sources: Sources, tmp_
     assert version.record["description"] is None  # of a model that says nothing of itself
     assert [Gate(**gate) for gate in version.record["gates"]] == GATES
     assert json.loads((tmp_path / "pushed" / contract.PUSHED).read_text()) == version.record
+
+
+def test_the_model_card_is_pushed_with_it(make_sources: Sources, tmp_path: Path) -> None:
+    _, served = run(tmp_path, make_sources("a"), 1, 1)
+    version = versions.latest(served)
+    assert version is not None
+    for model in contract.MODELS:
+        folder = Path(versions.folder(served, model, version.number))
+        names = {
+            f"{contract.ASSETS_EXTRA}/{name}" for name in (contract.MODEL_CARD, contract.MODEL_CARD_JSON)
+        }
+        # A server that asks for pushed hashes must find them among these.
+        for name in names:
+            content = (folder / name).read_bytes()
+            assert version.record["sha256"][model][name] == hashlib.sha256(content).hexdigest()
+    card = json.loads((folder / contract.ASSETS_EXTRA / contract.MODEL_CARD_JSON).read_text())
+    assert card["model_details"]["run"] == "run-7"
+    assert card["training_data"] == {
+        "licence": "CC0", "feedback": "explicit", "item_features": ["genres"],
+        "user_features": [],
+    }  # fmt: skip
+    assert card["personal_data"]["histories"] == 9
 
 
 def test_after_a_final_fit_the_tested_model_is_pushed_too(make_sources: Sources, tmp_path: Path) -> None:

@@ -96,10 +96,12 @@ def test_refused(root: Path, data: Path, capfd: pytest.CaptureFixture[str], monk
         line.split() for line in out.splitlines()
     ]
     assert "refused: the model was not pushed" in out
+    [report] = [line.split()[1] for line in out.splitlines() if line.startswith("report ")]
+    assert "Refused: the model was not pushed" in Path(report).read_text()
 
     assert cli.main(run) == 3  # from the cache too
-    assert "refused " in (out := capfd.readouterr().out)
-    assert "(cached)" in out
+    out = capfd.readouterr().out
+    assert "refused " in out and "(cached)" in out
 
     assert cli.main(arguments("gates", root)) == 0
     assert "not pushed" in capfd.readouterr().out
@@ -114,6 +116,18 @@ def test_refused(root: Path, data: Path, capfd: pytest.CaptureFixture[str], monk
     assert [run["state"] for run in status["runs"]] == ["refused", "refused"]
 
 
+def test_a_report_that_cannot_be_written_fails_nothing(
+    root: Path, data: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root.mkdir()
+    (root / "reports").write_text("a file where the folder should be")
+    assert cli.main(arguments("run", root, "--data", str(data))) == 0
+    out = capfd.readouterr().out
+    [line] = [line for line in out.splitlines() if line.startswith("report ")]
+    assert "none: FileExistsError" in line and typed("report") in line
+    assert "pushed " in out
+
+
 def test_failed(root: Path, data: Path, capfd: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
     monkeypatch.setenv("TINY_MODE", "own error")
     assert cli.main(arguments("run", root, "--data", str(data))) == 1
@@ -121,6 +135,8 @@ def test_failed(root: Path, data: Path, capfd: pytest.CaptureFixture[str], monke
     assert ["✗", "talk", "failed"] in [line.split()[:3] for line in out.splitlines()]
     assert "talk failed: feature year of split train: 12 items have year 3000\nfix movies.csv\n" in out
     assert out.splitlines()[-1] == f"log   {max((root / 'logs').iterdir())}"
+    [report] = [line.split()[1] for line in out.splitlines() if line.startswith("report ")]
+    assert "12 items have year 3000" in Path(report).read_text()
     assert "Traceback" not in out + err
     assert "Traceback" in log_of(root)
 

@@ -293,10 +293,11 @@ def test_the_model_says_what_it_may_be_asked(server: Server, world: dict[str, An
         with pytest.raises(ServingError, match=f"max_k = {limit}"):
             rest.similar(HEAT, k=limit + 1)
     metadata = server.http("GET", f"/v1/models/{contract.MODEL}/metadata").json["metadata"]
-    assert set(metadata) == {"signature_def", "description"} and metadata["description"] == written
+    named = {**written, "model_card": f"{contract.ASSETS_EXTRA}/{contract.MODEL_CARD}"}
+    assert set(metadata) == {"signature_def", "description"} and metadata["description"] == named
     document = server.http("GET", "/openapi.json").json
     paths = document["paths"]
-    assert paths[f"/v1/models/{contract.MODEL}"]["x-model"] == written
+    assert paths[f"/v1/models/{contract.MODEL}"]["x-model"] == named
     body = paths[f"/v1/models/{contract.MODEL}:predict"]["post"]["requestBody"]["content"]
     schemas = {one["description"]: one["properties"] for one in body["application/json"]["schema"]["oneOf"]}
     assert schemas["similar, a row per instance"]["instances"]["items"]["required"] == ["item_id"]

@@ -152,7 +152,7 @@ def test_a_baseline_counts_until_another_model_is_pushed(tmp_path, compared_with
     )
     baseline.custom_properties[versions.CANDIDATE_PROPERTY].string_value = "/candidate"
     if compared_with:
-        baseline.custom_properties[versions.VERSION_PROPERTY].string_value = compared_with
+        baseline.custom_properties[contract.VERSION_PROPERTY].string_value = compared_with
     (number,) = metadata.put_artifacts([baseline])
     if newest:
         folder = served / contract.MODEL / str(newest)

@@ -105,13 +105,17 @@ def test_conditions_are_a_signature_of_their_own(serve):
     script = Script([outputs, RANKING])
     with serve(script) as address, Client(address) as client:
         client.recommend_batch([Query(["1"], where=["brand=acme", "price<=20"]), Query(k=1)])
-        client.recommend(["1"], k=2, where=["price>=5"])
+        client.recommend(
+            ["1"], k=2, where=["price>=5"], candidates=["6", "1"], boosts={"6": -0.5}, at_most={"brand": 3},
+            exact=True,
+        )  # fmt: skip
     batch, single = script.seen
-    assert batch.signature == single.signature == "recommend_where"
+    assert (batch.signature, single.signature) == ("recommend", "recommend_exact")
     assert batch.inputs[contract.WHERE] == [["brand=acme", "price<=20"], ["", ""]]
     wanted = inputs(
-        "recommend_where", history_item_ids=["1"], history_timestamps=[0], k=2, where=["price>=5"]
-    )
+        "recommend_exact", history_item_ids=["1"], history_timestamps=[0], k=2, where=["price>=5"],
+        candidates=["6", "1"], boost_item_ids=["6"], boosts=[-0.5], at_most=["brand=3"],
+    )  # fmt: skip
     del wanted[contract.HISTORY_RATINGS]  # nobody gives any
     assert single.inputs == wanted
 
@@ -346,11 +350,9 @@ def test_weights_go_to_a_model_of_weights_and_what_nobody_says_of_events_to_eith
         (lambda c: c.recommend(["1"], exclude="2"), TypeError, "exclude takes several values"),
         (lambda c: c.recommend(["1"], genres="War"), TypeError, "genres takes several values"),
         (lambda c: c.recommend(["1"], where="year>=1990"), TypeError, "where takes several values"),
-        (
-            lambda c: c.recommend(["1"], where=["a=b"], exact=True),
-            ValueError,
-            "ask model='marquee-exact', which always is",
-        ),
+        (lambda c: c.recommend(["1"], candidates=[]), ValueError, "candidates: no item to rank"),
+        (lambda c: c.recommend(["1"], candidates="12"), TypeError, "candidates takes several values"),
+        (lambda c: c.recommend(["1"], boosts={"": 1.0}), ValueError, "boosts: an item id is empty"),
         (lambda c: c.similar(""), ValueError, "item: an item id is empty"),
         (lambda c: c.rate(["1"], "2"), TypeError, "items takes several values"),
         (lambda c: c.rate_batch([Query()], []), ValueError, "1 queries and 0 lists of items"),

@@ -157,10 +157,16 @@ def test_warm_up_requests_are_replayed_before_a_version_is_served(
     base = copied(models, tmp_path / "good", predict_log(x=[1.0]))
     server = start_server(f"--model_name={HALF}", f"--model_base_path={base}")
     assert server.available(HALF, 1)
-    assert (
-        ":tensorflow:serving:model_warmup_latency"
-        in server.http("GET", "/monitoring/prometheus/metrics").body.decode()
-    )
+    counted = server.http("GET", "/monitoring/prometheus/metrics").body.decode()
+    assert ":tensorflow:serving:model_warmup_latency" in counted
+    assert f':tensorflow:serving:model_warmup_records_read{{model_path="{base}/1"}} 1\n' in counted
+
+
+def test_a_version_without_warm_up_requests_is_not_counted(start_server: StartServer, models: Path) -> None:
+    server = start_server(*one_model(models, HALF))
+    assert "model_warmup" not in server.http("GET", "/monitoring/prometheus/metrics").body.decode()
+    # Nor does it need the flag to answer OPTIONS, as browsers send it.
+    assert server.http("OPTIONS", f"/v1/models/{HALF}:predict").status == 200
 
 
 def test_a_failing_warm_up_request_fails_the_load(
@@ -228,7 +234,10 @@ def test_cors_headers_are_sent_if_asked_for(start_server: StartServer, models: P
     server = start_server(*one_model(models, HALF), "--rest_api_enable_cors_support=true")
     found = server.http("POST", f"/v1/models/{HALF}:predict", {"instances": [1.0]})
     assert found.headers["Access-Control-Allow-Origin"] == "*"
-    assert server.http("OPTIONS", f"/v1/models/{HALF}:predict").status == 200
+    path = f"/v1/models/{HALF}:predict"
+    for origin, status in {"http://a.test": 200, "https://a.test": 200, "file://a": 400, "": 400}.items():
+        headers = {"Origin": origin} if origin else {}
+        assert server.http("OPTIONS", path, headers=headers).status == status
 
 
 def test_tensor_content_is_sent_if_asked_for(start_server: StartServer, models: Path) -> None:

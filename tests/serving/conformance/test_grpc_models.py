@@ -118,6 +118,24 @@ def test_multi_inference_answers_every_task(target: Target) -> None:
     assert classified.model_spec.version.value == 1
 
 
+def test_multi_inference_gives_the_examples_to_each_signatures_own_input(target: Target) -> None:
+    request = inference_pb2.MultiInferenceRequest(input=examples(example(x=1)))
+    for signature in ("regress_x_to_y", "regress_other_input"):
+        asked(request.tasks.add(method_name=REGRESS), signature)
+    results = target.predictions.MultiInference(request, timeout=60).results
+    assert [found.regression_result.regressions[0].value for found in results] == [2.5, 3.5]
+
+
+def test_a_signature_of_another_method_is_an_invalid_argument(target: Target) -> None:
+    given = examples(example(x=1))
+    request = asked(classification_pb2.ClassificationRequest(input=given), "regress_x_to_y")
+    code, _ = refusal(lambda: target.predictions.Classify(request, timeout=60))
+    assert code is INVALID_ARGUMENT
+    request = asked(regression_pb2.RegressionRequest(input=given), "classify_x_to_y")
+    code, _ = refusal(lambda: target.predictions.Regress(request, timeout=60))
+    assert code is INVALID_ARGUMENT
+
+
 def test_multi_inference_refuses_two_models(target: Target) -> None:
     request = inference_pb2.MultiInferenceRequest(input=examples(example(x=1)))
     asked(request.tasks.add(method_name=REGRESS), "regress_x_to_y")

@@ -50,6 +50,18 @@ def reload(server: Server, text: str) -> None:
     assert response.status.error_code == 0
 
 
+def test_a_reload_tells_by_how_much_counters_have_grown(server: Server, models: Path, folder: Path) -> None:
+    publish(models, folder / "counted", 1)
+    loads = "/tensorflow/cc/saved_model/load_attempt_count"
+    request = model_management_pb2.ReloadConfigRequest(metric_names=[loads, "/no/such/metric"])
+    for name in ("counted", "m"):
+        added = request.config.model_config_list.config.add(name=name, base_path=str(folder / name))
+        added.model_platform = "tensorflow"
+    response = server.models.HandleReloadConfigRequest(request, timeout=120)
+    grown = {metric.name: metric.int64_value_increase for metric in response.metric}
+    assert grown == {loads: 1, "/no/such/metric": 0}
+
+
 def served(server: Server, name: str = "m") -> set[int]:
     return {version for version, state in server.states(name).items() if state == "AVAILABLE"}
 

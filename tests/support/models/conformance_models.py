@@ -79,10 +79,14 @@ def half_plus(path: Path, added: float) -> None:
         examples = v1.placeholder(tf.string, [None], "examples")
         parsed = v1.parse_example(examples, {"x": v1.FixedLenFeature([1], tf.float32, [0.0])})
         y = half * parsed["x"] + added
+        others = v1.placeholder(tf.string, [None], "other_examples")
+        other = v1.parse_example(others, {"x": v1.FixedLenFeature([1], tf.float32, [0.0])})
         labels = tf.tile([["half", "plus"]], [tf.shape(y)[0], 1])
         return {
             "serving_default": (PREDICT, {"x": x}, {"y": half * x + added}),
             "regress_x_to_y": (REGRESS, {"inputs": examples}, {"outputs": y}),
+            # An input of its own, as every signature of a TF2 model has.
+            "regress_other_input": (REGRESS, {"inputs": others}, {"outputs": half * other["x"] + added + 1}),
             "classify_x_to_y": (CLASSIFY, {"inputs": examples}, {"scores": y}),
             "classify_labels": (
                 CLASSIFY,

@@ -177,7 +177,7 @@ def _types(source: Source, records: list[Any]) -> tuple[pa.Schema | None, frozen
     lists = set()
     for role, name in source.columns.items():
         found = [value for record in records if (value := _at(record, name)) is not None]
-        if source.kinds[role] == "texts" and any(isinstance(value, list) for value in found):
+        if source.kinds[role] in ("texts", "any") and any(isinstance(value, list) for value in found):
             lists.add(role)
         type_ = _type(found, source.kinds[role])
         keys = _keys(name, records)

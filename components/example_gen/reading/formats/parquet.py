@@ -104,6 +104,8 @@ def _fits(type_: pa.DataType, kind: Kind) -> tuple[bool, str]:
     )
     number = is_.is_integer(type_) or is_.is_floating(type_) or is_.is_decimal(type_)
     time = is_.is_timestamp(type_) or is_.is_date(type_)
+    if kind == "any":
+        return True, "anything"
     if kind == "id":
         return text or number, "text or numbers"
     if kind in ("text", "cell"):

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from components.common.features import own
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
-from components.example_gen.reading import own_columns, tables
+from components.example_gen.reading import cells, own_columns, tables
 from components.example_gen.reading.detection import formats, times
 from components.example_gen.reading.layouts.layout import Layout, folder_of
 from components.example_gen.reading.places import Place
@@ -173,7 +173,8 @@ def _time(source: Source, params: ExampleGenParams) -> Kind:
         file = source.files[0]
     texts = dataclasses.replace(source.in_file, rows=None)
     texts = dataclasses.replace(texts, kinds=dict.fromkeys(texts.columns, "text"))
-    sample = tables.sample(texts, file, params.max_line_bytes)[TIME]
+    # Without the cells that are no UTF-8, which the reader sets aside.
+    sample = cells.typed(tables.sample(texts, file, params.max_line_bytes)[TIME], "text")[0]
     units = times.units_of(sample)
     if len(units) > 1:
         raise DataError(

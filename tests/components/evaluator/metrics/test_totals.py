@@ -16,7 +16,7 @@ from support import plain_metrics
 
 import contract
 from components.common.metrics import names, registry
-from components.evaluator.metrics.tfma_metrics import TotalsFn
+from components.evaluator.metrics.tfma_metrics import STANDARD_ERROR, TotalsFn
 from components.evaluator.metrics.totals import ModelTotals
 from components.evaluator.metrics.user_scores import score_user
 
@@ -82,9 +82,8 @@ def test_distributed_metrics_equal_plain_loops(fake_model: ModuleType, seed: int
     users = fake_model.random_users(np.random.default_rng(seed), 40, CATALOGUE)
     elements = [{"": score_user(row)} for row in fake_model.rows(users, CATALOGUE)]
     found = combine(TotalsFn("", None), elements, random.Random(seed))
-    assert {key.name: value for key, value in found.items()} == pytest.approx(
-        by_definition(users), rel=1e-9, nan_ok=True
-    )
+    values = {key.name: value for key, value in found.items() if not key.name.startswith(STANDARD_ERROR)}
+    assert values == pytest.approx(by_definition(users), rel=1e-9, nan_ok=True)
 
 
 @settings(max_examples=15, deadline=None)
@@ -153,3 +152,31 @@ def test_a_repeated_target_counts_once(fake_model: ModuleType) -> None:
     }
     assert score_user(row).get(names.RECALL_10) == pytest.approx(1 / 2)
     assert score_user(row).get(names.COLD_RECALL_10) is None
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_standard_errors_equal_plain_loops(fake_model: ModuleType, seed: int) -> None:
+    """Those of means over users are sqrt(variance / users); sharding changes nothing."""
+    users = fake_model.random_users(np.random.default_rng(seed), 40, CATALOGUE)
+    scored = [score_user(row) for row in fake_model.rows(users, CATALOGUE)]
+    found = combine(TotalsFn("", None), [{"": user} for user in scored], random.Random(seed))
+    errors = {
+        key.name.removeprefix(STANDARD_ERROR): value
+        for key, value in found.items()
+        if key.name.startswith(STANDARD_ERROR)
+    }
+    for name in (names.RECALL_10, names.NDCG_10, names.MRR, names.NOVELTY_10):
+        values = [user.values[name] for user in scored if name in user.values]
+        expected = np.std(values, ddof=1) / math.sqrt(len(values))
+        assert errors[name] == pytest.approx(expected, rel=1e-5, abs=1e-12)
+    # A mean over ratings: each user weighs as many as there are. Its root: by the slope.
+    weights, values = (
+        np.array([getattr(user, field)[names.RMSE] for user in scored if names.RMSE in user.weights])
+        for field in ("weights", "values")
+    )
+    mean = np.average(values, weights=weights)
+    deviations = weights * (values - mean)
+    expected = math.sqrt((deviations**2).sum() * len(values) / (len(values) - 1)) / weights.sum()
+    assert errors[names.RMSE] == pytest.approx(expected / (2 * math.sqrt(mean)), rel=1e-4)
+    assert names.COVERAGE_10 not in errors  # no mean over users

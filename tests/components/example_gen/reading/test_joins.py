@@ -61,7 +61,7 @@ def test_the_key_may_have_two_names_and_the_table_another_format(tmp_path, read)
 
 def test_the_share_that_joined_is_printed_and_the_others_are_bad_rows(tmp_path, read):
     write(tmp_path, LINES + "17,tea\n,mug\n")
-    with pytest.raises(DataError, match=r"order_id is '17', expected a order_id of orders\.csv"):
+    with pytest.raises(DataError, match=r"order_id is '17', expected one of orders\.csv, column order_id"):
         read(tmp_path, **PARAMS)
     params = {**PARAMS, "max_share_of": {"without a row in the joined table": 0.3}}
     assert [(row["line"], row["kind"]) for row in read(tmp_path, **params).rows_bad] == [

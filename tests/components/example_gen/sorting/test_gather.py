@@ -41,7 +41,11 @@ GOOD = "1,10,4.0,100\n"
         ),
         (",20,4,1", quarantine.MISSING_ID, "userId is '', expected an id"),
         ("1, NA,4,1", quarantine.MISSING_ID, "movieId is ' NA', expected an id"),
-        ("1,999,4,1", quarantine.UNKNOWN_ITEM, "movieId is '999', expected a movieId of movies.csv"),
+        (
+            "1,999,4,1",
+            quarantine.UNKNOWN_ITEM,
+            "movieId is '999', expected an id of movies.csv, column movieId",
+        ),
         ("1,20,4", quarantine.WIDTH, "3 columns, expected 4 (userId, movieId, rating, timestamp)"),
         ("1,20,4,5,6", quarantine.WIDTH, "5 columns, expected 4 (userId, movieId, rating, timestamp)"),
         ('"1,20,4,5', "open quote", "a double quote that is not closed before the end of the file"),

@@ -11,6 +11,7 @@ import contract
 @pytest.fixture(scope="module")
 def small(make_world):
     limits = {"max_history": 5, "max_exclude": 3, "max_attributes": 2, "max_genres": 2, "max_items": 4}
+    limits |= {"max_candidates": 3, "max_boosts": 2, "max_boost": 0.5}
     return make_world(100, users=3, max_k=20, **limits)
 
 
@@ -21,6 +22,16 @@ REFUSED = [
     ({"history_item_ids": [["1"] * 6]}, "max_history = 5 history events in a row, got.*6"),
     ({"exclude": [["1"] * 4]}, "max_exclude = 3 excluded items in a row, got.*4"),
     ({"genres": [["a", "b", "c"]]}, "max_genres = 2 genres to filter by in a row, got.*3"),
+    ({"candidates": [["1"] * 4]}, "max_candidates = 3 candidates in a row, got.*4"),
+    ({"where": [["a=1"] * 3]}, "max_genres = 2 conditions in a row, got.*3"),
+    ({"at_most": [["genres=1"] * 3]}, "max_genres = 2 counts in a row, got.*3"),
+    ({"boost_item_ids": [["1"] * 3], "boosts": [[0.1] * 3]}, "max_boosts = 2 boosted items in a row, got.*3"),
+    (
+        {"boost_item_ids": [["1"]], "boosts": [[0.6]]},
+        "boosts must be between -0.5 and 0.5, got.*0.6",
+    ),
+    ({"boost_item_ids": [["1"]], "boosts": [[NAN]]}, "boosts must be between -0.5 and"),
+    ({"boost_item_ids": [["1", "2"]], "boosts": [[0.1]]}, "boosts need the same shape, got.*1 2.*1 1"),
     ({"taste_genres": [["a"] * 3], "taste_weights": [[1.0] * 3]}, "max_genres = 2 taste genres"),
     ({"taste_genres": [["a"]], "taste_weights": [[-1.0]]}, "taste_weights must be finite and not negative"),
     ({"taste_genres": [["a", "b"]], "taste_weights": [[1.0]]}, "need the same shape, got.*1 2.*1 1"),

@@ -44,16 +44,33 @@ ASKED = [
     ["year>=2000", "brand=zeta"],
     ["year<=2005"],
     ["brand="],
+    ["brand!=acme"],
+    ["shelf!=blue", " shelf != cups"],
+    ["shelf=wear", "shelf!=cups", "brand!=nobody"],
+    ["price!=20", "price!=-3"],
+    ["price>=0", "price!=19.5", "year!=2010"],
+    ["brand!=acme", "price<=0", "year=2010"],
 ]
 
 
 def meets(item, conditions):
     wanted = {}
     for text in conditions:
-        text = {" price <= 20 ": "price<=20", " Brand = zeta": "brand=zeta"}.get(text, text)
-        operator = next(sign for sign in ("<=", ">=", "=") if sign in text.split("=")[0] + "=")
+        spaced = {
+            " price <= 20 ": "price<=20",
+            " Brand = zeta": "brand=zeta",
+            " shelf != cups": "shelf!=cups",
+        }
+        text = spaced.get(text, text)
+        operator = next(sign for sign in ("<=", ">=", "!=", "=") if sign in text.split("=")[0] + "=")
         name, value = text.split(operator, 1)
-        wanted.setdefault(name, []).append((operator, value))
+        if operator != "!=":
+            wanted.setdefault(name, []).append((operator, value))
+        elif name in ("price", "year"):
+            if float(value) in np.atleast_1d(item[name]):
+                return False
+        elif value in item[name]:
+            return False
     for name, asked in wanted.items():
         if name in ("price", "year"):
             values = [x for x in np.atleast_1d(item[name]) if name == "price" or x]
@@ -90,6 +107,9 @@ def test_a_batch_of_conditions_equals_plain_python(conditions, batch):
     asked = conditions.ask(where)
     expected = np.array([[meets(item, [c for c in row if c]) for item in ITEMS] for row in batch], bool)
     expected = expected.reshape(len(batch), len(ITEMS))
+    assert bool(asked.any()) == any(c for row in batch for c in row)
+    if not asked.any():
+        return
     block = conditions.allow_block(asked, tf.constant(0), tf.constant(len(ITEMS)))
     np.testing.assert_array_equal(block, expected)
     np.testing.assert_array_equal(
@@ -97,7 +117,12 @@ def test_a_batch_of_conditions_equals_plain_python(conditions, batch):
     )
     rows = np.tile([4, 0, 0, 2], (len(batch), 1)).astype(np.int32)
     np.testing.assert_array_equal(conditions.allow_rows(asked, tf.constant(rows)), expected[:, [4, 0, 0, 2]])
-    assert bool(asked.any()) == any(c for row in batch for c in row)
+    for row, allowed in enumerate(expected):
+        one = asked.take(tf.constant([row]))
+        if one.choice.size < len(ITEMS):
+            listed = conditions.listed(one).numpy()
+            assert sorted(set(listed)) == listed.tolist() and set(np.nonzero(allowed)[0]) <= set(listed)
+            assert len(listed) <= one.choice.size
     if len(batch) > 2:
         np.testing.assert_array_equal(
             conditions.allow_block(asked.take(tf.constant([2, 0])), tf.constant(0), tf.constant(5)),
@@ -108,11 +133,16 @@ def test_a_batch_of_conditions_equals_plain_python(conditions, batch):
 @pytest.mark.parametrize(
     ("condition", "message"),
     [
-        ("colour=red", "COLUMN=VALUE for brand, shelf and COLUMN<=NUMBER.*for price, year, got.*colour=red"),
+        (
+            "colour=red",
+            "COLUMN!=VALUE for brand, shelf and COLUMN<=NUMBER.*for price, year, got.*colour=red",
+        ),
         ("about=mug", "got.*about=mug"),  # a text does not filter
         ("brand<=acme", "got.*brand<=acme"),
         ("acme", "got.*acme"),
         ("price>20", "got.*price>20"),
+        ("price!=dear", "COLUMN!=NUMBER.*got.*price!=dear"),
+        ("brand!", "got.*brand!"),
         ("price<=dear", "COLUMN<=NUMBER.*got.*price<=dear"),
         ("price<=nan", "got.*price<=nan"),
         ("price<=", "got.*price<="),
@@ -148,7 +178,7 @@ def test_conditions_on_movielens_columns_are_its_own_filters(world, model):
         history = [world.ids[i : i + 3] for i in range(len(rows))]
         return world.ask(model, signature, history_item_ids=history, **given)
 
-    got = ask(contract.RECOMMEND_WHERE, [pair[0] for pair in PAIRS])
+    got = ask(contract.RECOMMEND, [pair[0] for pair in PAIRS])
     wanted = ask(contract.RECOMMEND, [pair[1] for pair in PAIRS])
     np.testing.assert_array_equal(got[contract.ITEM_IDS], wanted[contract.ITEM_IDS])
     np.testing.assert_allclose(got[contract.SCORES], wanted[contract.SCORES], atol=1e-6)

@@ -126,6 +126,20 @@ def test_the_popular_list_keeps_to_the_filters(marquee_json: Ask, world: dict[st
     assert ids(mixed) != world["items"][contract.ITEM_ID].to_pylist()[:20]
 
 
+def test_only_some_items_boosted_and_so_many_of_a_genre(marquee_json: Ask, world: dict[str, Any]) -> None:
+    only = ("--likes", "Heat", "--only", "Toy Story; The Matrix; Sabrina (1954)")
+    plain = marquee_json("recommend", *only)
+    assert set(ids(plain)) == {TOY_STORY, MATRIX, SABRINA_1954}
+    assert "only 3 items are left by the filters" in plain["note"]
+    last = plain["results"][-1]
+    boosted = marquee_json("recommend", *only, "--boost", f"id:{last['item_id']}=2")
+    assert ids(boosted)[0] == last["item_id"]
+    assert boosted["results"][0]["score"] == pytest.approx(last["score"] + 2, abs=1e-5)
+    counted = marquee_json("recommend", "--likes", "Heat", "--at-most", "genres=1", "--not", "genres=Horror")
+    genres = [genre for result in counted["results"] for genre in result["genres"]]
+    assert len(genres) == len(set(genres)) and "Horror" not in genres
+
+
 def test_an_unknown_user_with_likes_is_served_by_them(marquee_json: Ask) -> None:
     answer = marquee_json("recommend", "--user", "nobody", "--likes", "Heat")
     assert (answer["known_user"], answer["popular"]) == (False, False)
@@ -245,12 +259,18 @@ def test_framework_logs_stay_off_the_terminal(marquee: Marquee, world: dict[str,
         (("--likes", "Heat", "--diversity", "2"), "diversity must be between 0 and 1"),
         (("--likes", "Heat", "--year-min", "-3"), "year_min must be not negative"),
         (("--likes", "Heat", "--where", " "), '--where "" is no condition'),
-        (("--likes", "Heat", "--where", "colour=red"), "expected COLUMN=VALUE for genres and COLUMN<=NUMBER"),
-        (("--likes", "Heat", "--where", "year<=dear"), "for year, got year<=dear"),
         (
-            ("--likes", "Heat", "--where", "year<=1990", "--exact", "--model", "marquee"),
-            "add --model marquee-exact, or leave --exact out",
+            ("--likes", "Heat", "--where", "colour=red"),
+            "expected COLUMN=VALUE or COLUMN!=VALUE for genres and ",
         ),
+        (("--likes", "Heat", "--where", "year<=dear"), "for year, got year<=dear"),
+        (("--likes", "Heat", "--not", "genres"), '--not "genres": expected COLUMN=VALUE'),
+        (("--likes", "Heat", "--not", "year<=1990"), '--not "year<=1990": expected COLUMN=VALUE'),
+        (("--likes", "Heat", "--at-most", " "), '--at-most "" is no count'),
+        (("--likes", "Heat", "--at-most", "year=2"), "a count from 1 on, of genres, got year=2"),
+        (("--likes", "Heat", "--boost", "Heat"), 'such as "Heat (1995)=0.2"'),
+        (("--likes", "Heat", "--boost", "Heat=9"), "boosts must be between -2 and 2, got 9"),
+        (("--likes", "Heat", "--only", "Nonesuch"), 'no item is called "Nonesuch"'),
         (("--likes", "Heat", "--version", "5"), "no version 5 has been pushed; there are 1700000000"),
     ],
 )

@@ -37,7 +37,9 @@ def test_more_rows_than_the_bound_are_refused_before_anything_runs(histories: Mo
             with pytest.raises(StatusError) as error:
                 await ask(batcher, servable, inputs, signature=contract.SERVING_DEFAULT)
             assert error.value.code is Code.INVALID_ARGUMENT
-            assert "has 524288 rows, at most 1024 are answered in one request" in error.value.message
+            assert "at most 1024 rows are answered in one request (--max_request_rows), got 524288" in (
+                error.value.message
+            )
 
     serve(watched, body, enabled=enabled, explicit=False, max_request_rows=1024)
     assert watched.rows == []

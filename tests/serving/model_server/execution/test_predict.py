@@ -290,10 +290,17 @@ def test_regress_with_and_without_a_context(folder: Path) -> None:
             "classify",
             "regress_x_to_y",
             examples(1),
-            Code.FAILED_PRECONDITION,
+            Code.INVALID_ARGUMENT,
             "Expected classification signature outputs to contain at least one of",
         ),
         ("regress", "classify_labels", examples(1), Code.INVALID_ARGUMENT, "Expected one output Tensor."),
+        (
+            "regress",
+            "classify_x_to_y",
+            examples(1),
+            Code.INVALID_ARGUMENT,
+            "No regression outputs found in SignatureDef: ",
+        ),
         (
             "regress",
             "serving_default",

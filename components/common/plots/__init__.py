@@ -1,0 +1,1 @@
+"""Plots as SVG, each with the same in words."""

@@ -1,0 +1,1 @@
+"""Commands that look at what runs have left behind, and at the machine."""

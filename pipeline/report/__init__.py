@@ -1,0 +1,1 @@
+"""The report of a run: gathered into one JSON document, shown as one HTML file."""
