@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
 
-from serving.app import interfaces
+from serving.app import interfaces, page
 from serving.app.api import experiments, health, items, people, problems, recommendations
 from serving.app.api.keys import KeyRing
 from serving.app.edge import headers as edge_headers
@@ -66,9 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
     for module in (people, recommendations, items, experiments, health):
         app.include_router(module.router)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
-    if importlib.util.find_spec("serving.app.page") is not None:
-        page: Any = importlib.import_module("serving.app.page")
-        page.install(app, settings)
+    page.install(app, settings)
     return app
 
 

@@ -232,11 +232,20 @@ class Column(Result):
 
 
 class Scale(Result):
-    """The scale of ratings."""
+    """The scale of the data's ratings. The model takes stars, onto which it is mapped evenly."""
 
     low: float
     high: float
     step: float
+
+    def stars(self, rating: float) -> float:
+        share = (rating - self.low) / (self.high - self.low)
+        return contract.MIN_RATING + share * (contract.MAX_RATING - contract.MIN_RATING)
+
+    def rating(self, stars: float) -> float:
+        """The inverse of `stars`."""
+        share = (stars - contract.MIN_RATING) / (contract.MAX_RATING - contract.MIN_RATING)
+        return self.low + share * (self.high - self.low)
 
 
 class ModelDescription(Result):

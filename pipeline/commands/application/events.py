@@ -22,6 +22,13 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--database", metavar="URL", help="of the application; also MARQUEE_APP_DATABASE (default its own)"
     )
+    parser.add_argument(
+        "--scale",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="of the data's ratings (rating_scale of the config), for likes and dislikes (default 0.5 5)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -29,9 +36,13 @@ def run(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from pipeline.commands.application.database import opened_url
+    from pipeline.errors import InputError
     from serving.app.store import export
 
-    count = export.write(opened_url(args.database), Path(args.path))
+    scale = tuple(args.scale) if args.scale else export.SCALE
+    if not scale[0] < scale[1]:
+        raise InputError(f"--scale: expected the lower number first, got {scale[0]:g} {scale[1]:g}")
+    count = export.write(opened_url(args.database), Path(args.path), scale)
     if args.json:
         print_json({"path": args.path, "events": count})
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,16 +26,24 @@ class Catalogue:
       table: contract.CATALOGUE.
       columns: what the data has beside id, title and counts.
       popularity: [N] shares of the training events, in the table's order.
+      rating: stars, which the table has, on the data's own scale; None for data without ratings.
 
     Attributes:
       ids: [N] item ids.
       titles: [N] titles.
     """
 
-    def __init__(self, table: pa.Table, columns: Sequence[Column], popularity: np.ndarray) -> None:
+    def __init__(
+        self,
+        table: pa.Table,
+        columns: Sequence[Column],
+        popularity: np.ndarray,
+        rating: Callable[[float], float] | None = None,
+    ) -> None:
         self._table = table
         self.columns = tuple(columns)
         self.popularity = popularity
+        self._rating = rating
         self.ids: list[str] = table.column(contract.ITEM_ID).to_pylist()
         self.titles: list[str] = table.column(contract.TITLE).to_pylist()
         self._rows = {id_: row for row, id_ in enumerate(self.ids)}
@@ -65,8 +73,13 @@ class Catalogue:
             "year": None if math.isnan(year) else int(year),
             "columns": {column.name: self._cells[column.name][row] for column in self._own},
             "rating_count": self._counts[row],
-            "rating_mean": self._means[row] if self._counts[row] and self._means[row] else None,
+            "rating_mean": self._mean(row),
         }
+
+    def _mean(self, row: int) -> float | None:
+        if self._rating is None or not self._counts[row] or not self._means[row]:
+            return None
+        return self._rating(self._means[row])
 
     def item(self, row: int) -> Item:
         return Item(**self.fields(row))

@@ -86,7 +86,8 @@ class ServerFiles:
                 body = await response.read()
                 if response.status == 200:
                     return body
-                if response.status == 404 and b"carries no" in body:
+                # The latter of a server that is older than this application, and knows no such file.
+                if response.status == 404 and (b"carries no" in body or b"is to be had" in body):
                     return None
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise FilesError(f"{url}: {error or type(error).__name__}") from error

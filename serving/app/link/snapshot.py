@@ -46,7 +46,7 @@ class Snapshot:
     @property
     def explicit(self) -> bool:
         """Whether the data has ratings."""
-        return bool(self.info.get("features", {}).get("feedback", "explicit") == "explicit")
+        return bool(self._features.get("feedback", "explicit") == "explicit")
 
     @property
     def rates(self) -> bool:
@@ -55,14 +55,23 @@ class Snapshot:
 
     @property
     def scale(self) -> Scale | None:
-        """Of the ratings; None for data without."""
-        if not self.explicit:
-            return None
-        return Scale(low=contract.MIN_RATING, high=contract.MAX_RATING, step=0.5)
+        """Of the data's ratings; None for data without."""
+        return _scale(self.info)
+
+    @property
+    def event_weights(self) -> Mapping[str, float]:
+        """Of a log of several kinds of events: the weight of each, of the heaviest 1."""
+        weights: Mapping[str, float] = self._features.get("event_weights", {})
+        return weights
+
+    @property
+    def _features(self) -> Mapping[str, Any]:
+        features: Mapping[str, Any] = self.info.get("features", {})
+        return features
 
     @property
     def item_noun(self) -> str:
-        return str(self.info.get("features", {}).get("item_noun", "item"))
+        return str(self._features.get("item_noun", "item"))
 
     def limit(self, name: str, default: int) -> int:
         """A limit of the model's graph: max_k, max_history, max_exclude, max_items ..."""
@@ -70,9 +79,10 @@ class Snapshot:
 
     def histogram(self, item_id: str) -> list[HistogramBar] | None:
         """How often each rating stands in the training data; None where the model does not carry it."""
-        if self.carried.histograms is None:
+        if self.carried.histograms is None or self.scale is None:
             return None
-        return list(self.carried.histograms.get(item_id, ()))
+        bars = self.carried.histograms.get(item_id, ())
+        return [HistogramBar(value=self.scale.rating(bar.value), count=bar.count) for bar in bars]
 
     @property
     def taste_column(self) -> str | None:
@@ -111,7 +121,13 @@ def _built(
     try:
         described = json.loads(info)
         items = _table(table)
-        catalogue = Catalogue(items, _columns(described, items), _shares(_table(popularity), items))
+        scale = _scale(described)
+        catalogue = Catalogue(
+            items,
+            _columns(described, items),
+            _shares(_table(popularity), items),
+            scale.rating if scale else None,
+        )
         _ = catalogue.values, catalogue.numbers, catalogue.newest  # made here, not in a request
         return Snapshot(
             model,
@@ -124,6 +140,16 @@ def _built(
         )
     except (ValueError, KeyError, pa.ArrowException) as error:
         raise FilesError(f"{model} version {version}: its files cannot be read: {error}") from error
+
+
+def _scale(info: Mapping[str, Any]) -> Scale | None:
+    features = info.get("features", {})
+    if features.get("feedback", "explicit") != "explicit":
+        return None
+    low, high = features.get("rating_scale", (contract.MIN_RATING, contract.MAX_RATING))
+    in_stars = (low, high) == (contract.MIN_RATING, contract.MAX_RATING)
+    step = 0.5 if in_stars else 1.0 if high - low >= 4 else (high - low) / 10
+    return Scale(low=low, high=high, step=step)
 
 
 def _table(content: bytes) -> pa.Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from serving.app.errors import BadRequestError
 from serving.app.link.snapshot import Snapshot
@@ -13,7 +13,7 @@ from serving.client import Event as HistoryEvent
 AnyEvent = Event | NewEvent
 # Newest events of a person that a request reads.
 MAX_READ = 20_000
-# 0 = stars unknown, as the contract has it.
+# 0 = stars or weight unknown, as the contract has it.
 _UNKNOWN = 0.0
 
 
@@ -79,13 +79,7 @@ def check(events: Sequence[NewEvent], snapshot: Snapshot, where: str) -> None:
 def event_kinds(snapshot: Snapshot) -> list[str]:
     """Kinds that may be posted: the built-in ones, and the event names of the data."""
     built_in = [kind for kind in BUILT_IN_KINDS if kind != "rating" or snapshot.explicit]
-    return [*built_in, *(name for name in _event_weights(snapshot) if name not in BUILT_IN_KINDS)]
-
-
-def _event_weights(snapshot: Snapshot) -> Mapping[str, float]:
-    """Of the data's own kinds of events, where it has no ratings: of the heaviest 1."""
-    weights: Mapping[str, float] = snapshot.info.get("features", {}).get("event_weights") or {}
-    return weights
+    return [*built_in, *(name for name in snapshot.event_weights if name not in BUILT_IN_KINDS)]
 
 
 def _joined(*parts: str) -> str:
@@ -97,11 +91,10 @@ def _counts(event: AnyEvent, snapshot: Snapshot) -> bool:
 
 
 def _history_event(event: AnyEvent, snapshot: Snapshot) -> HistoryEvent:
-    rating = _UNKNOWN
-    if snapshot.explicit:
-        if event.kind == "rating" and event.value is not None:
-            rating = event.value
-        else:
-            rating = STARS.get(event.kind, _UNKNOWN)
-    weight = 0.0 if snapshot.explicit else _event_weights(snapshot).get(event.kind, 0.0)
-    return HistoryEvent(event.item_id, rating, event.time or 0, weight)
+    scale = snapshot.scale
+    if scale is None:
+        weight = snapshot.event_weights.get(event.kind, _UNKNOWN)
+        return HistoryEvent(event.item_id, timestamp=event.time or 0, weight=weight)
+    if event.kind == "rating" and event.value is not None:
+        return HistoryEvent(event.item_id, scale.stars(event.value), event.time or 0)
+    return HistoryEvent(event.item_id, STARS.get(event.kind, _UNKNOWN), event.time or 0)

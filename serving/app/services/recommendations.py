@@ -168,7 +168,8 @@ class RecommendationService:
             elif isinstance(failed, BaseException):
                 raise failed
         if isinstance(rated, Ratings):
-            stars = rated.stars
+            assert snapshot.scale is not None, "only a model of ratings is asked for them"
+            stars = [None if one is None else snapshot.scale.rating(one) for one in rated.stars]
         if isinstance(explained, Explanations):
             title = snapshot.catalogue.title
             reasons = [

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
+import contract
 from serving.app.results import STARS
 from serving.app.store import tables
 from serving.app.store.database import parse
@@ -28,10 +29,14 @@ SCHEMA = pa.schema(
     ]
 )
 _ROWS = 50_000
+SCALE = (contract.MIN_RATING, contract.MAX_RATING)
 
 
-def write(url: str, path: Path) -> int:
+def write(url: str, path: Path, scale: tuple[float, float] = SCALE) -> int:
     """Writes all events, by person and time; a file that is there is replaced as a whole.
+
+    Args:
+      scale: lowest and highest rating of the data, on which likes and dislikes are.
 
     Of several ratings that a person gave an item the last has one, the others stay as events without.
 
@@ -42,20 +47,23 @@ def write(url: str, path: Path) -> int:
     part = path.with_name(f".{path.name}.part")
     count = 0
     with pq.ParquetWriter(part, SCHEMA, compression="zstd") as writer:
-        for rows in _batches(url):
+        for rows in _batches(url, scale):
             count += len(rows)
             writer.write_table(pa.Table.from_pylist(rows, SCHEMA))
     part.rename(path)
     return count
 
 
-def _batches(url: str) -> Iterator[list[dict[str, Any]]]:
+def _batches(url: str, scale: tuple[float, float]) -> Iterator[list[dict[str, Any]]]:
     events = tables.events.c
     query = (
         sa.select(tables.people.c.id, events.kind, events.item_id, events.value, events.time, events.person)
         .select_from(tables.events.join(tables.people))
         .order_by(events.person, events.time, events.number)
     )
+    low, high = scale
+    share = (high - low) / (SCALE[1] - SCALE[0])
+    ratings = {kind: low + (stars - SCALE[0]) * share for kind, stars in STARS.items()}
     engine = sa.create_engine(parse(url), hide_parameters=True)
     try:
         with engine.connect() as connection:
@@ -68,7 +76,7 @@ def _batches(url: str) -> Iterator[list[dict[str, Any]]]:
                     if len(rows) >= _ROWS:
                         yield rows
                         rows = []
-                rating = row.value if row.kind == "rating" else STARS.get(row.kind)
+                rating = row.value if row.kind == "rating" else ratings.get(row.kind)
                 one = {
                     "user": row.id,
                     "item": row.item_id,
