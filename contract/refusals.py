@@ -51,7 +51,7 @@ SAME_SHAPE: Final = Refusal(
 # --- values ----------------------------------------------------------------------
 AT_MOST: Final = Refusal(
     "{name}: at most {limit} = {most} {what} in a row",
-    "send fewer, the newest of a history; index.{limit} of the config is the limit",
+    "send fewer (of a history, the newest); index.{limit} of the config is the limit",
 )
 NOT_NEGATIVE: Final = Refusal("{name} must be {what}", "0 stands for what is not known or not wanted")
 K: Final = Refusal(

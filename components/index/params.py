@@ -18,9 +18,7 @@ class IndexParams(Section):
     """
 
     default_k: int = Field(10, ge=1, description="results when a request asks for k = 0")
-    max_k: int = Field(
-        100, ge=1, description="most results a request may ask for; also the width of every result"
-    )
+    max_k: int = Field(100, ge=1, description="most results a request may ask for")
     max_history: int = Field(4096, ge=1, description="most history events in a request")
     max_exclude: int = Field(1000, ge=0, description="most items in a request's `exclude`")
     max_candidates: int = Field(1000, ge=1, description="most items in a request's `candidates`")

@@ -115,4 +115,5 @@ def title(pattern: int, number: int) -> str:
     for column in words:
         number, digit = divmod(number, len(column))
         chosen.append(column[digit])
-    return template.format(*chosen)
+    made = template.format(*chosen)
+    return f"{made}n" if made.endswith(", A") and made[0] in "AEIOU" else made
