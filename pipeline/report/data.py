@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable
 from typing import Any, Final
 
 import contract
 from components.common import storage
+from components.example_gen.accounts import Account
 from pipeline.runs.run_records import NodeRun, Run
 
 _STATISTICS: Final = {"statistics_timelines": "timelines", "statistics_items": "items"}
@@ -21,10 +23,12 @@ def of_run(run: Run, before: Run | None) -> dict[str, Any]:
     Args:
       before: the run to compare with, if there is one.
     """
+    account = Account.from_dict(_json(run, "example_gen", "quarantine", contract.ROWS, {}))
     now = statistics(run.nodes)
     then = statistics(before.nodes) if before else []
     return {
-        "rows": _json(run, "example_gen", "quarantine", contract.ROWS, {}),
+        "rows": {name: dataclasses.asdict(rows) for name, rows in account.tables.items()},
+        "notes": list(account.notes),
         "anomalies": _json(run, "data_check", "report", _ANOMALIES, None),
         "statistics": now,
         "before": before.run_id if before and then else "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from tensorflow.core.framework import attr_value_pb2
+from tensorflow.core.framework import attr_value_pb2, function_pb2, graph_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
 # SavedModel's own: the initialiser, and what is restored.
@@ -101,3 +101,16 @@ def _named(value: attr_value_pb2.AttrValue) -> Iterator[str]:
 def _node(tensor: str) -> str:
     """ "^initialise" or "scores:0" -> the node's name."""
     return tensor.removeprefix("^").partition(":")[0]
+
+
+def apart(graph: graph_pb2.GraphDef) -> list[function_pb2.FunctionDef]:
+    """Functions that must not be inlined, and those that they call."""
+    bodies = {body.signature.name: body for body in graph.library.function}
+    waiting = [name for name, body in bodies.items() if body.attr["_noinline"].b]
+    found: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in bodies and name not in found:
+            found.add(name)
+            waiting += _functions(bodies[name].node_def)
+    return [bodies[name] for name in found]

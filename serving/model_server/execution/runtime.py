@@ -21,7 +21,7 @@ from tensorflow.python.saved_model import loader_impl
 
 import contract
 from contract import refusals
-from serving.model_server.execution.pruning import keep_signatures
+from serving.model_server.execution.pruning import apart, keep_signatures
 from serving.protocol import tensors
 from serving.protocol.errors import Code, StatusError
 
@@ -144,12 +144,7 @@ class Model:
             intra_op_parallelism_threads=options.intra_op_threads,
             inter_op_parallelism_threads=options.inter_op_threads,
         )
-        # A second graph optimizer, in MLIR, which gives up on functions with a
-        # `tf.cond`, noisily: it took as long as loading and made nothing faster.
-        config.graph_options.rewrite_options.disable_tfg_optimizer = True
-        # It turns a division by a constant into a multiplication: another last
-        # bit than the SavedModel's own. Runs are no slower without, the first is faster.
-        config.graph_options.rewrite_options.constant_folding = rewriter_config_pb2.RewriterConfig.OFF
+        _leave_as_saved(config, graphs[0])
         graph = ops.Graph()
         sess = session.Session(graph=graph, config=config)
         try:
@@ -228,6 +223,31 @@ class Model:
         if _malloc_trim is not None:
             # The C library would keep the pages for the next model.
             _malloc_trim(0)
+
+
+def _leave_as_saved(config: config_pb2.ConfigProto, graph: meta_graph_pb2.MetaGraphDef) -> None:
+    """Has graph optimizers leave alone, in place, what is called apart from the signatures' own path.
+
+    A graph keeps apart (`_noinline`) what few requests need. To optimize that took most of the
+    seconds before the first answer.
+    """
+    rewriting = config.graph_options.rewrite_options
+    # A second graph optimizer, in MLIR, which gives up on functions with a
+    # `tf.cond`, noisily: it took as long as loading and made nothing faster.
+    rewriting.disable_tfg_optimizer = True
+    # It turns a division by a constant into a multiplication: another last
+    # bit than the SavedModel's own. Runs are no slower without, the first is faster.
+    rewriting.constant_folding = rewriter_config_pb2.RewriterConfig.OFF
+    none = config_pb2.ConfigProto()
+    none.graph_options.rewrite_options.disable_tfg_optimizer = True
+    none.graph_options.rewrite_options.disable_meta_optimizer = True
+    serialized = none.SerializeToString()
+    for body in apart(graph.graph_def):
+        # tf.data's mark of functions that graph optimizers skip.
+        body.attr["_tf_data_function"].b = True
+        for node in body.node_def:
+            if "config_proto" in node.attr:
+                node.attr["config_proto"].s = serialized
 
 
 def _register_ops(graph: meta_graph_pb2.MetaGraphDef) -> None:

@@ -105,3 +105,13 @@ class Swapper:
             stop.set()
             for thread in threads:
                 thread.join()
+
+
+def half_plus_version(client: Client) -> int:
+    """The version of `conformance_models.half_plus` that answers, by what it says: y = x/2 + version."""
+    answer = client.predict("serving_default", {"x": [0.0, 2.0]})
+    [outputs] = answer.outputs.values()  # over REST a single output has no name
+    first, second = outputs.tolist()
+    assert second == first + 1.0
+    assert answer.version in (None, first), (answer.version, first)
+    return int(first)
