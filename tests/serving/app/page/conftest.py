@@ -14,14 +14,15 @@ from support.servers.page import page_server
 _PATIENCE_MS = 60_000
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def address(model_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with page_server(model_server, tmp_path_factory.mktemp("page")) as served:
         yield served
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """Not for the session: while Playwright is up, nothing else in this process can run an event loop."""
     with browser() as started:
         yield started
 
