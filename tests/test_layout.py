@@ -48,8 +48,8 @@ def test_the_wheel_holds_every_source_file_and_the_package_data(wheel: set[str])
     expected = {
         path.relative_to(REPOSITORY).as_posix()
         for package in PACKAGES
-        for suffix in ("py", "yaml", "pbtxt")
-        for path in (REPOSITORY / package).rglob(f"*.{suffix}")
+        for path in (REPOSITORY / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
     }
     assert {name for name in wheel if not is_metadata(name)} == expected
     assert "pipeline/configs/reference.yaml" in expected
