@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from google.protobuf import descriptor, wrappers_pb2
+from google.protobuf import any_pb2, descriptor, wrappers_pb2
 from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
@@ -15,6 +15,7 @@ from tensorflow_serving.apis import (
 from serving.protocol import messages
 
 OFFICIAL = {
+    "Any": any_pb2.Any,
     "Dim": tensor_shape_pb2.TensorShapeProto.Dim,
     "TensorShapeProto": tensor_shape_pb2.TensorShapeProto,
     "TensorProto": tensor_pb2.TensorProto,
