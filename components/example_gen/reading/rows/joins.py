@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +28,9 @@ class Keyed:
         Args:
           keys: text, without blanks around it.
         """
+        # Here: the config is read, by `parse`, where no table is.
+        import pyarrow.compute as pc
+
         at = pc.index_in(keys, self.keys)
         return self.columns.take(at), at.is_valid().to_numpy(zero_copy_only=False)
 
