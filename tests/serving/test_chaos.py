@@ -146,9 +146,9 @@ def test_a_version_that_does_not_load_is_reported_and_never_served(models, tmp_p
                 with pytest.raises(ServingError) as error:
                     client.predict("serving_default", {"x": [2.0]}, version=version)
                 assert error.value.code is Code.NOT_FOUND
-                page = server.http("GET", "/monitoring/prometheus/metrics").body.decode()
                 failed = f'load_attempt_count{{model_path="{base / str(version)}",status="fail"}} 1'
-                assert failed in page, [line for line in page.splitlines() if "attempt" in line]
+                # The page is made at most once a second.
+                wait_until(lambda failed=failed: failed in metrics(server), explain=lambda: metrics(server))
             # What is no folder of a version is none.
             _a_file_for_a_folder(_copied(models, base / "90"))
             (base / "91").mkdir()
@@ -159,6 +159,10 @@ def test_a_version_that_does_not_load_is_reported_and_never_served(models, tmp_p
                 lambda: [s.version for s in client.status() if s.state == "AVAILABLE"] == [100],
                 explain=lambda: f"{client.status()}\n{server.output[-3000:]}",
             )
+
+
+def metrics(server: Server) -> str:
+    return server.http("GET", "/monitoring/prometheus/metrics").body.decode()
 
 
 def _copied(models: Path, to: Path) -> Path:
