@@ -71,7 +71,7 @@ def test_the_model_says_what_it_may_be_asked(shop, run):
     )
     assert max(described["event_weights"].values()) == 1.0
     types = {column["name"]: column["type"] for column in described["columns"]}
-    assert types["category"] == "categorical" and types["price"] == "number" and "genres" not in types
+    assert types["category"] == "multi" and types["price"] == "number" and "genres" not in types
 
 
 @pytest.mark.parametrize("model", contract.MODELS)
