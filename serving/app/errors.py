@@ -42,7 +42,7 @@ class NotFoundError(AppError):
 
 class ConflictError(BadRequestError):
     status = 409
-    title = "ConflictError"
+    title = "Conflict"
 
 
 class UnauthenticatedError(AppError):

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "requirements" / "mirror.sh"
-CONFIG = "[global]\nindex-url = https://mirror.example/simple\n"
+CONFIG = "[global]\nindex-url = https://mirror.example/python\n"
 
 
 @pytest.mark.parametrize(
     ("config", "variable", "mirror"),
     [
         ("", None, ""),
-        (CONFIG, None, "https://mirror.example/simple"),
-        ("", "https://other.example/simple", "https://other.example/simple"),
-        (CONFIG, "https://other.example/simple", "https://other.example/simple"),  # as for pip itself
+        (CONFIG, None, "https://mirror.example/python"),
+        ("", "https://other.example/python", "https://other.example/python"),
+        (CONFIG, "https://other.example/python", "https://other.example/python"),  # as for pip itself
     ],
 )
 def test_the_mirror_is_pips(config: str, variable: str | None, mirror: str, tmp_path: Path) -> None:

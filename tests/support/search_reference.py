@@ -8,6 +8,18 @@ from typing import Any
 
 import numpy as np
 
+TOLERANCE = 1e-5  # of scores
+
+
+def same_ranking(got: list[tuple[Any, float]], wanted: list[tuple[Any, float]]) -> None:
+    """Same length and scores; same items except where scores are as good as equal."""
+    assert len(got) == len(wanted)
+    np.testing.assert_allclose([s for _, s in got], [s for _, s in wanted], atol=TOLERANCE)
+    scores = dict(got)
+    for item, score in wanted:
+        if item not in scores:  # a tie at the last place
+            assert abs(score - got[-1][1]) < TOLERANCE
+
 
 @dataclasses.dataclass(frozen=True)
 class Items:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Iterable
 
 import structlog
 
+from serving.app.background import Background
 from serving.app.edge import metrics
 from serving.app.errors import NotReadyError
 from serving.app.link import snapshot as snapshots
@@ -41,7 +41,7 @@ class Versions:
         self._loaded: dict[int, Snapshot] = {}
         self._unrouted: dict[int, float] = {}
         self._lock = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
         self.problem = "the model server has not been asked yet"
 
     def current(self, label: str | None = None) -> Snapshot:
@@ -66,13 +66,10 @@ class Versions:
     async def start(self) -> None:
         """Looks once, then in the background."""
         await self.look()
-        self._task = asyncio.create_task(self._run())
+        self._background.start(self._run())
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._background.stop()
 
     async def look(self) -> None:
         """Asks which versions are served and loads new ones; what fails is logged, and kept in `problem`."""

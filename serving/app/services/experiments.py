@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
+from serving.app.background import Background
 from serving.app.link.versions import Versions
 from serving.app.results import Experiment, NewExperiment, Recommendations, Variant
 from serving.app.store.experiments import ExperimentStore
@@ -42,7 +42,7 @@ class Experiments:
         self.store = store
         self._versions = versions
         self._running: Experiment | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
 
     @property
     def running(self) -> Experiment | None:
@@ -87,13 +87,10 @@ class Experiments:
 
     async def start(self) -> None:
         await self.refresh()
-        self._task = asyncio.create_task(self._run())
+        self._background.start(self._run())
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._background.stop()
 
     async def _run(self) -> None:
         while True:

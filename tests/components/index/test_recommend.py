@@ -10,24 +10,14 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.search_reference import TOLERANCE, same_ranking
 
 import contract
 from components.common.features import Features, FeatureSpec
 from components.index.build import assemble
 from components.index.params import IndexParams
 
-TOLERANCE = 1e-5
 GENRES = ["Action", "Comedy", "Drama", "Horror", "a genre that no item has"]
-
-
-def _same(got, wanted):
-    """Same length and scores; same items except where scores are as good as equal."""
-    assert len(got) == len(wanted)
-    np.testing.assert_allclose([s for _, s in got], [s for _, s in wanted], atol=TOLERANCE)
-    scores = dict(got)
-    for item, score in wanted:
-        if item not in scores:  # a tie at the last place
-            assert abs(score - got[-1][1]) < TOLERANCE
 
 
 CASES = {
@@ -83,7 +73,7 @@ def test_equals_numpy_for_every_kind_of_filter(world, results, model, signature)
         )
         got = results(output, row)
         if exact:
-            _same(got, wanted)
+            same_ranking(got, wanted)
             if "diversity" not in case:
                 assert [item for item, _ in got] == [item for item, _ in wanted]
         else:
@@ -170,7 +160,7 @@ def test_a_diverse_row_chooses_from_its_own_pool_whatever_else_is_asked(make_wor
     )
     query = world.query(history_item_ids=history)[0]
     wanted = world.reference.recommend(world.plain(), query, set(history[0]), 10, diversity=0.7, pool=20)
-    _same(results(output, 0), wanted)
+    same_ranking(results(output, 0), wanted)
     assert [item for item, _ in results(output, 0)] == [item for item, _ in wanted]
 
 
@@ -219,7 +209,7 @@ def test_an_empty_query_gets_the_popular_list_that_meets_its_filters(world, resu
             np.testing.assert_allclose([s for _, s in got], [s for _, s in wanted], rtol=1e-5)
         elif model == contract.MODEL_EXACT:
             seen = {*history[row], *exclude[row]}
-            _same(got, world.reference.recommend(world.plain(), queries[row], seen, k, **filters))
+            same_ranking(got, world.reference.recommend(world.plain(), queries[row], seen, k, **filters))
 
 
 def test_whoever_says_anything_is_searched_for(world, results):
@@ -233,7 +223,7 @@ def test_whoever_says_anything_is_searched_for(world, results):
     ):
         got = results(world.ask(contract.MODEL_EXACT, contract.RECOMMEND, **nothing, **said))
         query = world.query(history_item_ids=[[]], **said)[0]
-        _same(got, world.reference.recommend(world.plain(), query, set(), 20))
+        same_ranking(got, world.reference.recommend(world.plain(), query, set(), 20))
 
 
 def test_a_user_id_is_a_query_where_users_have_columns(world, results):
@@ -246,7 +236,7 @@ def test_a_user_id_is_a_query_where_users_have_columns(world, results):
         contract.MODEL_EXACT, contract.RECOMMEND, user_id=["u0", ""], k=[20, 20]
     )
     query = world.query(history_item_ids=[[]])[0]
-    _same(results(output, 0), world.reference.recommend(world.plain(), query, set(), 20))
+    same_ranking(results(output, 0), world.reference.recommend(world.plain(), query, set(), 20))
     assert [item for item, _ in results(output, 1)] == world.ids[:20]
 
 

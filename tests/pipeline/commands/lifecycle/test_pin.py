@@ -9,21 +9,7 @@ import pytest
 
 import contract
 from components.pusher import retention, versions
-from components.pusher.publish import publish
 from pipeline import cli
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> str:
-    """Three versions of both models."""
-    sources = {}
-    for model in contract.MODELS:
-        sources[model] = str(tmp_path / model)
-        Path(sources[model]).mkdir()
-        (tmp_path / model / "saved_model.pb").touch()
-    for number in (100, 200, 300):
-        publish(sources, str(tmp_path / "served"), {}, now=number)
-    return str(tmp_path / "served")
 
 
 def test_a_pinned_version_outlives_any_number_of_pushes(

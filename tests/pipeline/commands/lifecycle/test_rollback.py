@@ -9,21 +9,13 @@ import pytest
 
 import contract
 from components.pusher import versions
-from components.pusher.publish import publish
 from pipeline import cli
 
 
 @pytest.fixture
-def there(tmp_path: Path) -> list[str]:
-    """Arguments that name three pushed versions of both models."""
-    sources = {}
-    for model in contract.MODELS:
-        sources[model] = str(tmp_path / model)
-        Path(sources[model]).mkdir()
-        (tmp_path / model / "saved_model.pb").touch()
-    for number in (100, 200, 300):
-        publish(sources, str(tmp_path / "served"), {}, now=number)
-    return ["--set", f"push_to={tmp_path / 'served'}", "--set", f"artifacts={tmp_path / 'artifacts'}"]
+def there(served: str, tmp_path: Path) -> list[str]:
+    """Arguments that name the pushed versions."""
+    return ["--set", f"push_to={served}", "--set", f"artifacts={tmp_path / 'artifacts'}"]
 
 
 def test_back_to_the_last_but_one_and_forward_again(
