@@ -138,7 +138,7 @@ import contract
 model = tf.saved_model.load({str(shop.pushed[0].parents[1] / contract.MODEL_EXACT / shop.pushed[0].name)!r})
 def ask(user):
     inputs = {{i.name: tf.fill(i.shape(1), tf.constant(i.neutral, i.dtype))
-              for i in contract.SIGNATURES[contract.RECOMMEND].inputs}}
+              for i in contract.signatures(implicit=True)[contract.RECOMMEND].inputs}}
     inputs[contract.HISTORY_ITEM_IDS] = tf.constant([["p000001"]])
     inputs[contract.USER_ID] = tf.constant([user])
     return model.signatures[contract.RECOMMEND](**inputs)[contract.SCORES][0, :10].numpy().tolist()

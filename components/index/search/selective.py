@@ -37,7 +37,9 @@ class SelectiveSearch(tf.Module):
         self._search = search
         self._listed = listed
         self._conditions = conditions
-        self._most = max(_FEW, items // _ONE_IN)
+        # As many as the catalogue has are no few: a row that asks for no column's values, but only refuses
+        # some, has no list of items to look at.
+        self._most = min(max(_FEW, items // _ONE_IN), items - 1)
 
     def __call__(
         self,
