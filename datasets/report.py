@@ -122,7 +122,9 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
     """
     # A report is wanted of bad data above all; the share is judged afterwards.
     shares = ("max_bad_share", "max_missing_share", "max_unknown_share")
-    lenient = params.model_copy(update={**dict.fromkeys(shares, 1.0), "max_share_of": {}})
+    lenient = params.model_copy(
+        update={**dict.fromkeys(shares, 1.0), "max_share_of": dict.fromkeys(params.max_share_of, 1.0)}
+    )
     with scratch_folder(params) as scratch, Quarantine(bad_rows) as bad:
         data = gather(dataset, lenient, bad, scratch)
         known = totals(data.log, params, dataset.timed)

@@ -6,7 +6,6 @@ import dataclasses
 import importlib.metadata
 import platform
 import re
-import shutil
 import socket
 import sys
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import contract
-from components.common import storage
+from components.common import disk, storage
 from pipeline.config.sections import Config
 from pipeline.errors import MarqueeError
 from pipeline.terminal.typed import typed
@@ -108,9 +107,8 @@ def _memory() -> Check:
 
 
 def _disk(folder: Path) -> Check:
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    free = shutil.disk_usage(there).free
-    words = f"{free / _GIB:.1f} GiB free below {there}"
+    free = disk.free_bytes(str(folder)) or 0
+    words = f"{disk.size_text(free)} free for {folder}"
     if free < _DISK:
         do = "a run of a small log and the packages take 5 GiB; --set artifacts=FOLDER names another disk"
         return Check("disk", TIGHT, words, do)

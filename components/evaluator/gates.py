@@ -14,6 +14,8 @@ from components.evaluator.params import EvaluatorParams
 _NO_RATINGS: Final = "the log has no ratings, so there is no rating head"
 _LEAST_ITEMS_PER_RESULT: Final = 3
 
+POPULARITY_GATE: Final = "popularity"  # against a list of the most popular
+
 
 @dataclasses.dataclass(frozen=True)
 class Gate:
@@ -78,7 +80,7 @@ def judge(
     if implicit:
         gates.append(_not_applicable("rating head", None, _NO_RATINGS))
     if why := _too_few(names.RECALL_10, items):
-        gates.append(_not_applicable("popularity", None, why))
+        gates.append(_not_applicable(POPULARITY_GATE, None, why))
     else:
         gates.append(_popularity(metrics, params.popularity_ratio))
     gates.append(_regression(baseline_interval, params.max_regression_percent))
@@ -136,7 +138,7 @@ def _ceiling(metrics: Mapping[str, float], name: str, bound: float) -> Gate:
 def _popularity(metrics: Mapping[str, float], ratio: float) -> Gate:
     # Held against a product rather than a quotient: on a tiny split popularity
     # may find nothing, and a division by zero would refuse a good model.
-    name = "popularity"
+    name = POPULARITY_GATE
     value = _value(metrics, names.RECALL_10)
     popularity = _value(metrics, names.POPULARITY_RECALL_10)
     # A user's targets in test are a tenth of the events at most, so no more than 10 of less than 100 items,

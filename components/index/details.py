@@ -17,7 +17,7 @@ from contract import cells, refusals
 
 # MovieLens's own columns are in every catalogue, whatever the data holds.
 _MAY_BE_EMPTY = (contract.TITLE, contract.YEAR, contract.GENRES, contract.TAGS)
-_ZERO_IS_UNKNOWN = (contract.YEAR, contract.RATING_MEAN)
+ZERO_IS_UNKNOWN = (contract.YEAR, contract.RATING_MEAN)
 
 
 class Details(tf.Module):
@@ -74,7 +74,7 @@ def texts_of(name: str, column: pa.ChunkedArray) -> np.ndarray:
         texts = [_number(value[0]) if value else "" for value in column.to_pylist()]
     elif pa.types.is_large_list(kind):
         texts = [cells.joined(value or ()) for value in column.to_pylist()]
-    elif name in _ZERO_IS_UNKNOWN:
+    elif name in ZERO_IS_UNKNOWN:
         texts = [_number(value) if value else "" for value in column.to_pylist()]
     else:
         texts = ["" if value is None else str(value) for value in column.to_pylist()]

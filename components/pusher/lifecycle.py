@@ -160,6 +160,14 @@ def hidden_folder(destination: str, model: str, number: int) -> str:
     return storage.join(destination, model, f"{HIDDEN}{number}")
 
 
+def withdrawn_record(destination: str, number: int) -> dict[str, Any]:
+    """contract.PUSHED of a withdrawn version; empty where it has none."""
+    place = hidden_folder if storage.is_local(destination) else _shown
+    path = storage.join(place(destination, contract.MODEL, number), contract.PUSHED)
+    record: dict[str, Any] = json.loads(storage.read_text(path)) if storage.exists(path) else {}
+    return record
+
+
 def _withdraw(destination: str, number: int) -> None:
     for model in _MODELS:
         shown = _shown(destination, model, number)

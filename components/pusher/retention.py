@@ -30,18 +30,18 @@ def apply(destination: str, keep: int) -> list[int]:
     """
     numbers = [n for n in versions.numbers(destination, contract.MODEL) if _is_pushed(destination, n)]
     pinned = {number for number in numbers if versions.is_pinned(destination, number)}
-    old = to_delete(numbers, pinned, keep)
-    for number in old:
+    gone = []
+    for number in to_delete(numbers, pinned, keep):
         if versions.is_pinned(destination, number):
             continue  # meanwhile: to delete the ones before it may have taken minutes
         _log.info("Retention deletes version %d (keeping the newest %d and pinned ones).", number, keep)
         delete(destination, number)
-    kept = [number for number in numbers if number not in old]
-    return old + _forget_withdrawn(destination, min(kept, default=0))
+        gone.append(number)
+    return gone + _forget_withdrawn(destination, min(numbers[-keep:], default=0))
 
 
 def _forget_withdrawn(destination: str, oldest: int) -> list[int]:
-    """Deletes withdrawn versions of a file system that are older than any that is kept, but no pinned one.
+    """Deletes withdrawn versions of a file system that are older than the newest kept, but no pinned one.
 
     On an object store they have their numbers, and go with the others.
     """
@@ -51,10 +51,18 @@ def _forget_withdrawn(destination: str, oldest: int) -> list[int]:
         pinned = any(storage.exists(storage.join(path, contract.PINNED)) for path in hidden)
         if number < oldest and not pinned:
             _log.info("Retention deletes version %d, which was withdrawn.", number)
-            for path in hidden:
-                storage.remove_tree(path)
+            delete_withdrawn(destination, number)
             gone.append(number)
     return gone
+
+
+def delete_withdrawn(destination: str, number: int) -> None:
+    """Deletes one withdrawn version of every model."""
+    if not storage.is_local(destination):
+        delete(destination, number)
+        return
+    for model in ORDER:
+        storage.remove_tree(lifecycle.hidden_folder(destination, model, number))
 
 
 def _is_pushed(destination: str, number: int) -> bool:

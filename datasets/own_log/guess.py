@@ -13,6 +13,7 @@ from components.example_gen.reading.quarantine import percent
 from components.example_gen.reading.source import EVENT, ITEM, OFFSET, RATING, TIME, USER, WEIGHT
 from components.example_gen.reading.values.times import PER_SECOND
 from datasets.own_log import words
+from datasets.own_log.headers import NUMBER
 from datasets.own_log.looks import FileLook, Look
 
 _FEW: Final = 60  # different values of a kind of event at most
@@ -135,7 +136,9 @@ class _Guesser:
         return fits[0] if len(fits) == 1 else None
 
     def _scale(self, column: Look) -> None:
-        numbers = pc.replace_substring(column.text.drop_null(), ",", ".").cast(pa.float64())
+        texts = column.text.drop_null()
+        texts = texts.filter(pc.match_substring_regex(texts, NUMBER))
+        numbers = pc.replace_substring(texts, ",", ".").cast(pa.float64())
         counts = numbers.value_counts()
         found = dict(zip(counts.field(0).to_pylist(), counts.field(1).to_pylist(), strict=True))
         inside = sorted(value for value in found if value not in _OUTSIDE)

@@ -8,6 +8,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import tables
 from components.example_gen.reading.detection import formats, times
@@ -117,7 +118,7 @@ def look(path: Place, params: ExampleGenParams) -> FileLook:
     """A file by its first SAMPLE_BYTES.
 
     Raises:
-      DataError: it is no table, cut off or damaged.
+      DataError: it is no table, cut off or damaged, or no column has a name of its own.
     """
     format_ = formats.format_of(path, params)
     header = True
@@ -125,8 +126,12 @@ def look(path: Place, params: ExampleGenParams) -> FileLook:
         header = False
         width = len(tables.header(format_, path, params.max_line_bytes))
         format_ = dataclasses.replace(format_, names=tuple(str(number + 1) for number in range(width)))
-    names = [name for name in tables.header(format_, path, params.max_line_bytes) if name]
-    names = [name for name in names if names.count(name) == 1]
+    header_names = tables.header(format_, path, params.max_line_bytes)
+    names = [name for name in header_names if name and header_names.count(name) == 1]
+    if not names:
+        came = ", ".join(repr(name) for name in header_names)
+        expected = "a name for each column (example_gen.names gives them)"
+        raise DataError(path.name, f"no column has a name that no other has: {came}; expected {expected}")
     source = Source(
         "columns", (path,), format_, {name: name for name in names}, dict.fromkeys(names, "any"),
         optional=frozenset(names),

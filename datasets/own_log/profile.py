@@ -56,7 +56,7 @@ class Profile:
 def profiles(dataset: Dataset, params: ExampleGenParams) -> list[Profile]:
     """Of each column that is read, by at most SAMPLE_BYTES of the first file of its table."""
     found = []
-    for source in dataset.tables:
+    for source in (table.in_file for table in dataset.tables):
         sample = sample_of(source, params)
         for role, column in source.columns.items():
             wrong = cells.typed(sample[role], source.kinds[role], source.missing)[1]

@@ -13,7 +13,7 @@ from datasets.own_log.words import score
 def notes(dataset: Dataset, params: ExampleGenParams) -> Iterator[str]:
     """Quantities below 0."""
     log = dataset.ratings
-    read = {*log.columns.values(), *(condition.column for condition in (*log.keep, *log.drop))}
+    read = set(log.columns.values())
     for column in look(log.files[0], params).columns if params.columns else ():
         numbers = column.what.endswith("numbers") and column.low < 0
         if numbers and column.name not in read and score(column.name, WEIGHT):

@@ -79,8 +79,9 @@ class PushedFiles:
                 f"run the pipeline again: {typed('run')}"
             )
         shown = [spec.name for spec in own(self.features.item) if spec.filters]
+        rows = catalogue.to_pylist()
         with_years, with_genres = (
-            any(catalogue.column(name).to_pylist()) for name in (contract.YEAR, contract.GENRES)
+            any(row[name] for row in rows) for name in (contract.YEAR, contract.GENRES)
         )
         return TitleIndex(
             (
@@ -92,7 +93,7 @@ class PushedFiles:
                     row[contract.RATING_COUNT],
                     tuple((name, tuple(row[name])) for name in shown),
                 )
-                for row in catalogue.to_pylist()
+                for row in rows
             ),
             self.features.item_noun,
         )

@@ -7,7 +7,7 @@ import gzip
 import itertools
 import struct
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import contract
 from components.common import storage
@@ -163,9 +163,14 @@ def _records(folder: str) -> Iterator[bytes]:
         if not name.endswith(".gz"):
             continue
         with storage.open_binary(storage.join(folder, name), "rb") as file, gzip.open(file) as stream:
-            while header := stream.read(12):
-                (length,) = struct.unpack_from("<Q", header)
-                yield stream.read(length + 4)[:-4]
+            yield from framed(stream)
+
+
+def framed(stream: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
+    """The records of an uncompressed TFRecord stream; one that is cut off raises struct.error."""
+    while header := stream.read(12):
+        (length,) = struct.unpack_from("<Q", header)
+        yield stream.read(length + 4)[:-4]
 
 
 def _events(row: dict[str, Any], names: tuple[str, str, str]) -> UserEvents:

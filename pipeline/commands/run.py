@@ -120,10 +120,11 @@ def _run(
         ]
         display.line("\n" + gates_table(found) + "\n")
         display.line(write_after_run(config, connect(config.metadata_url), run_id))
-        if found.refused:
+        state = "refused" if found.refused else "withdrawn" if is_withdrawn(found.pushed) else "pushed"
+        if state == "refused":
             display.line("refused: the model was not pushed", "bold yellow")
             display.line(f"next  {typed('gates', *named)}")
-        elif is_withdrawn(found.pushed):
+        elif state == "withdrawn":
             version = found.pushed.rpartition("/")[2]
             display.line(
                 f"withdrawn  {version}: nothing has changed since it was taken out of sight", "bold yellow"
@@ -137,8 +138,8 @@ def _run(
             display.line(f"next    {typed('recommend', *named, '--user', who)}")
         _clean_up(config, display)
         if file:
-            file.end("refused" if found.refused else "pushed")
-    summary = {"state": "refused" if found.refused else "pushed", "components": nodes, **as_json(found)}
+            file.end(state)
+    summary = {"state": state, "components": nodes, **as_json(found)}
     return summary, REFUSED if found.refused else OK
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import contract
 from components.common.metrics import names, registry
+from components.evaluator.gates import POPULARITY_GATE
 from components.evaluator.metrics.paired import PairedInterval, Z
 from components.evaluator.report import ModelMetrics
 from pipeline.config.sections import Config
@@ -109,7 +110,7 @@ def _interval(found: Verdict, gate: str) -> tuple[float | None, float | None]:
     if gate == "regression" and report.paired and report.paired.baseline:
         pair = report.paired
         return pair.percent(pair.low), pair.percent(pair.high)
-    metric = names.RECALL_10 if gate == "popularity" else gate.rpartition(" ")[0]
+    metric = names.RECALL_10 if gate == POPULARITY_GATE else gate.rpartition(" ")[0]
     value, error = report.candidate.overall.get(metric), report.candidate.errors.get(metric)
     if value is None or error is None:
         return None, None

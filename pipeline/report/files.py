@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import time
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Final
 
 from components.common import storage
@@ -32,6 +33,12 @@ class Written:
 
 def folder(config: Config) -> str:
     return storage.join(config.artifacts_dir, _FOLDER)
+
+
+def of_runs(config: Config, run_ids: Collection[str]) -> list[str]:
+    """Paths of every file that tells of one of these runs, comparisons too."""
+    names = storage.list_names(folder(config))
+    return [storage.join(folder(config), name) for name in names if any(run_id in name for run_id in run_ids)]
 
 
 def write_after_run(config: Config, store: MetadataStore, run_id: str, error: str = "") -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator
 from typing import Any, Final
 
 import contract
 from components.common import storage
+from pipeline.ask import user_timeline
 from pipeline.ask.loaded import use_lean_tensorflow
 from pipeline.runs.run_records import Run
 
@@ -36,7 +36,7 @@ def curves(folder: str) -> dict[str, list[tuple[int, float]]]:
         if not name.startswith(_EVENTS):
             continue
         with storage.open_binary(storage.join(folder, name), "rb") as file:
-            for record in _records(file.read()):
+            for record in user_timeline.framed(file):
                 event = event_pb2.Event.FromString(record)
                 for value in event.summary.value:
                     found.setdefault(value.tag, []).append((event.step, _scalar(value)))
@@ -47,12 +47,3 @@ def _scalar(value: Any) -> float:
     if value.tensor.tensor_content:
         return float(struct.unpack("<f", value.tensor.tensor_content)[0])
     return float(value.tensor.float_val[0]) if value.tensor.float_val else float(value.simple_value)
-
-
-def _records(content: bytes) -> Iterator[bytes]:
-    """Of a TFRecord file: length (uint64), checksum (4 bytes), the record, checksum."""
-    at = 0
-    while at + 12 <= len(content):
-        (length,) = struct.unpack_from("<Q", content, at)
-        yield content[at + 12 : at + 12 + length]
-        at += 16 + length

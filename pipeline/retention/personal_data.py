@@ -10,7 +10,7 @@ from ml_metadata.metadata_store import MetadataStore
 import contract
 from components.common import storage
 from components.example_gen.records import read
-from components.pusher import versions
+from components.pusher import lifecycle, versions
 from components.pusher.versions import Version
 from pipeline.retention import artifacts as artifact_retention
 from pipeline.runs import run_records
@@ -27,12 +27,14 @@ class Found:
       unknown: ids of runs whose timelines are gone, so that it cannot be told.
       artifacts: URIs that are there, of these and the unknown runs.
       versions: pushed ones of these and the unknown runs, oldest first.
+      withdrawn: numbers of those that were rolled back from or retired.
     """
 
     runs: tuple[str, ...]
     unknown: tuple[str, ...]
     artifacts: tuple[str, ...]
     versions: tuple[Version, ...]
+    withdrawn: tuple[int, ...]
 
 
 def find(store: MetadataStore, pipeline: str, serving_dir: str, user: str) -> Found:
@@ -60,7 +62,12 @@ def find(store: MetadataStore, pipeline: str, serving_dir: str, user: str) -> Fo
         }
     affected = {*runs, *unknown}
     pushed = [v for v in versions.list_versions(serving_dir) if v.record.get("run") in affected]
-    return Found(tuple(runs), tuple(unknown), tuple(sorted(artifacts)), tuple(pushed))
+    withdrawn = [
+        number
+        for number in lifecycle.withdrawn(serving_dir)
+        if lifecycle.withdrawn_record(serving_dir, number).get("run") in affected
+    ]
+    return Found(tuple(runs), tuple(unknown), tuple(sorted(artifacts)), tuple(pushed), tuple(withdrawn))
 
 
 def _holds(uri: str, user: str) -> bool | None:

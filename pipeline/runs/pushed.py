@@ -52,7 +52,7 @@ def _property(artifact: mlmd.Artifact, name: str) -> str:
 
 def _is_gone(artifact: mlmd.Artifact) -> bool:
     path = _property(artifact, versions.DESTINATION_PROPERTY)
-    return bool(path) and not is_withdrawn(path) and not _is_whole(path)
+    return bool(path) and not _is_whole(path) and not is_withdrawn(path)
 
 
 def is_withdrawn(path: str) -> bool:

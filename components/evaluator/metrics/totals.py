@@ -52,10 +52,10 @@ class Totals:
 
     def add(self, user: UserScores) -> None:
         for name, weight in user.weights.items():
-            self.sums[name] += weight * user.values[name]
+            value, square = user.values[name], weight**2
+            self.sums[name] += weight * value
             self.weights[name] += weight
-            value = user.values[name]
-            self.moments[name] += (*(weight**2 * np.array((1.0, value, value**2))), 1.0)
+            self.moments[name] += (square, square * value, square * value**2, 1.0)
         self.shown.update(user.shown)
         self.catalogue_size = max(self.catalogue_size, user.catalogue_size)
 

@@ -121,7 +121,7 @@ def _of_text(column: pa.Array, kind: Kind, missing: tuple[str, ...]) -> tuple[pa
     if kind in ("id", "cell", "texts"):
         values, wrong = pc.utf8_trim_whitespace(column), np.zeros(len(column), np.int8)
         if kind == "id":
-            wrong[_mask(pc.match_substring(values, "\n"))] = NOT_OF_KIND
+            wrong[mask(pc.match_substring(values, "\n"))] = NOT_OF_KIND
     elif kind.startswith(("time:", "offset:")):
         values, wrong = times.seconds(column, kind)
     else:
@@ -132,7 +132,7 @@ def _of_text(column: pa.Array, kind: Kind, missing: tuple[str, ...]) -> tuple[pa
     # No marker of our own is a whole number or a time, but one of the config may be: 0 or -1.
     if wrong.any() or missing != MISSING_MARKERS or not kind.startswith(("time:", "offset:", "integer")):
         marked = pc.is_in(pc.utf8_trim_whitespace(column), pa.array(["", *missing]))
-        wrong[_mask(marked)] = MISSING
+        wrong[mask(marked)] = MISSING
     wrong[broken] = NOT_UTF8
     return values, wrong
 
@@ -145,7 +145,7 @@ def _of_values(column: pa.Array, kind: Kind, missing: tuple[str, ...]) -> tuple[
     values, wrong = _converted(column, kind)
     # Only those of the config: such columns write what is missing as null.
     if kind != "text" and (markers := set(missing) - set(MISSING_MARKERS)):
-        wrong[_mask(pc.is_in(column.cast(pa.string()), pa.array(sorted(markers))))] = MISSING
+        wrong[mask(pc.is_in(column.cast(pa.string()), pa.array(sorted(markers))))] = MISSING
     return values, wrong
 
 
@@ -168,7 +168,7 @@ def _converted(column: pa.Array, kind: Kind) -> tuple[pa.Array, np.ndarray]:
         values = column.cast(pa.float64(), safe=False).cast(pa.float32(), safe=False)
         if kind == "finite":
             wrong[_infinite(values)] = NOT_OF_KIND
-            wrong[_mask(pc.is_nan(values))] = MISSING  # as pandas writes it
+            wrong[mask(pc.is_nan(values))] = MISSING  # as pandas writes it
         return values, wrong
     if kind == "time:iso" or "%" in kind:  # a whole number has no unit then
         wrong[:] = NOT_OF_KIND
@@ -209,7 +209,7 @@ def _has_nulls(values: pa.Array) -> bool:
     return bool(values.null_count or inside)
 
 
-def _mask(found: pa.Array) -> np.ndarray:
+def mask(found: pa.Array) -> np.ndarray:
     """bool[rows]"""
     return pc.fill_null(found, False).to_numpy(zero_copy_only=False)
 

@@ -34,7 +34,7 @@ NO_JSON: Final = "no JSON object"
 NOT_JOINED: Final = "without a row in the joined table"
 KINDS: Final = (
     WIDTH, MISSING, MISSING_ID, NOT_A_NUMBER, NAN, OUT_OF_SCALE, BAD_TIME, UNKNOWN_ITEM, UNKNOWN_EVENT,
-    NO_WEIGHT, ID_AGAIN, DUPLICATE, REPEATED, ENCODING, NOT_JOINED, LONG_LINE, OPEN_QUOTE,
+    NO_WEIGHT, ID_AGAIN, DUPLICATE, REPEATED, ENCODING, NO_JSON, NOT_JOINED, LONG_LINE, OPEN_QUOTE,
 )  # fmt: skip
 
 # Kinds that have a limit of their own, where the config gives one.

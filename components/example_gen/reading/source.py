@@ -133,7 +133,7 @@ class Source:
         others = self.join.table.columns
         columns = {role: name for role, name in self.columns.items() if role not in others}
         return dataclasses.replace(
-            self, columns={**columns, KEY: self.join.on}, kinds={**self.kinds, KEY: "cell"}, join=None
+            self, columns={**columns, KEY: self.join.on}, kinds={**self.kinds, KEY: "id"}, join=None
         )
 
     @property

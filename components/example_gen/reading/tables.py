@@ -101,10 +101,11 @@ def read_span(
 
     before = bad.rows_in[source.table]
     in_file = source.in_file
+    keyed = None if source.join is None else _keyed(source.join, max_line_bytes)
     for batch, lines in _FORMATS[type(source.format)].rows(in_file, path, span, max_line_bytes, set_aside):
         last = lines[-1] if len(lines) else 0
-        if source.join is not None:
-            batch, lines = _joined(source.join, batch, lines, set_aside, max_line_bytes)
+        if source.join is not None and keyed is not None:
+            batch, lines = _joined(source.join, keyed, batch, lines, set_aside)
         table, lines = _good(source, batch, lines, set_aside, bad)
         bad.count(source.table, len(lines))
         add(last)
@@ -206,11 +207,11 @@ def read_first(source: Source, role: str, max_line_bytes: int) -> pa.Table:
 
 
 def _joined(
-    join: Join, batch: pa.RecordBatch, lines: np.ndarray, set_aside: SetAside, max_line_bytes: int
+    join: Join, keyed: Keyed, batch: pa.RecordBatch, lines: np.ndarray, set_aside: SetAside
 ) -> tuple[pa.RecordBatch, np.ndarray]:
     """The rows that have one in the joined table, with its columns."""
-    keys = cells.typed(batch[KEY], "cell")[0]
-    columns, found = _keyed(join, max_line_bytes).beside(keys)
+    keys = cells.typed(batch[KEY], "id")[0].cast(pa.string())  # as those of the table
+    columns, found = keyed.beside(keys)
     for row in np.flatnonzero(~found).tolist():
         name = f"{join.table.files[0].name}, column {join.table.columns[KEY]}"
         reason = f"{join.on} is {keys[row].as_py()!r}, expected one of {name}"
@@ -227,7 +228,7 @@ def _keyed(join: Join, max_line_bytes: int) -> Keyed:
         raise DataError(file.name, f"not found in {file.parent}; expected the table of example_gen.join")
     stat = file.stat()
     changed = getattr(stat, "st_mtime_ns", 0)  # object stores do not say
-    known = (str(file), stat.st_size, changed, tuple(join.table.columns.items()))
+    known = (join.table, stat.st_size, changed)
     if _last_joined.get("of") != known:
         # Rows are of other things than events: they have no account.
         table = read_by_id(join.table, KEY, Quarantine(), max_line_bytes)
@@ -302,8 +303,6 @@ def _chosen(
         *((each, False) for each in source.keep),
     ]:
         values, wrong = cells.typed(batch[condition.role], "cell", source.missing)
-        if pa.types.is_dictionary(values.type):
-            values = values.dictionary_decode()
         fits, odd = holds(condition, values, wrong == cells.MISSING)
         for row in np.flatnonzero(odd & stay).tolist():
             reason = (

@@ -30,7 +30,7 @@ _NOT_TEXT: Final = {
     b"%PDF": "is a PDF; expected a table",
 }
 # Files say so themselves, so no description has to.
-_UTF16: Final = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+UTF16: Final = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 _WIDE: Final = ("utf-16", "utf-32")  # whose line ends are no single bytes
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -172,7 +172,7 @@ def in_spans(path: Place, encoding: str) -> bool:
     """
     if encoding.startswith(_WIDE):
         return False
-    return packing.packing(path) is None and packing.first_bytes(path, 2) not in _UTF16
+    return packing.packing(path) is None and packing.first_bytes(path, 2) not in UTF16
 
 
 def chunks(path: Place, size: int, span: Span = WHOLE, encoding: str = "utf-8") -> Iterator[bytes]:
@@ -190,7 +190,7 @@ def chunks(path: Place, size: int, span: Span = WHOLE, encoding: str = "utf-8") 
             at_end = not chunk
             left = None if left is None else left - len(chunk)
             if first and chunk:
-                encoding = _UTF16.get(chunk[:2], encoding)
+                encoding = UTF16.get(chunk[:2], encoding)
                 _require_text(path, chunk, encoding)
             if decoder is None and encoding != "utf-8" and chunk:
                 # Neither survives as UTF-8, so the cells that such bytes are in are bad ones.

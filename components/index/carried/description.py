@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import contract
 from components.common.features import Features, FeatureSpec
 from components.index.carried.catalogue import Catalogue
+from components.index.details import ZERO_IS_UNKNOWN
 from components.index.params import IndexParams
 from contract.description import MAX_VALUES, Column, Description, of_signatures
 
@@ -78,7 +79,7 @@ def _column(name: str, spec: FeatureSpec | None, cells: pa.ChunkedArray) -> Colu
     if kind == "number":
         values = pc.list_flatten(cells) if pa.types.is_large_list(cells.type) else cells
         found = np.asarray(values, np.float64)
-        if name == contract.YEAR:
+        if name in ZERO_IS_UNKNOWN:
             found = found[found != 0]
         low, high = (float(found.min()), float(found.max())) if len(found) else (None, None)
         return Column(name, "year" if name == contract.YEAR else kind, filters, taste, None, low, high)

@@ -96,8 +96,8 @@ def _history(inputs: Arrays, found: Arrays) -> Arrays:
     if contract.HISTORY_WEIGHTS not in inputs:
         return found
     ratings = found.pop(contract.HISTORY_RATINGS)
-    weights = np.where(ratings > 0, contract.weight_of_rating(ratings), 0.0)
-    return {**found, contract.HISTORY_WEIGHTS: weights.clip(0.0, 1.0).astype(np.float32)}
+    weights = contract.weight_of_rating(ratings).clip(0.0, 1.0)  # 3 stars: 0, which is unknown
+    return {**found, contract.HISTORY_WEIGHTS: weights.astype(np.float32)}
 
 
 def _filtered(catalogue: Catalogue, batch: int) -> Arrays:

@@ -65,8 +65,5 @@ class Asked(NamedTuple):
 
     def take(self, rows: tf.Tensor) -> Asked:
         """The conditions of some rows of the batch."""
-        some, wanted, wants, refused, refuses, low, high, unequal, unequal_in = (
-            tf.gather(tensor, rows) for tensor in self[:-1]
-        )
-        choice = self.choice.take(rows)
-        return Asked(some, wanted, wants, refused, refuses, low, high, unequal, unequal_in, choice)
+        taken: Asked = tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), self)
+        return taken

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 import contract
 from components.index.conditions import refuse
+from components.index.conditions.conditions import NUMBER
 from contract import refusals
 
-_NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _ATTRIBUTE = r"^\s*([a-z][a-z0-9_]*)\s*=\s*(?s:(.*?))\s*$"
 
 
@@ -44,7 +44,7 @@ def _values(item: contract.Input, mine: tf.Tensor, value: tf.Tensor) -> tf.Tenso
     else:
         dtype = tf.as_dtype(item.dtype)
         # 1e50 has the form of a number, and is infinite as a float32; as an integer 18 digits fit.
-        form = _NUMBER if dtype.is_floating else r"[+-]?\d{1,18}"
+        form = NUMBER if dtype.is_floating else r"[+-]?\d{1,18}"
         is_number = tf.strings.regex_full_match(value, form)
         number = tf.strings.to_number(tf.where(mine & is_number, value, "0"), dtype)
         good = is_number & tf.math.is_finite(number) if dtype.is_floating else is_number

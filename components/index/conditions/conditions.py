@@ -23,7 +23,7 @@ from components.index.conditions.postings import Postings
 from contract import refusals
 
 _CONDITION = r"^\s*([A-Za-z][A-Za-z0-9_]*)\s*(<=|>=|!=|=)\s*(?s:(.*?))\s*$"
-_NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
+NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _INFINITY = float("inf")
 
 
@@ -112,13 +112,13 @@ class Conditions(tf.Module):
         if genres is not None:
             some |= tf.reduce_any(genres != contract.PAD_ID, axis=1)
         some |= (given[2] > 0) | (given[3] > 0)
-        flat = tf.nest.flatten(Asked.nothing(batch, self._items))
+        none = Asked.nothing(batch, self._items)
 
         def read() -> list[tf.Tensor]:
             return tf.nest.flatten(self._read(some, *given))
 
-        found = tf.cond(tf.reduce_any(some), apart(read), lambda: flat)
-        asked: Asked = tf.nest.pack_sequence_as(Asked.nothing(batch, self._items), found)
+        found = tf.cond(tf.reduce_any(some), apart(read), lambda: tf.nest.flatten(none))
+        asked: Asked = tf.nest.pack_sequence_as(none, found)
         return asked
 
     def _read(
@@ -135,7 +135,7 @@ class Conditions(tf.Module):
         of_numbers = column >= len(self._columns)
         refusing = operator == "!="
         right = of_values & ((operator == "=") | refusing)
-        right |= of_numbers & tf.strings.regex_full_match(value, _NUMBER)
+        right |= of_numbers & tf.strings.regex_full_match(value, NUMBER)
         right &= tf.strings.regex_full_match(where, _CONDITION)
         wrong = tf.boolean_mask(where, given & ~right)
         none_wrong = tf.equal(tf.size(wrong), 0)

@@ -26,9 +26,6 @@ class Choice(NamedTuple):
     begin: tf.Tensor
     end: tf.Tensor
 
-    def take(self, rows: tf.Tensor) -> Choice:
-        return Choice(*(tf.gather(tensor, rows) for tensor in self))
-
 
 class Postings(tf.Module):
     """The rows of each value, and those of each column of numbers by number.

@@ -174,8 +174,7 @@ class ApproximateSearch(tf.Module):
         if not asks:
             return self._exact(queries, wanted, seen, needed, width, most)
         found = self._survivors(queries, wanted, seen, asks[0]).best(width)
-        filled = tf.reduce_sum(tf.cast(found.present, tf.int32), axis=1)
-        short = tf.where(filled < needed)[:, 0]
+        short = tf.where(found.count < needed)[:, 0]
 
         def again() -> Candidates:
             asked, wants = tf.gather(queries, short), tf.gather(needed, short)

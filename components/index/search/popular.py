@@ -53,7 +53,7 @@ class PopularList(tf.Module):
             return tf.broadcast_to(shares[start:stop], [tf.shape(needed)[0], stop - start])
 
         def complete(found: Candidates) -> tf.Tensor:
-            return tf.reduce_all(tf.reduce_sum(tf.cast(found.present, tf.int32), axis=1) >= needed)
+            return tf.reduce_all(found.count >= needed)
 
         return best_in_blocks(
             self._shares.shape[0], block, score, self._conditions, wanted, seen, width, complete

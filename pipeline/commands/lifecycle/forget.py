@@ -34,8 +34,10 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from components.common import storage
     from components.pusher import retention, versions
     from pipeline.errors import InputError
+    from pipeline.report import files
     from pipeline.retention import artifacts as artifact_retention
     from pipeline.retention import personal_data
     from pipeline.runs import lock
@@ -50,12 +52,17 @@ def run(args: argparse.Namespace) -> int:
     latest = versions.latest(config.serving_dir)
     serving = [v for v in found.versions if v.pinned or v == latest]
     retired = [v for v in found.versions if v not in serving]
+    reports = files.of_runs(config, (*found.runs, *found.unknown))
     freed = 0
     if args.delete:
         with lock.run_lock(lock.lock_path(config), "forget"):
             freed = artifact_retention.delete(store, found.artifacts).bytes
             for version in retired:
                 retention.delete(config.serving_dir, version.number)
+            for number in found.withdrawn:
+                retention.delete_withdrawn(config.serving_dir, number)
+            for report in reports:
+                storage.remove_file(report)
     elsewhere = _elsewhere(config)
     if args.json:
         print_json(
@@ -66,13 +73,15 @@ def run(args: argparse.Namespace) -> int:
                 "artifacts": found.artifacts,
                 "versions": [version.path for version in retired],
                 "versions_in_use": [version.path for version in serving],
+                "versions_withdrawn": found.withdrawn,
+                "reports": reports,
                 "deleted": args.delete,
                 "freed_bytes": freed,
                 "elsewhere": elsewhere,
             }
         )
     else:
-        _show(args, found, [v.path for v in retired], [v.path for v in serving], freed, elsewhere)
+        _show(args, found, [v.path for v in retired], [v.path for v in serving], reports, freed, elsewhere)
     return 0
 
 
@@ -101,6 +110,7 @@ def _show(
     found: Found,
     retired: list[str],
     serving: list[str],
+    reports: list[str],
     freed: int,
     elsewhere: dict[str, Any],
 ) -> None:
@@ -116,6 +126,10 @@ def _show(
         print(f"{verb:<8} {uri}")
     for path in retired:
         print(f"{verb:<8} {path}, and the other models of this version")
+    for number in found.withdrawn:
+        print(f"{verb:<8} version {number}, which was withdrawn")
+    for path in reports:
+        print(f"{verb:<8} {path}")
     for path in serving:
         print(f"in use   {path}: the newest version, or pinned; not deleted")
     if not (found.runs or found.unknown):
@@ -125,7 +139,7 @@ def _show(
         print(f"  {place}: {what}")
     print()
     if not args.delete:
-        if found.artifacts or retired:
+        if found.artifacts or retired or found.withdrawn or reports:
             print(f"nothing was deleted; next  {typed('forget', args.user, '--delete')}")
     elif serving:
         print(

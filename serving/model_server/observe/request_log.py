@@ -213,7 +213,8 @@ class RequestLog:
         if file is None:
             file = self._files[name] = _File(sampled.prefix, name)
             self._written.append(file.path)
-            for old in self._written[:-MAX_FILES]:
+            open_ = {each.path for each in self._files.values()}
+            for old in [path for path in self._written[:-MAX_FILES] if path not in open_]:
                 self._written.remove(old)
                 if "://" not in old:
                     Path(old).unlink(missing_ok=True)

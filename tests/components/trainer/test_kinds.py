@@ -54,7 +54,7 @@ def test_a_toy_kind_is_fitted_exported_and_asked(toy, artifacts, tmp_path):
     table = read.read_items(artifacts.items)
     ids = [id_.encode() for id_ in table[contract.ITEM_ID].to_pylist()]
     assert result.epochs == 2 and result.recall[100] > 1.5 * 100 / len(ids)
-    assert not (tmp_path / "model" / contract.ASSETS_EXTRA).exists()  # weights for no warm start
+    assert not (tmp_path / "model" / contract.ASSETS_EXTRA / contract.WARM_START).exists()
 
     model = tf.saved_model.load(str(tmp_path / "model"))
 

@@ -86,3 +86,11 @@ def test_nested_and_empty_columns_of_parquet_are_looked_over(tmp_path):
     (tmp_path / "none").mkdir()
     with pytest.raises(DataError, match="has no file that may be a log"):
         survey(tmp_path / "none", ExampleGenParams())
+
+
+@pytest.mark.parametrize("content", [b"\x01\n\n\x01", b"a;a\n1;2\n", b",,\n1,2,3\n"])
+def test_columns_without_names_of_their_own_are_refused_by_name(tmp_path, content):
+    path = tmp_path / "log.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="no column has a name that no other has: .*example_gen.names"):
+        survey(path, ExampleGenParams())

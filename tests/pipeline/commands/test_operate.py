@@ -58,7 +58,7 @@ def test_doctor_names_what_is_wrong_and_what_to_do(
 
 @pytest.mark.parametrize(("free", "state"), [(10 << 30, health.OK), (1 << 30, health.TIGHT)])
 def test_disk(free: int, state: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(health.shutil, "disk_usage", lambda path: type("Usage", (), {"free": free})())
+    monkeypatch.setattr(health.disk.shutil, "disk_usage", lambda path: type("Usage", (), {"free": free})())
     assert health._disk(tmp_path / "not" / "yet").state == state
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from support.servers.model_servers import START_SECONDS, Server
+from support.servers.model_servers import START_SECONDS, Server, free_port
 
 
 @contextlib.contextmanager
@@ -24,9 +23,7 @@ def page_server(server: Server, folder: Path, **settings: str) -> Iterator[str]:
       folder: for the database and the log.
       settings: of the application, by name.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     given = {"model_server": server.grpc, "model_files": f"http://{server.rest}", "timeout_ms": "20000",
              "database": f"sqlite:///{folder / 'page.sqlite'}", "known_users": "true",
              "rate_limit": "100000/minute", "address_limit": "100000/minute", **settings}  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import csv
 import dataclasses
-import io
 import itertools
 import re
 from collections.abc import Sequence
@@ -82,7 +81,7 @@ def _split(line: str, delimiter: str) -> list[str]:
     if len(delimiter.encode()) > 1 or delimiter == "\t":
         found = line.split(delimiter)
     else:
-        found = next(csv.reader(io.StringIO(line), delimiter=delimiter), [])
+        found = next(delimited.records(Delimited(delimiter), line), [])
     return [re.sub(r":(token|float)(_seq)?$", "", name) for name in found]
 
 

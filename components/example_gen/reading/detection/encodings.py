@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from components.example_gen.errors import DataError
+from components.example_gen.reading import text_blocks
 from components.example_gen.reading.formats import packing
 from components.example_gen.reading.places import Place
 
 _SAMPLE_BYTES: Final = 4 << 20
 _PIECE: Final = 1 << 18  # bytes that charset-normalizer gets
-_UTF16: Final = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 # Bytes that are letters in Windows-1252 and controls in Latin-1.
 _WINDOWS: Final = re.compile(rb"[\x80-\x9f]")
 # In Western words letters beyond ASCII stand alone or in pairs, in Cyrillic ones all are beyond it.
@@ -27,8 +27,8 @@ def encoding_of(path: Place) -> str:
       DataError: the text is none of these, such as one in Cyrillic letters of a byte each.
     """
     data = _sample(path)
-    if data[:2] in _UTF16:
-        return _UTF16[data[:2]]
+    if data[:2] in text_blocks.UTF16:
+        return text_blocks.UTF16[data[:2]]
     pairs = len(data) // 2
     for name, zeros in (("utf-16-le", data[1::2]), ("utf-16-be", data[0::2])):
         if pairs and zeros.count(0) > 0.3 * pairs:

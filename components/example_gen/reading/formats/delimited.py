@@ -60,6 +60,8 @@ def rows(
             _require_columns(source, path, names, line)
         if names is not None and len(block.starts):
             table, lines = _parsed(source, format_, names, block, set_aside)
+            if block_bytes is not None:
+                table = table.combine_chunks()  # a sample is one batch
             for batch in table.to_batches():
                 yield batch, lines[: len(batch)]
                 lines = lines[len(batch) :]
@@ -256,8 +258,11 @@ def _arrow(
     if format_.quoted and text_blocks.one_byte(format_.delimiter) != format_.delimiter:
         columns = {role: _changed(column, _unseparated(format_)) for role, column in columns.items()}
     if format_.decimal == ",":
+        compared = {
+            each.role for each in (*source.keep, *source.drop) if each.operator not in ("in", "missing")
+        }
         for role in columns:
-            if source.kinds[role] in _DECIMALS:
+            if source.kinds[role] in _DECIMALS or role in compared:
                 columns[role] = _changed(columns[role], _with_a_point)
     return pa.table(columns), others
 

@@ -84,8 +84,6 @@ def _require_columns(source: Source, path: Place, schema: pa.Schema) -> None:
             found, wanted = ", ".join(schema.names), ", ".join(source.columns.values())
             raise DataError(path.name, f"column {name!r} is missing; found {found}, expected {wanted}")
         type_ = schema.field(name).type
-        if pa.types.is_dictionary(type_):
-            type_ = type_.value_type
         fits, expected = _fits(type_, source.kinds[role])
         if not fits:
             raise DataError(path.name, f"column {name!r} holds {type_}, expected {expected}")
@@ -94,6 +92,8 @@ def _require_columns(source: Source, path: Place, schema: pa.Schema) -> None:
 def _fits(type_: pa.DataType, kind: Kind) -> tuple[bool, str]:
     """Whether a column of a type can hold cells of a kind, and what can."""
     is_ = pa.types
+    if is_.is_dictionary(type_):
+        type_ = type_.value_type
     text = (
         is_.is_string(type_)
         or is_.is_large_string(type_)

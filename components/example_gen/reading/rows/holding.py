@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.example_gen.reading.cells import mask
 from components.example_gen.reading.rows.conditions import DATE, NUMBER, Condition
 
 _ORDER: Final = {"<": pc.less, "<=": pc.less_equal, ">": pc.greater, ">=": pc.greater_equal}
@@ -29,13 +30,13 @@ def holds(condition: Condition, cells: pa.StringArray, missing: np.ndarray) -> t
         numbers = [float(value) for value in condition.values if re.match(NUMBER, value)]
         if numbers and not condition.quoted:
             found = pc.or_(found, pc.is_in(_numbers(cells), pa.array(numbers)))
-        return (_mask(found) & ~missing) ^ condition.negated, nothing
+        return (mask(found) & ~missing) ^ condition.negated, nothing
     value: str | float = condition.values[0]
     if re.match(NUMBER, condition.values[0]):
-        fits, compared, value = _mask(pc.match_substring_regex(cells, NUMBER)), _numbers(cells), float(value)
+        fits, compared, value = mask(pc.match_substring_regex(cells, NUMBER)), _numbers(cells), float(value)
     else:
-        fits, compared = _mask(pc.match_substring_regex(cells, DATE)), cells
-    found = _mask(_ORDER[condition.operator](compared, pa.scalar(value, compared.type)))
+        fits, compared = mask(pc.match_substring_regex(cells, DATE)), cells
+    found = mask(_ORDER[condition.operator](compared, pa.scalar(value, compared.type)))
     return found & fits & ~missing, ~fits & ~missing
 
 
@@ -43,7 +44,3 @@ def _numbers(cells: pa.StringArray) -> pa.DoubleArray:
     """Null where a cell is none."""
     number = pc.match_substring_regex(cells, NUMBER)
     return pc.if_else(number, cells, pa.scalar(None, pa.string())).cast(pa.float64())
-
-
-def _mask(found: pa.Array) -> np.ndarray:
-    return pc.fill_null(found, False).to_numpy(zero_copy_only=False)

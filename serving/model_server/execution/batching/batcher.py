@@ -237,10 +237,11 @@ class Batcher:
             shares[request.client.address] += request.rows
         mine = clients.CURRENT.get().address
         [(greediest, _)] = shares.most_common(1) or [(mine, 0)]
+        if greediest == mine:
+            return
         of_greediest = [each for each in waiting if each[0].client.address == greediest]
         for request, queue in sorted(of_greediest, key=lambda each: each[0].queued_at, reverse=True):
-            fits = not self._full(lane, rows)
-            if fits or greediest == mine or shares[greediest] - request.rows < shares[mine] + rows:
+            if not self._full(lane, rows) or shares[greediest] - request.rows < shares[mine] + rows:
                 break
             queue.drop(request)
             shares[greediest] -= request.rows

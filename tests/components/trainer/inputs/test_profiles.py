@@ -154,7 +154,7 @@ def test_every_position_of_the_transformer_is_moved(profiled, material):
         tf.random.set_seed(3)
         asked = Sequences(**{**vars(sequences), "profile": profile})
         losses.append(float(model.sequence_losses_of(asked, pairs, False)["retrieval"]))
-    assert losses[0] != pytest.approx(losses[1], rel=1e-3)
+    assert losses[0] != pytest.approx(losses[1], rel=1e-5)  # nothing else differs
 
 
 def test_a_warm_start_knows_the_words_of_profiles(profiled, material, tmp_path):

@@ -10,7 +10,7 @@ from serving.app.catalogue.search import SearchIndex, words
 
 TITLES = [
     "Toy Story (1995)", "Amélie", "The Lion King", "Story of a Toy", "Terminator 2: Judgment Day",
-    "L'Été meurtrier", "Star Wars", "Start the Revolution Without Me", "Æon Flux", "東京物語", "",
+    "L'Été meurtrier", "Star Wars", "Start the Revolution Without Me", "Æon Flux", "東京物語", "The_Game_of_Ꟃ", "",
 ]  # fmt: skip
 
 
@@ -32,6 +32,8 @@ def index() -> SearchIndex:
         ("revoluiton", "Start the Revolution Without Me", {"revoluiton": "revolution"}),
         ("東京", "東京物語", {}),
         ("2 terminator", "Terminator 2: Judgment Day", {}),
+        ("game of", "The_Game_of_Ꟃ", {}),
+        ("ꟃ", "The_Game_of_Ꟃ", {}),  # a letter of Unicode 12, which SQLite's own tokenizer does not know
     ],
 )
 def test_titles_are_found_as_people_type_them(index, query, first, corrected):
