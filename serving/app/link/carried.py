@@ -18,7 +18,7 @@ FILES = (contract.ITEM_MAP, contract.RATING_HISTOGRAMS, contract.SHOWN_USERS)
 
 @dataclasses.dataclass(frozen=True)
 class KnownEvent:
-    """An event of the training data, or one that was held out."""
+    """An event of the training data, or one that was held out; `rating` is in stars."""
 
     item_id: str
     rating: float
