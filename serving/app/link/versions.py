@@ -56,7 +56,8 @@ class Versions:
         """
         found = self._current.get(label or self._default)
         if found is None:
-            raise NotReadyError(f"no version of the model is known yet: {self.problem}")
+            problem = self._problems.get(label or self._default, self.problem)
+            raise NotReadyError(f"no version of the model is known yet: {problem}")
         return found
 
     def of(self, version: int) -> Snapshot | None:
@@ -85,9 +86,12 @@ class Versions:
         await self._background.stop()
 
     async def look(self) -> None:
-        """Asks which versions are served and loads new ones; what fails is logged, and kept in `problem`."""
+        """Asks which versions are served and loads new ones; what fails is logged, and kept.
+
+        `problem` is that of the default label, "" where it answers.
+        """
         async with self._lock:
-            problems = {}
+            problems: dict[str, str] = {}
             for label in sorted(self._labels):
                 try:
                     version = await self._client.resolve(label=label or None)
@@ -96,10 +100,10 @@ class Versions:
                     problems[label] = f"{error.target}: {error.code.name}: {error.message}"
                 except FilesError as error:
                     problems[label] = str(error)
-            problem = next(iter(problems.values()), "")
-            if problem and problem != self.problem:
-                _log.warning("model_server_look_failed", problem=problem)
-            self._problems, self.problem = problems, problem
+            for label, problem in problems.items():
+                if problem != self._problems.get(label):
+                    _log.warning("model_server_look_failed", label=label, problem=problem)
+            self._problems, self.problem = problems, problems.get(self._default, "")
             if self._default in self._current:
                 metrics.MODEL_VERSION.set(self._current[self._default].version)
             self._forget()

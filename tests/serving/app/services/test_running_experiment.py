@@ -12,10 +12,10 @@ _CONTROL = {"name": "control"}
 _PEOPLE = [f"p{n}" for n in range(20)]
 
 
-@pytest.fixture
-def labelled(model_server, tmp_path):
+@pytest.fixture(scope="module")
+def labelled(model_server, tmp_path_factory):
     """An application whose default version is the one with the label."""
-    with running(model_server, tmp_path, label="canary", poll_s=60) as client:
+    with running(model_server, tmp_path_factory.mktemp("labelled"), label="canary", poll_s=60) as client:
         for person in _PEOPLE:
             client.post("/v1/people", json={"id": person})
         yield client
@@ -27,7 +27,10 @@ def test_a_label_that_no_version_has_is_refused_and_nothing_begins(labelled):
     assert answer.status_code == 422
     [error] = answer.json()["errors"]
     assert error["field"] == "variants.1.label"
-    assert 'no version with the label "cannary"' in error["detail"] and "NOT_FOUND" in error["detail"]
+    assert (
+        'no version with the label "cannary"' in error["detail"]
+        and "Unrecognized servable version label" in error["detail"]
+    )
     assert labelled.get("/v1/experiments").json() == []
     assert labelled.get("/health/ready").json()["model"] == "answering"
 
