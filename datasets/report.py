@@ -200,7 +200,7 @@ def _figures(log: Log, rows: int, implicit: bool, scale: Features) -> _Figures:
         events = log.events(start, end)
         per_item += np.bincount(events.items, minlength=len(per_item))
         values = (
-            contract.weight_of_rating(events.ratings).round(3)
+            events.ratings.round(3)
             if implicit
             else np.round(scale.rating(events.ratings.astype(np.float64)) / step) * step
         )

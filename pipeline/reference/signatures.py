@@ -83,7 +83,7 @@ _MEANINGS: Final = {
     contract.EXACT_ITEM_IDS: "exact search on the same query",
     contract.POPULAR_ITEM_IDS: "the popular list without the history",
     contract.TARGET_ITEM_IDS: "targets of the timeline",
-    contract.TARGET_RATINGS: "their ratings",
+    contract.TARGET_RATINGS: "their ratings; a log without ratings has `target_weights` instead",
     contract.PREDICTED_RATINGS: "ratings, NaN past the end",
     contract.ITEM_NOVELTY: "-log2 of the item's share of the train ratings",
     contract.TARGET_COLD: "1: no train rating, NaN past the end",

@@ -229,20 +229,20 @@ def add(
         if log.collected:
             unrated |= np.isnan(ratings)
         off_scale = rules.scale_problem(ratings, params.rating_scale) & ~unrated
-        stars = (
+        values = (
             Features(rating_scale=params.rating_scale).stars(ratings.astype(np.float64)).astype(np.float32)
         )
     elif WEIGHT in dataset.ratings.columns and log.collected:
-        stars = np.ones(len(table), np.float32)  # one play, one of whatever is counted
+        values = np.ones(len(table), np.float32)  # one play, one of whatever is counted
     elif WEIGHT in names:
-        stars = table[WEIGHT].to_numpy()
-        off_weight = weights.problem(stars)
+        values = table[WEIGHT].to_numpy()
+        off_weight = weights.problem(values)
     else:
         shares = _shares(table, params)
         off_event = shares == 0
         if log.collected:
             off_event, other = other, off_event
-        stars = contract.rating_of_weight(shares).astype(np.float32)
+        values = shares.astype(np.float32)
 
     unknown = np.zeros(len(table), bool)
     if rows.items.closed:
@@ -282,7 +282,7 @@ def add(
     # Only what has a good row is a user or an item.
     users, items = (_of_rows(table[role], kept) for role in (USER, ITEM))
     places = log_store.place(chunk.file, chunk.lines)[kept]
-    rows.add(rows.users.encode(users), rows.items.encode(items), stars[kept], times[kept], places)
+    rows.add(rows.users.encode(users), rows.items.encode(items), values[kept], times[kept], places)
 
 
 def _of_rows(column: pa.ChunkedArray, rows: np.ndarray) -> pa.ChunkedArray:
