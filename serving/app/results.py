@@ -7,6 +7,7 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 import contract
+from contract.rating_scale import RatingScale
 
 T = TypeVar("T")
 
@@ -262,19 +263,16 @@ class Scale(Result):
     @classmethod
     def of(cls, low: float, high: float) -> Self:
         """With the step that people rate in: half stars, else whole numbers where there are enough."""
-        if (low, high) == (contract.MIN_RATING, contract.MAX_RATING):
+        if RatingScale(low, high).in_stars:
             return cls(low=low, high=high, step=0.5)
         return cls(low=low, high=high, step=1.0 if high - low >= 4 else (high - low) / 10)
 
     def stars(self, rating: float) -> float:
-        share = (rating - self.low) / (self.high - self.low)
-        # So written, the ends of one scale are the ends of the other exactly.
-        return (1 - share) * contract.MIN_RATING + share * contract.MAX_RATING
+        return float(RatingScale(self.low, self.high).stars(rating))
 
     def rating(self, stars: float) -> float:
         """The inverse of `stars`."""
-        share = (stars - contract.MIN_RATING) / (contract.MAX_RATING - contract.MIN_RATING)
-        return (1 - share) * self.low + share * self.high
+        return float(RatingScale(self.low, self.high).rating(stars))
 
 
 class ModelDescription(Result):
