@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import datetime
+import zoneinfo
 from typing import Annotated, Final, Literal
 
 import pydantic
@@ -18,7 +19,8 @@ from components.example_gen.reading.rows.conditions import FORMS
 COLUMN_ROLES: Final = ("user", "item", "rating", "event", "weight", "time", "offset")
 ITEM_ROLES: Final = ("item", "title", "year", "genres")
 USER_ROLES: Final = ("user",)
-TIME_UNITS: Final = ("auto", "s", "ms", "us", "ns", "min", "h", "d", "iso")
+NUMBER_UNITS: Final = ("s", "ms", "us", "ns", "min", "h", "d")  # since 1970
+TIME_UNITS: Final = ("auto", *NUMBER_UNITS, "iso")
 
 
 def seconds_of(date: str) -> int:
@@ -74,6 +76,16 @@ def _check_time_unit(unit: str) -> str:
         if "directive" in str(error) or "stray" in str(error):
             raise ValueError(f"must be a format of strptime: {error}") from error
     return unit
+
+
+def _check_time_zone(name: str | None) -> str | None:
+    if name is None:
+        return None
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"must be a time zone such as Europe/Paris or UTC, got {name!r}") from error
+    return name
 
 
 def _numbers_as_text(columns: object) -> object:
@@ -225,6 +237,11 @@ class ExampleGenParams(Section):
         description="of your own time column: s, ms, us, ns (or min, h, d) since 1970, iso for ISO 8601, or "
         "a format of strptime such as '%d/%m/%Y %H:%M' (UTC where it has no zone); auto: by content",
     )
+    time_zone: Annotated[str | None, pydantic.AfterValidator(_check_time_zone)] = Field(
+        None,
+        description="of your own times that are written without one, such as Europe/Paris; null: UTC. Of an "
+        "hour that its clocks show twice it is the first",
+    )
     offset_unit: Literal["s", "ms", "us", "min", "h", "d", "clock"] = Field(
         "s",
         description="of the column offset; clock: the time of a day, such as 9:05, 09:05:10 or 905",
@@ -346,6 +363,11 @@ class ExampleGenParams(Section):
                 raise ValueError(f"{key} gives one column, {min(twice)!r}, several meanings: {roles}")
         if len(set(self.names)) < len(self.names):
             raise ValueError(f"names has a name twice: {', '.join(self.names)}")
+        if self.time_zone and self.time_unit in NUMBER_UNITS:
+            raise ValueError(
+                f"time_zone is {self.time_zone} and time_unit {self.time_unit}: numbers since 1970 are of "
+                "UTC everywhere; expected only one of them"
+            )
         if "offset" in self.columns and "time" not in self.columns:
             raise ValueError("columns names offset without time, to which it is added")
         self._check_events()

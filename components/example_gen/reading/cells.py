@@ -35,14 +35,18 @@ _EXPECTED: Final = {
     "finite": "a number or nothing",
     "integer": "a whole number",
     "year": "a year",
-    "time:iso": "a time in ISO 8601",
-    "offset:clock": "a time of a day such as 9:05",
+    "iso": "a time in ISO 8601",
+    "clock": "a time of a day such as 9:05",
 }
 
 
 def _expected(kind: Kind) -> str:
-    format_ = kind.partition(":")[2]
-    return _EXPECTED.get(kind, f"a time such as {format_}" if "%" in format_ else "a whole number")
+    unit = times.unit_of(kind) or kind
+    return _EXPECTED.get(unit, f"a time such as {unit}" if "%" in unit else "a whole number")
+
+
+def _is_time(kind: Kind) -> bool:
+    return ":" in kind
 
 
 def typed(
@@ -122,7 +126,7 @@ def _of_text(column: pa.Array, kind: Kind, missing: tuple[str, ...]) -> tuple[pa
         values, wrong = pc.utf8_trim_whitespace(column), np.zeros(len(column), np.int8)
         if kind == "id":
             wrong[mask(pc.match_substring(values, "\n"))] = NOT_OF_KIND
-    elif kind.startswith(("time:", "offset:")):
+    elif _is_time(kind):
         values, wrong = times.seconds(column, kind)
     else:
         convert = {"integer": whole_numbers, "year": years}.get(kind, numbers)
@@ -130,7 +134,7 @@ def _of_text(column: pa.Array, kind: Kind, missing: tuple[str, ...]) -> tuple[pa
         if kind == "finite":
             wrong[_infinite(values)] = NOT_OF_KIND
     # No marker of our own is a whole number or a time, but one of the config may be: 0 or -1.
-    if wrong.any() or missing != MISSING_MARKERS or not kind.startswith(("time:", "offset:", "integer")):
+    if wrong.any() or missing != MISSING_MARKERS or not (_is_time(kind) or kind == "integer"):
         marked = pc.is_in(pc.utf8_trim_whitespace(column), pa.array(["", *missing]))
         wrong[mask(marked)] = MISSING
     wrong[broken] = NOT_UTF8
@@ -161,7 +165,8 @@ def _converted(column: pa.Array, kind: Kind) -> tuple[pa.Array, np.ndarray]:
         if kind == "year":
             return pc.year(column), wrong
         column = column.cast(pa.timestamp("s")) if pa.types.is_date(type_) else column
-        return times.floor(column.cast(pa.int64()), times.PER_SECOND[column.type.unit]), wrong
+        values = times.floor(column.cast(pa.int64()), times.PER_SECOND[column.type.unit])
+        return (values if column.type.tz else times.utc(values, kind)), wrong
     if pa.types.is_boolean(type_):
         column = column.cast(pa.int8())
     if kind in ("number", "finite"):
@@ -170,14 +175,14 @@ def _converted(column: pa.Array, kind: Kind) -> tuple[pa.Array, np.ndarray]:
             wrong[_infinite(values)] = NOT_OF_KIND
             wrong[mask(pc.is_nan(values))] = MISSING  # as pandas writes it
         return values, wrong
-    if kind == "time:iso" or "%" in kind:  # a whole number has no unit then
+    unit = times.unit_of(kind)
+    if times.is_written(unit):  # a whole number has no unit then
         wrong[:] = NOT_OF_KIND
     if fractional:
         column = column.cast(pa.float64(), safe=False)
         wrong[_infinite(column)] = MISSING
         column = pc.floor(pc.if_else(pa.array(wrong == 0), column, pa.scalar(0.0)))
     values = column.cast(pa.int64(), safe=False)
-    unit = kind.partition(":")[2]
     return times.in_seconds(values, unit) if unit in (*times.PER_SECOND, *times.SECONDS) else values, wrong
 
 

@@ -32,6 +32,7 @@ KEY: Final = "key"  # by which rows of one table name those of another
 # What the cells of a column must be; `cells.typed` says the type that each is read as.
 # "any" is of a look at a file that is not read.
 # A time is "time:" and a unit, "iso" or a format of strptime; what is added to it "offset:" and a unit.
+# "time@Europe/Paris:" is one of that place's clocks where it says no zone.
 Kind = str
 # Cells that mean nothing, as exports of databases and of statistics software write them.
 MISSING_MARKERS: Final = ("", "NA", "NULL", "null", "None", "nan", "\\N")

@@ -92,5 +92,5 @@ def test_nested_and_empty_columns_of_parquet_are_looked_over(tmp_path):
 def test_columns_without_names_of_their_own_are_refused_by_name(tmp_path, content):
     path = tmp_path / "log.csv"
     path.write_bytes(content)
-    with pytest.raises(DataError, match="no column has a name that no other has: .*example_gen.names"):
+    with pytest.raises(DataError, match=r"no column has a name that no other has: .*example_gen\.names"):
         survey(path, ExampleGenParams())

@@ -193,7 +193,7 @@ def _type(found: list[Any], kind: Kind) -> pa.DataType | None:
         return pa.list_(pa.string()) if plain else None
     if all(type(value) is str for value in found):
         return pa.string()
-    measured = kind in ("number", "finite") or kind.startswith("time:")
+    measured = kind in ("number", "finite") or kind.startswith("time")
     if all(type(value) is _Whole for value in found):
         return pa.float64() if kind in ("number", "finite") else pa.int64()
     if measured and all(type(value) in (_Whole, _Fraction) for value in found):

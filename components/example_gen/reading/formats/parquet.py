@@ -13,6 +13,7 @@ from components.example_gen.reading.places import Place, for_arrow
 from components.example_gen.reading.quarantine import SetAside
 from components.example_gen.reading.source import Kind, Parquet, Source
 from components.example_gen.reading.text_blocks import Span
+from components.example_gen.reading.values.times import is_written, unit_of
 
 _ROWS = 500_000
 _FEW_ROWS = 10_000
@@ -118,6 +119,6 @@ def _fits(type_: pa.DataType, kind: Kind) -> tuple[bool, str]:
         return number or text or is_.is_boolean(type_), "numbers"
     if kind == "integer":
         return number or text or time, "whole numbers"
-    if kind == "time:iso" or "%" in kind:
+    if is_written(unit_of(kind)):
         return text or time, ("times; for whole numbers give example_gen.time_unit their unit: s, ms or us")
     return number or text or time, "numbers or times"

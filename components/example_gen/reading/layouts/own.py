@@ -41,6 +41,7 @@ from components.example_gen.reading.source import (
     Kind,
     Source,
 )
+from components.example_gen.reading.values.times import is_written
 
 # What may be a log, and what lies beside one.
 _DATA: Final = re.compile(
@@ -138,7 +139,7 @@ def _describe(name: str, path: Place, params: ExampleGenParams) -> Dataset:
 
 def _log(files: tuple[Place, ...], folder: Place, params: ExampleGenParams) -> Source:
     columns = dict(params.columns)
-    time: Kind = f"time:{params.time_unit}"
+    time = _time_kind(params, params.time_unit)
     kinds: dict[str, Kind] = {USER: "id", ITEM: "id", RATING: "number", WEIGHT: "number", EVENT: "id"}
     kinds[TIME] = time
     kinds[OFFSET] = f"offset:{params.offset_unit}"
@@ -183,7 +184,17 @@ def _time(source: Source, params: ExampleGenParams) -> Kind:
             f"{source.columns[TIME]} holds times such as {sample.drop_null()[0]}, which can be read in "
             f"several ways; set example_gen.time_unit to one of {', '.join(map(repr, units))}",
         )
-    return f"time:{units[0]}"
+    if params.time_zone and not is_written(units[0]):
+        raise DataError(
+            file.name,
+            f"{source.columns[TIME]} holds numbers since 1970, which are of UTC everywhere; leave out "
+            f"example_gen.time_zone ({params.time_zone}) or set example_gen.time_unit to a format",
+        )
+    return _time_kind(params, units[0])
+
+
+def _time_kind(params: ExampleGenParams, unit: str) -> Kind:
+    return f"time@{params.time_zone}:{unit}" if params.time_zone else f"time:{unit}"
 
 
 def _with_offset(table: pa.Table) -> tuple[pa.Table, np.ndarray]:

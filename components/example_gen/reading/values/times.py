@@ -1,6 +1,7 @@
 """Times, as text -> Unix seconds.
 
-A time is in a unit since 1970, in ISO 8601 or in a format of strptime, as its kind says.
+A time is in a unit since 1970, in ISO 8601 or in a format of strptime, as its kind says. One that is
+written without a zone is of UTC, or of the zone that its kind names.
 """
 
 from __future__ import annotations
@@ -29,16 +30,46 @@ def seconds(column: pa.Array, kind: str) -> Found:
       kind: its unit is one of PER_SECOND or SECONDS, "clock" (the time of a day), "iso" or a format of
         strptime.
     """
-    unit = kind.partition(":")[2]
+    unit = unit_of(kind)
     if "%" in unit:
-        return _formatted(column, unit)
+        values, wrong = _formatted(column, unit)
+        return (values if "%z" in unit or "%Z" in unit else utc(values, kind)), wrong
     if unit == "clock":
         return _clock(column)
     if unit == "iso":
-        values, wrong = _iso(column)
-        return floor(values, PER_SECOND["us"]), wrong
+        values, zoned, wrong = _iso(column)
+        values = floor(values, PER_SECOND["us"])
+        return pc.if_else(zoned, values, utc(values, kind)), wrong
     values, wrong = _unix_times(column)
     return in_seconds(values, unit), wrong
+
+
+def unit_of(kind: str) -> str:
+    """The unit, "iso", "clock" or the format of a kind of times."""
+    return kind.partition(":")[2]
+
+
+def is_written(unit: str) -> bool:
+    """Whether times of the unit are written as people do, so that a zone may be missing."""
+    return unit == "iso" or "%" in unit
+
+
+def utc(values: pa.Array, kind: str) -> pa.Array:
+    """Seconds that were read as if of UTC, put right for the zone of their kind.
+
+    Of an hour that a clock shows twice it is the first; one that it leaves out begins an hour later.
+    """
+    zone = kind.partition(":")[0].partition("@")[2]
+    if not zone:
+        return values
+    import pandas as pd
+
+    there = values.fill_null(0).to_numpy()
+    naive = pd.DatetimeIndex(there.astype("datetime64[s]"))
+    summer = np.ones(len(naive), bool)
+    moved = naive.tz_localize(zone, ambiguous=summer, nonexistent="shift_forward")
+    seconds = moved.tz_convert("UTC").tz_localize(None).to_numpy("datetime64[s]").astype(np.int64)
+    return pa.array(seconds, mask=values.is_null().to_numpy(zero_copy_only=False))
 
 
 def in_seconds(values: pa.Array, unit: str) -> pa.Array:
@@ -87,19 +118,20 @@ def _unix_times(column: pa.Array) -> Found:
     return whole_numbers(column)
 
 
-def _iso(column: pa.Array) -> Found:
-    """ISO 8601 -> Unix microseconds; UTC where no zone is named."""
+def _iso(column: pa.Array) -> tuple[pa.Array, pa.Array, np.ndarray]:
+    """ISO 8601 -> Unix microseconds, as if of UTC where no zone is named; bool: one is; what is wrong."""
     cells = pc.utf8_trim_whitespace(column)
     zoned = pc.fill_null(pc.match_substring_regex(cells, _ZONE), False)
     try:
         naive = pc.if_else(zoned, "1970-01-01", cells).cast(pa.timestamp("us"))
         aware = pc.if_else(zoned, cells, "1970-01-01T00:00Z").cast(pa.timestamp("us", "UTC"))
         values = pc.if_else(zoned, aware.cast(pa.int64()), naive.cast(pa.int64()))
-        return values, np.zeros(len(column), np.int8)
+        return values, zoned, np.zeros(len(column), np.int8)
     except pa.ArrowInvalid:
         found = [_microseconds(cell) for cell in cells.to_pylist()]
         values = pa.array([time or 0 for time in found], pa.int64())
-        return values, np.array([NOT_OF_KIND if time is None else 0 for time in found], np.int8)
+        wrong = np.array([NOT_OF_KIND if time is None else 0 for time in found], np.int8)
+        return values, zoned, wrong
 
 
 def _microseconds(cell: str | None) -> int | None:

@@ -10,7 +10,8 @@ from serving.app.catalogue.search import SearchIndex, words
 
 TITLES = [
     "Toy Story (1995)", "Amélie", "The Lion King", "Story of a Toy", "Terminator 2: Judgment Day",
-    "L'Été meurtrier", "Star Wars", "Start the Revolution Without Me", "Æon Flux", "東京物語", "The_Game_of_Ꟃ", "",
+    "L'Été meurtrier", "Star Wars", "Start the Revolution Without Me", "Æon Flux", "東京物語",
+    "The_Game_of_Ꟃ", "",
 ]  # fmt: skip
 
 

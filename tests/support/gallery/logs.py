@@ -1,7 +1,4 @@
-"""Generated logs in the layouts in which people have them, each with its map and an independent reading.
-
-The layouts are those of some forty public logs. Each has the same events, as far as the layout can say them.
-"""
+"""Logs by how files, columns and events are laid out."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from support.gallery_entries import EVENTS, ITEMS, Entry, Event, csv, lines, named
+from support.gallery.entries import EVENTS, ITEMS, Entry, Event, csv, lines, named
 
 
 def _quoted_latin1() -> Entry:
@@ -402,7 +399,7 @@ def _utf16_with_comments() -> Entry:
     )
 
 
-GALLERY: Final[dict[str, Callable[[], Entry]]] = {
+LOGS: Final[dict[str, Callable[[], Entry]]] = {
     "semicolons, all quoted, Latin-1": _quoted_latin1,
     "an empty column name": _empty_column_name,
     "no header, the item first": _item_first_no_header,
