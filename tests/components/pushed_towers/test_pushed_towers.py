@@ -22,7 +22,7 @@ from components.pusher.publish import publish
 
 
 class Around(tf.Module):
-    """As much of a retrieval model as the step reads; tests/e2e/test_refresh.py has a whole one."""
+    """As much of a retrieval model as the step reads; tests/e2e/lifecycle/test_refresh.py has a whole one."""
 
     def __init__(self, towers: tf.Module) -> None:
         super().__init__()
