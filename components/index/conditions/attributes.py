@@ -56,4 +56,5 @@ def _values(item: contract.Input, mine: tf.Tensor, value: tf.Tensor) -> tf.Tenso
     # The last one said, by its position; one column more, neutral, for where there is none.
     nothing = tf.fill([tf.shape(filled)[0], 1], tf.constant(item.neutral, filled.dtype))
     position = tf.reduce_max(tf.where(mine, tf.range(1, tf.shape(mine)[1] + 1)[tf.newaxis], 0), axis=1)
-    return tf.gather(tf.concat([nothing, filled], axis=1), position, batch_dims=1)
+    # The largest of no columns is the lowest number.
+    return tf.gather(tf.concat([nothing, filled], axis=1), tf.maximum(position, 0), batch_dims=1)
