@@ -459,6 +459,12 @@ ROWS: Final = "rows.json"  # rows in = used + set aside + left out by the config
 # In PUSHED.json: version, time and metrics of the pushes before this one, oldest first.
 EARLIER: Final = "earlier"
 
+# In the report of the catalogue check of a refresh: numbers of items, of new and of removed ones.
+CATALOGUE_CHANGES: Final = "catalogue_changes.json"
+
+# In PUSHED.json of a refresh: the version that its towers were fitted for.
+REFRESHES: Final = "refreshes"
+
 # Custom properties of artifacts and execution properties.
 CODE_HASH: Final = "marquee_code"  # hash of the sources a component runs on
 DATA_FINGERPRINT: Final = "data_fingerprint"  # hash of the input files

@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -25,6 +25,7 @@ from tfx.types import BaseChannel, standard_component_specs
 import contract
 from components.all_events.component import AllEvents
 from components.baseline.component import Baseline
+from components.catalogue_check.component import CatalogueCheck
 from components.common.features import Features
 from components.data_check.component import DataCheck
 from components.evaluator import eval_config
@@ -33,6 +34,7 @@ from components.example_gen.component import ExampleGen
 from components.example_gen.fingerprint import fingerprint
 from components.import_schema.component import ImportSchema
 from components.index.component import Index
+from components.pushed_towers.component import PushedTowers
 from components.pusher import versions
 from components.pusher.component import Pusher
 from components.serving_check import server
@@ -44,7 +46,7 @@ from components.training_job.job import JobParams
 from components.transform import preprocessing
 from pipeline.code_hash import PROJECT, code_hash
 from pipeline.config.sections import Config
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, InputError
 from pipeline.runs.metadata_store import connection_config
 
 # Project modules that a component's class finds by their names at run time: no import leads to them.
@@ -104,6 +106,112 @@ def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:
       ConfigError: Beam refuses one of `beam_pipeline_args`.
     """
     launch = launch or Launch.local(config)
+    data = _data(config, launch)
+    transform = Transform(
+        examples=data.items,
+        schema=data.schema_items,
+        preprocessing_fn=f"{preprocessing.__name__}.{preprocessing.preprocessing_fn.__name__}",
+        custom_config=preprocessing.custom_config(config.transform, config.example_gen.item_features),
+        # The trainer applies the graph itself, as serving does: a transformed copy,
+        # its statistics and a cache of the analysis would be written and never read.
+        materialize=False,
+        disable_statistics=True,
+        disable_analyzer_cache=True,
+    ).with_id("transform")
+    # Nothing is computed from data that was found wrong.
+    transform.add_upstream_node(data.check)
+
+    def trainer(timelines: BaseChannel, items: BaseChannel, repeat: FitToRepeat | None = None) -> Trainer:
+        return Trainer(
+            timelines=timelines,
+            items=items,
+            transform_graph=transform.outputs["transform_graph"],
+            model_params=config.model,
+            params=_warm_start(config),
+            max_steps=launch.max_steps,
+            **_fit_elsewhere(launch.training_job),
+            repeat=repeat,
+        )
+
+    tested = trainer(data.timelines, data.items).with_id("trainer")
+    tested.add_upstream_node(data.check)
+
+    def final(timelines: BaseChannel, items: BaseChannel, blessing: BaseChannel) -> BaseComponent:
+        model, model_run = tested.outputs["model"], tested.outputs["model_run"]
+        return trainer(
+            timelines, items, FitToRepeat(model=model, model_run=model_run, blessing=blessing)
+        ).with_id("final_trainer")
+
+    kind = {"kind": config.model.kind}
+    judged = _judged(config, launch, data, tested, final if config.final_fit == contract.ALL else None, kind)
+    return _pipeline(config, [*data.components, _on_sources(transform), _on_sources(tested), *judged])
+
+
+def create_refresh(config: Config, version: versions.Version, allow_removals: bool) -> Pipeline:
+    """The graph of a refresh: the towers of a version, nothing fitted, and the items of the data.
+
+    Args:
+      config: as `create_pipeline`.
+      version: pushed.
+      allow_removals: whether items of the version may be gone.
+
+    Raises:
+      ValueError: `data` is not set.
+      InputError: the version was fitted on all events, and the tested model is gone.
+      ConfigError: Beam refuses one of `beam_pipeline_args`.
+    """
+    launch = Launch.local(config)
+    data = _data(config, launch)
+    if version.unseen is None:
+        raise InputError(
+            f"version {version.number} was fitted on all events, and the model that was tested is gone: "
+            "nothing can be measured on the test split; train (`marquee run`)"
+        )
+    check = CatalogueCheck(data.items, version.path, allow_removals).with_id("catalogue_check")
+    check.add_upstream_node(data.check)
+    refitted = version.record.get(contract.FINAL_FIT) == contract.ALL
+
+    def towers(items: BaseChannel, name: str) -> PushedTowers:
+        return PushedTowers(items, launch.push_to, version.fitted_for, name)
+
+    tested = towers(data.items, contract.MODEL_TESTED if refitted else contract.MODEL).with_id(
+        "pushed_towers"
+    )
+    # Not an input: what was refreshed already is in the cache, whichever version is the last.
+    tested.add_upstream_node(check)
+
+    def final(timelines: BaseChannel, items: BaseChannel, blessing: BaseChannel) -> BaseComponent:
+        return towers(items, contract.MODEL).with_id("final_pushed_towers")
+
+    described = version.record.get("description") or {}
+    about = {"kind": described.get("kind", config.model.kind), contract.REFRESHES: version.fitted_for}
+    judged = _judged(config, launch, data, tested, final if refitted else None, about)
+    return _pipeline(config, [*data.components, _on_sources(check), _on_sources(tested), *judged])
+
+
+def _pipeline(config: Config, components: list[BaseComponent]) -> Pipeline:
+    return Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=config.artifacts_dir,
+        metadata_connection_config=connection_config(config.metadata_url),
+        enable_cache=config.cache,
+        beam_pipeline_args=_beam_args(config.beam_pipeline_args),
+        components=components,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Data:
+    """The log read and checked."""
+
+    components: list[BaseComponent]
+    timelines: BaseChannel
+    items: BaseChannel
+    schema_items: BaseChannel
+    check: BaseComponent
+
+
+def _data(config: Config, launch: Launch) -> _Data:
     example_gen = ExampleGen(
         data_path=launch.data, fingerprint=launch.fingerprint, params=config.example_gen
     ).with_id("example_gen")
@@ -125,45 +233,51 @@ def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:
         timelines_anomalies=validate_timelines.outputs["anomalies"],
         items_anomalies=validate_items.outputs["anomalies"],
     ).with_id("data_check")
+    components = [
+        _on_sources(example_gen),
+        _on_sources(statistics_timelines),
+        _on_sources(statistics_items),
+        _on_sources(schema_timelines, data=(f"{_SCHEMAS}/timelines.pbtxt",)),
+        _on_sources(schema_items, data=(f"{_SCHEMAS}/items.pbtxt",)),
+        _on_sources(validate_timelines),
+        _on_sources(validate_items),
+        _on_sources(data_check),
+    ]
+    return _Data(components, timelines, items, schema_items.outputs["schema"], data_check)
 
-    transform = Transform(
-        examples=items,
-        schema=schema_items.outputs["schema"],
-        preprocessing_fn=f"{preprocessing.__name__}.{preprocessing.preprocessing_fn.__name__}",
-        custom_config=preprocessing.custom_config(config.transform, own.item),
-        # The trainer applies the graph itself, as serving does: a transformed copy,
-        # its statistics and a cache of the analysis would be written and never read.
-        materialize=False,
-        disable_statistics=True,
-        disable_analyzer_cache=True,
-    ).with_id("transform")
-    trainer = Trainer(
-        timelines=timelines,
-        items=items,
-        transform_graph=transform.outputs["transform_graph"],
-        model_params=config.model,
-        params=_warm_start(config),
-        max_steps=launch.max_steps,
-        **_fit_elsewhere(launch.training_job),
-    ).with_id("trainer")
-    # Nothing is computed from data that was found wrong.
-    transform.add_upstream_node(data_check)
-    trainer.add_upstream_node(data_check)
+
+# The towers of a final fit, from all timelines, all items and the verdict on the tested model.
+_FinalTowers = Callable[[BaseChannel, BaseChannel, BaseChannel], BaseComponent]
+
+
+def _judged(
+    config: Config,
+    launch: Launch,
+    data: _Data,
+    towers: BaseComponent,
+    final: _FinalTowers | None,
+    about: dict[str, Any],
+) -> list[BaseComponent]:
+    """From towers to a push: index, gates, serving check.
+
+    Args:
+      towers: what makes the model to be tested.
+      final: None if what is tested is what is pushed.
+      about: what the model card and PUSHED.json say of the model beside what every run says.
+    """
     index = Index(
-        towers=trainer.outputs["model"], items=items, timelines=timelines, params=config.index
+        towers=towers.outputs["model"], items=data.items, timelines=data.timelines, params=config.index
     ).with_id("index")
     model = index.outputs["model"]
     baseline = Baseline(model=model, push_destination=launch.push_to).with_id("baseline")
     evaluator = Evaluator(
-        examples=timelines,
+        examples=data.timelines,
         model=model,
         baseline_model=baseline.outputs["baseline"],
         params=config.evaluator,
     ).with_id("evaluator")
     # What is pushed: this model as it was tested, or its fit on all events.
-    final_fit = None
-    if config.final_fit == contract.ALL:
-        final_fit = _final_fit(config, launch, timelines, items, transform, trainer, index, evaluator)
+    final_fit = _final_fit(config, data, index, evaluator, final) if final else None
     final_index = final_fit.index if final_fit else index
     final_evaluator = final_fit.evaluator if final_fit else evaluator
     serving_check = ServingCheck(
@@ -182,34 +296,17 @@ def create_pipeline(config: Config, launch: Launch | None = None) -> Pipeline:
         tested_model=model if final_fit else None,
         destination=launch.push_to,
         params=config.pusher,
-        about=_about(config),
+        # No more than it says: what changes it pushes again.
+        about=json.dumps({"name": config.name, "split": config.example_gen.split, **about}, sort_keys=True),
     ).with_id("pusher")
-
-    return Pipeline(
-        pipeline_name=config.name,
-        pipeline_root=config.artifacts_dir,
-        metadata_connection_config=connection_config(config.metadata_url),
-        enable_cache=config.cache,
-        beam_pipeline_args=_beam_args(config.beam_pipeline_args),
-        components=[
-            _on_sources(example_gen),
-            _on_sources(statistics_timelines),
-            _on_sources(statistics_items),
-            _on_sources(schema_timelines, data=(f"{_SCHEMAS}/timelines.pbtxt",)),
-            _on_sources(schema_items, data=(f"{_SCHEMAS}/items.pbtxt",)),
-            _on_sources(validate_timelines),
-            _on_sources(validate_items),
-            _on_sources(data_check),
-            _on_sources(transform),
-            _on_sources(trainer),
-            _on_sources(index),
-            _on_sources(baseline),
-            _on_sources(evaluator),
-            *(final_fit.components if final_fit else ()),
-            _on_sources(serving_check),
-            _on_sources(pusher, data=(_MODEL_CARD,)),
-        ],
-    )
+    return [
+        _on_sources(index),
+        _on_sources(baseline),
+        _on_sources(evaluator),
+        *(final_fit.components if final_fit else ()),
+        _on_sources(serving_check),
+        _on_sources(pusher, data=(_MODEL_CARD,)),
+    ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,46 +319,28 @@ class _FinalFit:
 
 
 def _final_fit(
-    config: Config,
-    launch: Launch,
-    timelines: BaseChannel,
-    items: BaseChannel,
-    transform: Transform,
-    trainer: Trainer,
-    index: Index,
-    evaluator: Evaluator,
+    config: Config, data: _Data, index: Index, evaluator: Evaluator, final: _FinalTowers
 ) -> _FinalFit:
     """The steps from the split's data to a judged model once more, with nothing held out."""
-    all_events = AllEvents(timelines=timelines, items=items, params=config.example_gen).with_id("all_events")
+    all_events = AllEvents(timelines=data.timelines, items=data.items, params=config.example_gen).with_id(
+        "all_events"
+    )
     all_events.add_upstream_node(evaluator)  # no step needs it sooner
     all_timelines, all_items = all_events.outputs["all_timelines"], all_events.outputs["all_items"]
-    final_trainer = Trainer(
-        timelines=all_timelines,
-        items=all_items,
-        transform_graph=transform.outputs["transform_graph"],
-        model_params=config.model,
-        params=_warm_start(config),
-        max_steps=launch.max_steps,
-        **_fit_elsewhere(launch.training_job),
-        repeat=FitToRepeat(
-            model=trainer.outputs["model"],
-            model_run=trainer.outputs["model_run"],
-            blessing=evaluator.outputs["blessing"],
-        ),
-    ).with_id("final_trainer")
+    towers = final(all_timelines, all_items, evaluator.outputs["blessing"])
     final_index = Index(
-        towers=final_trainer.outputs["model"], items=all_items, timelines=all_timelines, params=config.index
+        towers=towers.outputs["model"], items=all_items, timelines=all_timelines, params=config.index
     ).with_id("final_index")
     # A check of sanity: having seen the answers, it must not do worse than the model that has not.
     final_evaluator = Evaluator(
-        examples=timelines,
+        examples=data.timelines,
         model=final_index.outputs["model"],
         baseline_model=index.outputs["model"],
         params=config.evaluator.for_all_events(),
     ).with_id("final_evaluator")
     components = [
         _on_sources(all_events),
-        _on_sources(final_trainer),
+        _on_sources(towers),
         _on_sources(final_index),
         _on_sources(final_evaluator),
     ]
@@ -333,13 +412,6 @@ def _beam_options(given: Sequence[str]) -> dict[str, Any]:
             "flags, each --NAME=VALUE"
         ) from stop
     return options
-
-
-def _about(config: Config) -> str:
-    """What the model card says beyond what the pusher is given, and no more: what changes it pushes again."""
-    return json.dumps(
-        {"name": config.name, "kind": config.model.kind, "split": config.example_gen.split}, sort_keys=True
-    )
 
 
 def _warm_start(config: Config) -> TrainerParams:

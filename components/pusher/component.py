@@ -39,7 +39,8 @@ class Pusher(
       evaluation: the Evaluator's metrics, copied into PUSHED.json.
       destination: root of the served models, a path or an object store's URI.
       params: retention, and what the model card says.
-      about: what the card says of the pipeline, JSON: its `name`, `kind` of model, rule of the `split`.
+      about: what the card says of the pipeline, JSON: its `name`, `kind` of model, rule of the `split`,
+        and contract.REFRESHES if nothing was fitted.
       tested_model: the SavedModel that `evaluation` is about, where `model` is
         its fit on all events. It is published as contract.MODEL_TESTED.
     """

@@ -89,7 +89,7 @@ class Executor(StepExecutor):
         version = publish(
             sources=sources,
             destination=destination,
-            record={**self._record(inputs), contract.EARLIER: _earlier(destination)},
+            record={**self._record(inputs, about), contract.EARLIER: _earlier(destination)},
             now=time.time(),
             beside=model_card.files(self._card(inputs, about, params)),
         )
@@ -119,7 +119,7 @@ class Executor(StepExecutor):
             params,
         )
 
-    def _record(self, inputs: Mapping[str, types.Artifact]) -> dict[str, Any]:
+    def _record(self, inputs: Mapping[str, types.Artifact], about: Mapping[str, Any]) -> dict[str, Any]:
         """Where the model comes from and why it was accepted."""
         metrics = json.loads(storage.read_text(storage.join(inputs["evaluation"].uri, contract.METRICS)))
         refitted = _is_refitted(inputs)
@@ -127,6 +127,7 @@ class Executor(StepExecutor):
             "run": self._run_id,
             "description": _description(path_utils.serving_model_path(inputs["model"].uri)),
             contract.FINAL_FIT: contract.ALL if refitted else contract.TRAIN,
+            **{key: about[key] for key in (contract.REFRESHES,) if key in about},
             **{key: inputs[key].uri for key in _INPUTS.values() if key in inputs},
             "metrics": metrics["candidate"]["overall"],
             "gates": json.loads(storage.read_text(storage.join(inputs["blessing"].uri, contract.GATES))),

@@ -46,7 +46,7 @@ def card(
 
     Args:
       run: id of the run that pushes it.
-      about: `name` of the pipeline, `kind` of model, rule of the `split`.
+      about: `name` of the pipeline, `kind` of model, rule of the `split`; of a refresh contract.REFRESHES.
       refitted: whether the model is the tested one's fit on all events.
       info: contract.INDEX_INFO of the model.
       report: of the tested model.
@@ -62,7 +62,7 @@ def card(
             "items": info["items"],
             "dimension": info["dimension"],
             "search": info["search"]["kind"],
-            "fitted_on": "all events, with as many epochs as the tested model" if refitted else "train",
+            "fitted_on": _fitted_on(about, refitted),
             "contact": params.contact or _NOT_STATED.format("pusher.contact"),
         },
         "intended_use": {"for": params.intended_use, "not_for": params.not_for},
@@ -129,6 +129,12 @@ def files(document: Mapping[str, Any]) -> dict[str, bytes]:
             document, indent=1, allow_nan=False
         ).encode(),
     }
+
+
+def _fitted_on(about: Mapping[str, Any], refitted: bool) -> str:
+    words = "all events, with as many epochs as the tested model" if refitted else "train"
+    fitted = about.get(contract.REFRESHES)
+    return f"{words}, for version {fitted}; the catalogue is newer" if fitted else words
 
 
 def _users(model: ModelMetrics) -> float | None:

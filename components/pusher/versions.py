@@ -61,6 +61,11 @@ class Version:
         """
         return self.path_tested if self.record.get(contract.FINAL_FIT) == contract.ALL else self.path
 
+    @property
+    def fitted_for(self) -> int:
+        """The version that this one's towers were fitted for: itself, unless it is a refresh."""
+        return int(self.record.get(contract.REFRESHES, self.number))
+
 
 def folder(destination: str, model: str, number: int) -> str:
     return storage.join(destination, model, str(number))

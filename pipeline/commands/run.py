@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.commands.common import (
     Subparsers,
@@ -13,6 +14,11 @@ from pipeline.commands.common import (
     load_config,
     print_json,
 )
+
+if TYPE_CHECKING:
+    from tfx.orchestration.pipeline import Pipeline
+
+    from pipeline.config.sections import Config
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -23,6 +29,12 @@ def add_parser(subparsers: Subparsers) -> None:
         "2 bad config or data, 3 the model was refused.",
         "marquee run --data data/ml-latest-small --set trainer.epochs=5",
     )
+    add_run_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those of every command that runs a pipeline here."""
     add_config_arguments(parser)
     parser.add_argument(
         "--data",
@@ -37,10 +49,24 @@ def add_parser(subparsers: Subparsers) -> None:
         type=Path,
         help="write how far the run is to FILE as JSON, again and again (the application's page shows it)",
     )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
+    def graph(config: Config) -> Pipeline:
+        from pipeline.dag import create_pipeline
+
+        return create_pipeline(config)
+
+    return run_here(args, graph)
+
+
+def run_here(args: argparse.Namespace, graph: Callable[[Config], Pipeline]) -> int:
+    """Runs a pipeline in this process and says how it went; returns the exit code.
+
+    Args:
+      args: with `add_run_arguments`.
+      graph: of the config with its data found.
+    """
     from pipeline.runs import data, interrupt, lock, run_records
     from pipeline.terminal.output import logs_to_file
     from pipeline.terminal.typed import typed
@@ -64,14 +90,19 @@ def run(args: argparse.Namespace) -> int:
             print(f"log   {log}", file=terminal)
             named = [*(("--config", args.config) if args.config else ())]
             named += [part for override in args.overrides for part in ("--set", override)]
-            summary, code = _run(config, run_id, terminal, named, args.progress)
+            summary, code = _run(config, graph, run_id, terminal, named, args.progress)
     if args.json:
         print_json({"run": run_id, "data": str(source.path), "log": str(log), **summary})
     return code
 
 
 def _run(
-    config: Any, run_id: str, terminal: Any, named: list[str], progress_path: Path | None
+    config: Config,
+    graph: Callable[[Config], Pipeline],
+    run_id: str,
+    terminal: Any,
+    named: list[str],
+    progress_path: Path | None,
 ) -> tuple[dict[str, Any], int]:
     """Runs the DAG and shows how it went; returns the JSON summary and the exit code.
 
@@ -97,11 +128,10 @@ def _run(
         listener = file or display
         progress.set_listener(listener.progress)
         try:
-            from pipeline.dag import create_pipeline
             from pipeline.runs import local_runner
 
             invalidate_stale(connect(config.metadata_url), config.serving_dir)
-            outcomes = local_runner.run(create_pipeline(config), run_id, listener)
+            outcomes = local_runner.run(graph(config), run_id, listener)
         except ComponentFailedError as error:
             display.line(f"\n{error}", "bold red")
             display.line(write_after_run(config, connect(config.metadata_url), run_id, str(error)))
@@ -119,6 +149,8 @@ def _run(
             for node in outcomes
         ]
         display.line("\n" + gates_table(found) + "\n")
+        if found.catalogue:
+            display.line("catalogue  {items} items, {new} new, {removed} removed".format_map(found.catalogue))
         display.line(write_after_run(config, connect(config.metadata_url), run_id))
         state = "refused" if found.refused else "withdrawn" if is_withdrawn(found.pushed) else "pushed"
         if state == "refused":
@@ -143,7 +175,7 @@ def _run(
     return summary, REFUSED if found.refused else OK
 
 
-def _clean_up(config: Any, display: Any) -> None:
+def _clean_up(config: Config, display: Any) -> None:
     """Deletes what only runs older than `keep_runs` made, and says what that freed."""
     from components.common.disk import size_text
     from pipeline.retention import artifacts as artifact_retention

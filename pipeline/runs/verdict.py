@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import contract
@@ -33,6 +34,7 @@ class Verdict:
       served_why: why it did not pass, "" if it did.
       pushed: where the model was published, "" if it was not.
       refused: whether any component said no.
+      catalogue: of a refresh, numbers of `items`, of `new` and of `removed` ones; else empty.
     """
 
     gates: Sequence[Gate]
@@ -41,6 +43,7 @@ class Verdict:
     served_why: str
     pushed: str
     refused: bool
+    catalogue: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -54,6 +57,7 @@ def verdict(nodes: Iterable[NodeRun]) -> Verdict:
     infra = _artifact(nodes, "InfraBlessing")
     served, why = read_infra_blessing(infra.uri) if infra else (None, "")
     push = _artifact(nodes, "PushedModel")
+    changes = _artifact(nodes, "File", contract.CATALOGUE_CHANGES)
     return Verdict(
         gates=_gates(nodes),
         report=report.read_metrics(evaluation.uri) if evaluation else None,
@@ -61,6 +65,9 @@ def verdict(nodes: Iterable[NodeRun]) -> Verdict:
         served_why=why,
         pushed=str(push.properties.get("pushed_destination", "")) if push and not push.refused else "",
         refused=any(node.state is State.REFUSED for node in nodes),
+        catalogue=json.loads(storage.read_text(storage.join(changes.uri, contract.CATALOGUE_CHANGES)))
+        if changes
+        else {},
     )
 
 
@@ -108,6 +115,7 @@ def as_json(found: Verdict) -> dict[str, Any]:
         "metrics": found.metrics,
         "pushed": found.pushed or None,
         "refused": found.refused,
+        **({"catalogue": found.catalogue} if found.catalogue else {}),
     }
 
 

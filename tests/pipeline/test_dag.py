@@ -9,9 +9,10 @@ import pytest
 from tfx.orchestration.pipeline import Pipeline
 
 import contract
+from components.pusher.versions import Version
 from pipeline.config.reader import load
-from pipeline.dag import Launch, create_pipeline
-from pipeline.errors import ConfigError
+from pipeline.dag import Launch, create_pipeline, create_refresh
+from pipeline.errors import ConfigError, InputError
 
 # Each component with those whose outputs it reads, or whose verdict it waits for.
 UPSTREAM = {
@@ -40,6 +41,22 @@ UPSTREAM_FINAL = {
     "final_evaluator": {"example_gen", "final_index", "index"},
     "serving_check": {"final_index", "final_evaluator"},
     "pusher": {"final_index", "index", "evaluator", "serving_check"},
+}
+
+
+_TO_CHECK = {name: up for name, up in UPSTREAM.items() if name not in ("transform", "trainer")}
+UPSTREAM_REFRESH = {
+    **_TO_CHECK,
+    "catalogue_check": {"example_gen", "data_check"},
+    "pushed_towers": {"example_gen", "catalogue_check"},
+    "index": {"pushed_towers", "example_gen"},
+}
+UPSTREAM_FINAL_REFRESH = {
+    **UPSTREAM_FINAL,
+    **UPSTREAM_REFRESH,
+    **{name: UPSTREAM_FINAL[name] for name in ("all_events", "final_evaluator", "serving_check", "pusher")},
+    "final_pushed_towers": {"all_events"},
+    "final_index": {"final_pushed_towers", "all_events"},
 }
 
 
@@ -73,6 +90,45 @@ def test_who_waits_for_whom_with_a_final_fit(data: Path) -> None:
         node.id: {up.id for up in node.upstream_nodes} for node in graph(data, "final_fit=all").components
     }
     assert found == UPSTREAM_FINAL
+
+
+def refreshed(data: Path, number: int = 7, tested: str | None = None, **record: Any) -> Pipeline:
+    config = load(None, [f"data={data}", f"artifacts={data.parent / 'artifacts'}"])
+    version = Version(number, f"/served/marquee/{number}", None, tested, pinned=False, record=record)
+    return create_refresh(config, version, allow_removals=False)
+
+
+def test_who_waits_for_whom_in_a_refresh(data: Path) -> None:
+    """Nothing is fitted; all else is the run's own, so that steps are found in its cache."""
+    found = {node.id: {up.id for up in node.upstream_nodes} for node in refreshed(data).components}
+    assert found == UPSTREAM_REFRESH
+    whole = properties(graph(data))
+    for node, values in properties(refreshed(data)).items():
+        if node not in ("catalogue_check", "pushed_towers", "pusher"):
+            assert values == whole[node], node
+
+
+def test_a_refresh_of_a_version_fitted_on_all_events(data: Path) -> None:
+    """What is measured has not seen the test split."""
+    pipeline = refreshed(data, tested="/served/marquee-tested/7", final_fit="all")
+    nodes = {node.id: node for node in pipeline.components}
+    final = {name: up for name, up in UPSTREAM_FINAL_REFRESH.items() if name in nodes}
+    assert {name: {up.id for up in node.upstream_nodes} for name, node in nodes.items()} == final
+    assert not set(nodes) & {"trainer", "final_trainer", "transform"}
+    assert nodes["pushed_towers"].exec_properties["name"] == contract.MODEL_TESTED
+    assert nodes["final_pushed_towers"].exec_properties["name"] == contract.MODEL
+    with pytest.raises(InputError, match="the model that was tested is gone"):
+        refreshed(data, final_fit="all")
+
+
+def test_a_refresh_of_a_refresh_has_the_first_ones_towers(data: Path) -> None:
+    """So that a second refresh of the same data finds the first in the cache."""
+    first, second = (
+        properties(refreshed(data, number, **record)) for number, record in ((7, {}), (8, {"refreshes": 7}))
+    )
+    assert first["pushed_towers"] == second["pushed_towers"]
+    assert first["pusher"] == second["pusher"]
+    assert first["catalogue_check"] != second["catalogue_check"]
 
 
 def test_a_final_fit_leaves_what_it_repeats_in_the_cache(data: Path) -> None:

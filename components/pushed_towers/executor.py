@@ -1,0 +1,90 @@
+"""Takes the towers out of a pushed model."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import tensorflow as tf
+from tfx import types
+from tfx.utils import path_utils
+
+import contract
+from components.common import storage
+from components.common.step import StepExecutor
+from components.pusher import versions
+
+_log = logging.getLogger(__name__)
+
+ITEMS: Final = "items"
+MODEL: Final = "model"
+DESTINATION: Final = "destination"
+FITTED_FOR: Final = "fitted_for"
+NAME: Final = "name"
+# Where the retrieval model keeps what it was built around.
+_TOWERS: Final = "_towers"
+
+
+class Executor(StepExecutor):
+    """A pushed model holds its towers whole, so no artifact of the run that fitted them is needed."""
+
+    def run(
+        self,
+        inputs: Mapping[str, types.Artifact],
+        outputs: Mapping[str, types.Artifact],
+        properties: Mapping[str, Any],
+    ) -> None:
+        """Writes the towers, the model's kind and the weights for a warm start.
+
+        Raises:
+          ValueError: no version with these towers is left, or something else than the index built it.
+        """
+        destination, number = properties[DESTINATION], int(properties[FITTED_FOR])
+        of_these = [
+            version for version in versions.list_versions(destination) if version.fitted_for == number
+        ]
+        if not of_these:
+            raise ValueError(
+                f"no version below {destination} has the towers of version {number}: it was deleted or "
+                "withdrawn meanwhile; refresh again"
+            )
+        source = versions.folder(destination, properties[NAME], of_these[-1].number)
+        target = path_utils.serving_model_dir(outputs[MODEL].uri)
+        with _on_this_machine(source) as folder:
+            _save_towers(folder, target, source)
+        extra, beside = (storage.join(path, contract.ASSETS_EXTRA) for path in (source, target))
+        kind = json.loads(storage.read_text(storage.join(extra, contract.DESCRIPTION)))["kind"]
+        storage.write_text(storage.join(beside, contract.KIND), kind)
+        weights = storage.join(extra, contract.WARM_START)
+        if storage.exists(weights):
+            storage.copy_file(weights, storage.join(beside, contract.WARM_START))
+        _log.info("the towers of %s", source)
+
+
+@contextlib.contextmanager
+def _on_this_machine(source: str) -> Iterator[str]:
+    """The folder, of an object store a copy that goes afterwards."""
+    if storage.is_local(source):
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="marquee-towers-") as folder:
+        storage.link_tree(source, folder)
+        yield folder
+
+
+def _save_towers(folder: str, target: str, source: str) -> None:
+    # Registers the op of the model around the towers, without which it does not load.
+    import scann  # noqa: F401
+
+    towers = getattr(tf.saved_model.load(folder), _TOWERS, None)
+    missing = [name for name in contract.TOWER_FUNCTIONS if not hasattr(towers, name)]
+    if missing:
+        raise ValueError(
+            f"the model at {source} has no towers with {', '.join(missing)}; expected one that Marquee's "
+            "index built: train a model (`marquee run`)"
+        )
+    tf.saved_model.save(towers, target)
