@@ -288,7 +288,8 @@ class Retrieval(tf.Module):
         if contract.WHERE not in inputs:
             found = self._ranking(queries, search, k, largest_k)
             return self._result(found, k, _columns(k))
-        most = max(largest_k, self._params.diversity_pool)
+        # Enough for either pool at once: what is too few is searched again, for twice the time.
+        most = max(largest_k, self._params.diversity_pool, self._params.at_most_pool)
         filters = [inputs[name] for name in _FILTERS]
         wishes = Wishes(*(inputs[name] for name in _WISHES))
 
