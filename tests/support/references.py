@@ -173,6 +173,3 @@ def _targets(objects: Sequence[Object]) -> Iterator[str]:
             and "replicas" in found["spec"]
         ):
             yield f"{name_of(found)} sets replicas, which {scaled[found['metadata']['name']]} sets too"
-    kinds = {found["kind"] for found in objects}
-    if kinds & {"Deployment", "ServingRuntime"} and ("NetworkPolicy", "default-deny") not in there:
-        yield "no NetworkPolicy default-deny"
