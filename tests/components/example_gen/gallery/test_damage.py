@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.gallery import EVENTS, GALLERY
+from support.gallery.layouts import EVENTS, GALLERY
 
 from components.example_gen.errors import DataError
 

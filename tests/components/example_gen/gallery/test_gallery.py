@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support.gallery import GALLERY
+from support.gallery.layouts import GALLERY
 
 from components.common.features import Features
 from components.example_gen.params import ExampleGenParams

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.gallery import EVENTS
+from support.gallery.layouts import EVENTS
 
 import contract
 from components.example_gen.errors import DataError
