@@ -31,8 +31,8 @@ def test_what_is_read_is_what_pandas_reads(tmp_path, read, name):
             for user, item, value in zip(expected.user, expected.item, expected.value, strict=True)
         }
         if "rating" in entry.params["columns"]:
-            scale = Features(rating_scale=entry.params.get("rating_scale", Features().rating_scale))
-            ours = {row[:2]: scale.rating(row[2]) for row in found.ratings}
+            features = Features(rating_scale=entry.params.get("rating_scale", Features().rating_scale))
+            ours = {row[:2]: features.scale.rating(row[2]) for row in found.ratings}
         else:
             ours = {row[:2]: row[2] for row in found.ratings}
         assert ours == pytest.approx(values, abs=1e-5)
