@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 # --- splits -----------------------------------------------------------------
 # Three parts of the events, and what "history" and "targets" mean in each split:
@@ -49,13 +49,13 @@ MAX_RATING: Final = 5.0
 
 
 def rating_of_weight(weight: Any) -> Any:
-    """The rating that an event of a log without ratings has: above 4 and up to 5 stars.
+    """What an event of a log without ratings counts as in the arithmetic of models: above 4, up to 5.
 
-    Such a log has events of different weight (a view, a purchase) at most. The
-    strongest reads as 5 stars, a weaker one as fewer, and all are relevant.
+    No artifact, request or answer holds it: there such an event has its weight. Towers and
+    metrics know ratings only, and by this one every event is relevant, a heavier one more so.
 
     Args:
-      weight: a number or an array, above 0 and at most 1: its share of the strongest event's.
+      weight: a number or an array, above 0 and at most 1: its share of the heaviest event's.
     """
     return RELEVANT_RATING + weight * (MAX_RATING - RELEVANT_RATING)
 
@@ -70,10 +70,11 @@ USER_ID: Final = "user_id"
 HISTORY_ITEM_IDS: Final = "history_item_ids"  # bytes list, oldest first
 HISTORY_RATINGS: Final = "history_ratings"  # float list, stars
 HISTORY_TIMESTAMPS: Final = "history_timestamps"  # int64 list, Unix seconds
-# In requests to a model of a log without ratings: above 0, and 1 of the heaviest event; 0 = unknown.
-HISTORY_WEIGHTS: Final = "history_weights"
 TARGET_ITEM_IDS: Final = "target_item_ids"
 TARGET_RATINGS: Final = "target_ratings"
+# In place of the ratings where the log has none: above 0, and 1 of the heaviest event.
+HISTORY_WEIGHTS: Final = "history_weights"
+TARGET_WEIGHTS: Final = "target_weights"
 TARGET_TIMESTAMPS: Final = "target_timestamps"
 SLICE_HISTORY: Final = "slice_history"  # bucket of history length ("" in train)
 SLICE_COLD: Final = "slice_cold"  # COLD or WARM ("" in train)
@@ -81,6 +82,13 @@ SLICE_COLD: Final = "slice_cold"  # COLD or WARM ("" in train)
 HISTORY_FEATURES: Final = (HISTORY_ITEM_IDS, HISTORY_RATINGS, HISTORY_TIMESTAMPS)
 TARGET_FEATURES: Final = (TARGET_ITEM_IDS, TARGET_RATINGS, TARGET_TIMESTAMPS)
 TIMELINE_FEATURES: Final = (USER_ID, *HISTORY_FEATURES, *TARGET_FEATURES, SLICE_HISTORY, SLICE_COLD)
+# A feature, input or output of ratings, and the one of weights that a log without ratings has there.
+WEIGHTS_OF: Final = {HISTORY_RATINGS: HISTORY_WEIGHTS, TARGET_RATINGS: TARGET_WEIGHTS}
+
+
+def of_feedback(name: str, implicit: bool) -> str:
+    """The name itself; of ratings, where the log has none (`implicit`), that of weights."""
+    return WEIGHTS_OF.get(name, name) if implicit else name
 
 
 # What is known of a user beside the events (`user_features` of the config) comes
@@ -102,7 +110,7 @@ YEAR: Final = "year"  # int64, 0 if none
 GENRES: Final = "genres"  # bytes list, empty for "(no genres listed)"
 TAGS: Final = "tags"  # bytes list, lower case
 RATING_COUNT: Final = "rating_count"  # int64, train ratings
-RATING_MEAN: Final = "rating_mean"  # float, mean of the train ratings in stars, 0 if none
+RATING_MEAN: Final = "rating_mean"  # float, mean of the train ratings in stars (or weights), 0 if none
 ITEM_FEATURES: Final = (ITEM_ID, TITLE, YEAR, GENRES, TAGS, RATING_COUNT, RATING_MEAN)
 
 # A data set's own columns (`item_features` of the config) come after these, by
@@ -291,7 +299,7 @@ EMBED_QUERY: Final = "embed_query"
 EMBED_ITEM: Final = "embed_item"
 EVALUATE: Final = "evaluate"
 
-# Outputs of `evaluate` beyond ITEM_IDS, SCORES, TARGET_ITEM_IDS, TARGET_RATINGS.
+# Outputs of `evaluate` beyond ITEM_IDS, SCORES, TARGET_ITEM_IDS, TARGET_RATINGS (or TARGET_WEIGHTS).
 EXACT_ITEM_IDS: Final = "exact_item_ids"  # string[B, K]: exact search on the same query
 POPULAR_ITEM_IDS: Final = "popular_item_ids"  # string[B, K]: popularity's ranking, history excluded
 PREDICTED_RATINGS: Final = "predicted_ratings"  # float[B, M]: stars, NaN past the end
@@ -357,14 +365,19 @@ SIGNATURES: Final[dict[str, Signature]] = {
         ),
     )
 }
-# The same of a model of a log without ratings: an event of a history has a weight, and no stars.
+_Tensor = TypeVar("_Tensor", bound=Output)
+
+
+def _weighted(item: _Tensor) -> _Tensor:
+    return dataclasses.replace(item, name=of_feedback(item.name, implicit=True))
+
+
+# The same of a model of a log without ratings: an event has a weight, and no stars.
 SIGNATURES_OF_WEIGHTS: Final = {
     name: dataclasses.replace(
         signature,
-        inputs=tuple(
-            Input(HISTORY_WEIGHTS, "float32", "H", 0.0) if item.name == HISTORY_RATINGS else item
-            for item in signature.inputs
-        ),
+        inputs=tuple(_weighted(item) for item in signature.inputs),
+        outputs=tuple(_weighted(item) for item in signature.outputs),
     )
     for name, signature in SIGNATURES.items()
 }

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, Self
 
 import contract
+from contract.rating_scale import RatingScale
 
 ColumnType = Literal["text", "categorical", "multi", "number", "year"]
 # A column with more values than this lists none: a page could not show them, nor a request choose.
@@ -54,7 +55,7 @@ class Description:
       known_users: users whose history it carries (`recommend_user`).
       feedback: explicit, with ratings, or implicit, with weights of events.
       rating_scale: lowest and highest rating of a history; None if feedback is implicit.
-      data_rating_scale: the same in the data's files, mapped evenly onto `rating_scale`.
+      data_rating_scale: the same in the data's files, mapped evenly onto `rating_scale`: see `scale`.
       event_weights: of a log whose events are of several kinds: the weight of each, of the heaviest 1.
       columns: of the catalogue, in the order of `details`.
       user_columns: that are known of users, by `user_id`.
@@ -82,10 +83,10 @@ class Description:
         """The column that tastes are in."""
         return next((column for column in self.columns if column.taste), None)
 
-    def default(self, signature: str, name: str) -> Any:
-        """What an input that is left out is."""
-        inputs = self.signatures[signature]["inputs"]
-        return next(item["default"] for item in inputs if item["name"] == name)
+    @property
+    def scale(self) -> RatingScale | None:
+        """Maps ratings as people give and read them to those of requests and answers, and back."""
+        return self.data_rating_scale and RatingScale(*self.data_rating_scale)
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -59,6 +59,10 @@ K: Final = Refusal(
     "ask for fewer; index.max_k of the config is the limit",
 )
 BETWEEN: Final = Refusal("{name} must be between {least} and {most}", "0 is as if it were left out")
+RATINGS: Final = Refusal(
+    "history_ratings must be 0 (unknown) or from 0.5 to 5",
+    "map another scale (data_rating_scale of what the model says of itself) evenly onto 0.5 to 5",
+)
 WEIGHTS: Final = Refusal(
     "history_weights must be between 0 (unknown) and 1 (the heaviest event)",
     "divide by the weight of the heaviest event",

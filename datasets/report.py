@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import contract
-from components.common.features import Features
 from components.example_gen import accounts
 from components.example_gen.accounts import Account
 from components.example_gen.errors import DataError
@@ -23,6 +22,7 @@ from components.example_gen.sorting.gather import Gathered, gather, scratch_fold
 from components.example_gen.sorting.log_store import Log
 from components.example_gen.sorting.totals import Totals, require_splits, totals
 from contract.nouns import plural
+from contract.rating_scale import RatingScale
 from datasets.own_log import profile, unread
 from datasets.own_log.looks import format_words
 
@@ -141,7 +141,7 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
             require_splits(data.log, known, params, dataset.ratings.files[0].name)
         except DataError as error:
             stops.append(str(error))
-        scale = Features(rating_scale=params.rating_scale)
+        scale = RatingScale(*params.rating_scale)
         figures = _figures(data.log, params.buffer_rows, dataset.implicit, scale)
         per_user = np.diff(data.log.offsets)
         rated = figures.per_item[figures.per_item > 0]
@@ -190,7 +190,7 @@ def _format(table: Source) -> str:
     return f"{table.files[0].name}: {format_words(table.files[0], table.format, header)}"
 
 
-def _figures(log: Log, rows: int, implicit: bool, scale: Features) -> _Figures:
+def _figures(log: Log, rows: int, implicit: bool, scale: RatingScale) -> _Figures:
     step = _step(scale)
     stars: dict[float, int] = {}
     years: dict[int, int] = {}
@@ -200,7 +200,7 @@ def _figures(log: Log, rows: int, implicit: bool, scale: Features) -> _Figures:
         events = log.events(start, end)
         per_item += np.bincount(events.items, minlength=len(per_item))
         values = (
-            contract.weight_of_rating(events.ratings).round(3)
+            events.ratings.round(3)
             if implicit
             else np.round(scale.rating(events.ratings.astype(np.float64)) / step) * step
         )
@@ -274,16 +274,15 @@ def _odd_times(first: int, last: int) -> list[str]:
     return []
 
 
-def _step(scale: Features) -> float:
+def _step(scale: RatingScale) -> float:
     """The width of a bar of ratings: half stars, as most logs have; of another scale at most 20 bars."""
     if scale.in_stars:
         return 0.5
-    low, high = scale.rating_scale
     return next(
         each * 10.0**power
         for power in range(-6, 39)
         for each in (1, 2.5, 5)
-        if high - low <= 20 * each * 10.0**power
+        if scale.high - scale.low <= 20 * each * 10.0**power
     )
 
 

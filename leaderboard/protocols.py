@@ -119,8 +119,8 @@ def cut(data: Gathered, events: Events, name: str, params: ExampleGenParams) -> 
         )
     if name == LEAVE_LAST_OUT:
         # As of a file of `user item` lines: the literature on sequences ignores stars.
-        stars = np.full(len(events.ratings), contract.MAX_RATING, np.float32)
-        events = dataclasses.replace(events, ratings=stars)
+        same = 1.0 if data.dataset.implicit else contract.MAX_RATING
+        events = dataclasses.replace(events, ratings=np.full(len(events.ratings), same, np.float32))
     if name == RANDOM:
         parts = _random_parts(events)
     else:
@@ -176,19 +176,22 @@ def _split(data: Gathered, events: Events, parts: np.ndarray, name: str, params:
     of_users = dict(zip(data.users.column_names, data.users.columns, strict=True))
     feedback: Feedback = "implicit" if data.dataset.implicit else "explicit"
 
+    rated = events
+    if data.dataset.implicit:
+        rated = dataclasses.replace(events, ratings=contract.rating_of_weight(events.ratings))
     tuned = ~np.repeat(confirmatory, np.diff(events.offsets))
 
     def part(split: str) -> Part:
         history, targets = history_and_targets(parts, split)
         if split == contract.EVAL:
             targets = targets & tuned
-        return Part(_events(events, history), _events(events, targets))
+        return Part(_events(rated, history), _events(rated, targets))
 
     return Split(
         protocol=name,
         catalogue=Catalogue.of(table),
         user_ids=tuple(events.user_ids.to_pylist()),
-        train=_events(events, history_and_targets(parts, contract.TRAIN)[0]),
+        train=_events(rated, history_and_targets(parts, contract.TRAIN)[0]),
         eval=part(contract.EVAL),
         test=part(contract.TEST),
         confirmatory=confirmatory,

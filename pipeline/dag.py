@@ -220,9 +220,9 @@ def _data(config: Config, launch: Launch) -> _Data:
     statistics_timelines = StatisticsGen(examples=timelines).with_id("statistics_timelines")
     statistics_items = StatisticsGen(examples=items).with_id("statistics_items")
     of_users = Features(item=(), user=config.example_gen.user_features)
-    schema_timelines = ImportSchema("timelines.pbtxt", of_users).with_id("schema_timelines")
+    schema_timelines = ImportSchema("timelines.pbtxt", of_users, timelines).with_id("schema_timelines")
     own = Features(item=config.example_gen.item_features)
-    schema_items = ImportSchema("items.pbtxt", own).with_id("schema_items")
+    schema_items = ImportSchema("items.pbtxt", own, items).with_id("schema_items")
     validate_timelines = ExampleValidator(
         statistics=statistics_timelines.outputs["statistics"], schema=schema_timelines.outputs["schema"]
     ).with_id("validate_timelines")

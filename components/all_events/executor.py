@@ -17,7 +17,7 @@ from components.common.step import StepExecutor
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.records import schemas
 from components.example_gen.records.artifact import describe, write_split
-from components.example_gen.records.read import read_items, read_timelines, split_uri
+from components.example_gen.records.read import read_items, split_uri, stored_timelines
 
 TIMELINES = "timelines"
 ITEMS = "items"
@@ -36,7 +36,7 @@ class Executor(StepExecutor):
     ) -> None:
         params = ExampleGenParams.from_json(properties[contract.PARAMS])
         uri = inputs[TIMELINES].uri
-        timelines = merge.timelines({split: read_timelines(uri, split) for split in contract.SPLITS})
+        timelines = merge.timelines({split: stored_timelines(uri, split) for split in contract.SPLITS})
         items = merge.items(read_items(inputs[ITEMS].uri), timelines)
         events = pc.list_value_length(timelines[contract.HISTORY_ITEM_IDS]).to_numpy()
         for key, split, table, sizes in (

@@ -23,7 +23,7 @@ def timelines(splits: Mapping[str, pa.Table]) -> pa.Table:
     split in which the user has a record, history and targets joined.
 
     Args:
-      splits: `schemas.TIMELINES` by name of the split.
+      splits: `schemas.timelines_schema` by name of the split.
     """
     parts = []
     taken = pa.array([], schemas.TIMELINES.field(contract.USER_ID).type)
@@ -33,9 +33,14 @@ def timelines(splits: Mapping[str, pa.Table]) -> pa.Table:
         taken = pa.concat_arrays([taken, *part[contract.USER_ID].chunks])
         parts.append(part)
     latest = pa.concat_tables(parts).combine_chunks()
+    pairs = [
+        *zip(contract.HISTORY_FEATURES, contract.TARGET_FEATURES, strict=True),
+        (contract.HISTORY_WEIGHTS, contract.TARGET_WEIGHTS),
+    ]
     joined = {
         history: _joined(latest[history].combine_chunks(), latest[targets].combine_chunks())
-        for history, targets in zip(contract.HISTORY_FEATURES, contract.TARGET_FEATURES, strict=True)
+        for history, targets in pairs
+        if history in latest.column_names
     }
     # The random split draws its targets: they lie anywhere in time.
     times = joined[contract.HISTORY_TIMESTAMPS]
@@ -46,7 +51,8 @@ def timelines(splits: Mapping[str, pa.Table]) -> pa.Table:
         for name, lists in joined.items()
     }
     # What is known of users stays, and so does their name.
-    stays = set(latest.column_names) - {*contract.TIMELINE_FEATURES} | {contract.USER_ID}
+    events = {*contract.TIMELINE_FEATURES, *contract.WEIGHTS_OF.values()}
+    stays = set(latest.column_names) - events | {contract.USER_ID}
     columns = {**{name: latest[name] for name in stays}, **joined}
     nothing = {
         field.name: pa.array([[] if pa.types.is_large_list(field.type) else ""] * len(latest), field.type)
@@ -58,7 +64,7 @@ def timelines(splits: Mapping[str, pa.Table]) -> pa.Table:
 
 
 def items(table: pa.Table, everything: pa.Table) -> pa.Table:
-    """The items with the count and mean of all their ratings; the rest stays.
+    """The items with the count and mean of all their ratings (or weights); the rest stays.
 
     Args:
       table: as `schemas.items_schema` has it.
@@ -68,7 +74,8 @@ def items(table: pa.Table, everything: pa.Table) -> pa.Table:
       ValueError: an event's item is not in `table`.
     """
     rated = everything[contract.HISTORY_ITEM_IDS].combine_chunks().flatten()
-    stars = everything[contract.HISTORY_RATINGS].combine_chunks().flatten().to_numpy()
+    implicit = contract.HISTORY_WEIGHTS in everything.column_names
+    values = everything[contract.HISTORY_WEIGHTS if implicit else contract.HISTORY_RATINGS]
     rows = pc.index_in(rated, value_set=table[contract.ITEM_ID].combine_chunks())
     if rows.null_count:
         raise ValueError(
@@ -76,7 +83,9 @@ def items(table: pa.Table, everything: pa.Table) -> pa.Table:
             "items; both must come from the same ExampleGen run"
         )
     count = np.bincount(rows.to_numpy(), minlength=len(table))
-    mean = np.bincount(rows.to_numpy(), stars, len(table)) / np.maximum(count, 1)
+    mean = np.bincount(
+        rows.to_numpy(), values.combine_chunks().flatten().to_numpy(), len(table)
+    ) / np.maximum(count, 1)
     known = {contract.RATING_COUNT: pa.array(count), contract.RATING_MEAN: pa.array(mean)}
     columns = [known.get(field.name, table[field.name]).cast(field.type) for field in table.schema]
     return pa.Table.from_arrays(columns, schema=table.schema)

@@ -16,6 +16,7 @@ from pydantic import Field
 
 import contract
 from components.common.params import Section
+from contract.rating_scale import RatingScale
 
 Kind = Literal["categorical", "multi", "number", "text"]
 Feedback = Literal["explicit", "implicit"]
@@ -125,9 +126,6 @@ def _input(spec: FeatureSpec) -> contract.Input:
     return contract.Input(spec.name, "string", spec.name if spec.kind == "multi" else None, contract.PAD_ID)
 
 
-_STARS: Final = contract.MAX_RATING - contract.MIN_RATING
-
-
 class Features(Section):
     """What a data set holds beside ids and times.
 
@@ -153,24 +151,6 @@ class Features(Section):
         return self.feedback == "implicit"
 
     @property
-    def in_stars(self) -> bool:
-        """Whether the files' scale is the artifacts' own."""
-        return self.rating_scale == (contract.MIN_RATING, contract.MAX_RATING)
-
-    def stars(self, rating: Any) -> Any:
-        """Of a number or an array on the files' scale, mapped evenly."""
-        low, high = self.rating_scale
-        if self.in_stars:
-            return rating
-        return contract.MIN_RATING + (rating - low) * (
-            (contract.MAX_RATING - contract.MIN_RATING) / (high - low)
-        )
-
-    def rating(self, stars: Any) -> Any:
-        """The inverse of `stars`."""
-        low, high = self.rating_scale
-        if self.in_stars:
-            return stars
-        return low + (stars - contract.MIN_RATING) * (
-            (high - low) / (contract.MAX_RATING - contract.MIN_RATING)
-        )
+    def scale(self) -> RatingScale:
+        """Of the ratings in the files."""
+        return RatingScale(*self.rating_scale)

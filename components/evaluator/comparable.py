@@ -6,7 +6,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 import contract
 from components.common import storage
-from components.evaluator.metrics.user_scores import OUTPUTS
+from components.evaluator.metrics.user_scores import missing
 
 _SAVED_MODEL = "saved_model.pb"
 
@@ -16,9 +16,10 @@ def has_model(path: str) -> bool:
     return storage.exists(storage.join(path, _SAVED_MODEL))
 
 
-def what_is_missing(path: str) -> list[str]:
+def what_is_missing(path: str, implicit: bool) -> list[str]:
     """Outputs of `evaluate` that the metrics read and the SavedModel at `path` lacks.
 
+    A model of ratings cannot read the timelines of a log without any (`implicit`), nor the reverse.
     Reads the signatures only; nothing is loaded.
     """
     model = saved_model_pb2.SavedModel()
@@ -28,4 +29,4 @@ def what_is_missing(path: str) -> list[str]:
     for graph in model.meta_graphs:
         if contract.EVALUATE in graph.signature_def:
             outputs |= set(graph.signature_def[contract.EVALUATE].outputs)
-    return [name for name in OUTPUTS if name not in outputs]
+    return missing(outputs, implicit)

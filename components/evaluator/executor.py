@@ -50,14 +50,16 @@ class Executor(executor.Executor):
         params = EvaluatorParams.from_json(exec_properties[contract.PARAMS])
         model = artifact_utils.get_single_instance(input_dict[_MODEL])
         path = path_utils.serving_model_path(model.uri)
-        missing = what_is_missing(path)
+        examples = artifact_utils.get_single_uri(input_dict[standard_component_specs.EXAMPLES_KEY])
+        implicit = feature_file.read(examples).implicit
+        missing = what_is_missing(path, implicit)
         if missing:
             raise ValueError(
                 f"The model at {path} has no `{contract.EVALUATE}` signature with the outputs {missing}; "
                 "the index must write every output that contract/__init__.py names."
             )
         inputs = dict(input_dict)
-        baseline = comparable_baseline(input_dict)
+        baseline = comparable_baseline(input_dict, implicit)
         if baseline is None:
             # The stock executor takes any artifact here for a model.
             inputs.pop(_BASELINE, None)
@@ -67,8 +69,6 @@ class Executor(executor.Executor):
         version = baseline.get_string_custom_property(contract.VERSION_PROPERTY) if baseline else ""
         results = read_results(evaluation, version)
         report.write_metrics(evaluation, results)
-        examples = artifact_utils.get_single_uri(input_dict[standard_component_specs.EXAMPLES_KEY])
-        implicit = feature_file.read(examples).implicit
         gates = judge(results.candidate.overall, results.paired, params, implicit)
         blessing = artifact_utils.get_single_instance(output_dict[standard_component_specs.BLESSING_KEY])
         report.write_gates(blessing.uri, gates)
@@ -77,7 +77,7 @@ class Executor(executor.Executor):
             _log.info("gate: %s", " | ".join(row))
 
 
-def comparable_baseline(input_dict: dict[str, list[types.Artifact]]) -> types.Artifact | None:
+def comparable_baseline(input_dict: dict[str, list[types.Artifact]], implicit: bool) -> types.Artifact | None:
     """The last pushed model, or None if there is none that can be compared with."""
     artifacts = input_dict.get(_BASELINE)
     if not artifacts:
@@ -86,10 +86,10 @@ def comparable_baseline(input_dict: dict[str, list[types.Artifact]]) -> types.Ar
     path = path_utils.serving_model_path(artifact.uri)
     if not has_model(path):
         return None
-    missing = what_is_missing(path)
+    missing = what_is_missing(path, implicit)
     if missing:
-        # It was pushed by an older version of the code. Failing here would stop
-        # every run until somebody deletes a model that is being served.
+        # It was pushed by an older version of the code, or fitted on ratings where there are weights now.
+        # Failing here would stop every run until somebody deletes a model that is being served.
         _log.warning(
             "The last pushed model cannot be compared with: its `%s` signature lacks %s. "
             "The regression gate does not apply to this run.",

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from tfx.components.schema_gen.import_schema_gen import component
-from tfx.dsl.components.base import executor_spec
+from tfx.types import BaseChannel
+from tfx.types.standard_artifacts import Examples, Schema
 
 import contract
 from components.common.features import Features
-from components.import_schema.executor import Executor
+from components.common.step import Step
+from components.import_schema import executor
 
 
-class ImportSchema(component.ImportSchemaGen):
+class ImportSchema(
+    Step,
+    executor=executor.Executor,
+    inputs={executor.EXAMPLES: Examples},
+    outputs={executor.SCHEMA: Schema},
+    properties=(executor.SCHEMA_FILE, contract.PARAMS),
+):
     """Puts a curated schema into an artifact.
 
     Args:
-      schema_file: name of a file in components/transform/schemas. The stock component
-        takes a path, which a Kubeflow spec would carry from the machine that compiled it.
+      schema_file: name of a file in components/transform/schemas. TFX's own component takes
+        a path, which a Kubeflow spec would carry from the machine that compiled it.
       features: a data set's own, whose schemas are added.
+      examples: what the schema is for. Whether their events have ratings is known when they
+        are made, not when the graph is.
     """
 
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
-
-    def __init__(self, schema_file: str, features: Features | None = None) -> None:
-        super().__init__(schema_file=schema_file)
-        if features is not None:
-            self.spec.exec_properties[contract.PARAMS] = features.to_json()
+    def __init__(self, schema_file: str, features: Features, examples: BaseChannel) -> None:
+        super().__init__(schema_file=schema_file, params=features, examples=examples)

@@ -85,6 +85,7 @@ class Retrieval(tf.Module):
     ) -> None:
         super().__init__(name="retrieval")
         self._signatures = contract.signatures(features.implicit)
+        self._implicit = features.implicit
         self._own_inputs = own_inputs(features.item)
         self._has_user_columns = bool(features.user)
         self._towers = towers
@@ -216,9 +217,9 @@ class Retrieval(tf.Module):
         No limit on the history: whoever was asked to serve may send less, a
         metric leaves no user out.
         """
-        parsed = timelines.parse(inputs[contract.EXAMPLES])
+        parsed = timelines.parse(inputs[contract.EXAMPLES], self._implicit)
         batch = tf.shape(parsed[contract.USER_ID])[0]
-        request = _completed(parsed, contract.RECOMMEND)
+        request = _completed(_with_ratings(parsed), contract.RECOMMEND)
         queries = self._queries(request)
         width = contract.EVALUATE_K
         k = tf.fill([batch], width)
@@ -226,13 +227,14 @@ class Retrieval(tf.Module):
         popular = self._popular(None, queries.seen, k, self._ranking.width(k))
         result = self._result(found, k, width)
         targets = parsed[contract.TARGET_ITEM_IDS]
+        values = contract.of_feedback(contract.TARGET_RATINGS, self._implicit)
         asked = {name: request[name] for name in _QUERY_INPUTS}
         return {
             **result,
             contract.EXACT_ITEM_IDS: self._result(best, k, width)[contract.ITEM_IDS],
             contract.POPULAR_ITEM_IDS: self._result(popular, k, width)[contract.ITEM_IDS],
             contract.TARGET_ITEM_IDS: targets,
-            contract.TARGET_RATINGS: _nan_past_end(targets, parsed[contract.TARGET_RATINGS]),
+            values: _nan_past_end(targets, parsed[values]),
             contract.PREDICTED_RATINGS: _nan_past_end(
                 targets, self._towers.rate(**asked, **{contract.ITEM_IDS: targets})
             ),

@@ -78,7 +78,7 @@ class Catalogue:
       genres: float32[N, G + 1], multi-hot, of whatever feature tastes are in (the last
         column: an unknown value).
       rating_count: float32[N], train ratings.
-      rating_sum: float32[N], stars.
+      rating_sum: float32[N], stars; weights where the log has no ratings, which nothing reads.
       popularity: how popularity_scaled follows from a count.
     """
 

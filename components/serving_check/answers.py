@@ -13,7 +13,7 @@ from components.common import storage
 
 # `evaluate` marks places past the end by NaN; no other signature may hold one.
 _NAN_ALLOWED = {
-    contract.TARGET_RATINGS,
+    *(contract.TARGET_RATINGS, contract.TARGET_WEIGHTS),
     contract.PREDICTED_RATINGS,
     contract.ITEM_NOVELTY,
     contract.TARGET_COLD,
@@ -46,7 +46,9 @@ def check_request(request: predict_pb2.PredictRequest) -> list[str]:
 
 def check_response(request: predict_pb2.PredictRequest, response: predict_pb2.PredictResponse) -> list[str]:
     """What in the answer to a request of the contract breaks it; empty if nothing does."""
-    signature = contract.SIGNATURES[request.model_spec.signature_name]
+    # `evaluate` takes the same of both, and answers what the timelines hold.
+    implicit = not response.outputs.keys().isdisjoint(contract.WEIGHTS_OF.values())
+    signature = contract.signatures(implicit)[request.model_spec.signature_name]
     batch = request.inputs[signature.inputs[0].name].tensor_shape.dim[0].size
     outputs = {name: tf.make_ndarray(value) for name, value in response.outputs.items()}
     return _check_outputs(signature, outputs, batch)

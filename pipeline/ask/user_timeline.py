@@ -175,4 +175,6 @@ def framed(stream: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
 
 def _events(row: dict[str, Any], names: tuple[str, str, str]) -> UserEvents:
     ids, ratings, timestamps = (tuple(row.get(name, ())) for name in names)
+    if weights := row.get(contract.WEIGHTS_OF[names[1]]):
+        ratings = tuple(map(contract.rating_of_weight, weights))
     return UserEvents(tuple(item_id.decode() for item_id in ids), ratings, timestamps)

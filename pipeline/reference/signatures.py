@@ -32,7 +32,7 @@ _ANSWERS: Final = {
     contract.RECOMMEND_USER: "Recommendations for a user known at training, from the history known then; an "
     "unknown user gets the popular list.",
     contract.SIMILAR: "An item's neighbours without itself; an unknown item gives an empty row.",
-    contract.RATE: "Predicted ratings of items; 0 for an unknown item and for data without ratings.",
+    contract.RATE: "Predicted stars of items; 0 for an unknown item and for data without ratings.",
     contract.EXPLAIN: f"For each item, the {contract.EXPLAIN_WIDTH} history items that carry most of its "
     "score (the score with the whole history minus the score without that one), heaviest first.",
     contract.DETAILS: "What the catalogue holds of items, as text: an empty one where nothing is known, as "
@@ -45,9 +45,9 @@ _ANSWERS: Final = {
 }
 _MEANINGS: Final = {
     contract.HISTORY_ITEM_IDS: "ids of the history, oldest first; of `explain`, the reasons",
-    contract.HISTORY_RATINGS: "ratings, 0.5 to 5; 0: unknown. A model of a log without ratings takes "
-    "`history_weights` instead: above 0, and 1 of the heaviest event (`event_weights` of its description); "
-    "0: unknown",
+    contract.HISTORY_RATINGS: "stars, 0.5 to 5, whatever the scale of the data (`data_rating_scale` of the "
+    "model's description); 0: unknown. A model of a log without ratings takes `history_weights` instead: "
+    "above 0, and 1 of the heaviest event (`event_weights` of its description); 0: unknown",
     contract.HISTORY_TIMESTAMPS: "Unix seconds; 0: unknown",
     contract.USER_ID: "a user of the log: the profile, or the known history",
     contract.NOW: "Unix seconds; 0: the last event's",
@@ -70,7 +70,7 @@ _MEANINGS: Final = {
     contract.ITEM_ID: "an item",
     contract.ITEM_IDS: "items, best first in a result",
     contract.SCORES: "dot products; 0 beside padding",
-    contract.RATINGS: "ratings, 0.5 to 5",
+    contract.RATINGS: "stars, 0.5 to 5",
     contract.WEIGHTS: "how much of the score each reason carries",
     contract.EMBEDDING: "the vector",
     contract.YEAR: "0: unknown",
@@ -83,7 +83,7 @@ _MEANINGS: Final = {
     contract.EXACT_ITEM_IDS: "exact search on the same query",
     contract.POPULAR_ITEM_IDS: "the popular list without the history",
     contract.TARGET_ITEM_IDS: "targets of the timeline",
-    contract.TARGET_RATINGS: "their ratings",
+    contract.TARGET_RATINGS: "their ratings; a log without ratings has `target_weights` instead",
     contract.PREDICTED_RATINGS: "ratings, NaN past the end",
     contract.ITEM_NOVELTY: "-log2 of the item's share of the train ratings",
     contract.TARGET_COLD: "1: no train rating, NaN past the end",

@@ -6,8 +6,8 @@ import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import contract
 from contract.nouns import plural
+from contract.rating_scale import RatingScale
 from pipeline.terminal.table import table
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ def _what(report: Report) -> str:
     if report.rating_scale is None:
         return "weight of an event, of the strongest's"
     low, high = report.rating_scale
-    in_stars = (low, high) == (contract.MIN_RATING, contract.MAX_RATING)
-    return "stars" if in_stars else f"rating, on the scale {low:g} to {high:g}"
+    return "stars" if RatingScale(low, high).in_stars else f"rating, on the scale {low:g} to {high:g}"
 
 
 def _span(report: Report) -> str:

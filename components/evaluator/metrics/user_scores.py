@@ -8,7 +8,7 @@ a NaN that the model produced: that one survives into the mean, where a gate ref
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -20,8 +20,8 @@ from components.common.metrics.errors import Errors
 from components.common.metrics.hits import Hits
 from components.common.metrics.novelty import SelfInformation
 
-# The outputs of `evaluate` that this module reads.
-OUTPUTS: Final = (
+# The outputs of `evaluate` that this module reads; without ratings their weights.
+_OUTPUTS: Final = (
     contract.ITEM_IDS,
     contract.EXACT_ITEM_IDS,
     contract.POPULAR_ITEM_IDS,
@@ -32,6 +32,11 @@ OUTPUTS: Final = (
     contract.TARGET_COLD,
     contract.CATALOGUE_SIZE,
 )
+
+
+def missing(outputs: Collection[str], implicit: bool) -> list[str]:
+    """What of that an `evaluate` signature lacks, of a log with ratings, or (`implicit`) without."""
+    return [name for read in _OUTPUTS if (name := contract.of_feedback(read, implicit)) not in outputs]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,19 +64,19 @@ def score_user(outputs: Mapping[str, Any]) -> UserScores:
     """Scores one row of `evaluate` (contract.SIGNATURES[EVALUATE]).
 
     Args:
-      outputs: row of each tensor in OUTPUTS: ids bytes[K] or bytes[M] padded by
+      outputs: row of each tensor that `missing` knows: ids bytes[K] or bytes[M] padded by
         PAD_ID, ratings float[M], novelty float[K], catalogue_size int.
 
     Raises:
       ValueError: an output is missing.
     """
-    missing = [name for name in OUTPUTS if name not in outputs]
-    if missing:
+    weighted = contract.TARGET_WEIGHTS in outputs
+    if lacking := missing(outputs, weighted):
         raise ValueError(
-            f"The `{contract.EVALUATE}` signature returned {sorted(outputs)}, which lacks {missing}; "
+            f"The `{contract.EVALUATE}` signature returned {sorted(outputs)}, which lacks {lacking}; "
             "the model was exported for another version of the package `contract`: build it again."
         )
-    results = _results(outputs)
+    results = _results(outputs, weighted)
     part_weights = {name: float(part.weights[0]) for name, part in results.items()}
     values, weights = {}, {}
     for name, metric in registry.evaluated().items():
@@ -86,8 +91,8 @@ def score_user(outputs: Mapping[str, Any]) -> UserScores:
     )
 
 
-def _results(outputs: Mapping[str, Any]) -> dict[str, registry.Part]:
-    """registry.EVALUATED of one user."""
+def _results(outputs: Mapping[str, Any], weighted: bool) -> dict[str, registry.Part]:
+    """registry.EVALUATED of one user, whose events have weights or ratings."""
     item_ids = np.asarray(outputs[contract.ITEM_IDS])
     ranked = _ids(item_ids)
     bits = np.asarray(outputs[contract.ITEM_NOVELTY], np.float64)[item_ids != contract.PAD_ID]
@@ -95,7 +100,8 @@ def _results(outputs: Mapping[str, Any]) -> dict[str, registry.Part]:
     target_ids = np.asarray(outputs[contract.TARGET_ITEM_IDS])
     is_target = target_ids != contract.PAD_ID
     targets = target_ids[is_target]
-    ratings = np.asarray(outputs[contract.TARGET_RATINGS], np.float64)[is_target]
+    values = outputs[contract.of_feedback(contract.TARGET_RATINGS, weighted)]
+    ratings = np.asarray(contract.rating_of_weight(values) if weighted else values, np.float64)[is_target]
     predicted = np.asarray(outputs[contract.PREDICTED_RATINGS], np.float64)[is_target]
     is_cold = np.asarray(outputs[contract.TARGET_COLD], np.float64)[is_target] == 1.0
     is_relevant = ratings >= contract.RELEVANT_RATING

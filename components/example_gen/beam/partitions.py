@@ -24,9 +24,9 @@ from components.example_gen.sorting.totals import Totals, totals
 SORTED: Final = "sorted"
 STAY: Final = "stay"  # string[items] that stay, one file per round of the k-core
 
-# Counts per item: all events, those in train, and the sum of the latter's stars. Sums of stars do not
-# depend on the order: a float32 of 0.5 or more is a multiple of 2^-24, so float64 holds sums of up to
-# 2^29 stars of one item exactly.
+# Counts per item: all events, those in train, and the sum of the latter's stars or weights. Sums of
+# stars do not depend on the order: a float32 of 0.5 or more is a multiple of 2^-24, so float64 holds sums
+# of up to 2^29 stars of one item exactly; of weights of 2^-n or more, 2^(28-n) of them.
 _ADDED: Final = {"events": pa.int64(), "train_count": pa.int64(), "train_sum": pa.float64()}
 _COUNTS: Final = pa.schema([("item", pa.string()), *_ADDED.items()])
 

@@ -33,4 +33,4 @@ def write(shards: tuple[str, dict[str, str]], job: Job, stage: str, temporary: s
     known = job.load(PROFILES, key) if job.params.user_features else None
     for split, path in files.items():
         with storage.whole_file(path, temporary) as file:
-            write_file(file, timelines.records(events, parts, split, seen, known))
+            write_file(file, timelines.records(events, parts, split, seen, known, job.dataset.implicit))

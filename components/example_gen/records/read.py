@@ -3,36 +3,60 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.coders import example_coder
 
-from components.common import feature_file
+import contract
+from components.common import feature_file, ragged
 from components.example_gen.records import schemas
 
 _DECODE_BATCH = 4096  # records; what is decoded at once
 
 
 def read_timelines(uri: str, split: str, columns: Sequence[str] | None = None) -> pa.Table:
-    """Reads one split of a timelines artifact as `schemas.timelines_schema`, in the order it was written.
+    """Reads one split of a timelines artifact, in the order it was written.
+
+    As models have it: every event has a rating, which is `contract.rating_of_weight` where the
+    log has weights.
 
     Args:
       columns: those wanted, None: all.
     """
-    return read_examples(split_uri(uri, split), _timelines_schema(uri, columns))
+    return _whole(timeline_batches(uri, split, columns), _schema(uri, columns))
 
 
-def timeline_batches(uri: str, split: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+def timeline_batches(uri: str, split: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
     """The same, some records at a time."""
-    return example_batches(split_uri(uri, split), _timelines_schema(uri, columns))
+    implicit = feature_file.read(uri).implicit
+    wanted = [field.with_name(contract.of_feedback(field.name, implicit)) for field in _schema(uri, columns)]
+    for batch in example_batches(split_uri(uri, split), pa.schema(wanted)):
+        yield _with_ratings(batch) if implicit else batch
 
 
-def _timelines_schema(uri: str, columns: Sequence[str] | None) -> pa.Schema:
+def stored_timelines(uri: str, split: str) -> pa.Table:
+    """One split as it is in the artifact, with the ratings or weights of `schemas.timelines_schema`."""
+    features = feature_file.read(uri)
+    return read_examples(split_uri(uri, split), schemas.timelines_schema(features.user, features.implicit))
+
+
+def _schema(uri: str, columns: Sequence[str] | None) -> pa.Schema:
     schema = schemas.timelines_schema(feature_file.read(uri).user)
     return schema if columns is None else pa.schema([schema.field(name) for name in columns])
+
+
+def _with_ratings(table: pa.Table) -> pa.Table:
+    for rating, weight in contract.WEIGHTS_OF.items():
+        if (place := table.schema.get_field_index(weight)) >= 0:
+            lists = table[weight].combine_chunks()
+            values = contract.rating_of_weight(lists.flatten().to_numpy()).astype(np.float32)
+            ratings = ragged.from_lengths(lists.value_lengths().to_numpy(), pa.array(values))
+            table = table.set_column(place, rating, ratings)
+    return table
 
 
 def read_items(uri: str) -> pa.Table:
@@ -60,7 +84,11 @@ def shard_files(folder: str) -> list[str]:
 
 def read_examples(folder: str, schema: pa.Schema) -> pa.Table:
     """Reads the features of `schema` from every record of a split; arguments as `example_batches`."""
-    return pa.concat_tables([schema.empty_table(), *example_batches(folder, schema)]).combine_chunks()
+    return _whole(example_batches(folder, schema), schema)
+
+
+def _whole(batches: Iterable[pa.Table], schema: pa.Schema) -> pa.Table:
+    return pa.concat_tables([schema.empty_table(), *batches]).combine_chunks()
 
 
 def example_batches(folder: str, schema: pa.Schema) -> Iterator[pa.Table]:

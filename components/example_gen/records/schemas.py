@@ -52,9 +52,10 @@ def user_schema(specs: Iterable[FeatureSpec]) -> pa.Schema:
     return pa.schema([(contract.user_feature(spec.name), _OWN[spec.kind]) for spec in specs])
 
 
-def timelines_schema(specs: Iterable[FeatureSpec] = ()) -> pa.Schema:
-    """`TIMELINES` and the columns of features of users."""
-    return pa.schema([*TIMELINES, *user_schema(specs)])
+def timelines_schema(specs: Iterable[FeatureSpec] = (), implicit: bool = False) -> pa.Schema:
+    """`TIMELINES` and the columns of features of users; of a log without ratings with weights."""
+    events = [field.with_name(contract.of_feedback(field.name, implicit)) for field in TIMELINES]
+    return pa.schema([*events, *user_schema(specs)])
 
 
 # The split of the items artifact: it is a table, not a sample.

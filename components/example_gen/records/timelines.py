@@ -26,7 +26,7 @@ class Events:
       offsets: int64[U + 1]: user u's events are offsets[u]:offsets[u + 1].
       item_ids: string[M], in `id_order`; also the items nobody rated.
       items: int32[R], positions in item_ids.
-      ratings: float32[R], stars.
+      ratings: float32[R], stars; weights of a log without ratings.
       timestamps: int64[R], Unix seconds.
     """
 
@@ -63,9 +63,14 @@ def has_record(history: np.ndarray, targets: np.ndarray, split: str) -> np.ndarr
 
 
 def records(
-    events: Events, parts: np.ndarray, split: str, seen: np.ndarray, known: pa.Table | None = None
+    events: Events,
+    parts: np.ndarray,
+    split: str,
+    seen: np.ndarray,
+    known: pa.Table | None = None,
+    implicit: bool = False,
 ) -> pa.Table:
-    """The records of `split` as a table of `schemas.TIMELINES`, users in order.
+    """The records of `split` as a table of `schemas.timelines_schema`, users in order.
 
     Nothing in the history columns lies past the split's cut, and whether a target
     is cold is decided by train ratings alone.
@@ -76,6 +81,7 @@ def records(
       split: one of contract.SPLITS.
       seen: bool[M], which items have a train rating, of anybody.
       known: schemas.user_schema, U rows: columns that come after the others.
+      implicit: the log has no ratings, but weights, and every target is relevant.
     """
     history, targets = history_and_targets(parts, split)
     lengths, target_lengths = events.per_user(history), events.per_user(targets)
@@ -86,11 +92,11 @@ def records(
         events.user_ids.filter(pa.array(users)),
         *_columns(events, rows, lengths[users]),
         *_columns(events, target_rows, target_lengths[users]),
-        *_slices(events, split, lengths[users], target_rows, target_lengths[users], seen),
+        *_slices(events, split, lengths[users], target_rows, target_lengths[users], seen, implicit),
     ]
+    schema = schemas.timelines_schema(implicit=implicit)
     table = pa.Table.from_arrays(
-        [column.cast(field.type) for column, field in zip(columns, schemas.TIMELINES, strict=True)],
-        schema=schemas.TIMELINES,
+        [column.cast(field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
     )
     if known is not None:
         for field, column in zip(known.schema, known.filter(pa.array(users)).columns, strict=True):
@@ -99,14 +105,20 @@ def records(
 
 
 def _columns(events: Events, rows: np.ndarray, lengths: np.ndarray) -> list[pa.LargeListArray]:
-    """Item ids, ratings and timestamps of some rows, as a list per record."""
+    """Item ids, ratings (or weights) and timestamps of some rows, as a list per record."""
     item_ids = events.item_ids.cast(pa.large_string()).take(pa.array(events.items[rows]))
     values = (item_ids, pa.array(events.ratings[rows]), pa.array(events.timestamps[rows]))
     return [ragged.from_lengths(lengths, value) for value in values]
 
 
 def _slices(
-    events: Events, split: str, history: np.ndarray, rows: np.ndarray, lengths: np.ndarray, seen: np.ndarray
+    events: Events,
+    split: str,
+    history: np.ndarray,
+    rows: np.ndarray,
+    lengths: np.ndarray,
+    seen: np.ndarray,
+    implicit: bool,
 ) -> list[pa.Array]:
     """SLICE_HISTORY and SLICE_COLD of each record; "" in train, which is not evaluated.
 
@@ -121,6 +133,7 @@ def _slices(
     names = pa.array([name for _, name in contract.HISTORY_BUCKETS])
     buckets = names.take(pa.array(np.searchsorted(bounds, history)))
 
-    cold_target = (events.ratings[rows] >= contract.RELEVANT_RATING) & ~seen[events.items[rows]]
+    relevant = implicit | (events.ratings[rows] >= contract.RELEVANT_RATING)
+    cold_target = relevant & ~seen[events.items[rows]]
     cold = np.bincount(np.repeat(np.arange(len(lengths)), lengths), cold_target, len(lengths)) > 0
     return [buckets, pc.if_else(pa.array(cold), contract.COLD, contract.WARM)]

@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 
 import contract
-from components.common.features import Features
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams, seconds_of
 from components.example_gen.reading import catalogue, quarantine, tables
@@ -29,6 +28,7 @@ from components.example_gen.reading.users import read_users
 from components.example_gen.sorting import log_store
 from components.example_gen.sorting.codes import Codes, positions
 from components.example_gen.sorting.log_store import Index, Keep, Log, Repeats, Rows
+from contract.rating_scale import RatingScale
 
 RATINGS = "ratings"
 NOT_IN_ITEMS = "of an item that is not in the table of items"
@@ -229,20 +229,18 @@ def add(
         if log.collected:
             unrated |= np.isnan(ratings)
         off_scale = rules.scale_problem(ratings, params.rating_scale) & ~unrated
-        stars = (
-            Features(rating_scale=params.rating_scale).stars(ratings.astype(np.float64)).astype(np.float32)
-        )
+        values = RatingScale(*params.rating_scale).stars(ratings.astype(np.float64)).astype(np.float32)
     elif WEIGHT in dataset.ratings.columns and log.collected:
-        stars = np.ones(len(table), np.float32)  # one play, one of whatever is counted
+        values = np.ones(len(table), np.float32)  # one play, one of whatever is counted
     elif WEIGHT in names:
-        stars = table[WEIGHT].to_numpy()
-        off_weight = weights.problem(stars)
+        values = table[WEIGHT].to_numpy()
+        off_weight = weights.problem(values)
     else:
         shares = _shares(table, params)
         off_event = shares == 0
         if log.collected:
             off_event, other = other, off_event
-        stars = contract.rating_of_weight(shares).astype(np.float32)
+        values = shares.astype(np.float32)
 
     unknown = np.zeros(len(table), bool)
     if rows.items.closed:
@@ -282,7 +280,7 @@ def add(
     # Only what has a good row is a user or an item.
     users, items = (_of_rows(table[role], kept) for role in (USER, ITEM))
     places = log_store.place(chunk.file, chunk.lines)[kept]
-    rows.add(rows.users.encode(users), rows.items.encode(items), stars[kept], times[kept], places)
+    rows.add(rows.users.encode(users), rows.items.encode(items), values[kept], times[kept], places)
 
 
 def _of_rows(column: pa.ChunkedArray, rows: np.ndarray) -> pa.ChunkedArray:
@@ -316,7 +314,7 @@ def _expected(role: str, came: object, dataset: Dataset, params: ExampleGenParam
     if role == WEIGHT:
         return quarantine.NAN if came != came else quarantine.NO_WEIGHT, "a number above 0"
     low, high = params.rating_scale
-    unit = " stars" if params.rating_scale == (contract.MIN_RATING, contract.MAX_RATING) else ""
+    unit = " stars" if RatingScale(low, high).in_stars else ""
     return quarantine.NAN if came != came else quarantine.OUT_OF_SCALE, f"{low:g} to {high:g}{unit}"
 
 

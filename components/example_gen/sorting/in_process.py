@@ -50,6 +50,7 @@ class InProcess:
                 # Users between these two who have no record here are left out by `records`.
                 first, last = int(users[part][0]), int(users[part][-1]) + 1
                 events, of_users = data.log.events(first, last), data.users.slice(first, last - first)
-                return timelines.records(events, splits.parts(events, params), split, known.seen, of_users)
+                parts, implicit = splits.parts(events, params), data.dataset.implicit
+                return timelines.records(events, parts, split, known.seen, of_users, implicit)
 
             write_split(split_uri(uri, split), known.sizes(split), make, params.events_per_shard)

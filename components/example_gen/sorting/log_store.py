@@ -17,7 +17,6 @@ from typing import IO, Final, Literal
 import numpy as np
 import pyarrow as pa
 
-import contract
 from components.common import ragged, storage
 from components.example_gen.reading.rows.weights import Scale
 from components.example_gen.records.timelines import Events
@@ -244,7 +243,7 @@ def in_order(
     bucket = bucket[np.lexsort((bucket["time"], bucket["user"]))]
     bucket = bucket if keep is None else bucket[_kept(bucket, keep, tell)]
     if scale is not None:
-        bucket["rating"] = contract.rating_of_weight(scale.ranks(bucket["rating"], bucket["user"]))
+        bucket["rating"] = scale.ranks(bucket["rating"], bucket["user"])
     return bucket
 
 

@@ -27,7 +27,7 @@ class Totals:
 
     Attributes:
       train_count: int64[M], each item's train ratings.
-      train_sum: float64[M], the sum of their stars.
+      train_sum: float64[M], the sum of their stars or weights.
       last_train: int64[U], when a user's last train rating is, -1 where there is none.
       history, targets: split -> int64[U], events in each user's record.
       by_item, by_rating: int64[2], users with several events whose items (ratings) only rise or
@@ -49,7 +49,7 @@ class Totals:
 
     @property
     def train_mean(self) -> np.ndarray:
-        """float32[M]: mean stars of the train ratings, 0 if none."""
+        """float32[M]: mean stars or weight of the train events, 0 if none."""
         return (self.train_sum / np.maximum(self.train_count, 1)).astype(np.float32)
 
     def users(self, split: str) -> np.ndarray:

@@ -16,7 +16,7 @@ from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 import contract
 from components.common.dense_columns import dense_strings
 from components.common.features import Features, FeatureSpec
-from components.example_gen.records.schemas import TIMELINES
+from components.example_gen.records.schemas import timelines_schema
 from components.example_gen.records.write import encode
 from components.index.carried.catalogue import Catalogue
 from components.index.users.histories import neutral
@@ -30,7 +30,10 @@ _DAY = 86_400
 _NOBODY = b"warm-up"
 _ASKED = 3  # items in a request of `rate`, `explain` and `details`
 # Of an event, in a timeline's history and among its targets.
-_TARGETS = tuple(zip(contract.HISTORY_FEATURES, contract.TARGET_FEATURES, strict=True))
+_TARGETS = (
+    *zip(contract.HISTORY_FEATURES, contract.TARGET_FEATURES, strict=True),
+    (contract.HISTORY_WEIGHTS, contract.TARGET_WEIGHTS),
+)
 
 Arrays = dict[str, np.ndarray]
 
@@ -53,7 +56,7 @@ def warmup_requests(
     for signature in contract.signatures(features.implicit).values():
         for batch in _BATCH_SIZES:
             inputs = neutral(signature, batch)
-            _fill(inputs, signature, catalogue)
+            _fill(inputs, signature, catalogue, features.implicit)
             yield _log(model, signature, inputs)
             if contract.DIVERSITY in inputs:
                 yield _log(model, signature, {**inputs, **_filtered(catalogue, batch)})
@@ -62,12 +65,12 @@ def warmup_requests(
                     yield _log(model, signature, {**inputs, contract.WHERE: np.tile(conditions, (batch, 1))})
 
 
-def _fill(inputs: Arrays, signature: contract.Signature, catalogue: Catalogue) -> None:
+def _fill(inputs: Arrays, signature: contract.Signature, catalogue: Catalogue, implicit: bool) -> None:
     """Puts histories, items and timelines in place of the neutral values."""
     batch = len(next(iter(inputs.values())))
     items = catalogue.ids[np.arange(batch) % len(catalogue)]
     if contract.HISTORY_ITEM_IDS in inputs:
-        inputs.update(_history(inputs, _histories(catalogue, batch)))
+        inputs.update(_histories(catalogue, batch, implicit))
     if contract.USER_ID in inputs:
         inputs[contract.USER_ID] = np.full(batch, _NOBODY, object)
     if contract.ITEM_IDS in inputs:
@@ -78,26 +81,18 @@ def _fill(inputs: Arrays, signature: contract.Signature, catalogue: Catalogue) -
     if contract.ITEM_ID in inputs:
         inputs[contract.ITEM_ID] = items
     if signature.name == contract.EVALUATE:
-        inputs[contract.EXAMPLES] = _examples(catalogue, batch)
+        inputs[contract.EXAMPLES] = _examples(catalogue, batch, implicit)
 
 
-def _histories(catalogue: Catalogue, batch: int) -> Arrays:
+def _histories(catalogue: Catalogue, batch: int, implicit: bool) -> Arrays:
     """Popular items in the catalogue's order, each row from another one on, a day between two events."""
     places = np.arange(batch)[:, np.newaxis] + np.arange(min(_EVENTS, len(catalogue)))
+    values = (places % 3 + 1) / 4 if implicit else places % 3 + 3
     return {
         contract.HISTORY_ITEM_IDS: catalogue.ids[places % len(catalogue)],
-        contract.HISTORY_RATINGS: (3 + places % 3).astype(np.float32),
+        contract.of_feedback(contract.HISTORY_RATINGS, implicit): values.astype(np.float32),
         contract.HISTORY_TIMESTAMPS: _FIRST + _DAY * places.astype(np.int64),
     }
-
-
-def _history(inputs: Arrays, found: Arrays) -> Arrays:
-    """A history as the inputs have it: ratings, or weights."""
-    if contract.HISTORY_WEIGHTS not in inputs:
-        return found
-    ratings = found.pop(contract.HISTORY_RATINGS)
-    weights = contract.weight_of_rating(ratings).clip(0.0, 1.0)  # 3 stars: 0, which is unknown
-    return {**found, contract.HISTORY_WEIGHTS: weights.astype(np.float32)}
 
 
 def _filtered(catalogue: Catalogue, batch: int) -> Arrays:
@@ -138,16 +133,16 @@ def _conditions(catalogue: Catalogue, specs: Sequence[FeatureSpec]) -> list[str]
     return result
 
 
-def _examples(catalogue: Catalogue, batch: int) -> np.ndarray:
+def _examples(catalogue: Catalogue, batch: int, implicit: bool) -> np.ndarray:
     """object[batch] of serialized timelines, whose targets are the last events."""
-    made = _histories(catalogue, batch)
-    empty = {item.name: [] if pa.types.is_large_list(item.type) else "" for item in TIMELINES}
+    made, schema = _histories(catalogue, batch, implicit), timelines_schema(implicit=implicit)
+    empty = {item.name: [] if pa.types.is_large_list(item.type) else "" for item in schema}
     records = []
     for row in range(batch):
         events = {name: values[row].tolist() for name, values in made.items()}
-        targets = {target: events[history][-1:] for history, target in _TARGETS}
+        targets = {target: events[history][-1:] for history, target in _TARGETS if history in events}
         records.append({**empty, **events, **targets, contract.USER_ID: _NOBODY})
-    return np.array(encode(pa.Table.from_pylist(records, TIMELINES)), dtype=object)
+    return np.array(encode(pa.Table.from_pylist(records, schema)), dtype=object)
 
 
 def _log(model: str, signature: contract.Signature, inputs: Arrays) -> prediction_log_pb2.PredictionLog:

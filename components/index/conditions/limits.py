@@ -35,7 +35,6 @@ _SAME_SHAPE = (
     (contract.BOOST_ITEM_IDS, contract.BOOSTS),
 )
 _NOT_NEGATIVE = (
-    contract.HISTORY_RATINGS,
     contract.TASTE_WEIGHTS,
     contract.YEAR_MIN,
     contract.YEAR_MAX,
@@ -163,12 +162,15 @@ def _good(inputs: Tensors, params: IndexParams) -> dict[str, tf.Tensor]:
         if name in inputs:
             # NaN is on neither side of a bound, so the good values are named, not the bad.
             good[name] = (inputs[name] >= low) & (inputs[name] <= high)
+    if contract.HISTORY_RATINGS in good:
+        good[contract.HISTORY_RATINGS] |= inputs[contract.HISTORY_RATINGS] == 0
     return good
 
 
 def _bounds(params: IndexParams) -> dict[str, tuple[float, float]]:
     return {
         contract.K: (0, params.max_k),
+        contract.HISTORY_RATINGS: (contract.MIN_RATING, contract.MAX_RATING),
         contract.HISTORY_WEIGHTS: (0.0, 1.0),
         contract.DIVERSITY: (0.0, 1.0),
         contract.BOOSTS: (-params.max_boost, params.max_boost),
@@ -200,6 +202,8 @@ def _within(good: tf.Tensor, values: tf.Tensor, name: str, params: IndexParams) 
     words: dict[str, object] = {"name": name, "what": "not negative"}
     if name == contract.K:
         refusal, words = refusals.K, {"default_k": params.default_k, "max_k": params.max_k}
+    elif name == contract.HISTORY_RATINGS:
+        refusal, words = refusals.RATINGS, {}
     elif name == contract.HISTORY_WEIGHTS:
         refusal, words = refusals.WEIGHTS, {}
     elif name in _bounds(params):

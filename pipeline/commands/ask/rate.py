@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
                 f"user {args.user} has {len(found.history)} ratings, too few to hold any back for the test"
             )
         predicted = predict(servable, args.user, found)
-    own = servable.features.rating
+    own = servable.features.scale.rating
     pairs = [
         (servable.item(item_id), own(rated), None if stars is None else own(stars))
         for item_id, rated, stars in zip(

@@ -179,10 +179,10 @@ def _mark(label: str, mark: str, features: Features) -> float:
     if features.implicit and not low < found <= high:
         raise InputError(f'"{label}={mark}": expected a weight above 0, and at most 1, such as "{label}=0.5"')
     if not low <= found <= high:
-        unit = " stars" if features.in_stars else ""
+        unit = " stars" if features.scale.in_stars else ""
         example = round(low + 0.8 * (high - low))
         raise InputError(f'"{label}={mark}": expected {low:g} to {high:g}{unit}, such as "{label}={example}"')
-    return found if features.implicit else float(features.stars(found))
+    return found if features.implicit else float(features.scale.stars(found))
 
 
 def _note(noun: str, request: Request, answer: Answer) -> str:
@@ -222,7 +222,7 @@ def _as_json(servable: Servable, request: Request, answer: Answer) -> dict[str, 
                 **(
                     {"weight": mark}
                     if servable.features.implicit
-                    else {"rating": servable.features.rating(mark)}
+                    else {"rating": servable.features.scale.rating(mark)}
                 ),
             }
             for item, mark in request.likes
@@ -252,7 +252,7 @@ def _show(servable: Servable, request: Request, answer: Answer) -> None:
     if request.user_id is not None:
         for_whom.append(f"user {request.user_id}")
     if request.likes:
-        own = (lambda weight: weight) if servable.features.implicit else servable.features.rating
+        own = (lambda weight: weight) if servable.features.implicit else servable.features.scale.rating
         likes = (f"{item.label} {own(mark):g}" for item, mark in request.likes)
         for_whom.append("who likes " + ", ".join(likes))
     if request.tastes:

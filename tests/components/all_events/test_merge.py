@@ -60,6 +60,20 @@ def catalogue():
     )
 
 
+@settings(max_examples=10, deadline=None)
+@given(users)
+def test_weights_stay_weights(logs):
+    """As ratings do: the same numbers under the other names."""
+
+    def weighted(table):
+        return table.rename_columns([contract.of_feedback(n, implicit=True) for n in table.column_names])
+
+    splits = cut(logs)
+    merged = merge.timelines({split: weighted(table) for split, table in splits.items()})
+    assert merged.equals(weighted(merge.timelines(splits)))
+    assert merge.items(catalogue(), merged).equals(merge.items(catalogue(), merge.timelines(splits)))
+
+
 @settings(max_examples=60, deadline=None)
 @given(users)
 def test_every_event_once_in_its_order(logs):

@@ -14,6 +14,7 @@ from components.example_gen.fingerprint import fingerprint
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.records import read
 
+KINDS = {"view": 1, "cart": 2.5, "wish": 5, "buy": 10}
 HEADER = "userId,movieId,rating,timestamp\n"
 
 
@@ -51,6 +52,29 @@ def test_artifacts_hold_the_records(folder, make_records, tmp_path, events_per_s
     artifact = artifacts[executor.ITEMS]
     assert artifact_utils.decode_split_names(artifact.split_names) == ["train"]
     assert read.read_items(artifact.uri).to_pylist() == expected.items.to_pylist()
+
+
+def test_an_event_of_a_log_without_ratings_has_a_weight(tmp_path):
+    rows = [f"{user},{item},{kind},{item}" for user in (1, 2) for item, kind in enumerate(KINDS, 1)]
+    (tmp_path / "log.csv").write_text("who,sku,kind,at\n" + "\n".join(rows) + "\n")
+    columns = {"user": "who", "item": "sku", "event": "kind", "time": "at"}
+    made = run(tmp_path / "log.csv", tmp_path / "out", columns=columns, event_weights=KINDS)
+    uri = made[executor.TIMELINES].uri
+    stored = read.stored_timelines(uri, contract.TEST)
+    assert {contract.HISTORY_WEIGHTS, contract.TARGET_WEIGHTS} <= set(stored.column_names)
+    assert not set(contract.WEIGHTS_OF) & set(stored.column_names)
+    row = stored.to_pylist()[0]
+    assert row[contract.HISTORY_WEIGHTS] == pytest.approx([0.1, 0.25, 0.5], abs=1e-7)
+    assert row[contract.TARGET_WEIGHTS] == [1.0]
+    # Models count it as a rating.
+    names = [contract.USER_ID, contract.HISTORY_RATINGS, contract.TARGET_RATINGS]
+    (batch,) = read.timeline_batches(uri, contract.TEST, names)
+    assert batch.schema.names == names
+    assert batch.to_pylist()[1][contract.HISTORY_RATINGS] == pytest.approx([4.1, 4.25, 4.5], abs=1e-6)
+    assert read.read_timelines(uri, contract.TEST, names).equals(batch)
+    assert read.read_timelines(uri, contract.TRAIN)[contract.TARGET_RATINGS].to_pylist() == [[], []]
+    means = read.read_items(made[executor.ITEMS].uri)[contract.RATING_MEAN].to_pylist()
+    assert means == pytest.approx([0.1, 0.25, 0, 0], abs=1e-7)
 
 
 def test_the_same_data_gives_the_same_bytes(folder, tmp_path):

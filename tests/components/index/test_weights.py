@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 import contract
 from components.common.features import Features
+from components.example_gen.records.schemas import timelines_schema
+from components.example_gen.records.write import encode
 from components.index.build import assemble
 from components.index.carried.warmup_requests import warmup_requests
 from components.serving_check.answers import check_request
@@ -55,6 +58,26 @@ def test_weights_rank_as_the_ratings_that_they_read_as(world, recommend, weights
     )
     np.testing.assert_array_equal(got[contract.ITEM_IDS], wanted[contract.ITEM_IDS])
     np.testing.assert_allclose(got[contract.SCORES], wanted[contract.SCORES], atol=1e-6)
+
+
+def test_evaluate_reads_and_answers_weights(world, built):
+    weighted, rated = world.timelines[contract.TEST].to_pylist(), []
+    for row in weighted:
+        for name, other in contract.WEIGHTS_OF.items():
+            row[other] = [0.5 if i % 2 else 1.0 for i in range(len(row.pop(name)))]
+        rated.append({**row, **{name: [4 + w for w in row[o]] for name, o in contract.WEIGHTS_OF.items()}})
+    found, wanted = (
+        module.function(contract.EVALUATE)(examples=tf.constant(encode(pa.Table.from_pylist(rows, schema))))
+        for module, rows, schema in (
+            (built.module, weighted, timelines_schema(implicit=True)),
+            (world.built[contract.MODEL_EXACT].module, rated, timelines_schema()),
+        )
+    )
+    assert contract.TARGET_RATINGS not in found
+    np.testing.assert_array_equal(found.pop(contract.TARGET_WEIGHTS) + 4, wanted.pop(contract.TARGET_RATINGS))
+    assert found.keys() == wanted.keys()
+    for name in (contract.ITEM_IDS, contract.SCORES, contract.EXACT_ITEM_IDS, contract.TARGET_ITEM_IDS):
+        np.testing.assert_array_equal(found[name], wanted[name])
 
 
 @pytest.mark.parametrize("weight", [-0.1, 1.1, float("nan"), float("inf")])

@@ -313,9 +313,9 @@ REFUSED = [
     ),
     (
         "recommend",
-        {"history_item_ids": [[HEAT]], "history_ratings": [[-1.0]]},
-        "history_ratings must be finite and not negative, got -1; 0 stands for what is not known or not "
-        "wanted",
+        {"history_item_ids": [[HEAT]], "history_ratings": [[8.0]]},
+        "history_ratings must be 0 (unknown) or from 0.5 to 5, got 8; map another scale "
+        "(data_rating_scale of what the model says of itself) evenly onto 0.5 to 5",
     ),
     (
         "recommend",

@@ -140,6 +140,16 @@ def test_a_missing_output_is_named(fake_model: ModuleType) -> None:
         score_user(row)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_every_target_of_a_log_without_ratings_is_relevant(fake_model: ModuleType, seed: int) -> None:
+    users = fake_model.random_users(np.random.default_rng(seed), 5, CATALOGUE)
+    for row in fake_model.rows(users, CATALOGUE):
+        row[contract.PREDICTED_RATINGS] = row[contract.TARGET_RATINGS] * 0  # there is no rating head
+        liked = score_user({**row, contract.TARGET_RATINGS: row[contract.TARGET_RATINGS] * 0 + 5})
+        ratings = row.pop(contract.TARGET_RATINGS)
+        assert score_user({**row, contract.TARGET_WEIGHTS: ratings / 5}) == liked
+
+
 def test_a_repeated_target_counts_once(fake_model: ModuleType) -> None:
     row = fake_model.rows(fake_model.random_users(np.random.default_rng(1), 1, CATALOGUE), CATALOGUE)[0]
     row |= {

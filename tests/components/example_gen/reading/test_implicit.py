@@ -2,10 +2,8 @@
 
 import itertools
 
-import numpy as np
 import pytest
 
-import contract
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import layouts, quarantine
@@ -16,14 +14,11 @@ WEIGHTS = {"view": 1, "cart": 3, "purchase": 6}
 HEADER = "who,sku,kind,at\n"
 
 
-def test_an_event_reads_as_the_rating_of_its_share_of_the_strongest(tmp_path, read):
+def test_an_event_has_its_share_of_the_strongest_as_its_weight(tmp_path, read):
     (tmp_path / "log.csv").write_text(f"{HEADER}1,a,view,5\n1,b,purchase,6\n2,a,cart,7\n")
     found = read(tmp_path / "log.csv", columns=COLUMNS, event_weights=WEIGHTS)
     assert [row[:2] for row in found.ratings] == [("1", "a"), ("1", "b"), ("2", "a")]
-    stars = np.array([row[2] for row in found.ratings])
-    assert stars == pytest.approx([4 + 1 / 6, 5, 4.5])
-    assert (stars >= contract.RELEVANT_RATING).all()
-    assert contract.weight_of_rating(stars) == pytest.approx([1 / 6, 1, 1 / 2])
+    assert [row[2] for row in found.ratings] == pytest.approx([1 / 6, 1, 1 / 2])
     assert found.layout == "csv: log.csv; no ratings: events count by kind"
 
 
@@ -31,7 +26,7 @@ def test_without_kinds_events_count_alike_whatever_the_rating_scale(tmp_path, re
     (tmp_path / "log.csv").write_text(f"{HEADER}1,a,view,5\n1,b,purchase,6\n")
     columns = {role: name for role, name in COLUMNS.items() if role != "event"}
     found = read(tmp_path / "log.csv", columns=columns, rating_scale=(0, 10))
-    assert [row[2] for row in found.ratings] == [5.0, 5.0]
+    assert [row[2] for row in found.ratings] == [1.0, 1.0]
 
 
 @pytest.mark.parametrize(

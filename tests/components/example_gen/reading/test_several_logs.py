@@ -6,7 +6,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import contract
 from components.example_gen.errors import DataError
 from components.example_gen.fingerprint import fingerprint
 from components.example_gen.params import ExampleGenParams
@@ -72,7 +71,7 @@ def test_events_have_the_weights_of_the_config(tmp_path, read, times):
         "repeated": "strongest",
     }
     found = read(f"{tmp_path / 'log.csv'}\n{path}", **params)
-    weights = [(item, contract.weight_of_rating(rating), time) for _, item, rating, time in found.ratings]
+    weights = [(item, weight, time) for _, item, weight, time in found.ratings]
     assert weights == [("b", 1, 6), ("c", 1, 7), ("a", 1, 8)]
     assert found.left_out == {"rated again (strongest kept)": 1, "of an event without a weight": 1}
 
@@ -82,7 +81,7 @@ def test_an_event_beside_numbers_counts_as_one(tmp_path, read):
     path = export(tmp_path / "events.parquet", [("1", "c", "play", None, 7)])
     columns = {**OWN["columns"], "weight": "n"}
     found = read(f"{tmp_path / 'log.csv'}\n{path}", columns=columns, weight_transform="linear")
-    assert [contract.weight_of_rating(row[2]) for row in found.ratings] == [1, 0.25, 0.25]
+    assert [row[2] for row in found.ratings] == [1, 0.25, 0.25]
 
 
 def test_logs_in_two_formats_are_one(tmp_path, read):

@@ -70,9 +70,14 @@ def test_feedback_limits_and_defaults(shop):
     assert shop.event_weights == {"view": 0.25, "purchase": 1.0}
     assert (shop.items, shop.known_users, shop.kind) == (4, 5, "two_tower")
     assert shop.limits["max_k"] == 30 and "max_known_users" not in shop.limits
-    assert shop.default(contract.RECOMMEND, contract.K) == 7
-    assert shop.default(contract.RECOMMEND, contract.EXCLUDE) == ""
-    assert shop.default(contract.DETAILS, contract.COLUMNS) == [column.name for column in shop.columns]
+    defaults = {
+        signature: {each["name"]: each.get("default") for each in found["inputs"]}
+        for signature, found in shop.signatures.items()
+    }
+    assert defaults[contract.RECOMMEND][contract.K] == 7
+    assert defaults[contract.RECOMMEND][contract.EXCLUDE] == ""
+    assert defaults[contract.DETAILS][contract.COLUMNS] == [column.name for column in shop.columns]
+    assert shop.scale is None
     for name, signature in contract.SIGNATURES_OF_WEIGHTS.items():
         found = shop.signatures[name]
         assert [(each["name"], each["required"]) for each in found["inputs"]] == [
@@ -80,6 +85,15 @@ def test_feedback_limits_and_defaults(shop):
         ]
         assert [each["name"] for each in found["outputs"]] == [item.name for item in signature.outputs]
     assert shop.signatures[contract.DETAILS]["outputs"][1]["shape"] == ["B", "M", "L"]
+
+
+def test_ratings_are_mapped_from_the_scale_of_the_data_and_back():
+    found = described([{}], Features(item=MOVIELENS, rating_scale=(0, 100)))
+    found = Description.of(json.loads(json.dumps(found.to_dict())))
+    assert found.rating_scale == (contract.MIN_RATING, contract.MAX_RATING)
+    assert found.scale is not None
+    assert [found.scale.stars(rating) for rating in (0, 50, 100)] == pytest.approx([0.5, 2.75, 5])
+    assert found.scale.rating(2.75) == pytest.approx(50)
 
 
 def test_of_movielens_columns_those_that_hold_something():

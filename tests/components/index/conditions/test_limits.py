@@ -40,7 +40,13 @@ REFUSED = [
         {"history_item_ids": [["1", "2"]], "history_timestamps": [[4, 5, 6]]},
         "history_timestamps need the same shape",
     ),
-    ({"history_item_ids": [["1"]], "history_ratings": [[NAN]]}, "history_ratings must be finite"),
+    *(
+        (
+            {"history_item_ids": [["1"]], "history_ratings": [[rating]]},
+            "history_ratings must be 0 .unknown. or from 0.5 to 5, got.*; map another scale",
+        )
+        for rating in (NAN, float("inf"), -1.0, 0.4, 5.5, 8.0)
+    ),
     ({"diversity": [1.5]}, "diversity must be between 0 and 1, got.*1.5"),
     ({"diversity": [NAN]}, "diversity must be between 0 and 1"),
     ({"year_min": [-1]}, "year_min must be not negative"),

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 import contract
+from components.common.features import Features
+from pipeline.commands.ask import recommend
+from pipeline.errors import InputError
 
 Marquee = Callable[..., tuple[int, str, str]]
 Ask = Callable[..., dict[str, Any]]
@@ -26,6 +29,16 @@ Row = Callable[[str], dict[str, Any]]
 
 def rated(row: dict[str, Any]) -> list[str]:
     return [*row[contract.HISTORY_ITEM_IDS], *row[contract.TARGET_ITEM_IDS]]
+
+
+@pytest.mark.parametrize(
+    ("scale", "mark", "stars"),
+    [((1, 10), "10", 5.0), ((0, 100), "50", 2.75), ((0, 5), "0", 0.5), ((0, 100), "", 5.0)],
+)
+def test_a_like_is_on_the_scale_of_the_log(scale: tuple[float, float], mark: str, stars: float) -> None:
+    assert recommend._mark("X", mark, Features(rating_scale=scale)) == pytest.approx(stars)
+    with pytest.raises(InputError, match=rf"X=101.: expected {scale[0]} to {scale[1]}, such as"):
+        recommend._mark("X", "101", Features(rating_scale=scale))
 
 
 def test_a_known_user_gets_items_with_reasons(marquee_json: Ask, test_row: Row) -> None:

@@ -6,25 +6,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import contract
-from components.common.features import Features
+from contract.rating_scale import RatingScale
 
 
 @pytest.mark.parametrize(
     ("scale", "rating", "stars"), [((1, 10), 10, 5), ((1, 10), 1, 0.5), ((0, 100), 50, 2.75)]
 )
 def test_a_scale_is_mapped_evenly(scale, rating, stars):
-    assert Features(rating_scale=scale).stars(rating) == pytest.approx(stars)
+    assert RatingScale(*scale).stars(rating) == pytest.approx(stars)
 
 
 @given(st.floats(-100, 100), st.floats(0.01, 1000), st.floats(0, 1))
 def test_there_and_back(low, width, share):
-    features = Features(rating_scale=(low, low + width))
+    scale = RatingScale(low, low + width)
     rating = low + share * width
-    assert features.rating(features.stars(rating)) == pytest.approx(rating, abs=1e-6 * max(1, abs(low)))
+    assert scale.rating(scale.stars(rating)) == pytest.approx(rating, abs=1e-6 * max(1, abs(low)))
 
 
 def test_stars_stay_to_the_bit():
     ratings = np.array([0.5, 3.3, 5], np.float32)
-    assert Features().in_stars
-    assert Features().stars(ratings) is ratings
-    assert Features().rating_scale == (contract.MIN_RATING, contract.MAX_RATING)
+    stars = RatingScale(contract.MIN_RATING, contract.MAX_RATING)
+    assert stars.in_stars and stars.stars(ratings) is stars.rating(ratings) is ratings
