@@ -20,12 +20,9 @@ import asyncio
 import collections
 import contextlib
 import dataclasses
-import json
 import os
 import pickle
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -38,9 +35,9 @@ import sqlalchemy as sa
 
 import contract
 from benchmarks import report
-from benchmarks.harness import app_data, load, postgres
+from benchmarks.harness import app_data, postgres
 from benchmarks.report import Bar
-from benchmarks.serving import Server, free_port, histories, newest, ours_command, started
+from benchmarks.serving import PREDICT, Server, free_port, generated, histories, newest, ours_command, started
 from serving.protocol import messages, tensors
 from serving.protocol.arrays import as_array
 
@@ -50,7 +47,6 @@ ADDED_P50_MS, ADDED_P99_MS = 5.0, 15.0
 BACK_S = 5.0
 WRITERS = 1000
 HISTORY_MS = 5.0
-PREDICT = "/tensorflow.serving.PredictionService/Predict"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,19 +89,10 @@ def question(history: tuple[list[bytes], list[float], list[int]]) -> bytes:
     return body
 
 
-def ask(kind: str, server: Server, requests: Path, *options: str) -> dict[str, Any]:
-    """One run of load.py."""
-    command = [
-        sys.executable, str(Path(load.__file__)), "--protocol", kind, "--path", PREDICT,
-        "--address", server.grpc if kind == "grpc" else server.rest, "--requests", str(requests),
-        "--server-pid", str(server.process.pid), *options,
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{kind}: the load generator failed\n{done.stderr}")
-    found: dict[str, Any] = json.loads(done.stdout)
-    if found["errors"]:
-        sys.exit(f"{kind}: {found['errors']} requests failed: {found['error_kinds']}")
+def asked(server: Server, kind: str, requests: Path, *options: str) -> dict[str, Any]:
+    """Figures of one run of load.py."""
+    found = generated(server, kind, PREDICT, requests, *options)
+    del found["first_answer"]
     return found
 
 
@@ -124,13 +111,13 @@ def measure_load(pair: Running, made: Sequence[Any], folder: Path, seconds: floa
     rows: dict[str, Any] = {}
     print(f"\n{'':<26}{'load':>12}{'req/s':>8}{'CPU us':>8}{'p50 ms':>9}{'p99 ms':>9}")
     for name, kind, server, requests in kinds:
-        row = ask(kind, server, requests, "--clients", "16", "--seconds", str(seconds), "--warm-up", "1")
+        row = asked(server, kind, requests, "--clients", "16", "--seconds", str(seconds), "--warm-up", "1")
         rows[name] = {"closed": row}
         show(name, "16 clients", row)
     rate = SHARE * rows["list alone"]["closed"]["rate"]
     for name, kind, server, requests in kinds[:2]:
         options = ("--rate", f"{rate:.1f}", "--seconds", str(2 * seconds))
-        row = ask(kind, server, requests, *options, "--connections", "8" if kind == "grpc" else "64")
+        row = asked(server, kind, requests, *options, "--connections", "8" if kind == "grpc" else "64")
         rows[name]["open"] = row
         show(name, f"{rate:.0f}/s", row)
     own, added = (rows[name]["open"]["milliseconds"] for name in ("model server, gRPC", "list alone"))

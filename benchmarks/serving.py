@@ -204,16 +204,34 @@ class Requests:
 
 
 def ask(server: Server, kind: str, requests: Requests, *options: str, check: bool = True) -> dict[str, Any]:
-    """One run of load.py.
+    """One run of load.py against a model server.
 
     Raises:
       SystemExit: it failed, or a request did.
     """
     path = PREDICT if kind == "grpc" else f"/v1/models/{contract.MODEL}:predict"
+    found = generated(server, kind, path, getattr(requests, kind), *options)
+    if check:
+        check_answer(kind, base64.b64decode(found["first_answer"]))
+    del found["first_answer"]
+    return {"server": server.name, "protocol": kind, **found}
+
+
+def generated(server: Server, kind: str, path: str, requests: Path, *options: str) -> dict[str, Any]:
+    """What load.py prints after one run.
+
+    Args:
+      kind: its protocol: grpc, rest or get.
+      path: what is asked.
+      requests: file of bodies, or with "get" of paths.
+
+    Raises:
+      SystemExit: it failed, or a request did.
+    """
     done = subprocess.run(
         [
             sys.executable, str(Path(load.__file__)), "--protocol", kind, "--path", path,
-            "--address", getattr(server, kind), "--requests", str(getattr(requests, kind)),
+            "--address", server.grpc if kind == "grpc" else server.rest, "--requests", str(requests),
             "--server-pid", str(server.process.pid), *options,
         ],
         capture_output=True, text=True, check=False,
@@ -223,10 +241,7 @@ def ask(server: Server, kind: str, requests: Requests, *options: str, check: boo
     found: dict[str, Any] = json.loads(done.stdout)
     if found["errors"]:
         sys.exit(f"{server.name}, {kind}: {found['errors']} requests failed: {found['error_kinds']}")
-    if check:
-        check_answer(kind, base64.b64decode(found["first_answer"]))
-    del found["first_answer"]
-    return {"server": server.name, "protocol": kind, **found}
+    return found
 
 
 def ceiling(model: Path, requests: Requests, seconds: float) -> dict[str, dict[str, dict[str, float]]]:

@@ -442,7 +442,7 @@ KIND: Final = "kind.txt"  # `model.kind` of the config, in the towers
 PUSHED: Final = "PUSHED.json"  # written last, in the version folder of MODEL
 # What an application may read of a version, PUSHED from its folder, the rest from assets.extra.
 APPLICATION_FILES: Final = (
-    CATALOGUE, POPULARITY, INDEX_INFO, PUSHED, ITEM_MAP, RATING_HISTOGRAMS, SHOWN_USERS,
+    CATALOGUE, POPULARITY, DESCRIPTION, INDEX_INFO, PUSHED, ITEM_MAP, RATING_HISTOGRAMS, SHOWN_USERS,
 )  # fmt: skip
 PINNED: Final = "PINNED"  # a file of this name keeps a version from retention
 GATES: Final = "gates.json"  # verdicts, in the blessing artifact

@@ -28,14 +28,18 @@ class RatingScale:
         """Of a number or an array on this scale."""
         if self.in_stars:
             return rating
-        return contract.MIN_RATING + (rating - self.low) * (
-            (contract.MAX_RATING - contract.MIN_RATING) / (self.high - self.low)
+        return _between(
+            contract.MIN_RATING, contract.MAX_RATING, (rating - self.low) / (self.high - self.low)
         )
 
     def rating(self, stars: Any) -> Any:
         """The inverse of `stars`."""
         if self.in_stars:
             return stars
-        return self.low + (stars - contract.MIN_RATING) * (
-            (self.high - self.low) / (contract.MAX_RATING - contract.MIN_RATING)
-        )
+        share = (stars - contract.MIN_RATING) / (contract.MAX_RATING - contract.MIN_RATING)
+        return _between(self.low, self.high, share)
+
+
+def _between(low: float, high: float, share: Any) -> Any:
+    """So written, shares of 0 and 1 are the ends exactly: no highest rating is above its scale."""
+    return (1 - share) * low + share * high

@@ -69,6 +69,9 @@ WEIGHTS: Final = Refusal(
 )
 # --- the data's columns ----------------------------------------------------------
 CONDITION: Final = Refusal("where: expected {forms}", "write each condition so, of one of these columns")
+BOUND: Final = Refusal(
+    "where: a bound must be a finite number as float32 has them", "write it in digits, up to 3.4e38"
+)
 COUNT: Final = Refusal(
     "at_most: expected COLUMN=COUNT, a count from 1 on, of {names}",
     "write each count so, of one of these columns",

@@ -15,6 +15,7 @@ from components.common.features import MOVIELENS, MOVIELENS_NAMES, RESERVED, Fea
 from components.common.params import Section
 from components.example_gen.reading.rows import conditions, joins
 from components.example_gen.reading.rows.conditions import FORMS
+from components.example_gen.reading.source import MISSING_MARKERS
 
 COLUMN_ROLES: Final = ("user", "item", "rating", "event", "weight", "time", "offset")
 ITEM_ROLES: Final = ("item", "title", "year", "genres")
@@ -340,6 +341,11 @@ class ExampleGenParams(Section):
         "encoded in memory at once. On Beam there is about one for so many events, and a worker "
         "sorts and writes one at a time.",
     )
+
+    @property
+    def missing_markers(self) -> tuple[str, ...]:
+        """All cells that mean nothing."""
+        return (*MISSING_MARKERS, *self.missing)
 
     @pydantic.model_validator(mode="after")
     def _across_keys(self) -> ExampleGenParams:

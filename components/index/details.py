@@ -58,7 +58,7 @@ class Details(tf.Module):
         most = tf.reduce_max(tf.reduce_sum(tf.cast(named, tf.int32), axis=1))
         names, number = ", ".join(self.columns), len(self.columns)
         checks = [
-            refuse.unless(tf.equal(tf.size(wrong), 0), refusals.COLUMNS, wrong, names=names),
+            refuse.any_of(wrong, refusals.COLUMNS, names=names),
             refuse.unless(most <= number, refusals.MAX_COLUMNS, most, most=number),
         ]
         with tf.control_dependencies(checks):

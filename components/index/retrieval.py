@@ -105,8 +105,9 @@ class Retrieval(tf.Module):
         )
         self._popular = PopularList(self._shares, conditions, params.block_scores)
         listed = ListedSearch(embeddings, self._shares, conditions)
-        self._search, self._exact = (
-            SelectiveSearch(one, listed, conditions, len(catalogue)) for one in (search, exact)
+        self._exact = SelectiveSearch(exact, listed, conditions, len(catalogue))
+        self._search = (
+            self._exact if search is exact else SelectiveSearch(search, listed, conditions, len(catalogue))
         )
         self._ranking = Ranking(
             self._exact,
@@ -250,7 +251,13 @@ class Retrieval(tf.Module):
 
     def functions(self) -> dict[str, Any]:
         """Functions by signature name, with exactly the contract's inputs and outputs."""
-        return {name: self.function(name) for name in self._signatures}
+        made = {name: self.function(name) for name in self._signatures if name != contract.RECOMMEND_EXACT}
+        # In a model whose search is exact both are one: its graph is half as large.
+        same = self._search is self._exact
+        made[contract.RECOMMEND_EXACT] = (
+            made[contract.RECOMMEND] if same else self.function(contract.RECOMMEND_EXACT)
+        )
+        return made
 
     def function(self, name: str) -> Any:
         """The function of one signature; what is not required may be left out."""
@@ -281,7 +288,8 @@ class Retrieval(tf.Module):
         if contract.WHERE not in inputs:
             found = self._ranking(queries, search, k, largest_k)
             return self._result(found, k, _columns(k))
-        most = max(largest_k, self._params.diversity_pool)
+        # Enough for either pool at once: what is too few is searched again, for twice the time.
+        most = max(largest_k, self._params.diversity_pool, self._params.at_most_pool)
         filters = [inputs[name] for name in _FILTERS]
         wishes = Wishes(*(inputs[name] for name in _WISHES))
 

@@ -15,7 +15,6 @@ from components.example_gen.reading.detection import formats, times
 from components.example_gen.reading.formats import packing
 from components.example_gen.reading.places import Place
 from components.example_gen.reading.source import (
-    MISSING_MARKERS,
     Delimited,
     Format,
     Parquet,
@@ -137,7 +136,7 @@ def look(path: Place, params: ExampleGenParams) -> FileLook:
         optional=frozenset(names),
     )  # fmt: skip
     sample = tables.sample(source, path, params.max_line_bytes, SAMPLE_BYTES)
-    missing = pa.array([*MISSING_MARKERS, *params.missing])
+    missing = pa.array(params.missing_markers)
     columns = tuple(_look(name, sample[name], missing) for name in names)
     whole = _is_small(path, format_, len(sample))
     return FileLook(path, format_, header and params.names == (), len(sample), whole, columns)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 import contract
+from contract.rating_scale import RatingScale
 
 T = TypeVar("T")
 
 MAX_BATCH = 1000
 MAX_PAGE = 200
+# Items that a request may name one by one; the model's own limits are lower.
+MAX_NAMED = 10_000
 # Kinds of events, and what they are to a history: see serving/app/services/histories.py.
 BUILT_IN_KINDS = ("rating", "like", "dislike", "view", "hide")
 
@@ -182,10 +185,29 @@ class Wishes(Result):
     where: list[str] = Field(
         default_factory=list,
         max_length=64,
-        description='conditions on columns of the data: "brand=acme", "price<=20"',
+        description='conditions on columns of the data: "brand=acme", "brand!=acme", "price<=20"',
         examples=[["year>=1990"]],
     )
     exclude: list[ItemId] = Field(default_factory=list, max_length=1000, description="items not to show")
+    candidates: list[ItemId] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_NAMED,
+        description="the only items to rank, at most `max_candidates` of the model; null for all",
+    )
+    boosts: dict[ItemId, Annotated[float, Field(allow_inf_nan=False)]] = Field(
+        default_factory=dict,
+        max_length=MAX_NAMED,
+        description="by item, what to add to its score, up to `max_boost` of the model either way; in a "
+        "popular list as a part of the largest score",
+        examples=[{"318": 0.2}],
+    )
+    at_most: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict,
+        max_length=64,
+        description="by column of values, how many items may share one",
+        examples=[{"genres": 3}],
+    )
     diversity: float = Field(default=0.0, ge=0, le=1, description="0 relevance only, 1 diversity only")
     tastes: dict[str, Annotated[float, Field(ge=0, le=100)]] = Field(
         default_factory=dict, max_length=64, description="weight by value of the taste column"
@@ -238,14 +260,19 @@ class Scale(Result):
     high: float
     step: float
 
+    @classmethod
+    def of(cls, low: float, high: float) -> Self:
+        """With the step that people rate in: half stars, else whole numbers where there are enough."""
+        if RatingScale(low, high).in_stars:
+            return cls(low=low, high=high, step=0.5)
+        return cls(low=low, high=high, step=1.0 if high - low >= 4 else (high - low) / 10)
+
     def stars(self, rating: float) -> float:
-        share = (rating - self.low) / (self.high - self.low)
-        return contract.MIN_RATING + share * (contract.MAX_RATING - contract.MIN_RATING)
+        return float(RatingScale(self.low, self.high).stars(rating))
 
     def rating(self, stars: float) -> float:
         """The inverse of `stars`."""
-        share = (stars - contract.MIN_RATING) / (contract.MAX_RATING - contract.MIN_RATING)
-        return self.low + share * (self.high - self.low)
+        return float(RatingScale(self.low, self.high).rating(stars))
 
 
 class ModelDescription(Result):
@@ -261,6 +288,7 @@ class ModelDescription(Result):
     taste_values: list[str] = Field(description="values of the taste column, most frequent first")
     max_k: int
     max_history: int
+    limits: dict[str, float] = Field(description="what a request may hold, by name: max_candidates ...")
     trained: str | None = Field(description="when the version was pushed, ISO 8601")
     metrics: dict[str, float | None]
     gates: list[dict[str, Any]]

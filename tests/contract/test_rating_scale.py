@@ -23,6 +23,14 @@ def test_there_and_back(low, width, share):
     assert scale.rating(scale.stars(rating)) == pytest.approx(rating, abs=1e-6 * max(1, abs(low)))
 
 
+@given(st.floats(-100, 100), st.floats(0.01, 1000))
+def test_the_ends_are_the_ends_to_the_bit(low, width):
+    scale = RatingScale(low, low + width)
+    assert [scale.stars(scale.low), scale.stars(scale.high)] == [contract.MIN_RATING, contract.MAX_RATING]
+    ends = [scale.rating(contract.MIN_RATING), scale.rating(contract.MAX_RATING)]
+    assert ends == [scale.low, scale.high]
+
+
 def test_stars_stay_to_the_bit():
     ratings = np.array([0.5, 3.3, 5], np.float32)
     stars = RatingScale(contract.MIN_RATING, contract.MAX_RATING)

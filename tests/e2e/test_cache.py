@@ -67,6 +67,7 @@ def test_going_back_is_compared_with_what_was_pushed_since(workspace):
     assert len(workspace.pushed) == 3
 
 
+@pytest.mark.nightly("pipeline/code_hash.py", "pipeline/dag.py")
 def test_a_line_of_the_models_code_reruns_from_the_trainer_on(workspace):
     with (workspace.folder / "src" / "components" / "model" / "towers" / "encoders.py").open("a") as file:
         file.write("\n# a change\n")

@@ -12,8 +12,6 @@ import pyarrow as pa
 
 import contract
 
-_COLUMNS = (contract.USER_ID, *contract.HISTORY_FEATURES, *contract.TARGET_FEATURES)
-
 
 def shown_users(timelines: Mapping[str, pa.Table], limit: int) -> pa.Table:
     """Users spread over all of the test split: what came before the cut, and what was held out.
@@ -23,10 +21,13 @@ def shown_users(timelines: Mapping[str, pa.Table], limit: int) -> pa.Table:
       limit: most users.
 
     Returns:
-      contract.USER_ID, HISTORY_FEATURES and TARGET_FEATURES.
+      contract.USER_ID, HISTORY_FEATURES and TARGET_FEATURES; of a log without ratings with its weights.
     """
     test = timelines.get(contract.TEST)
+    implicit = test is not None and contract.HISTORY_WEIGHTS in test.column_names
+    features = (*contract.HISTORY_FEATURES, *contract.TARGET_FEATURES)
+    columns = [contract.USER_ID, *(contract.of_feedback(name, implicit) for name in features)]
     if test is None or not limit:
-        return pa.table({name: pa.array([], pa.string()) for name in _COLUMNS})
+        return pa.table({name: pa.array([], pa.string()) for name in columns})
     rows = np.unique(np.linspace(0, len(test) - 1, min(limit, len(test))).astype(np.int64))
-    return test.select(_COLUMNS).take(pa.array(rows))
+    return test.select(columns).take(pa.array(rows))

@@ -31,8 +31,7 @@ def read(attributes: tf.Tensor, inputs: Iterable[contract.Input]) -> dict[str, t
     known &= tf.reduce_any([name == item.name for item in items], axis=0)
     wrong = tf.boolean_mask(attributes, (attributes != contract.PAD_ID) & ~known)
     names = ", ".join(item.name for item in items)
-    none_wrong = tf.equal(tf.size(wrong), 0)
-    with tf.control_dependencies([refuse.unless(none_wrong, refusals.ATTRIBUTE, wrong, names=names)]):
+    with tf.control_dependencies([refuse.any_of(wrong, refusals.ATTRIBUTE, names=names)]):
         value = tf.identity(value)
     return {item.name: _values(item, known & (name == item.name), value) for item in items}
 
@@ -49,9 +48,7 @@ def _values(item: contract.Input, mine: tf.Tensor, value: tf.Tensor) -> tf.Tenso
         number = tf.strings.to_number(tf.where(mine & is_number, value, "0"), dtype)
         good = is_number & tf.math.is_finite(number) if dtype.is_floating else is_number
         wrong = tf.boolean_mask(value, mine & ~good)
-        none_wrong = tf.equal(tf.size(wrong), 0)
-        refused = refuse.unless(none_wrong, refusals.ATTRIBUTE_NUMBER, wrong, name=item.name)
-        with tf.control_dependencies([refused]):
+        with tf.control_dependencies([refuse.any_of(wrong, refusals.ATTRIBUTE_NUMBER, name=item.name)]):
             number = tf.identity(number)
         filled = tf.where(mine, number, tf.constant(item.neutral, dtype))
     if item.columns is not None:
@@ -59,4 +56,5 @@ def _values(item: contract.Input, mine: tf.Tensor, value: tf.Tensor) -> tf.Tenso
     # The last one said, by its position; one column more, neutral, for where there is none.
     nothing = tf.fill([tf.shape(filled)[0], 1], tf.constant(item.neutral, filled.dtype))
     position = tf.reduce_max(tf.where(mine, tf.range(1, tf.shape(mine)[1] + 1)[tf.newaxis], 0), axis=1)
-    return tf.gather(tf.concat([nothing, filled], axis=1), position, batch_dims=1)
+    # The largest of no columns is the lowest number.
+    return tf.gather(tf.concat([nothing, filled], axis=1), tf.maximum(position, 0), batch_dims=1)

@@ -39,8 +39,7 @@ class Caps(tf.Module):
         right = tf.strings.regex_full_match(at_most, _CAP) & (column >= 0) & (column < columns)
         wrong = tf.boolean_mask(at_most, given & ~right)
         known = ", ".join(self._conditions.named_columns) or "nothing, as no column has values"
-        none_wrong = tf.equal(tf.size(wrong), 0)
-        with tf.control_dependencies([refuse.unless(none_wrong, refusals.COUNT, wrong, names=known)]):
+        with tf.control_dependencies([refuse.any_of(wrong, refusals.COUNT, names=known)]):
             text = tf.strings.regex_replace(at_most, _CAP, r"\2", replace_global=False)
             count = tf.strings.to_number(tf.where(given, text, "0"), tf.int32)
         mine = tf.one_hot(tf.where(given, column, -1), columns, True, False)

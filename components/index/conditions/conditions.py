@@ -138,15 +138,11 @@ class Conditions(tf.Module):
         right |= of_numbers & tf.strings.regex_full_match(value, NUMBER)
         right &= tf.strings.regex_full_match(where, _CONDITION)
         wrong = tf.boolean_mask(where, given & ~right)
-        none_wrong = tf.equal(tf.size(wrong), 0)
-        with tf.control_dependencies(
-            [refuse.unless(none_wrong, refusals.CONDITION, wrong, forms=self._forms)]
-        ):
+        with tf.control_dependencies([refuse.any_of(wrong, refusals.CONDITION, forms=self._forms)]):
             place = tf.where(of_values, self._places.lookup(tf.strings.join([name, value], "=")), self._size)
         number = tf.strings.to_number(tf.where(of_numbers & right, value, "0"))
-        with tf.control_dependencies(
-            [tf.debugging.assert_all_finite(number, "where: a bound must be a finite number")]
-        ):
+        beyond = tf.boolean_mask(where, ~tf.math.is_finite(number))
+        with tf.control_dependencies([refuse.any_of(beyond, refusals.BOUND)]):
             number = tf.identity(number)
         wanted, wants = tf.where(refusing, self._size, place), tf.where(refusing, -1, column)
         if contract.GENRES in self._columns:

@@ -18,3 +18,8 @@ def unless(good: tf.Tensor, refusal: Refusal, *got: tf.Tensor | str, **words: ob
     """
     before, behind = refusal.parts(**words)
     return tf.debugging.Assert(good, [before, *got, behind])
+
+
+def any_of(wrong: tf.Tensor, refusal: Refusal, **words: object) -> tf.Operation:
+    """Fails with the refusal's words where `wrong`, [n], holds anything: that is what came."""
+    return unless(tf.equal(tf.size(wrong), 0), refusal, wrong, **words)

@@ -45,5 +45,4 @@ async def recommend(
     ],
 ) -> Recommendations:
     """A list for who has no profile here; without a history the popular one."""
-    wishes = Wishes(**body.model_dump(exclude={"history"}))
-    return await used.recommendations.for_history(body.history, wishes)
+    return await used.recommendations.for_history(body.history, body)

@@ -84,6 +84,11 @@ class Catalogue:
     def item(self, row: int) -> Item:
         return Item(**self.fields(row))
 
+    def values_of(self, name: str, row: int) -> Sequence[str]:
+        """The item's values in a column of values, in the data's order."""
+        cell = self._cells[name][row]
+        return cell if isinstance(cell, list) else () if cell is None else (cell,)
+
     @functools.cached_property
     def newest(self) -> np.ndarray:
         """[N] rows, newest first: by year; without years those that the training data has seen least."""
@@ -125,8 +130,8 @@ class Catalogue:
             if column.kind not in ("categorical", "multi") or not column.filters:
                 continue
             rows: dict[str, list[int]] = {}
-            for row, cell in enumerate(self._cells[column.name]):
-                for value in cell if isinstance(cell, list) else (() if cell is None else (cell,)):
+            for row in range(len(self)):
+                for value in self.values_of(column.name, row):
                     rows.setdefault(value, []).append(row)
             ordered = sorted(rows.items(), key=lambda pair: (-len(pair[1]), pair[0]))
             found[column.name] = {value: np.asarray(at, np.int64) for value, at in ordered}

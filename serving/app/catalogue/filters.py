@@ -1,15 +1,16 @@
 """A request's filters over the catalogue's columns: what holds where the model does not answer.
 
 The rules are those of the model's graph (docs/reference/signatures.md): of the conditions on one
-column of values any must hold, of those on one column of numbers all; every column's must. An item
-without a value meets none.
+column of values any must hold, of those on one column of numbers all, of those with != all; every
+column's must. An item without a value meets none but those with !=.
 """
 
 from __future__ import annotations
 
+import collections
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -18,11 +19,67 @@ from serving.app.catalogue.catalogue import Catalogue
 from serving.app.errors import BadRequestError
 from serving.app.results import Wishes
 
-_CONDITION = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*)\s*(<=|>=|=)\s*(.*?)\s*", re.DOTALL)
+_CONDITION = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*)\s*(<=|>=|!=|=)\s*(.*?)\s*", re.DOTALL)
+
+
+# What wishes hold several of: the limit of the model on how many.
+_COUNTED = {
+    "genres": "max_genres", "tastes": "max_genres", "where": "max_genres", "at_most": "max_genres",
+    "candidates": "max_candidates", "boosts": "max_boosts",
+}  # fmt: skip
+
+
+def check(catalogue: Catalogue, limits: Mapping[str, float], wishes: Wishes) -> None:
+    """Nothing, for wishes that this version can meet.
+
+    Args:
+      limits: of the model's description.
+
+    Raises:
+      BadRequestError: names the field, what came, and what may come.
+    """
+    if wishes.k > (most := limits["max_k"]):
+        raise BadRequestError("k", f"k is at most {most:g} with this model, got {wishes.k}")
+    for field, limit in _COUNTED.items():
+        if (count := len(getattr(wishes, field) or ())) > (most := limits[limit]):
+            raise BadRequestError(field, f"at most {most:g} {field} with this model ({limit}), got {count}")
+    largest = limits["max_boost"]
+    for item_id, boost in wishes.boosts.items():
+        if abs(boost) > largest:
+            raise BadRequestError(
+                f"boosts.{item_id}", f"a boost is from {-largest:g} to {largest:g} (max_boost), got {boost:g}"
+            )
+    for name in wishes.at_most:
+        if name not in catalogue.values:
+            known = ", ".join(sorted(catalogue.values)) or "none"
+            raise BadRequestError(f"at_most.{name}", f'there is no column of values "{name}"; known: {known}')
+    for place, text in enumerate(wishes.where):
+        _parsed(catalogue, place, text)
+
+
+class Room:
+    """Which items of a list, read from its top, leave at most so many with the same value.
+
+    Args:
+      at_most: by column of values; others are not counted.
+    """
+
+    def __init__(self, catalogue: Catalogue, at_most: Mapping[str, int]) -> None:
+        self._catalogue = catalogue
+        self._at_most = at_most
+        self._taken: collections.Counter[tuple[str, str]] = collections.Counter()
+
+    def takes(self, row: int) -> bool:
+        """Whether there is room for the item; if so it is counted."""
+        values = {(name, value) for name in self._at_most for value in self._catalogue.values_of(name, row)}
+        if any(self._taken[name, value] >= self._at_most[name] for name, value in values):
+            return False
+        self._taken.update(values)
+        return True
 
 
 def matching(catalogue: Catalogue, wishes: Wishes) -> np.ndarray:
-    """bool[N]: which items the filters let through; exclusions are not filters.
+    """bool[N]: which items filters and candidates let through; exclusions are neither.
 
     Raises:
       BadRequestError: a condition of no known form or column.
@@ -34,11 +91,16 @@ def matching(catalogue: Catalogue, wishes: Wishes) -> np.ndarray:
         mask &= catalogue.years >= wishes.year_min
     if wishes.year_max:
         mask &= catalogue.years <= wishes.year_max
+    if wishes.candidates is not None:
+        named = [row for item in wishes.candidates if (row := catalogue.row(item)) is not None]
+        mask &= np.isin(np.arange(len(catalogue)), named)
     wanted: dict[str, list[str]] = {}
     for place, text in enumerate(wishes.where):
         name, operator, value = _parsed(catalogue, place, text)
         if name in catalogue.numbers:
             mask &= _compared(catalogue.numbers[name], operator, float(value))
+        elif operator == "!=":
+            mask &= ~_any_of(catalogue, name, [value])
         else:
             wanted.setdefault(name, []).append(value)
     for name, values in wanted.items():
@@ -50,8 +112,8 @@ def _parsed(catalogue: Catalogue, place: int, text: str) -> tuple[str, str, str]
     match = _CONDITION.fullmatch(text)
     numbers, values = sorted(catalogue.numbers), sorted(catalogue.values)
     rule = (
-        f"expected COLUMN=VALUE for {', '.join(values) or 'no column'}, "
-        f"COLUMN=NUMBER, COLUMN<=NUMBER or COLUMN>=NUMBER for {', '.join(numbers)}"
+        f"expected COLUMN=VALUE or COLUMN!=VALUE for {', '.join(values) or 'no column'}, COLUMN=NUMBER, "
+        f"COLUMN!=NUMBER, COLUMN<=NUMBER or COLUMN>=NUMBER for {', '.join(numbers)}"
     )
     if match is None:
         raise BadRequestError(f"where.{place}", f"{text!r} is no condition: {rule}")
@@ -59,7 +121,7 @@ def _parsed(catalogue: Catalogue, place: int, text: str) -> tuple[str, str, str]
     if name in catalogue.numbers:
         if not _is_number(value):
             raise BadRequestError(f"where.{place}", f"{text!r} compares with what is no number: {rule}")
-    elif name not in catalogue.values or operator != "=":
+    elif name not in catalogue.values or operator not in ("=", "!="):
         raise BadRequestError(f"where.{place}", f"{text!r} is of no column of that kind: {rule}")
     return name, operator, value
 
@@ -76,6 +138,8 @@ def _compared(numbers: np.ndarray, operator: str, bound: float) -> np.ndarray:
     values = numbers.astype(np.float32)
     if operator == "=":
         return values == bound
+    if operator == "!=":
+        return values != bound  # of an item without a number, too
     return values <= bound if operator == "<=" else values >= bound
 
 

@@ -18,7 +18,11 @@ FILES = (contract.ITEM_MAP, contract.RATING_HISTOGRAMS, contract.SHOWN_USERS)
 
 @dataclasses.dataclass(frozen=True)
 class KnownEvent:
-    """An event of the training data, or one that was held out."""
+    """An event of the training data, or one that was held out.
+
+    Attributes:
+      rating: in stars; of a log without ratings the event's weight.
+    """
 
     item_id: str
     rating: float
@@ -64,7 +68,8 @@ def read(places: bytes | None, histograms: bytes | None, users: bytes | None) ->
 
 def _columns(content: bytes, *names: str) -> list[list[object]]:
     table = pq.ParquetFile(io.BytesIO(content)).read()
-    return [_texts(table.column(name)) for name in names]
+    implicit = contract.HISTORY_WEIGHTS in table.column_names
+    return [_texts(table.column(contract.of_feedback(name, implicit))) for name in names]
 
 
 def _texts(column: pa.ChunkedArray) -> list[object]:

@@ -14,12 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import contract
+from contract.description import Description
 from serving.app.catalogue.catalogue import Catalogue
 from serving.app.catalogue.search import SearchIndex
 from serving.app.link import carried as carried_files
 from serving.app.link.carried import Carried
 from serving.app.link.files import Files, FilesError
 from serving.app.results import Column, HistogramBar, Scale
+
+# Columns of every catalogue, which no data set names.
+_EVERY_CATALOGUE = (contract.ITEM_ID, contract.TITLE, contract.RATING_COUNT, contract.RATING_MEAN)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,7 +34,7 @@ class Snapshot:
       model, version: which.
       catalogue: its items.
       search: their titles.
-      info: contract.INDEX_INFO: sizes, limits, features.
+      description: what the model says of itself: sizes, limits, columns.
       pushed: contract.PUSHED: run, metrics, gates; empty where the version has none.
       carried: the items' map, histograms, users to look at.
     """
@@ -39,14 +43,14 @@ class Snapshot:
     version: int
     catalogue: Catalogue
     search: SearchIndex
-    info: Mapping[str, Any]
+    description: Description
     pushed: Mapping[str, Any]
     carried: Carried = dataclasses.field(default_factory=Carried)
 
     @property
     def explicit(self) -> bool:
         """Whether the data has ratings."""
-        return bool(self._features.get("feedback", "explicit") == "explicit")
+        return self.description.feedback == "explicit"
 
     @property
     def rates(self) -> bool:
@@ -56,26 +60,25 @@ class Snapshot:
     @property
     def scale(self) -> Scale | None:
         """Of the data's ratings; None for data without."""
-        return _scale(self.info)
+        return _scale(self.description)
 
     @property
     def event_weights(self) -> Mapping[str, float]:
         """Of a log of several kinds of events: the weight of each, of the heaviest 1."""
-        weights: Mapping[str, float] = self._features.get("event_weights", {})
-        return weights
-
-    @property
-    def _features(self) -> Mapping[str, Any]:
-        features: Mapping[str, Any] = self.info.get("features", {})
-        return features
+        return self.description.event_weights
 
     @property
     def item_noun(self) -> str:
-        return str(self._features.get("item_noun", "item"))
+        return self.description.item_noun
 
-    def limit(self, name: str, default: int) -> int:
-        """A limit of the model's graph: max_k, max_history, max_exclude, max_items ..."""
-        return int(self.info.get("params", {}).get(name, default))
+    @property
+    def limits(self) -> Mapping[str, float]:
+        """Of a request: max_k, max_history, max_exclude, max_candidates, max_boost ..."""
+        return self.description.limits
+
+    def limit(self, name: str) -> int:
+        """One of `limits` that is a count."""
+        return int(self.limits[name])
 
     def histogram(self, item_id: str) -> list[HistogramBar] | None:
         """How often each rating stands in the training data; None where the model does not carry it."""
@@ -95,18 +98,20 @@ async def load(files: Files, model: str, version: int) -> Snapshot:
     Raises:
       FilesError: one is missing or cannot be read.
     """
-    needed = (contract.CATALOGUE, contract.POPULARITY, contract.INDEX_INFO)
+    needed = (contract.CATALOGUE, contract.POPULARITY, contract.DESCRIPTION)
     names = (*needed, contract.PUSHED, *carried_files.FILES)
-    table, popularity, info, pushed, *more = await asyncio.gather(
+    table, popularity, description, pushed, *more = await asyncio.gather(
         *(files.read(model, version, name) for name in names)
     )
-    if table is None or popularity is None or info is None:
+    if table is None or popularity is None or description is None:
+        read = zip(needed, (table, popularity, description), strict=True)
+        lacking = ", ".join(name for name, content in read if content is None)
         raise FilesError(
-            f"{model} version {version} carries no {contract.CATALOGUE}, {contract.POPULARITY} or "
-            f"{contract.INDEX_INFO}: it was not pushed by this pipeline"
+            f"{model} version {version} carries no {lacking}: it, or the model server, is older than this "
+            "application, or not of this pipeline; push a new version, or update the model server"
         )
     # Seconds for a million items: not on the event loop.
-    return await asyncio.to_thread(_built, model, version, table, popularity, info, pushed, more)
+    return await asyncio.to_thread(_built, model, version, table, popularity, description, pushed, more)
 
 
 def _built(
@@ -114,17 +119,17 @@ def _built(
     version: int,
     table: bytes,
     popularity: bytes,
-    info: bytes,
+    description: bytes,
     pushed: bytes | None,
     more: Sequence[bytes | None],
 ) -> Snapshot:
     try:
-        described = json.loads(info)
+        described = Description.of(json.loads(description))
         items = _table(table)
         scale = _scale(described)
         catalogue = Catalogue(
             items,
-            _columns(described, items),
+            _columns(described),
             _shares(_table(popularity), items),
             scale.rating if scale else None,
         )
@@ -138,35 +143,29 @@ def _built(
             json.loads(pushed or b"{}"),
             carried_files.read(*more),
         )
-    except (ValueError, KeyError, pa.ArrowException) as error:
+    except (ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise FilesError(f"{model} version {version}: its files cannot be read: {error}") from error
 
 
-def _scale(info: Mapping[str, Any]) -> Scale | None:
-    features = info.get("features", {})
-    if features.get("feedback", "explicit") != "explicit":
-        return None
-    low, high = features.get("rating_scale", (contract.MIN_RATING, contract.MAX_RATING))
-    in_stars = (low, high) == (contract.MIN_RATING, contract.MAX_RATING)
-    step = 0.5 if in_stars else 1.0 if high - low >= 4 else (high - low) / 10
-    return Scale(low=low, high=high, step=step)
+def _scale(described: Description) -> Scale | None:
+    return Scale.of(*described.data_rating_scale) if described.data_rating_scale else None
 
 
 def _table(content: bytes) -> pa.Table:
     return pq.ParquetFile(io.BytesIO(content)).read()
 
 
-def _columns(info: Mapping[str, Any], table: pa.Table) -> list[Column]:
+def _columns(described: Description) -> list[Column]:
+    """The data's own, with the year."""
     return [
         Column(
-            name=spec["name"],
-            kind=spec["kind"],
-            taste=spec.get("taste", False),
-            # What weighs by TF-IDF has no values to filter by.
-            filters=spec["kind"] != "text" and not spec.get("tfidf", False),
+            name=column.name,
+            kind="number" if column.type == "year" else column.type,
+            taste=column.taste,
+            filters=column.filters,
         )
-        for spec in info.get("features", {}).get("item", ())
-        if spec["name"] in table.column_names
+        for column in described.columns
+        if column.name not in _EVERY_CATALOGUE
     ]
 
 

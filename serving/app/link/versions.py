@@ -42,50 +42,68 @@ class Versions:
         self._unrouted: dict[int, float] = {}
         self._lock = asyncio.Lock()
         self._background = Background()
+        self._problems: dict[str, str] = {}
         self.problem = "the model server has not been asked yet"
 
     def current(self, label: str | None = None) -> Snapshot:
         """The version that answers now.
 
+        Args:
+          label: of the version; none or "" for the default.
+
         Raises:
           NotReadyError: none has been seen since this process started.
         """
-        found = self._current.get(self._default if label is None else label)
+        found = self._current.get(label or self._default)
         if found is None:
-            raise NotReadyError(f"no version of the model is known yet: {self.problem}")
+            problem = self._problems.get(label or self._default, self.problem)
+            raise NotReadyError(f"no version of the model is known yet: {problem}")
         return found
 
     def of(self, version: int) -> Snapshot | None:
         """A version that is, or was a moment ago, served."""
         return self._loaded.get(version)
 
-    def watch(self, labels: Iterable[str]) -> None:
-        """Follows these labels beside the default from the next look on."""
-        self._labels = {self._default, *labels}
+    async def watch(self, labels: Iterable[str]) -> dict[str, str]:
+        """Follows these labels beside the default; looks at once where one is new.
+
+        Returns:
+          Those of which no version is known, with what the model server or its files said.
+        """
+        wanted = {self._default, *labels}
+        self._labels = wanted
+        if not wanted <= self._current.keys():
+            await self.look()
+        missing = sorted(wanted - self._current.keys() - {self._default})
+        return {label: self._problems.get(label, self.problem) for label in missing}
 
     async def start(self) -> None:
         """Looks once, then in the background."""
         await self.look()
-        self._background.start(self._run())
+        self._background.start(self.look, self._poll_s)
 
     async def stop(self) -> None:
         await self._background.stop()
 
     async def look(self) -> None:
-        """Asks which versions are served and loads new ones; what fails is logged, and kept in `problem`."""
+        """Asks which versions are served and loads new ones; what fails is logged, and kept.
+
+        `problem` is that of the default label, "" where it answers.
+        """
         async with self._lock:
-            problem = ""
+            problems: dict[str, str] = {}
             for label in sorted(self._labels):
                 try:
                     version = await self._client.resolve(label=label or None)
                     self._current[label] = await self._snapshot(version)
                 except ServingError as error:
-                    problem = f"{error.target}: {error.code.name}: {error.message}"
+                    problems[label] = f"{error.target}: {error.code.name}: {error.message}"
                 except FilesError as error:
-                    problem = str(error)
-            if problem and problem != self.problem:
-                _log.warning("model_server_look_failed", problem=problem)
-            self.problem = problem
+                    problems[label] = str(error)
+            for label, problem in problems.items():
+                if problem != self._problems.get(label):
+                    _log.warning("model_server_look_failed", label=label, problem=problem)
+            self._problems, self.problem = problems, problems.get(self._default, "")
             if self._default in self._current:
                 metrics.MODEL_VERSION.set(self._current[self._default].version)
             self._forget()
@@ -111,8 +129,3 @@ class Versions:
                 self._unrouted.pop(version, None)
             elif now - self._unrouted.setdefault(version, now) > _KEEP_S:
                 del self._loaded[version], self._unrouted[version]
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(self._poll_s)
-            await self.look()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -14,14 +14,13 @@ from serving.app.results import Item
 _TURNS = 12
 
 
-def first_picks(snapshot: Snapshot, count: int, page: int = 0, known: Collection[str] = ()) -> list[Item]:
+def first_picks(snapshot: Snapshot, count: int, page: int = 0) -> list[Item]:
     """Items to pick from: the values of the taste column take turns, each with its most popular item.
 
     Args:
       snapshot: the version.
       count: how many.
       page: 0 for the best known, 1 for those after them, and so on.
-      known: items left out.
     """
     catalogue = snapshot.catalogue
     taste = snapshot.taste_column
@@ -29,9 +28,8 @@ def first_picks(snapshot: Snapshot, count: int, page: int = 0, known: Collection
     rows = [np.arange(len(catalogue))]
     if taste and catalogue.values.get(taste):
         rows = [at for _, at in itertools.islice(catalogue.values[taste].items(), _TURNS)]
-    taken = list(itertools.islice(_in_turn(rows), page * count, page * count + count + len(known)))
-    items = [catalogue.item(row) for row in taken if catalogue.ids[row] not in known]
-    return items[:count]
+    taken = itertools.islice(_in_turn(rows), page * count, (page + 1) * count)
+    return [catalogue.item(row) for row in taken]
 
 
 def _in_turn(groups: list[np.ndarray]) -> Iterator[int]:

@@ -17,12 +17,13 @@ from fastapi.routing import APIRoute
 from sqlalchemy.exc import SQLAlchemyError
 
 import contract
+from contract.nouns import plural
 from serving.app.errors import AppError, NotReadyError
 from serving.app.interfaces import services
 from serving.app.link.snapshot import Snapshot
 from serving.app.page import progress, static, visitor
-from serving.app.page.covers import cover, hue
-from serving.app.page.words import plural, sentence, spoken
+from serving.app.page.covers import cover
+from serving.app.page.words import sentence, spoken
 from serving.app.results import Item
 
 _log = structlog.get_logger(__name__)
@@ -163,7 +164,7 @@ def _steps(low: float, high: float, step: float) -> Sequence[float]:
     return [low + step * at for at in range(round((high - low) / step) + 1)]
 
 
-environment.globals.update(static=static.BASE, hue=hue, steps=_steps)
+environment.globals.update(static=static.BASE, steps=_steps)
 environment.filters.update(
     number=_number,
     day=_day,

@@ -52,13 +52,12 @@ class Form:
 def form(snapshot: Snapshot, given: Mapping[str, Any]) -> Form:
     """The form of a version; fields of another version's data are dropped."""
     catalogue = snapshot.catalogue
-    filters = {column.name for column in catalogue.columns if column.filters}
     taste = snapshot.taste_column
     tastes = list(catalogue.values.get(taste, ()))[:_TASTES_SHOWN] if taste else []
     choices = [
         Choice(name, sorted(values))
         for name, values in catalogue.values.items()
-        if name in filters and 1 < len(values) <= _MOST_CHOICES
+        if 1 < len(values) <= _MOST_CHOICES
     ]
     ranges = []
     for name, numbers in catalogue.numbers.items():
@@ -74,7 +73,7 @@ def form(snapshot: Snapshot, given: Mapping[str, Any]) -> Form:
     return Form(tastes, choices, ranges, chosen)
 
 
-def wishes(made: Form, k: int, exclude: Sequence[str] = ()) -> Wishes:
+def wishes(made: Form, k: int) -> Wishes:
     """The chosen fields as the service takes them."""
     where, tastes = [], {}
     for name, value in made.chosen.items():
@@ -86,7 +85,7 @@ def wishes(made: Form, k: int, exclude: Sequence[str] = ()) -> Wishes:
         elif kind in ("min", "max"):
             where.append(f"{column}{'>=' if kind == 'min' else '<='}{float(value):g}")
     diversity = float(made.chosen.get("diversity", 0)) / 100
-    return Wishes(k=k, where=where, tastes=tastes, diversity=diversity, exclude=list(exclude))
+    return Wishes(k=k, where=where, tastes=tastes, diversity=diversity)
 
 
 def _says(name: str, value: str) -> bool:

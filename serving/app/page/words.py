@@ -1,4 +1,4 @@
-"""The words of the data: nouns in the plural, names of columns as people write them."""
+"""The words of the data: titles and names of columns as people write them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,6 @@ def spoken(title: str) -> str:
     if found is None:
         return title
     return f"{found['article']}{'' if found['article'].endswith(chr(39)) else ' '}{found['rest']}"
-
-
-def plural(noun: str) -> str:
-    """English nouns as configs have them: movie, product, book, dish, story."""
-    if noun.endswith(("s", "x", "z", "ch", "sh")):
-        return f"{noun}es"
-    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
-        return f"{noun[:-1]}ies"
-    return f"{noun}s"
 
 
 def sentence(name: str) -> str:

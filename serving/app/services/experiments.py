@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import sqlalchemy as sa
 import structlog
 
 from serving.app.background import Background
+from serving.app.errors import BadRequestError
+from serving.app.link.snapshot import Snapshot
 from serving.app.link.versions import Versions
 from serving.app.results import Experiment, NewExperiment, Recommendations, Variant
 from serving.app.store.experiments import ExperimentStore
@@ -55,6 +55,11 @@ class Experiments:
         variant = choose(self._running.id, self._running.variants, person)
         return Assignment(self._running.id, variant.name, variant.label)
 
+    def snapshot(self, person: str) -> Snapshot:
+        """The version that answers this person. Raises NotReadyError where none is known yet."""
+        assigned = self.assign(person)
+        return self._versions.current(assigned.label if assigned else None)
+
     async def expose(self, assigned: Assignment | None, person: str, answer: Recommendations) -> None:
         """Stores that the answer was shown."""
         if assigned is not None:
@@ -66,6 +71,22 @@ class Experiments:
             await self.store.count_outcomes(self._running.id, person, events)
 
     async def begin(self, new: NewExperiment) -> Experiment:
+        """Starts an experiment.
+
+        Raises:
+          BadRequestError: the model server has no version of a variant's label.
+          ConflictError: the id was taken before, or another experiment is running.
+        """
+        unknown = await self._versions.watch(_labels(self._running) | _labels(new))
+        for place, variant in enumerate(new.variants):
+            if variant.label in unknown:
+                await self._versions.watch(_labels(self._running))
+                raise BadRequestError(
+                    f"variants.{place}.label",
+                    f'the model server has no version with the label "{variant.label}" '
+                    f"({unknown[variant.label]}); give a version this label first, or leave the label out "
+                    "for the default version",
+                )
         experiment = await self.store.start(new)
         await self.refresh()
         return experiment
@@ -81,24 +102,25 @@ class Experiments:
         return experiment
 
     async def refresh(self) -> None:
-        self._running = await self.store.running()
-        variants = self._running.variants if self._running else ()
-        self._versions.watch(variant.label for variant in variants if variant.label)
+        """Reads which experiment runs; nobody is assigned before every variant has a version to answer."""
+        running = await self.store.running()
+        unknown = await self._versions.watch(_labels(running))
+        if running is not None and unknown:
+            _log.warning("experiment_waits_for_versions", experiment=running.id, problems=unknown)
+            running = None
+        self._running = running
 
     async def start(self) -> None:
         await self.refresh()
-        self._background.start(self._run())
+        self._background.start(self.refresh, _REFRESH_S)
 
     async def stop(self) -> None:
         await self._background.stop()
 
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(_REFRESH_S)
-            try:
-                await self.refresh()
-            except sa.exc.SQLAlchemyError as error:
-                _log.warning("experiments_refresh_failed", error=str(error))
+
+def _labels(experiment: NewExperiment | None) -> set[str]:
+    variants = experiment.variants if experiment else ()
+    return {variant.label for variant in variants if variant.label}
 
 
 def choose(experiment: str, variants: Sequence[Variant], person: str) -> Variant:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ _KEPT = 20_000
 @dataclasses.dataclass(frozen=True)
 class LastList:
     version: int
+    boosts: Mapping[str, float]
     items: Sequence[Recommended]
 
 
@@ -29,8 +30,8 @@ class LastLists:
         self._size = size
         self._lists: OrderedDict[str, LastList] = OrderedDict()
 
-    def keep(self, person: str, version: int, items: Sequence[Recommended]) -> None:
-        self._lists[person] = LastList(version, tuple(items))
+    def keep(self, person: str, version: int, wishes: Wishes, items: Sequence[Recommended]) -> None:
+        self._lists[person] = LastList(version, wishes.boosts, tuple(items))
         self._lists.move_to_end(person)
         while len(self._lists) > self._size:
             self._lists.popitem(last=False)
@@ -43,29 +44,37 @@ class LastLists:
     ) -> list[Recommended] | None:
         """What of the person's list still meets the wishes; None where that is less than half of k.
 
-        A list of another version than `snapshot` is passed over: an answer is of one version.
+        A list of another version than `snapshot` is passed over: an answer is of one version. So is one of
+        other boosts, whose scores and order are not those of this request.
         """
         last = self._lists.get(person)
-        if last is None or last.version != snapshot.version:
+        if last is None or last.version != snapshot.version or last.boosts != wishes.boosts:
             return None
         mask = filters.matching(snapshot.catalogue, wishes)
-        found = [item for item in last.items if item.id not in excluded and _holds(mask, snapshot, item.id)]
+        rows = ((item, snapshot.catalogue.row(item.id)) for item in last.items if item.id not in excluded)
+        room = filters.Room(snapshot.catalogue, wishes.at_most)
+        found = [item for item, row in rows if row is not None and mask[row] and room.takes(row)]
         return found[: wishes.k] if len(found) * 2 >= wishes.k else None
 
 
 def popular(snapshot: Snapshot, wishes: Wishes, excluded: Collection[str]) -> list[Recommended]:
-    """The most popular items that meet the wishes; a score is the share of the training events."""
+    """The most popular items that meet the wishes; a score is the share of the training events.
+
+    A boost counts as the model's popular list counts it: as a part of the largest share.
+    """
     catalogue = snapshot.catalogue
-    mask = filters.matching(catalogue, wishes)
+    rows, scores = filters.matching(catalogue, wishes).nonzero()[0], catalogue.popularity
+    if wishes.boosts:
+        scores = scores.copy()
+        for item_id, boost in wishes.boosts.items():
+            if (at := catalogue.row(item_id)) is not None:
+                scores[at] += boost * catalogue.popularity.max()
+        rows = rows[np.argsort(-scores[rows], kind="stable")]
+    room = filters.Room(catalogue, wishes.at_most)
     found = []
-    for row in mask.nonzero()[0].tolist():
-        if catalogue.ids[row] not in excluded:
-            found.append(Recommended(**catalogue.fields(row), score=float(catalogue.popularity[row])))
+    for row in rows.tolist():
+        if catalogue.ids[row] not in excluded and room.takes(row):
+            found.append(Recommended(**catalogue.fields(row), score=float(scores[row])))
             if len(found) == wishes.k:
                 break
     return found
-
-
-def _holds(mask: np.ndarray, snapshot: Snapshot, item_id: str) -> bool:
-    row = snapshot.catalogue.row(item_id)
-    return row is not None and bool(mask[row])

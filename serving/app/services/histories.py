@@ -49,7 +49,7 @@ def profile(events: Iterable[AnyEvent], snapshot: Snapshot) -> Profile:
         last.pop(event.item_id, None)
         last[event.item_id] = event
     told = [_history_event(event, snapshot) for event in last.values() if _counts(event, snapshot)]
-    history = tuple(told[-snapshot.limit("max_history", 4096) :])
+    history = tuple(told[-snapshot.limit("max_history") :])
     kept = {event.item_id for event in history}
     return Profile(history, frozenset(seen), tuple(item for item in reversed(seen) if item not in kept))
 

@@ -91,7 +91,7 @@ class ItemService:
         """
         snapshot = self._versions.current()
         _row(snapshot, item_id)
-        if k > (most := snapshot.limit("max_k", 100)):
+        if k > (most := snapshot.limit("max_k")):
             raise BadRequestError("k", f"k is at most {most} with this model, got {k}")
         try:
             try:
@@ -162,9 +162,7 @@ def _alike(snapshot: Snapshot, item_id: str) -> list[str]:
     row = snapshot.catalogue.row(item_id)
     if column is None or row is None:
         return []
-    cell = snapshot.catalogue.item(row).columns.get(column)
-    value = cell[0] if isinstance(cell, list) and cell else cell
-    return [f"{column}={value}"] if isinstance(value, str) else []
+    return [f"{column}={value}" for value in snapshot.catalogue.values_of(column, row)[:1]]
 
 
 def _facets(snapshot: Snapshot, rows: np.ndarray) -> dict[str, list[Facet]]:

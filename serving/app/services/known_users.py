@@ -9,6 +9,7 @@ import contract
 from serving.app.errors import NotFoundError
 from serving.app.link.calls import Calls, ModelGoneError, VersionGoneError
 from serving.app.link.carried import KnownEvent, KnownUser
+from serving.app.link.snapshot import Snapshot
 from serving.app.link.versions import Versions
 from serving.app.results import Item, NewEvent, Recommendations, Wishes
 from serving.app.services.recommendations import RecommendationService
@@ -16,9 +17,17 @@ from serving.app.services.recommendations import RecommendationService
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
-    """An event with its item; `item` is None for one that the version does not know."""
+    """An event with its item.
 
-    event: KnownEvent
+    Attributes:
+      item_id: the item's.
+      rating: on the data's own scale; None for data without ratings.
+      item: None for one that the version does not know.
+      predicted: the rating that the model expects, on the same scale; None where it does not say.
+    """
+
+    item_id: str
+    rating: float | None
     item: Item | None
     predicted: float | None = None
 
@@ -60,22 +69,29 @@ class KnownUserService:
         if known is None:
             raise NotFoundError(f'version {snapshot.version} carries no user "{user}" to look at')
         kind = "rating" if snapshot.explicit else "like"
+        scale, rows = snapshot.scale, snapshot.catalogue
         history = [
             NewEvent(
                 kind=kind,
                 item_id=event.item_id,
-                value=event.rating if snapshot.explicit else None,
+                value=scale.rating(event.rating) if scale else None,
                 time=event.time,
             )
             for event in known.history
         ]
-        answer = await self._recommendations.for_history(history, Wishes(k=k))
-        predicted = await self._predicted(known) if snapshot.rates else [None] * len(known.held_out)
-        rows = snapshot.catalogue
+        # The page shows titles alone of this list.
+        wishes = Wishes(k=k, explain=False, ratings=False)
+        answer = await self._recommendations.for_history(history, wishes)
+        predicted = await self._predicted(snapshot, known) if snapshot.rates else [None] * len(known.held_out)
 
         def shown(event: KnownEvent, stars: float | None = None) -> Shown:
             row = rows.row(event.item_id)
-            return Shown(event, None if row is None else rows.item(row), stars)
+            return Shown(
+                event.item_id,
+                scale.rating(event.rating) if scale else None,
+                None if row is None else rows.item(row),
+                scale.rating(stars) if scale and stars is not None else None,
+            )
 
         return Look(
             user,
@@ -84,18 +100,19 @@ class KnownUserService:
             answer,
         )
 
-    async def _predicted(self, known: KnownUser) -> Sequence[float | None]:
-        """Ratings expected from the history; none while the model does not answer."""
-        snapshot = self._versions.current()
+    async def _predicted(self, snapshot: Snapshot, known: KnownUser) -> Sequence[float | None]:
+        """Stars expected from the history; none while the model does not answer."""
         ids = [event.item_id for event in known.held_out]
         history = [
             (event.item_id, event.rating, event.time)
-            for event in known.history[-snapshot.limit("max_history", 4096) :]
+            for event in known.history[-snapshot.limit("max_history") :]
         ]
         try:
             ratings = await self._calls.run(
                 contract.RATE,
-                lambda client: client.rate(history, ids, version=snapshot.version, timeout_s=self._timeout_s),
+                lambda client: client.rate(
+                    history, ids, **self._calls.options(snapshot.version, self._timeout_s)
+                ),
             )
         except (ModelGoneError, VersionGoneError):
             return [None] * len(ids)

@@ -61,7 +61,7 @@ class PeopleService:
         Args:
           where: the field's name in errors.
         """
-        snapshot = self._versions.current()
+        snapshot = self._experiments.snapshot(person)
         histories.check(events, snapshot, where)
         added = await self._events.add(person, events)
         await self._experiments.count(added.person, added.rows)
@@ -85,7 +85,7 @@ class PeopleService:
 
     async def correct(self, person: str, event: str, content: NewEvent) -> Event:
         """Gives an event other content under its id."""
-        snapshot = self._versions.current()
+        snapshot = self._experiments.snapshot(person)
         histories.check([content], snapshot, "")
         return _titled(await self._events.correct(person, event, content), snapshot)
 

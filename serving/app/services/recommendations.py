@@ -91,7 +91,7 @@ class RecommendationService:
             reason = str(gone) or "the model server is changing versions"
             return self._fallen_back(snapshot, profile, wishes, person, assigned, reason)
         if person:
-            self.last_lists.keep(person, snapshot.version, items)
+            self.last_lists.keep(person, snapshot.version, wishes, items)
         return _result(snapshot, items, "model", note, assigned)
 
     def _fallen_back(
@@ -113,12 +113,12 @@ class RecommendationService:
         self, snapshot: Snapshot, profile: Profile, wishes: Wishes, deadline: float
     ) -> tuple[list[Recommended], str | None]:
         """The model's list, all of the snapshot's version, and what is missing from it."""
-        excluded = [*wishes.exclude, *(item for item in profile.older if item not in wishes.exclude)]
+        excluded = dict.fromkeys((*wishes.exclude, *profile.older))
         known = [item for item in excluded if snapshot.catalogue.row(item) is not None]
-        most = snapshot.limit("max_exclude", 1000)
+        most = snapshot.limit("max_exclude")
         # More than the model takes are taken out here, out of a longer list.
         over = len(known) - most
-        k = wishes.k if over <= 0 else min(wishes.k + over, snapshot.limit("max_k", 100))
+        k = wishes.k if over <= 0 else min(wishes.k + over, snapshot.limit("max_k"))
         try:
             ranking = await self._calls.run(
                 contract.RECOMMEND,
@@ -132,6 +132,9 @@ class RecommendationService:
                     year_max=wishes.year_max or 0,
                     diversity=wishes.diversity,
                     where=wishes.where,
+                    candidates=wishes.candidates,
+                    boosts=wishes.boosts,
+                    at_most=wishes.at_most,
                     **self._calls.options(snapshot.version, deadline - time.monotonic()),
                 ),
             )
@@ -216,10 +219,7 @@ def _checked(
     events: Sequence[histories.AnyEvent], wishes: Wishes, snapshot: Snapshot, stored: bool
 ) -> Profile:
     """The profile; wishes are checked against what this version has."""
-    if wishes.k > (most := snapshot.limit("max_k", 100)):
-        raise BadRequestError("k", f"k is at most {most} with this model, got {wishes.k}")
-    if wishes.where:
-        filters.matching(snapshot.catalogue, wishes)
+    filters.check(snapshot.catalogue, snapshot.limits, wishes)
     if not stored:
         histories.check([event for event in events if isinstance(event, NewEvent)], snapshot, "history")
     return histories.profile(events, snapshot)

@@ -143,6 +143,9 @@ class Events:
     async def correct(self, person: str, event: str, content: NewEvent) -> Event:
         """Gives a stored event other content; its time stays where none is given.
 
+        What an experiment counted of it follows: the outcome has the new kind, and there is none where the
+        event is now of another item than the one shown.
+
         Raises:
           NotFoundError: there is no such person or event.
         """
@@ -150,10 +153,17 @@ class Events:
         async with self._database.writing() as connection:
             number = await people.number_of(connection, person)
             where = _which(number, event)
+            before = await connection.scalar(sa.select(_COLUMNS.item_id).where(*where))
+            if before is None:
+                raise NotFoundError(f'the person has no event "{event}"')
             await connection.execute(sa.update(tables.events).where(*where).values(values))
-            row = (await connection.execute(sa.select(*_SHOWN).where(*where))).one_or_none()
-        if row is None:
-            raise NotFoundError(f'the person has no event "{event}"')
+            row = (await connection.execute(sa.select(*_SHOWN).where(*where))).one()
+            counted = _outcomes_of(number, event)
+            if before == row.item_id:
+                said = {"kind": row.kind, "time": row.time}
+                await connection.execute(sa.update(tables.outcomes).where(*counted).values(said))
+            else:
+                await connection.execute(sa.delete(tables.outcomes).where(*counted))
         return _event(row)
 
     async def delete(self, person: str, event: str) -> None:
@@ -165,11 +175,7 @@ class Events:
         async with self._database.writing() as connection:
             number = await people.number_of(connection, person)
             done = await connection.execute(sa.delete(tables.events).where(*_which(number, event)))
-            await connection.execute(
-                sa.delete(tables.outcomes).where(
-                    tables.outcomes.c.person == number, tables.outcomes.c.event_id == event
-                )
-            )
+            await connection.execute(sa.delete(tables.outcomes).where(*_outcomes_of(number, event)))
         if not done.rowcount:
             raise NotFoundError(f'the person has no event "{event}"')
 
@@ -187,6 +193,10 @@ class Events:
 
 def _which(number: int, event: str) -> tuple[sa.ColumnElement[bool], ...]:
     return _COLUMNS.person == number, _COLUMNS.id == event
+
+
+def _outcomes_of(number: int, event: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return tables.outcomes.c.person == number, tables.outcomes.c.event_id == event
 
 
 def _time(row: Mapping[str, Any], now: int) -> int:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 import contract
-from serving.app.results import STARS
+from serving.app.results import STARS, Scale
 from serving.app.store import tables
 from serving.app.store.database import parse
 
@@ -61,9 +61,7 @@ def _batches(url: str, scale: tuple[float, float]) -> Iterator[list[dict[str, An
         .select_from(tables.events.join(tables.people))
         .order_by(events.person, events.time, events.number)
     )
-    low, high = scale
-    share = (high - low) / (SCALE[1] - SCALE[0])
-    ratings = {kind: low + (stars - SCALE[0]) * share for kind, stars in STARS.items()}
+    ratings = {kind: Scale.of(*scale).rating(stars) for kind, stars in STARS.items()}
     engine = sa.create_engine(parse(url), hide_parameters=True)
     try:
         with engine.connect() as connection:

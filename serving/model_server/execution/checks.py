@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 
 import numpy as np
 
-import contract
 from contract import refusals
 from serving.model_server.execution.runtime import Model, Signature
 from serving.protocol import dtypes
@@ -57,8 +56,8 @@ def predict_inputs(
     found = {}
     for name, info in wanted.items():
         array = given[name]
-        if signature.contract is not None:
-            _check_rank(signature.contract, name, array)
+        if array.ndim != signature.ranks.get(name, array.ndim):
+            raise _wrong_rank(signature, name, array)
         expected = dtypes.BY_NUMBER.get(info.dtype)
         if expected is None or array.dtype != expected.numpy:
             raise _wrong_type(signature, name, dtypes.of_array(array).number)
@@ -173,13 +172,11 @@ def check_our_names(signature: Signature, given: Set[str], everywhere: Set[str] 
         )
 
 
-def _check_rank(ours: contract.Signature, name: str, array: np.ndarray) -> None:
-    item = next(item for item in ours.inputs if item.name == name)
-    shape = item.shape("rows", "columns")
-    if array.ndim != len(shape):
-        what = "one value in each row" if len(shape) == 1 else "a list in each row"
-        expected = f"[{', '.join(shape)}]"
-        raise invalid_argument(refusals.RANK.text(list(array.shape), name=name, shape=expected, what=what))
+def _wrong_rank(signature: Signature, name: str, array: np.ndarray) -> StatusError:
+    shape = ("rows", "columns")[: signature.ranks[name]]
+    what = "one value in each row" if len(shape) == 1 else "a list in each row"
+    expected = f"[{', '.join(shape)}]"
+    return invalid_argument(refusals.RANK.text(list(array.shape), name=name, shape=expected, what=what))
 
 
 def predict_outputs(signature: Signature, output_filter: Sequence[str]) -> tuple[str, ...]:

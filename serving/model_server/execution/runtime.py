@@ -98,6 +98,11 @@ class Signature:
         return None
 
     @functools.cached_property
+    def ranks(self) -> Mapping[str, int]:
+        """Dimensions of the inputs of a signature of the contract; of any other's none are said."""
+        return {item.name: len(item.shape(0)) for item in self.contract.inputs} if self.contract else {}
+
+    @functools.cached_property
     def defaults(self) -> Mapping[str, np.ndarray]:
         """Values of inputs that a request may leave out."""
         return {name: tensors.decode(proto) for name, proto in self.proto.defaults.items()}

@@ -39,7 +39,7 @@ class World:
     vectors: np.ndarray
     built: dict[str, Built]
     reference: ModuleType
-    functions: dict[tuple[str, str], Any] = dataclasses.field(default_factory=dict)
+    functions: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
 
     @property
     def ids(self) -> list[str]:
@@ -66,10 +66,13 @@ class World:
         """Answers one signature; inputs left out are neutral, rows may have different lengths."""
         batch = len(next(iter(inputs.values())))
         tensors = request(signature, batch, **inputs)
-        key = (model, signature)
-        if key not in self.functions:
-            self.functions[key] = self.built[model].module.function(signature)
-        return {name: value.numpy() for name, value in self.functions[key](**tensors).items()}
+        return {name: value.numpy() for name, value in self.function(model, signature)(**tensors).items()}
+
+    def function(self, model: str, signature: str) -> Any:
+        """As it is exported; traced once for all tests of a process."""
+        if model not in self.functions:
+            self.functions[model] = self.built[model].module.functions()
+        return self.functions[model][signature]
 
     def ask_eagerly(self, model: str, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
         """The same without making a graph first: seconds faster where a model is asked once."""

@@ -26,10 +26,7 @@ BOUNDS = {
 
 @pytest.mark.parametrize("name", contract.SIGNATURES)
 def test_a_signature_has_no_more_operations_than(world, name):
-    function = world.functions.setdefault(
-        (contract.MODEL, name), world.built[contract.MODEL].module.function(name)
-    )
-    graph = function.get_concrete_function().graph.as_graph_def()
+    graph = world.function(contract.MODEL, name).get_concrete_function().graph.as_graph_def()
     beside = sum(len(function.node_def) for function in graph.library.function)
     most, most_beside = BOUNDS[name]
     assert len(graph.node) <= most

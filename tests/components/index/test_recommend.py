@@ -38,6 +38,13 @@ CASES = {
 }
 
 
+def test_a_graph_of_exact_search_is_there_once(world):
+    for model, built in world.built.items():
+        functions = built.module.functions()
+        shared = functions[contract.RECOMMEND] is functions[contract.RECOMMEND_EXACT]
+        assert shared == (built.info["search"]["kind"] == "exact"), model
+
+
 @pytest.mark.parametrize("model", contract.MODELS)
 @pytest.mark.parametrize("signature", [contract.RECOMMEND, contract.RECOMMEND_EXACT])
 def test_equals_numpy_for_every_kind_of_filter(world, results, model, signature):

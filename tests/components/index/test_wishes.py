@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from support.search_reference import TOLERANCE, same_ranking
 
 import contract
+from components.index.search.approximate import ScannIndex
 
 GENRES = ["Action", "Comedy", "Drama", "Horror", "a genre that no item has"]
 
@@ -132,6 +133,19 @@ def test_a_count_that_the_first_pool_does_not_fill_is_chosen_among_all(make_worl
     assert [item for item, _ in results(output, 0)] == [item for item, _ in wanted]
     wanted = world.reference.popular(world.plain(), world.shares, set(), 40, per_genre=3)
     assert [item for item, _ in results(output, 1)] == [item for item, _ in wanted]
+
+
+def test_one_search_finds_the_pool_of_a_count(world, monkeypatch):
+    asked, search = [], ScannIndex.__call__
+
+    def counted(index, queries, neighbours):
+        asked.append(neighbours)
+        return search(index, queries, neighbours)
+
+    monkeypatch.setattr(ScannIndex, "__call__", counted)
+    history = [world.ids[:2]]
+    world.ask_eagerly(contract.MODEL, contract.RECOMMEND, history_item_ids=history, at_most=[["genres=3"]])
+    assert asked and min(asked) >= world.params.at_most_pool
 
 
 def test_of_an_id_that_stands_twice_the_first_boost_counts(world, results):

@@ -14,7 +14,8 @@ from support.workspace import Workspace
 @pytest.fixture(scope="session")
 def model_server(pushed_workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     base = pushed_workspace.artifacts / "serving_model" / "marquee"
-    server = serve(base, tmp_path_factory.mktemp("model_server"))
+    labels = {"canary": int(pushed_workspace.pushed[-1].name)}
+    server = serve(base, tmp_path_factory.mktemp("model_server"), labels)
     yield server
     server.stop()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,23 @@ from serving.app.settings import Settings
 from serving.app.store import migrate
 
 
-def serve(base: Path, folder: Path, *flags: str) -> Server:
-    """A model server on the versions below `base`, with its output in `folder`."""
+def serve(base: Path, folder: Path, labels: Mapping[str, int] | None = None) -> Server:
+    """A model server on the versions below `base`, with its output in `folder`.
+
+    Args:
+      labels: of versions, by name; the newest version alone is served.
+    """
     quick = ("--file_system_poll_wait_seconds=1", "--model_name=marquee")
-    return start(OUR_COMMAND, [*quick, f"--model_base_path={base}", *flags], folder)
+    if labels is None:
+        return start(OUR_COMMAND, [*quick, f"--model_base_path={base}"], folder)
+    config = folder / "models.config"
+    given = " ".join(f'version_labels {{ key: "{name}" value: {value} }}' for name, value in labels.items())
+    config.write_text(
+        'model_config_list { config { name: "marquee" model_platform: "tensorflow" '
+        f'base_path: "{base}" {given} }} }}'
+    )
+    flags = ("--allow_version_labels_for_unavailable_models=true", f"--model_config_file={config}")
+    return start(OUR_COMMAND, [quick[0], *flags], folder)
 
 
 def settings(server: Server, folder: Path, **given: Any) -> Settings:

@@ -19,7 +19,6 @@ from components.example_gen.reading.places import Place, for_arrow
 from components.example_gen.reading.source import (
     EVENT,
     ITEM,
-    MISSING_MARKERS,
     RATING,
     TIME,
     USER,
@@ -53,7 +52,7 @@ def find(path: Place, params: ExampleGenParams, first: Source) -> Source | None:
         columns,
         {role: _KINDS[role] for role in roles},
         optional=frozenset({RATING, EVENT}) & columns.keys(),
-        missing=(*MISSING_MARKERS, *params.missing),
+        missing=params.missing_markers,
         collected=True,
     )
 

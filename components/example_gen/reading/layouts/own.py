@@ -26,7 +26,6 @@ from components.example_gen.reading.source import (
     GENRES,
     ITEM,
     KEY,
-    MISSING_MARKERS,
     OFFSET,
     RATING,
     TIME,
@@ -150,7 +149,7 @@ def _log(files: tuple[Place, ...], folder: Place, params: ExampleGenParams) -> S
         columns,
         _of(columns, kinds),
         optional=frozenset({EVENT}) & columns.keys(),
-        missing=(*MISSING_MARKERS, *params.missing),
+        missing=params.missing_markers,
         rows=_with_offset if OFFSET in columns else None,
     )
     if params.join is not None:
@@ -217,7 +216,7 @@ def _join(log: Source, file: Place, params: ExampleGenParams) -> Join:
     format_ = _beside(file, params, {KEY: key})
     here = tables.header(log.format, log.files[0], params.max_line_bytes)
     there = tables.header(format_, file, params.max_line_bytes)
-    missing = (*MISSING_MARKERS, *params.missing)
+    missing = params.missing_markers
     table = Source("joined", (file,), format_, {KEY: key}, {KEY: "id"}, missing=missing)
     join = Join(on, table, frozenset(there) - set(here)).giving(log.columns)
     if len(join.table.columns) == 1:
@@ -250,7 +249,7 @@ def _items(file: Place, params: ExampleGenParams) -> Source:
     kinds = {**_ITEM_KINDS, **own_columns.kinds(specs)}
     columns = {**params.item_columns, **{spec.name: spec.source for spec in specs}}
     format_ = _beside(file, params, columns)
-    optional, missing = frozenset(columns) - {ITEM}, (*MISSING_MARKERS, *params.missing)
+    optional, missing = frozenset(columns) - {ITEM}, params.missing_markers
     return Source("items", (file,), format_, columns, _of(columns, kinds), optional, missing)
 
 
@@ -259,7 +258,7 @@ def _users(file: Place, params: ExampleGenParams) -> Source:
     columns = {**params.user_columns, **{spec.name: spec.source for spec in specs}}
     kinds: dict[str, Kind] = {USER: "id", **own_columns.kinds(specs)}
     optional = frozenset(columns) - {USER}
-    missing = (*MISSING_MARKERS, *params.missing)
+    missing = params.missing_markers
     format_ = _beside(file, params, columns)
     return Source("users", (file,), format_, columns, _of(columns, kinds), optional, missing)
 

@@ -9,7 +9,6 @@ from fastapi.responses import Response
 
 from serving.app.page.rendering import PageRoute, render
 from serving.app.page.views.common import Visit, visit
-from serving.app.page.wishes import Form, wishes
 from serving.app.results import NewEvent, Wishes
 
 router = APIRouter(route_class=PageRoute)
@@ -50,7 +49,8 @@ async def item(visiting: Visiting, item_id: str) -> Response:
     used = visiting.services
     details = used.items.get(item_id)
     similar = await used.items.similar(item_id, _SIMILAR)
-    alone = wishes(Form((), (), (), {}), _SIMILAR, [item_id])
+    # The cards of this shelf say neither ratings nor reasons.
+    alone = Wishes(k=_SIMILAR, exclude=[item_id], explain=False, ratings=False)
     also = await used.recommendations.for_history([_liked(item_id)], alone)
     near = {one.id for one in similar.items[:6]}
     others = [one for one in also.items if one.id not in near][:6]

@@ -55,4 +55,6 @@ def test_shown_users_are_spread_and_whole():
     assert shown[contract.USER_ID].to_pylist() == [b"u0", b"u13", b"u26", b"u39"]
     assert shown.to_pylist()[1] == {name: test.to_pylist()[13][name] for name in shown.column_names}
     assert shown_users({contract.TEST: test}, 100).num_rows == 40
+    weighted = test.rename_columns([contract.of_feedback(name, implicit=True) for name in test.column_names])
+    assert shown_users({contract.TEST: weighted}, 4).column_names == weighted.column_names
     assert shown_users({}, 4).num_rows == shown_users({contract.TEST: test}, 0).num_rows == 0

@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import contract
 from components.common.features import MOVIELENS, FeatureSpec, inputs
@@ -146,7 +148,10 @@ def test_a_batch_of_conditions_equals_plain_python(conditions, batch):
         ("price<=dear", "COLUMN<=NUMBER.*got.*price<=dear"),
         ("price<=nan", "got.*price<=nan"),
         ("price<=", "got.*price<="),
-        ("price<=1e99", "must be a finite number"),
+        (
+            "price<=1e99",
+            "a bound must be a finite number as float32 has them, got.*price<=1e99.*write it in digits",
+        ),
     ],
 )
 def test_a_condition_that_is_none_is_refused(conditions, condition, message):
@@ -207,6 +212,35 @@ def test_attributes_become_the_towers_inputs():
         [],
     ]
     assert [[x for x in row if x] for row in got["genres"].numpy().tolist()] == [[], [], [b"Drama"], []]
+
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6).map(str.strip)
+VALUES = {
+    "brand": TEXTS,
+    "shelf": TEXTS,
+    "about": TEXTS,
+    "price": st.floats(-1e6, 1e6, width=32).map(repr),
+}
+SAID = st.sampled_from(sorted(VALUES)).flatmap(lambda name: st.tuples(st.just(name), VALUES[name]))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.lists(SAID, max_size=5), min_size=1, max_size=4), st.sampled_from(["", " ", "\t"]))
+def test_attributes_of_any_rows_equal_plain_numpy(said, blank):
+    """Of an input with columns all values count, of any other the last one said."""
+    rows = [[f"{blank}{name}{blank}={blank}{value}{blank}" for name, value in row] for row in said]
+    got = attributes.read(tf.ragged.constant(rows, tf.string, ragged_rank=1).to_tensor(""), inputs(SPECS))
+
+    def of(row, name):
+        return [value for other, value in row if other == name]
+
+    for name in ("brand", "about"):
+        wanted = [(of(row, name) or [""])[-1] for row in said]
+        assert [value.decode() for value in got[name].numpy()] == wanted
+    prices = [float((of(row, "price") or [contract.UNKNOWN_NUMBER])[-1]) for row in said]
+    np.testing.assert_array_equal(got["price"], np.array(prices, np.float32))
+    for row, found in zip(said, got["shelf"].numpy(), strict=True):
+        assert [value.decode() for value in found if value] == [value for value in of(row, "shelf") if value]
 
 
 @pytest.mark.parametrize("wrong", ["colour=red", "brand", "=x", "tags=x"])

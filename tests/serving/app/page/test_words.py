@@ -5,17 +5,8 @@ from __future__ import annotations
 import pytest
 
 from serving.app.page import static, visitor
-from serving.app.page.words import plural, sentence, spoken
+from serving.app.page.words import sentence, spoken
 from serving.app.results import Event, Scale
-
-
-@pytest.mark.parametrize(
-    ("noun", "many"),
-    [("movie", "movies"), ("product", "products"), ("dish", "dishes"), ("story", "stories"), ("box", "boxes"),
-     ("toy", "toys")],
-)  # fmt: skip
-def test_plurals(noun: str, many: str) -> None:
-    assert plural(noun) == many
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,9 @@ import pytest
 from fastapi.testclient import TestClient
 from support.servers.app import running
 
+from serving.app.results import Wishes
+from serving.app.services import fallback
+
 
 @pytest.fixture(scope="module")
 def hasty(model_server, tmp_path_factory) -> Iterator[TestClient]:
@@ -18,6 +21,42 @@ def hasty(model_server, tmp_path_factory) -> Iterator[TestClient]:
         services = client.app.state.services
         services.recommendations._timeout_s = services.items._timeout_s = 0.3
         yield client
+
+
+def test_the_popular_list_is_that_of_the_model_whatever_is_wished(api, popular):
+    """Asked without a history, the model itself answers the popular list: the rules are the same."""
+    versions = api.app.state.services.versions
+    genres = api.get("/v1/model").json()["taste_values"]
+    for given in (
+        {},
+        {"where": [f"genres!={genres[0]}"]},
+        {"where": [f"genres!={genres[0]}", f"genres!={genres[1]}", f"genres={genres[2]}"]},
+        {"where": ["year!=1995", "year>=1990"]},
+        {"where": [f"genres={genres[0]}", f"genres={genres[3]}", "year<=1999"]},
+        {"candidates": [popular[7], popular[3], "no-such-item", popular[40]]},
+        {"boosts": {popular[30]: 2.0, popular[0]: -0.5, "no-such-item": 1.0, popular[9]: 0.01}},
+        {"at_most": {"genres": 1}},
+        {"at_most": {"genres": 2}, "where": ["year!=1994"], "boosts": {popular[20]: 1.0}},
+        {"candidates": popular[:20], "at_most": {"genres": 3}, "genres": genres[:2]},
+    ):
+        wishes = Wishes(k=20, **given)
+        answer = api.post("/v1/recommendations", json=wishes.model_dump()).json()
+        assert answer["source"] == "model", answer
+        mine = fallback.popular(versions.current(), wishes, ())
+        assert [one.id for one in mine] == ids(answer), given
+        assert [one.score for one in mine] == pytest.approx([one["score"] for one in answer["items"]])
+
+
+def test_a_last_list_of_other_boosts_is_not_given(api, popular):
+    snapshot = api.app.state.services.versions.current()
+    boosted = Wishes(k=3, boosts={popular[1]: 0.5})
+    kept = fallback.popular(snapshot, boosted, ())
+    lists = fallback.LastLists()
+    lists.keep("ada", snapshot.version, boosted, kept)
+    assert lists.get("ada", snapshot, boosted, ()) == kept
+    assert lists.get("ada", snapshot, Wishes(k=3), ()) is None
+    only = boosted.model_copy(update={"candidates": [kept[0].id, kept[2].id]})
+    assert lists.get("ada", snapshot, only, ()) == [kept[0], kept[2]]
 
 
 def list_of(client, person="ada", **params):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
+from support.models.descriptions import DESCRIPTION
 
 from serving.app.errors import BadRequestError
 from serving.app.link.snapshot import Snapshot
@@ -11,10 +14,10 @@ from serving.app.services import histories
 from serving.client import Event as HistoryEvent
 
 
-def snapshot(**features) -> Snapshot:
-    """Of which only the description of the data counts here."""
-    info = {"features": features, "params": {"max_history": 3}}
-    return Snapshot("marquee", 1, None, None, info, {})  # type: ignore[arg-type]
+def snapshot(**described) -> Snapshot:
+    """Of which only the model's description counts here."""
+    description = dataclasses.replace(DESCRIPTION, limits={"max_history": 3}, **described)
+    return Snapshot("marquee", 1, None, None, description, {})  # type: ignore[arg-type]
 
 
 def event(kind: str, item: str, value: float | None = None) -> NewEvent:
@@ -36,7 +39,7 @@ def test_hidden_and_older_items_are_seen_but_in_no_history():
 
 
 def test_ratings_are_mapped_from_the_scale_of_the_data_and_back():
-    data = snapshot(rating_scale=(1.0, 10.0))
+    data = snapshot(data_rating_scale=(1.0, 10.0))
     events = [event("rating", "a", 10.0), event("rating", "b", 1.0), event("like", "c")]
     assert [one.rating for one in histories.profile(events, data).history] == [5.0, 0.5, 5.0]
     assert data.scale is not None and data.scale.step == 1.0
@@ -47,7 +50,7 @@ def test_ratings_are_mapped_from_the_scale_of_the_data_and_back():
 
 
 def test_events_of_data_without_ratings_have_weights_and_a_dislike_is_left_out():
-    data = snapshot(feedback="implicit", event_weights={"click": 0.1, "buy": 1.0})
+    data = snapshot(feedback="implicit", data_rating_scale=None, event_weights={"click": 0.1, "buy": 1.0})
     events = [event("click", "a"), event("buy", "b"), event("like", "c"), event("dislike", "d")]
     histories.check(events, data, "")
     found = histories.profile(events, data)

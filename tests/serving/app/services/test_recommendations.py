@@ -79,6 +79,20 @@ def test_filters_exclusions_and_diversity(api, person, popular):
     assert ids(recommended(api, person, diversity=0.9)) != ids(recommended(api, person))
 
 
+def test_candidates_boosts_and_counts(api, person, popular):
+    like(api, person, *popular[:2])
+    first, *others = ids(recommended(api, person, k=20))
+    assert set(ids(recommended(api, person, candidates=[first, others[3], popular[0]]))) == {first, others[3]}
+    assert ids(recommended(api, person, boosts=[f"{others[-1]}:2", f"{first}:-2"]))[0] == others[-1]
+    assert first not in ids(recommended(api, person, k=20, boosts=f"{first}:-2"))
+    genres = [
+        genre
+        for item in recommended(api, person, at_most="genres=1")["items"]
+        for genre in item["columns"]["genres"]
+    ]
+    assert genres and len(genres) == len(set(genres))
+
+
 def test_without_events_the_list_is_the_popular_one_and_tastes_change_it(api, person, popular):
     assert ids(recommended(api, person, k=10)) == popular[:10]
     taste = api.get("/v1/model").json()["taste_values"][-1]
@@ -91,7 +105,13 @@ def test_what_cannot_be_asked_names_the_field(api, person):
         ({"k": 101}, "k"),
         ({"where": "nonsense"}, "where.0"),
         ({"where": ["year>=1990", "colour=red"]}, "where.1"),
+        ({"where": "genres>=2"}, "where.0"),
         ({"tastes": "Drama:-1"}, "tastes.0"),
+        ({"boosts": "318"}, "boosts.0"),
+        ({"boosts": "318:nan"}, "boosts.0"),
+        ({"boosts": "318:2.5"}, "boosts.318"),
+        ({"at_most": "genres=0"}, "at_most.0"),
+        ({"at_most": ["genres=1", "colour=1"]}, "at_most.colour"),
         ({"diversity": 2}, "diversity"),
         ({"limit": 5}, "limit"),
     ):
@@ -100,3 +120,14 @@ def test_what_cannot_be_asked_names_the_field(api, person):
         assert answer.headers["content-type"] == "application/problem+json"
         assert field in [error["field"] for error in answer.json()["errors"]], answer.text
     assert api.get("/v1/people/nobody/recommendations").status_code == 404
+    limits = api.get("/v1/model").json()["limits"]
+    for field, given in (
+        ("candidates", [str(n) for n in range(int(limits["max_candidates"]) + 1)]),
+        ("boosts", {str(n): 0.1 for n in range(int(limits["max_boosts"]) + 1)}),
+        ("candidates", []),
+    ):
+        answer = api.post("/v1/recommendations", json={field: given})
+        assert answer.status_code == 422, answer.text
+        [error] = answer.json()["errors"]
+        assert error["field"] == field, error
+        assert not given or f"got {len(given)}" in error["detail"], error

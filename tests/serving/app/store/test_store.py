@@ -18,7 +18,7 @@ from alembic.runtime.migration import MigrationContext
 
 from serving.app.errors import ConflictError, NotFoundError
 from serving.app.results import NewEvent, NewExperiment, Recommendations, Recommended, Variant
-from serving.app.store import export, migrate, tables
+from serving.app.store import experiment_counts, export, migrate, tables
 from serving.app.store.database import Database, parse
 from serving.app.store.events import Events
 from serving.app.store.experiments import ExperimentStore
@@ -115,6 +115,32 @@ def answer(*items: str) -> Recommendations:
     return Recommendations(items=shown, source="model", model="marquee", version=7)
 
 
+def test_what_an_experiment_counted_of_an_event_follows_its_correction(url):
+    async def work(database):
+        people, events, experiments = People(database), Events(database), ExperimentStore(database)
+        person = (await people.create()).id
+        variants = [Variant(name="a"), Variant(name="b")]
+        experiment = await experiments.start(NewExperiment(id=f"x{uuid.uuid4().hex[:8]}", variants=variants))
+        await experiments.expose(experiment.id, "b", person, answer("1", "2"))
+        added = await events.add(person, [event("1", "one"), event("2", "two")])
+        await experiments.count_outcomes(experiment.id, added.person, added.rows)
+
+        async def outcomes() -> dict[str, float]:
+            async with database.reading() as connection:
+                counts = await connection.run_sync(experiment_counts.read, experiment.id)
+            return {kind: float(by_person.sum()) for kind, by_person in counts["b"].outcomes.items()}
+
+        assert await outcomes() == {"like": 2}
+        await events.correct(person, "one", event("1", None, "hide"))
+        assert await outcomes() == {"like": 1, "hide": 1}
+        # Of another item, which was not shown, it is no outcome.
+        await events.correct(person, "two", event("3", None, "like"))
+        assert await outcomes() == {"hide": 1}
+        await experiments.stop(experiment.id)
+
+    run(url, work)
+
+
 def test_erasing_a_person_erases_everything(url):
     async def work(database):
         people, events, experiments = People(database), Events(database), ExperimentStore(database)
@@ -199,3 +225,6 @@ def test_an_export_has_the_events_of_those_who_are_there(url, tmp_path):
         ("3", "dislike", 1.0, 40),
     ]
     assert [path.name for path in path.parent.iterdir()] == ["events.parquet"]
+    export.write(url, path, (1.0, 10.0))
+    rows = [row for row in pq.read_table(path).to_pylist() if row["user"] == "export-a"]
+    assert [row["rating"] for row in rows] == [None, 3.5, None, 2.0]
