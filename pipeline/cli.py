@@ -22,8 +22,8 @@ from pipeline.terminal.typed import typed
 COMMANDS = (
     "run", "status", "gates", "serve", "application.app", "application.demo", "application.events",
     "application.experiments", "lifecycle.refresh", "lifecycle.pin", "lifecycle.rollback", "lifecycle.forget",
-    "ask.recommend", "ask.similar", "ask.rate", "operate.runs", "operate.report", "operate.doctor",
-    "leaderboard", "data", "config", "kubeflow",
+    "ask.recommend", "ask.similar", "ask.rate", "operate.runs", "operate.report", "operate.drift",
+    "operate.doctor", "leaderboard", "data", "config", "kubeflow",
 )  # fmt: skip
 
 

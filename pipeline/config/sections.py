@@ -25,6 +25,7 @@ from components.serving_check.params import ServingCheckParams
 from components.trainer.params import TrainerParams
 from components.transform.params import TransformParams
 from pipeline.config import metadata_url
+from pipeline.drift.params import DriftParams
 from pipeline.kubeflow.params import KubeflowParams
 
 
@@ -108,6 +109,9 @@ class Config(Section):
         ServingCheckParams.model_validate({}), description="the model server's trial of a candidate"
     )
     pusher: PusherParams = Field(PusherParams.model_validate({}), description="publishing and retention")
+    drift: DriftParams = Field(
+        DriftParams.model_validate({}), description="what `marquee drift` calls drift; no step reads it"
+    )
     kubeflow: KubeflowParams = Field(
         KubeflowParams.model_validate({}),
         description="running on Kubeflow Pipelines; not read by marquee run",

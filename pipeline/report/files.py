@@ -80,6 +80,16 @@ def write(config: Config, store: MetadataStore | None, run_id: str, error: str =
     return Written(path, found)
 
 
+def write_drift(config: Config, document: dict[str, Any]) -> str:
+    """Writes what `marquee drift` found as `drift.json` and `drift.html`, over the last; the page's path."""
+    from pipeline.report import page
+
+    source, path = (storage.join(folder(config), f"drift.{kind}") for kind in ("json", "html"))
+    storage.write_text(source, json.dumps(document, allow_nan=False))
+    storage.write_text(path, page.drift(document))
+    return path
+
+
 def find(config: Config, store: MetadataStore | None, run_id: str | None) -> Written:
     """The report of a run, the newest run's if none is named; written now if there is none yet.
 

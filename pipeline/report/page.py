@@ -39,6 +39,11 @@ def comparison(left: dict[str, Any], right: dict[str, Any]) -> str:
     )  # fmt: skip
 
 
+def drift(document: dict[str, Any]) -> str:
+    """The page of `marquee drift`; `document` as of pipeline.drift.written."""
+    return _environment().get_template("drift.html").render(**document)
+
+
 def _defaults(document: dict[str, Any]) -> dict[str, Any]:
     """With every part that may be missing, empty."""
     empty: dict[str, Any] = {

@@ -36,8 +36,8 @@ COMMANDS = command_parsers(cli.build_parser())
 
 def test_all_commands_are_there() -> None:
     assert set(COMMANDS) == {
-        "run", "status", "gates", "serve", "pin", "unpin", "rollback", "retire", "forget", "report", "runs",
-        "doctor", "recommend", "similar", "rate", "config",
+        "run", "refresh", "status", "gates", "serve", "pin", "unpin", "rollback", "retire", "forget",
+        "report", "runs", "drift", "doctor", "recommend", "similar", "rate", "config",
         "leaderboard", "demo",
         "app migrate", "app keys create", "app keys list", "app keys rotate", "app keys revoke",
         "events export", "experiments report",

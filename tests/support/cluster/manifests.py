@@ -38,7 +38,7 @@ def overlays() -> list[str]:
 
 
 # The former holds kubernetes/training, whose pods the trainer step makes.
-_OTHERS = ("training-by-hand", "beam-flink", "app")
+_OTHERS = ("training-by-hand", "beam-flink", "app", "drift")
 
 
 def render(folder: Path) -> list[Object]:

@@ -44,6 +44,9 @@ def pods(objects: Sequence[Object]) -> Iterator[tuple[Object, Object, Object]]:
             yield found, labels_of(found), spec
         elif kind in ("Deployment", "Job"):
             yield found, labels_of(spec["template"]), spec["template"].get("spec", {})
+        elif kind == "CronJob":
+            template = spec["jobTemplate"]["spec"]["template"]
+            yield found, labels_of(template), template["spec"]
         elif kind == "TFJob":
             for replicas in spec["tfReplicaSpecs"].values():
                 yield found, labels_of(replicas["template"]), replicas["template"]["spec"]
@@ -126,7 +129,7 @@ def _pods(objects: Sequence[Object]) -> Iterator[str]:
             if spec.get(field):
                 yield f"{name_of(found)} uses the node's {field}"
         tokenless = spec.get("automountServiceAccountToken") is False
-        if found["kind"] in ("Deployment", "Job", "Pod", "TFJob") and not tokenless:
+        if found["kind"] in ("Deployment", "Job", "CronJob", "Pod", "TFJob") and not tokenless:
             yield f"{name_of(found)} mounts a token of its service account"
         volumes = {volume["name"]: volume for volume in spec.get("volumes") or []}
         if any("hostPath" in volume for volume in volumes.values()):

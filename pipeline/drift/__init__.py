@@ -1,0 +1,1 @@
+"""Whether data and behaviour are still those that the pushed model was fitted to."""

@@ -1,0 +1,134 @@
+"""What the served model makes of newer events, and what sampled requests show."""
+
+from __future__ import annotations
+
+import collections
+import math
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final
+
+import numpy as np
+
+import contract
+from components.common import storage
+from pipeline.drift.checks import Finding
+from pipeline.drift.log import Log
+from pipeline.drift.params import DriftParams
+
+K: Final = 10
+_HISTORY: Final = 200
+_BATCH: Final = 256
+_Z: Final = 1.96
+
+
+def recall(model_dir: str, tested: float, before: Log, now: Log, params: DriftParams) -> Finding:
+    """Recall@10 of a model on the events after the log it was tested on; what came before is the history.
+
+    Args:
+      model_dir: of contract.MODEL_EXACT.
+      tested: its Recall@10 on the test split.
+    """
+    name, bound = f"recall@{K} since", (1.0 - params.recall_drop) * tested
+    asked = _asked(before, now)
+    if len(asked) < params.min_events / 10:
+        why = (
+            f"{len(asked)} users with a history and a relevant newer event, fewer than drift.min_events / 10"
+        )
+        return Finding(name, None, bound, drifted=False, why=why)
+    values = np.array(list(_recalls(model_dir, asked, now.features.implicit)))
+    mean, error = float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values)))
+    why = f"of {len(values)} users, ± {_Z * error:.3f}; {tested:.4f} on the test split"
+    return Finding(name, mean, bound, mean + _Z * error < bound, why)
+
+
+def _asked(before: Log, now: Log) -> list[tuple[dict[str, list[Any]], set[bytes]]]:
+    """(history inputs, relevant newer items) of each user who has both."""
+    newer = now.times > before.last
+    names = (contract.HISTORY_ITEM_IDS, contract.HISTORY_RATINGS, contract.HISTORY_TIMESTAMPS)
+    ends = np.cumsum(np.bincount(now.owner, minlength=len(now.users)))
+    asked = []
+    for start, end in zip([0, *ends[:-1]], ends, strict=True):
+        new = newer[start:end]
+        cut = start + int(np.argmax(new)) if new.any() else end
+        relevant = now.ratings[cut:end] >= contract.RELEVANT_RATING
+        targets = set(now.items[cut:end][relevant]) - set(now.items[start:cut])
+        if cut > start and targets:
+            part = slice(max(start, cut - _HISTORY), cut)
+            columns = (now.items[part], now.ratings[part], now.times[part])
+            asked.append((dict(zip(names, map(list, columns), strict=True)), targets))
+    return asked
+
+
+def _recalls(
+    model_dir: str, asked: list[tuple[dict[str, list[Any]], set[bytes]]], implicit: bool
+) -> Iterator[float]:
+    import tensorflow as tf
+
+    function = tf.saved_model.load(model_dir).signatures[contract.RECOMMEND]
+    signature = contract.signatures(implicit)[contract.RECOMMEND]
+    for start in range(0, len(asked), _BATCH):
+        batch = asked[start : start + _BATCH]
+        rows = [{**_as_weights(inputs, implicit), contract.K: K} for inputs, _ in batch]
+        filled = signature.filled(rows)
+        tensors = {each.name: tf.constant(filled[each.name], each.dtype) for each in signature.inputs}
+        lists = function(**tensors)[contract.ITEM_IDS].numpy()
+        for (_, targets), found in zip(batch, lists, strict=True):
+            yield len(targets & set(found[:K])) / len(targets)
+
+
+def _as_weights(inputs: dict[str, list[Any]], implicit: bool) -> dict[str, list[Any]]:
+    if not implicit:
+        return inputs
+    weights = [contract.weight_of_rating(stars) for stars in inputs[contract.HISTORY_RATINGS]]
+    others = {name: value for name, value in inputs.items() if name != contract.HISTORY_RATINGS}
+    return {**others, contract.HISTORY_WEIGHTS: weights}
+
+
+def requests(paths: Collection[str], known: Collection[bytes], params: DriftParams) -> list[Finding]:
+    """Of the PredictionLogs that the server sampled: histories and answers.
+
+    Args:
+      paths: TFRecord files.
+      known: ids of the model's items.
+
+    Raises:
+      FileNotFoundError: a file is not there.
+    """
+    unknown = asked = 0
+    served: collections.Counter[bytes] = collections.Counter()
+    for inputs, outputs in _logged(paths):
+        history = [item for item in inputs.get(contract.HISTORY_ITEM_IDS, ()) if item != contract.PAD_ID]
+        asked += len(history)
+        unknown += sum(item not in known for item in history)
+        served.update(item for item in outputs.get(contract.ITEM_IDS, ()) if item != contract.PAD_ID)
+    answers = sum(served.values())
+    names = ("unseen items asked", "one item's share of what was served")
+    bounds = (params.unseen, params.served_share)
+    if asked + answers < params.min_events:
+        why = f"{asked + answers} items in the sampled requests, fewer than drift.min_events"
+        return [Finding(name, None, bound, False, why) for name, bound in zip(names, bounds, strict=True)]
+    share = unknown / max(1, asked)
+    most, times = served.most_common(1)[0] if served else (b"-", 0)
+    top = times / max(1, answers)
+    covered = f"{len(served)} of {len(known)} items were served"
+    return [
+        Finding(names[0], share, bounds[0], share > bounds[0], f"of {asked} items in sampled histories"),
+        Finding(names[1], top, bounds[1], top > bounds[1], f"{most.decode(errors='replace')}; {covered}"),
+    ]
+
+
+def _logged(paths: Collection[str]) -> Iterator[tuple[Mapping[str, list[Any]], Mapping[str, list[Any]]]]:
+    """Inputs and outputs of each recommendation, flat."""
+    import tensorflow as tf
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    def flat(tensors: Mapping[str, Any]) -> dict[str, list[Any]]:
+        return {name: tf.make_ndarray(proto).ravel().tolist() for name, proto in tensors.items()}
+
+    for path in paths:
+        if not storage.exists(path):
+            raise FileNotFoundError(path)
+        for record in tf.compat.v1.io.tf_record_iterator(path):
+            log = prediction_log_pb2.PredictionLog.FromString(record).predict_log
+            if contract.ITEM_IDS in log.response.outputs:
+                yield flat(log.request.inputs), flat(log.response.outputs)
