@@ -83,7 +83,7 @@ class IndexParams(Section):
         description="scores that exact search holds at once (4 bytes each), which bounds memory",
     )
     map_items: int = Field(
-        20_000,
+        5_000,
         ge=0,
         description="most rated items on the two-dimensional map that the model carries; 0: no map",
     )
