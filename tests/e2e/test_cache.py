@@ -8,10 +8,9 @@ import pytest
 from support.workspace import REPOSITORY, components_by_state
 
 FROM_TRAINER = {"trainer", "index", "baseline", "evaluator", "serving_check", "pusher"}
-# A change of data whose schema stays: the curated schemas are imported, not derived.
 FROM_EXAMPLE_GEN = FROM_TRAINER | {
-    "example_gen", "statistics_items", "statistics_timelines", "validate_items", "validate_timelines",
-    "data_check", "transform",
+    "example_gen", "schema_items", "schema_timelines", "statistics_items", "statistics_timelines",
+    "validate_items", "validate_timelines", "data_check", "transform",
 }  # fmt: skip
 
 
