@@ -57,6 +57,7 @@ def test_a_trainer_knob_reruns_from_the_trainer_on(workspace):
     assert len(workspace.pushed) == 2
 
 
+@pytest.mark.nightly("pipeline/code_hash.py", "pipeline/dag.py", "components/baseline")
 def test_going_back_is_compared_with_what_was_pushed_since(workspace):
     """The towers come from the cache, but they were never compared with the second version."""
     finished = run(workspace)
@@ -73,7 +74,7 @@ def test_a_line_of_the_models_code_reruns_from_the_trainer_on(workspace):
     assert ran(run(workspace)) == FROM_TRAINER
 
 
-@pytest.mark.long
+@pytest.mark.nightly("pipeline/code_hash.py", "pipeline/dag.py", "components/example_gen/executor.py")
 def test_one_rating_reruns_from_example_gen_on(workspace):
     path = workspace.data / "ratings.csv"
     lines = path.read_text().splitlines(keepends=True)

@@ -16,7 +16,10 @@ import contract
 from components.common.metrics import names
 from components.evaluator import report
 
-pytestmark = pytest.mark.long
+# Six fits, each with its index and two servers. CI holds the graph (tests/pipeline/test_dag.py) and the steps.
+pytestmark = pytest.mark.nightly(
+    "pipeline/dag.py", "components/all_events", "components/baseline", "components/pusher/executor.py"
+)
 
 FINAL = {"all_events", "final_trainer", "final_index", "final_evaluator"}
 
