@@ -16,7 +16,7 @@ import contract
 from components.common.metrics import names
 from components.evaluator import report
 
-# Six fits, each with its index and two servers; CI holds the graph (tests/pipeline/test_dag.py) and each step.
+# Six fits, each with its index and two servers. CI holds the graph, in tests/pipeline/test_dag.py.
 pytestmark = pytest.mark.nightly(
     "pipeline/dag.py", "components/all_events", "components/baseline", "components/pusher/executor.py"
 )
