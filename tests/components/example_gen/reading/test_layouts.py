@@ -95,14 +95,14 @@ def test_movielens_100k(tmp_path, read):
 
 
 @pytest.mark.parametrize("text", ["7 b\n7 a\n12 b\n7 c\n", "7\tb\r\n\r\n7  a \r\n 12 b\r\n7 c"])
-def test_pairs_are_in_time_order_and_relevant(tmp_path, read, text):
+def test_pairs_are_in_time_order_and_weigh_alike(tmp_path, read, text):
     (tmp_path / "beauty.txt").write_text(text, newline="")
     found = read(tmp_path / "beauty.txt")
     assert [row[:3] for row in found.ratings] == [
-        ("7", "b", 5.0),
-        ("7", "a", 5.0),
-        ("7", "c", 5.0),
-        ("12", "b", 5.0),
+        ("7", "b", 1.0),
+        ("7", "a", 1.0),
+        ("7", "c", 1.0),
+        ("12", "b", 1.0),
     ]
     assert found.ratings[0][3] < found.ratings[1][3] < found.ratings[2][3]
     assert [(row["item_id"], row["title"], row["genres"]) for row in found.items] == [
@@ -142,7 +142,7 @@ def test_own_csv_in_shards_each_with_a_header_of_its_own(tmp_path, read):
 def test_own_csv_without_rating_and_time_goes_by_the_order_of_the_rows(tmp_path, read):
     (tmp_path / "log.csv").write_text("who,what\nz,b\nz,a\ny,b\n")
     found = read(tmp_path / "log.csv", columns={"user": "who", "item": "what"})
-    assert [row[:3] for row in found.ratings] == [("y", "b", 5.0), ("z", "b", 5.0), ("z", "a", 5.0)]
+    assert [row[:3] for row in found.ratings] == [("y", "b", 1.0), ("z", "b", 1.0), ("z", "a", 1.0)]
 
 
 @pytest.mark.parametrize(
