@@ -29,8 +29,8 @@ def test_those_that_share_a_workspace_are_one_group() -> None:
     # Whoever runs in the shared workspace is in its group: two processes would wait for one another.
     using = [
         path
-        for path in (REPOSITORY / "tests" / "e2e").glob("*.py")
-        if "workspace_to_run_in" in path.read_text()
+        for path in (REPOSITORY / "tests").rglob("test_*.py")
+        if path != Path(__file__) and "workspace_to_run_in" in path.read_text()
     ]
     assert {group(str(path.relative_to(REPOSITORY))) for path in using} == {TOGETHER[0][0]}
     assert len(using) == len(TOGETHER[0])

@@ -32,9 +32,14 @@ class SharedRun:
         base.mkdir(exist_ok=True)
         self._live, self._fresh, self._lock = base / "live", base / "fresh", base / "live.lock"
         self.to_read = Workspace(base / "read")
-        with alone(self._lock):
-            if not (self.to_read.folder / RUN).exists():
-                self._make()
+        # Who only reads must not wait for a module that runs in the other copy.
+        if not self._is_made():
+            with alone(self._lock):
+                if not self._is_made():
+                    self._make()
+
+    def _is_made(self) -> bool:
+        return (self.to_read.folder / RUN).exists()
 
     @contextlib.contextmanager
     def to_run_in(self) -> Iterator[Workspace]:

@@ -21,7 +21,9 @@ PRINTED = 25
 TOGETHER = (
     # They run in one workspace, one after the other: conftest.workspace_to_run_in.
     ("tests/e2e/test_cache.py", "tests/e2e/test_final_fit.py", "tests/e2e/test_gates_refuse.py",
-     "tests/e2e/test_kinds.py"),
+     "tests/e2e/test_kinds.py", "tests/e2e/lifecycle/test_refresh.py",
+     "tests/pipeline/commands/application/test_demo.py",
+     "tests/pipeline/commands/application/test_loop.py"),
     ("tests/pipeline/commands/",),
     ("tests/components/index/",),
 )  # fmt: skip
