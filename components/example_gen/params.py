@@ -14,8 +14,7 @@ import contract
 from components.common.features import MOVIELENS, MOVIELENS_NAMES, RESERVED, FeatureSpec, own
 from components.common.params import Section
 from components.example_gen.reading.rows import conditions, joins
-from components.example_gen.reading.rows.conditions import FORMS
-from components.example_gen.reading.source import MISSING_MARKERS
+from components.example_gen.reading.rows.conditions import FORMS, MISSING_MARKERS
 
 COLUMN_ROLES: Final = ("user", "item", "rating", "event", "weight", "time", "offset")
 ITEM_ROLES: Final = ("item", "title", "year", "genres")

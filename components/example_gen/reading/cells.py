@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.example_gen.reading import quarantine
-from components.example_gen.reading.source import MISSING_MARKERS, Kind
+from components.example_gen.reading.rows.conditions import MISSING_MARKERS
+from components.example_gen.reading.source import Kind
 from components.example_gen.reading.text_blocks import OPEN_QUOTE
 from components.example_gen.reading.values import times
 from components.example_gen.reading.values.numbers import (

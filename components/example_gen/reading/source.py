@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from components.example_gen.reading.places import Place
-from components.example_gen.reading.rows.conditions import Condition
+from components.example_gen.reading.rows.conditions import MISSING_MARKERS, Condition
 
 # What a column means.
 USER: Final = "user"
@@ -34,8 +34,6 @@ KEY: Final = "key"  # by which rows of one table name those of another
 # A time is "time:" and a unit, "iso" or a format of strptime; what is added to it "offset:" and a unit.
 # "time@Europe/Paris:" is one of that place's clocks where it says no zone.
 Kind = str
-# Cells that mean nothing, as exports of databases and of statistics software write them.
-MISSING_MARKERS: Final = ("", "NA", "NULL", "null", "None", "nan", "\\N")
 
 
 @dataclasses.dataclass(frozen=True)

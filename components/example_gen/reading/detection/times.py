@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.example_gen.reading.source import MISSING_MARKERS
+from components.example_gen.reading.rows.conditions import MISSING_MARKERS
 from components.example_gen.reading.values import times
 
 _NUMBER: Final = r"^[+-]?\d+(\.\d*)?$"

@@ -6,6 +6,9 @@ import dataclasses
 import re
 from typing import Final
 
+# Cells that mean nothing, as exports of databases and of statistics software write them.
+MISSING_MARKERS: Final = ("", "NA", "NULL", "null", "None", "nan", "\\N")
+
 _IS = re.compile(r"^(?P<column>.+?)\s+is\s+(?P<no>not\s+)?missing$")
 _IN = re.compile(r"^(?P<column>.+?)\s+(?P<no>not\s+)?in\s+\[(?P<values>[^\]]+)\]$")
 _COMPARES = re.compile(

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from components.example_gen.reading import cells
-from components.example_gen.reading.source import MISSING_MARKERS
+from components.example_gen.reading.rows.conditions import MISSING_MARKERS
 
 text = st.lists(
     st.one_of(
