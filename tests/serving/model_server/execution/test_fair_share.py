@@ -64,7 +64,9 @@ class Sleeps(Watched):
 
 def test_a_quick_request_is_answered_while_slow_ones_queue(everything: Model) -> None:
     async def body(batcher: Batcher, servable: Servable) -> None:
-        quick = next(name for name in servable.model.signatures if name != "highest")
+        # A SavedModel's signatures are in no fixed order.
+        takes_x = {name for name, one in servable.model.signatures.items() if set(one.inputs) == {"x"}}
+        quick = min(takes_x - {"highest"})
         # How long each takes is seen once.
         await ask(batcher, servable, x([1]))
         await ask(batcher, servable, x([1]), signature=quick)
