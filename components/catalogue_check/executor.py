@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-import pyarrow.parquet as pq
 from tfx import types
 
 import contract
@@ -17,6 +15,7 @@ from components.common.features import Features
 from components.common.step import StepExecutor
 from components.example_gen.errors import DataError
 from components.example_gen.records.read import read_items
+from components.pusher import versions
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +45,7 @@ class Executor(StepExecutor):
         info = json.loads(storage.read_text(storage.join(extra, contract.INDEX_INFO)))
         uri = inputs[ITEMS].uri
         check_columns(Features.model_validate(info["features"]), feature_file.read(uri), source)
-        before = _ids(storage.join(extra, contract.CATALOGUE))
+        before = versions.item_ids(source)
         now = read_items(uri).column(contract.ITEM_ID).to_pylist()
         check_removals(before, now, bool(properties[ALLOW_REMOVALS]), source)
         changes = {
@@ -93,10 +92,3 @@ def check_removals(before: Collection[str], now: Collection[str], allowed: bool,
         f"{', '.join(lost[:_NAMED])}{more}; expected all of them. If they shall no longer be recommended, "
         "--allow-removals says so; if not, the data are not whole",
     )
-
-
-def _ids(path: str) -> list[str]:
-    with storage.open_binary(path, "rb") as stream:
-        table = pq.read_table(io.BytesIO(stream.read()), columns=[contract.ITEM_ID])
-    ids: list[str] = table.column(contract.ITEM_ID).to_pylist()
-    return ids

@@ -166,3 +166,13 @@ def _record(path: str) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is not JSON ({error}); remove this version's folder.") from error
     return record
+
+
+def item_ids(model_dir: str) -> list[str]:
+    """The items of a pushed model, from the catalogue that it carries."""
+    import pyarrow.parquet as pq
+
+    path = storage.join(model_dir, contract.ASSETS_EXTRA, contract.CATALOGUE)
+    with storage.open_binary(path, "rb") as file:
+        ids: list[str] = pq.ParquetFile(file).read([contract.ITEM_ID])[contract.ITEM_ID].to_pylist()
+    return ids

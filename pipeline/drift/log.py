@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 import contract
+from components.all_events import merge
 from components.common import feature_file
 from components.common.dense_columns import byte_strings
 from components.common.features import Features
@@ -55,44 +55,24 @@ class Log:
 
 
 def read(timelines_uri: str, items_uri: str) -> Log:
-    """A log from ExampleGen's artifacts: of each user the record with the most events."""
+    """A log from ExampleGen's artifacts."""
     from components.example_gen.records.read import read_items, read_timelines
 
     wanted = [contract.USER_ID, *contract.HISTORY_FEATURES, *contract.TARGET_FEATURES]
-    tables = [
-        read_timelines(timelines_uri, split, wanted)
-        for split in (contract.TEST, contract.EVAL, contract.TRAIN)
-    ]
-    return from_tables(tables, read_items(items_uri), feature_file.read(timelines_uri))
+    splits = {split: read_timelines(timelines_uri, split, wanted) for split in contract.SPLITS}
+    return from_splits(splits, read_items(items_uri), feature_file.read(timelines_uri))
 
 
-def from_tables(tables: Sequence[pa.Table], catalogue: pa.Table, features: Features) -> Log:
-    """The same from tables of timelines, those with the longest first."""
-    taken = pa.array([], pa.large_binary())
-    kept = []
-    for table in tables:
-        users = table.column(contract.USER_ID).cast(pa.large_binary())
-        part = table.filter(pc.invert(pc.is_in(users, value_set=taken)))
-        taken = pa.concat_arrays([taken, *part.column(contract.USER_ID).cast(pa.large_binary()).chunks])
-        kept.append(part)
-    table = pa.concat_tables(kept)
-    owners, columns = [], []
-    for names in (contract.HISTORY_FEATURES, contract.TARGET_FEATURES):
-        lengths = np.asarray(pc.fill_null(pc.list_value_length(table.column(names[0])), 0), np.int64)
-        owners.append(np.repeat(np.arange(len(lengths)), lengths))
-        flat = [pc.list_flatten(table.column(name)) for name in names]
-        columns.append(
-            (byte_strings(flat[0]), np.asarray(flat[1], np.float32), np.asarray(flat[2], np.int64))
-        )
-    items, ratings, times = (np.concatenate(parts) for parts in zip(*columns, strict=True))
-    owner = np.concatenate(owners)
-    order = np.lexsort((times, owner))
+def from_splits(splits: Mapping[str, pa.Table], catalogue: pa.Table, features: Features) -> Log:
+    """The same from tables of timelines by name of the split."""
+    table = merge.timelines(splits)
+    items, ratings, times = (table[name].combine_chunks() for name in contract.HISTORY_FEATURES)
     return Log(
         users=byte_strings(table.column(contract.USER_ID)),
-        owner=owner[order],
-        items=items[order],
-        ratings=ratings[order],
-        times=times[order],
+        owner=np.repeat(np.arange(len(table)), items.value_lengths().to_numpy()),
+        items=byte_strings(items.flatten()),
+        ratings=np.asarray(ratings.flatten(), np.float32),
+        times=np.asarray(times.flatten(), np.int64),
         catalogue=catalogue,
         features=features,
     )

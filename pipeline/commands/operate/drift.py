@@ -85,12 +85,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _findings(config: Config, last: Version, requests: list[str]) -> tuple[list[Any], dict[str, int]]:
     """Every check, and how many events there were before and are newer."""
-    import pyarrow.parquet as pq
-
-    import contract
-    from components.common import storage
     from components.common.metrics import names
-    from components.pusher.versions import list_versions
+    from components.pusher.versions import item_ids, list_versions
     from pipeline.drift import checks, served
     from pipeline.errors import InputError
 
@@ -98,11 +94,7 @@ def _findings(config: Config, last: Version, requests: list[str]) -> tuple[list[
     fitted = next((one for one in list_versions(config.serving_dir) if one.number == last.fitted_for), last)
     before = _before(config, fitted)
     now = _now(config)
-    with storage.open_binary(
-        storage.join(last.path, contract.ASSETS_EXTRA, contract.CATALOGUE), "rb"
-    ) as file:
-        ids = pq.read_table(file, columns=[contract.ITEM_ID])[contract.ITEM_ID].to_pylist()
-    known = {item.encode() for item in ids}
+    known = {item.encode() for item in item_ids(last.path)}
     findings = checks.of_logs(before, now, known, config.drift)
     tested = fitted.record.get("metrics", {}).get(names.RECALL_10)
     if tested is not None and last.path_exact and before.last:

@@ -76,14 +76,15 @@ def test_a_log_has_each_users_longest_record_once() -> None:
             {
                 name: pa.array(values, pa.large_list(_KINDS[name.split("_")[-1]]))
                 if name != contract.USER_ID
-                else values
+                else pa.array(values, pa.large_string())
                 for name, values in columns.items()
             }
         )
 
     test = timelines({"u": (["a", "b"], ["c"])})
     train = timelines({"u": (["a"], []), "v": (["d"], [])})
-    found = log.from_tables([test, train], pa.table({}), Features())
+    splits = {contract.TEST: test, contract.EVAL: timelines({}), contract.TRAIN: train}
+    found = log.from_splits(splits, pa.table({}), Features())
     assert found.items.tolist() == [b"a", b"b", b"c", b"d"]
     assert found.users[found.owner].tolist() == [b"u", b"u", b"u", b"v"]
     assert found.last == 10
