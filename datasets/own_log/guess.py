@@ -149,7 +149,7 @@ class _Guesser:
             which = " and ".join(f"{value:g}" for value in odd)
             self.questions.append(
                 f"do ratings of {which} ({share} of {column.name}) mean no rating? The map leaves them out; "
-                "without `unrated` they are in the scale"
+                "`unrated_as: events` makes events of them; without `unrated` they are in the scale"
             )
         values = inside if odd else sorted(found)
         low, high = values[0], values[-1]
