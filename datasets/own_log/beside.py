@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Final
 
 import pyarrow as pa
@@ -11,11 +12,12 @@ from components.common.features import MOVIELENS_NAMES, RESERVED, FeatureSpec
 from components.example_gen.params import ITEM_ROLES, USER_ROLES
 from components.example_gen.reading.source import GENRES, ITEM, TITLE, USER, YEAR
 from datasets.own_log import words
-from datasets.own_log.looks import FileLook, Look
+from datasets.own_log.looks import FileLook, Look, look_of
 from datasets.own_log.profile import SEPARATORS
 
 _FEATURES: Final = 5
 _KNOWN_ENOUGH: Final = 0.999  # of the log's items
+_JOINED_ENOUGH: Final = 0.5  # of the log's rows
 _ONCE: Final = 0.99  # of the rows
 _KNOWN_AT_ALL: Final = 0.1  # of the log's users, of whom a table may have some
 # Words in names of columns whose numbers are codes, and of those that say where somebody is found.
@@ -75,6 +77,30 @@ def users(file: FileLook, log: FileLook, user: str | None) -> dict[str, Any] | N
         return None
     features = _features(file, {USER: id_.name}, USER, {"id", *USER_ROLES})
     return {"user_columns": {USER: id_.name}, "user_features": features} if features else None
+
+
+def keys(log: FileLook, table: FileLook) -> list[str]:
+    """Columns of both by which rows of a log name those of a table, which has each of them once."""
+    return [
+        column.name
+        for column in table.columns
+        if table.header
+        and column.name in log.names
+        and is_id(column, table)
+        and _known(log, column.name, column) > _JOINED_ENOUGH
+    ]
+
+
+def joined(log: FileLook, table: FileLook, key: str) -> FileLook:
+    """A log with the columns of a table that it has not, by a column of both."""
+    by_name = {column.name: column.text for column in (*table.columns, *log.columns)}
+    (ids,) = [column.text for column in table.columns if column.name == key]
+    at = pc.index_in(by_name[key], ids)
+    more = [
+        look_of(column.name, column.text.take(at)) for column in table.columns if column.name not in log.names
+    ]
+    kept = [column for column in log.columns if column.name != key]
+    return dataclasses.replace(log, columns=(*kept, *more))
 
 
 def _id_of(file: FileLook, name: str | None, role: str, other: str) -> Look | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, Final
 
 import yaml
@@ -80,8 +81,12 @@ def survey(path: Place, params: ExampleGenParams) -> Survey:
     guesses = [guess(file) for file in looks]
     logs = _logs(looks, guesses)
     log = max(logs, key=lambda n: sum(file.stat().st_size for file in groups[n]))
-    values, questions = dict(guesses[log].values), list(guesses[log].questions)
-    evidence = list(guesses[log].evidence)
+    left = {n: file for n, file in enumerate(looks) if n != log}
+    seen, best, joined = _joined(looks[log], guesses[log], left)
+    values, questions = dict(best.values), list(best.questions)
+    evidence = list(best.evidence)
+    if joined is not None:
+        values["join"] = _relative(left.pop(joined).path, path)
     if len(logs) > 1:
         names = " or ".join(looks[n].path.name for n in logs)
         questions.append(f"which file is the log: {names}? The map has {looks[log].path.name}")
@@ -93,13 +98,12 @@ def survey(path: Place, params: ExampleGenParams) -> Survey:
     if of_file := _events_of_files(groups[log], values["columns"]):
         values |= {**of_file, "repeated": "strongest"}
         evidence.append("event_of_file: the files are named after kinds of events")
-    left = {n: file for n, file in enumerate(looks) if n != log}
     for table, of, role, keys in (
         ("items", beside.items, ITEM, "item_columns"),
         ("users", beside.users, USER, "user_features"),
     ):
         ids = values["columns"].get(role)
-        tables_ = {n: about for n, file in left.items() if (about := of(file, looks[log], ids))}
+        tables_ = {n: about for n, file in left.items() if (about := of(file, seen, ids))}
         if tables_:
             # That which says the most, where several have each of them once.
             best = max(tables_, key=lambda n: len(tables_[n][keys]))
@@ -112,6 +116,24 @@ def survey(path: Place, params: ExampleGenParams) -> Survey:
         tuple(len(groups[n]) for n in order),
         Guess(values, tuple(questions), tuple(evidence)),
     )
+
+
+def _joined(
+    log: FileLook, alone: Guess, others: Mapping[int, FileLook]
+) -> tuple[FileLook, Guess, int | None]:
+    """The log and its map with the table that answers what it leaves open, as that of orders has the users.
+
+    Also which table that is, None if there is none.
+    """
+    for n, table in others.items() if not alone.certain else ():
+        for key in beside.keys(log, table):
+            both = beside.joined(log, table, key)
+            found = guess(both)
+            if len(found.questions) < len(alone.questions):
+                values = {**found.values, "join_on": key}
+                why = f"join: {table.path.name} has each {key} once, which answers what the log leaves open"
+                return both, dataclasses.replace(found, values=values, evidence=(*found.evidence, why)), n
+    return log, alone, None
 
 
 def _groups(path: Place, params: ExampleGenParams) -> list[list[Place]]:
