@@ -106,8 +106,8 @@ def survey(path: Place, params: ExampleGenParams) -> Survey:
         tables_ = {n: about for n, file in left.items() if (about := of(file, seen, ids))}
         if tables_:
             # That which says the most, where several have each of them once.
-            best = max(tables_, key=lambda n: len(tables_[n][keys]))
-            file, about = left.pop(best).path, tables_[best]
+            fullest = max(tables_, key=lambda n: len(tables_[n][keys]))
+            file, about = left.pop(fullest).path, tables_[fullest]
             values |= {table: _relative(file, path), **about}
             evidence.append(f"{table}: {file.name} has each {about[f'{role}_columns'][role]} once")
     order = [log, *(n for n in range(len(looks)) if n != log)]
