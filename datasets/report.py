@@ -308,6 +308,7 @@ def _anomalies(
     """What breaks no rule and may still be a mistake."""
     events, found = int(per_user.sum()), []
     columns = data.dataset.ratings.columns
+    rated = not data.dataset.implicit
 
     def share(count: int, whole: int) -> str:
         return f"{count:,} ({percent(count / whole)})"
@@ -318,11 +319,11 @@ def _anomalies(
         found.append(f"one user has {share(most, events)} of all events; a shared account or a robot?")
     if (most := int(figures.per_item.max())) > _LARGE_SHARE * events and len(figures.per_item) > 20:
         found.append(f"one {noun} has {share(most, events)} of all events")
-    if "rating" in columns and (odd := _likely_none(figures.ratings)):
+    if rated and (odd := _likely_none(figures.ratings)):
         found.append(odd)
-    if "rating" in columns and len(figures.ratings) == 1:
+    if rated and len(figures.ratings) == 1:
         found.append("every rating is the same; without a rating column they would count alike")
-    elif "rating" in columns and max(figures.ratings.values()) > _ONE_STEP_SHARE * events:
+    elif rated and max(figures.ratings.values()) > _ONE_STEP_SHARE * events:
         found.append(
             f"{share(max(figures.ratings.values()), events)} of the ratings fall into one step of the scale: "
             "if they are plays, hours, a quantity or a price, name their column as columns.weight"

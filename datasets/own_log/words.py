@@ -21,14 +21,15 @@ from components.example_gen.reading.source import (
 # Words that stand alone in a name or before "id", and so say what the column means.
 _WORDS: Final = {
     USER: "user visitor customer client member reviewer buyer shopper reader listener player profile account "
-    "person subscriber username uid cust household session author",
+    "person subscriber username uid cust household session author kunde kunden nutzer benutzer cliente "
+    "usuario utilisateur",
     ITEM: "item product prod sku asin isbn track song movie film book article news anime game recipe "
     "business beer course video show stock artist listing restaurant place poi venue app upc ean gtin iid "
-    "hotel joke post job content material offer",
-    RATING: "rating score star overall rate grade vote mark",
+    "hotel joke post job content material offer artikel produkt producto produit prodotto",
+    RATING: "rating score star overall rate grade vote mark bewertung",
     EVENT: "event action behavior behaviour type interaction activity",
-    TIME: "time timestamp date datetime unix ts at created when epoch day",
-    WEIGHT: "play playcount listen hour quantity qty playtime weight amount watched count",
+    TIME: "time timestamp date datetime unix ts at created when epoch day datum zeit fecha",
+    WEIGHT: "play playcount listen hour quantity qty playtime weight amount watched count menge anzahl",
     TITLE: "title name description",
     YEAR: "year released release",
     GENRES: "genre category class tag",
@@ -70,7 +71,7 @@ def score(name: str, role: str) -> int:
         if plain in known or single in known:
             points = max(points, 3 if word in _IDS or plain != word else 2)
     if points and ids:
-        points += bool({"id", "code", "key", "no"} & set(found)) and points < 3
+        points += bool({"id", "code", "key", "no", "nr"} & set(found)) and points < 3
         points -= 2 * bool(_ATTRIBUTES & set(found))
     if points and not ids:
         points += len(found) == 1

@@ -21,6 +21,7 @@ _LAST: Final = (" ", ":")
 _ALIKE: Final = 0.9  # of the lines
 _LINES: Final = 300
 _COMMENTS: Final = "#%"
+_WORDS: Final = re.compile(r'"(?:[^"]|"")*"(?=\s|$)|\S+')  # between blanks, unless these are in quotes
 _COMMA: Final = re.compile(r"[+-]?\d+,\d+")
 _POINT: Final = re.compile(r"[+-]?\d+(\.\d+)?")
 
@@ -37,7 +38,7 @@ def describe(text: str, params: ExampleGenParams, wanted: Sequence[str], encodin
     remarks = list(itertools.takewhile(lambda line: line.startswith(head_comment or "\n"), lines))
     lines = [line for line in lines[len(remarks) :] if not line.startswith(params.comment or "\n")]
     delimiter = params.delimiter or delimiter_of(lines, wanted)
-    plain = len(delimiter.encode()) > 1 or delimiter in "\t "
+    plain = len(delimiter.encode()) > 1 or (delimiter in "\t " and not _all_quoted(lines, delimiter))
     quoted = not plain if params.quoted is None else params.quoted
     format_ = Delimited(delimiter, None, quoted, encoding, params.comment, head_comment)
     rows = fields(lines, format_)
@@ -51,7 +52,7 @@ def describe(text: str, params: ExampleGenParams, wanted: Sequence[str], encodin
 def fields(lines: Sequence[str], format_: Delimited) -> list[list[str]]:
     """The cells of lines, each read by itself."""
     if format_.delimiter == " ":
-        return [line.split() for line in lines]
+        return [_split(line, " ") for line in lines]
     if len(format_.delimiter.encode()) > 1 or not format_.quoted:
         return [line.split(format_.delimiter) for line in lines]
     return [row for row in delimited.records(format_, "\n".join(lines) + "\n") if row]
@@ -77,12 +78,22 @@ def delimiter_of(lines: Sequence[str], wanted: Sequence[str] = ()) -> str:
 
 def _split(line: str, delimiter: str) -> list[str]:
     if delimiter == " ":
-        return line.split()
+        return [_unquoted(cell) for cell in _WORDS.findall(line)]
     if len(delimiter.encode()) > 1 or delimiter == "\t":
         found = line.split(delimiter)
     else:
         found = next(delimited.records(Delimited(delimiter), line), [])
     return [re.sub(r":(token|float)(_seq)?$", "", name) for name in found]
+
+
+def _unquoted(cell: str) -> str:
+    return cell[1:-1] if len(cell) > 1 and cell[0] == cell[-1] == '"' else cell
+
+
+def _all_quoted(lines: Sequence[str], delimiter: str) -> bool:
+    """Whether the first line has each value in quotes, as R and databases write a header."""
+    cells = (_WORDS.findall(lines[0]) if delimiter == " " else lines[0].split(delimiter)) if lines else []
+    return len(cells) > 1 and all(cell != _unquoted(cell) for cell in cells)
 
 
 def _width(lines: Sequence[str], delimiter: str) -> tuple[int, float]:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from support.gallery.sheets import sheet
 
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
@@ -24,7 +25,6 @@ from components.example_gen.reading.detection import encodings, formats
 NAMES = ("who", "what", "stars", "at")
 COLUMNS = {"user": "who", "item": "what", "rating": "stars", "time": "at"}
 ROWS = [(f"u{n % 7}", f"café {n}", 0.5 + n % 10 / 2, 1_500_000_000 + 3_600 * n) for n in range(40)]
-_ODF = "urn:oasis:names:tc:opendocument:xmlns"
 EXPECTED = sorted((u, i, s, t) for u, i, s, t in ROWS)
 
 
@@ -267,36 +267,6 @@ def test_parquet_of_numbers_with_gaps_dates_and_text_times(tmp_path, read):
         assert [(row[0], row[1], row[3]) for row in found.ratings] == [
             ("17850", "1", 1_499_990_400), ("17850", "3", 1_499_990_400),
         ]  # fmt: skip
-
-
-def sheet(rows, more=()) -> bytes:
-    """An OpenDocument sheet, written by hand: cells of text, numbers and dates."""
-
-    def cell(value):
-        if isinstance(value, datetime.datetime):
-            return (
-                f'<table:table-cell office:value-type="date" office:date-value="{value:%Y-%m-%dT%H:%M:%S}"/>'
-            )
-        if isinstance(value, str):
-            return f'<table:table-cell office:value-type="string"><text:p>{value}</text:p></table:table-cell>'
-        return f'<table:table-cell office:value-type="float" office:value="{value}"/>'
-
-    def table(name, rows):
-        body = "".join(f"<table:table-row>{''.join(map(cell, row))}</table:table-row>" for row in rows)
-        return f'<table:table table:name="{name}">{body}</table:table>'
-
-    spaces = "".join(f' xmlns:{name}="{_ODF}:{name}:1.0"' for name in ("office", "table", "text"))
-    content = (
-        f'<?xml version="1.0"?><office:document-content{spaces}><office:body><office:spreadsheet>'
-        + "".join(table(f"s{n}", part) for n, part in enumerate((rows, *more)))
-        + "</office:spreadsheet></office:body></office:document-content>"
-    )
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
-        archive.writestr("META-INF/manifest.xml", f'<m:manifest xmlns:m="{_ODF}:manifest:1.0"/>')
-        archive.writestr("content.xml", content)
-    return buffer.getvalue()
 
 
 def test_sheets_with_a_second_year_on_the_next(tmp_path, read):
