@@ -10,6 +10,7 @@ from components.common.plots import plot
 from components.common.plots.plot import Plot
 from contract.nouns import plural
 
+_BESIDE: Final = {"pushed": "last pushed", "popularity": "popularity", "recent": "recent popularity"}
 _GROUPS: Final = 6
 _NAMES: Final = 40
 _SLICES: Final = {"slice_cold": "likes an unseen item", "slice_history": "history"}
@@ -25,7 +26,7 @@ def of_metrics(document: dict[str, Any]) -> list[Plot]:
     if not shown:
         return []
     series = {"this run": {name: row["value"] for name, row in shown.items()}}
-    for key, title in (("pushed", "last pushed"), ("popularity", "popularity")):
+    for key, title in _BESIDE.items():
         if all(row[key] is not None for row in shown.values()):
             series[title] = {name: row[key] for name, row in shown.items()}
     return [plot.grouped_bars("Recall at 10, 20 and 100", series, form="{:.3f}")]

@@ -42,6 +42,7 @@ def test_ann_recall(tmp_path):
         evaluator__ann_recall=1.0,
         evaluator__floors="{}",
         evaluator__popularity_ratio=0,
+        evaluator__recent_popularity_ratio=0,
         trainer__epochs=1,
     )
     assert finished.code == 3, finished.out + finished.err
@@ -57,6 +58,7 @@ def test_regression_against_the_last_pushed_model(workspace):
         trainer__learning_rate=1e-9,
         evaluator__floors="{}",
         evaluator__popularity_ratio=0,
+        evaluator__recent_popularity_ratio=0,
         evaluator__ann_recall=0,
     )
     assert gates == {"regression"}
