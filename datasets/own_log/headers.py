@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import tables
+from components.example_gen.reading.detection.delimiters import are_numbers_of_columns
 from components.example_gen.reading.places import Place
 from components.example_gen.reading.source import Delimited, Source
 from datasets.own_log.texts import as_text
@@ -21,6 +22,8 @@ ENOUGH: Final = 0.95  # of the cells
 def has_header(path: Place, format_: Delimited, params: ExampleGenParams) -> bool:
     """Whether the first row is none of data: no cell of it is as all those below it are."""
     first = tables.header(format_, path, params.max_line_bytes)
+    if are_numbers_of_columns(first):
+        return True
     numbers = [str(number) for number in range(len(first))]
     source = Source(
         "columns", (path,), dataclasses.replace(format_, names=tuple(numbers)), {n: n for n in numbers},
