@@ -12,7 +12,8 @@ from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import tables
 from components.example_gen.reading.detection.delimiters import are_numbers_of_columns
 from components.example_gen.reading.places import Place
-from components.example_gen.reading.source import Delimited, Source
+from components.example_gen.reading.source import ITEM, USER, Delimited, Source
+from datasets.own_log import words
 from datasets.own_log.texts import as_text
 
 NUMBER: Final = r"^[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?$"
@@ -41,4 +42,6 @@ def has_header(path: Place, format_: Delimited, params: ExampleGenParams) -> boo
             like, unlike = like + fits, unlike + (not fits)
         elif pc.is_in(pa.array([cell.strip()]), below)[0].as_py():
             like += 1
+        elif max(words.score(cell, USER), words.score(cell, ITEM)) > 1:
+            unlike += 1  # a name of a user or an item, above ids, and perhaps beside numbers that are names
     return unlike > 0 or not like

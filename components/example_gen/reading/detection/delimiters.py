@@ -62,13 +62,16 @@ def delimiter_of(lines: Sequence[str], wanted: Sequence[str] = ()) -> str:
     """What is between the columns: what makes a header of the names that are wanted, or cuts lines alike."""
     if not lines:
         return ","
-    if named := [d for d in (*_DELIMITERS, *_LAST) if wanted and set(wanted) <= set(_split(lines[0], d))]:
-        return named[0]
+    if making := [d for d in (*_DELIMITERS, *_LAST) if wanted and set(wanted) <= set(_split(lines[0], d))]:
+        return making[0]
     widths = {}
     for candidate in (*_DELIMITERS, *_LAST):
         width, share = _width(lines, candidate)
         if width > 1 and share >= _ALIKE:
             widths[candidate] = width
+    # A header has as many names as rows have cells, or one less, as R writes it.
+    cells = {name: len(_split(lines[0], name)) for name in widths}
+    widths = {d: n for d, n in widths.items() if cells[d] > 1 and 0 <= n - cells[d] <= 1} or widths
     for doubled in [name for name in widths if len(name) == 2]:
         widths.pop(doubled[0], None)
         widths.pop(doubled[1], None)
