@@ -150,7 +150,7 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
         noun = params.item_noun or dataset.item_noun
         return Report(
             layout=str(dataset),
-            formats=[_format(table) for table in dataset.tables],
+            formats=[_format(table, params) for table in dataset.tables],
             bytes=sum(file.stat().st_size for file in dataset.files),
             account=dataclasses.replace(account, notes=()),
             bad_rows={
@@ -185,8 +185,10 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
         )
 
 
-def _format(table: Source) -> str:
-    header = getattr(table.format, "names", None) is None
+def _format(table: Source, params: ExampleGenParams) -> str:
+    names = getattr(table.format, "names", None)
+    # Names that no config gives and no number is are of a header that is written as a comment.
+    header = names is None or not (params.names or all(name.isdigit() for name in names if name))
     return f"{table.files[0].name}: {format_words(table.files[0], table.format, header)}"
 
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from components.example_gen.reading.quarantine import percent
 from components.example_gen.reading.source import EVENT, ITEM, OFFSET, RATING, TIME, USER, WEIGHT
 from components.example_gen.reading.values.times import PER_SECOND
-from datasets.own_log import words
+from datasets.own_log import doubts, words
 from datasets.own_log.headers import NUMBER
 from datasets.own_log.looks import FileLook, Look
 
@@ -23,6 +23,7 @@ _SCALE: Final = 101  # different ratings at most
 _ID: Final = ("text", "whole numbers")
 # What the ids of a file without a header may begin with.
 _PREFIXES: Final = {USER: r"^(?i:u|user|c|customer)[-_]?\d+$", ITEM: r"^(?i:i|item|p|product|m|b)[-_]?\d+$"}
+_FLAGS: Final = (("true", "false"), ("yes", "no"), ("1", "0"), ("t", "f"), ("y", "n"))
 _CLOCK: Final = r"^\d{1,2}:\d\d(:\d\d(\.\d*)?)?$"
 _OUTSIDE: Final = (-1.0, 0.0, 99.0)  # ratings that often mean none
 
@@ -69,7 +70,8 @@ class _Guesser:
         self._times()
         self._repeated()
         self._missing()
-        columns = {role: self.columns[role] for role in _ORDER if role in self.columns}
+        columns = {str(role): self.columns[role] for role in _ORDER if role in self.columns}
+        self.questions += doubts.of_columns(self._file, columns)
         if columns and (rest := [name for name in self._file.names if name not in columns.values()]):
             self.evidence.append(f"not read: {', '.join(rest)}")
         return Guess({"columns": columns, **self.values}, tuple(self.questions), tuple(self.evidence))
@@ -175,6 +177,11 @@ class _Guesser:
         if event is not None:
             self._take(EVENT, event)
             weights = {name: words.weight_of(name) for name in event.text.drop_null().unique().to_pylist()}
+            back = [name for name in weights if words.takes_back(name) and re.fullmatch(r"[\w .-]+", name)]
+            if back and len(back) < len(weights):
+                self.values["drop"] = [f"{event.name} in [{', '.join(back)}]"]
+                self.evidence.append(f"drop: {', '.join(back)} take an event back")
+                weights = {name: weight for name, weight in weights.items() if name not in back}
             if unknown := [name for name, weight in weights.items() if weight is None]:
                 self.questions.append(
                     f"how much do the events {', '.join(unknown)} of {event.name} say? The map gives each 1"
@@ -188,6 +195,14 @@ class _Guesser:
                 self.values["keep"] = [f"{weight.name} > 0"]
                 what = "negative (returns, cancellations)" if weight.low < 0 else "0"
                 self.evidence.append(f"keep: {weight.name} is {what} in places")
+            return
+        flags = [(c, pair) for c in self._free() if words.weight_of(c.name) and (pair := _flag(c))]
+        if flags:
+            flag, (yes, no) = flags[0]
+            self.values["keep"] = [f"{flag.name} = {yes}"]
+            self.questions.append(
+                f"are rows whose {flag.name} is {no} no events? The map leaves them out; else drop `keep`"
+            )
 
     def _times(self) -> None:
         found = [c for c in self._free() if c.units]
@@ -257,6 +272,14 @@ def _all_events(column: Look) -> bool:
     """Whether every value is the name of a kind of event."""
     values = column.text.drop_null().unique().to_pylist()
     return column.what == "text" and all(words.weight_of(value) is not None for value in values)
+
+
+def _flag(column: Look) -> tuple[str, str] | None:
+    """(yes, no) as a column of nothing else has them."""
+    values = column.text.drop_null().unique().to_pylist()
+    by_lower = {value.lower(): value for value in values}
+    pairs = [pair for pair in _FLAGS if len(values) == 2 and set(pair) == by_lower.keys()]
+    return (by_lower[pairs[0][0]], by_lower[pairs[0][1]]) if pairs else None
 
 
 def _are_days(column: Look) -> bool:

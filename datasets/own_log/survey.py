@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Mapping
+import fnmatch
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import yaml
@@ -88,10 +89,10 @@ def survey(path: Place, params: ExampleGenParams) -> Survey:
     if joined is not None:
         values["join"] = _relative(left.pop(joined).path, path)
     if len(logs) > 1:
-        names = " or ".join(looks[n].path.name for n in logs)
-        questions.append(f"which file is the log: {names}? The map has {looks[log].path.name}")
+        questions += _which(log, logs, looks, groups)
     if len(groups) > 1:
-        values["files"] = _pattern(groups[log])
+        beside_it = [file.name for n, files in enumerate(groups) if n != log for file in files]
+        values["files"] = _pattern(groups[log], beside_it)
         evidence.append(
             f"files: the log is {looks[log].path.name}" + (" and others" * (len(groups[log]) > 1))
         )
@@ -184,8 +185,32 @@ def _events_of_files(files: list[Place], columns: dict[str, str]) -> dict[str, A
     }
 
 
-def _pattern(files: list[Place]) -> list[str]:
-    """Patterns of names that mean these files: one for all with the same letters before their number."""
+def _which(log: int, logs: list[int], looks: list[FileLook], groups: list[list[Place]]) -> Iterator[str]:
+    """Questions about further files that may be the log, or a part of it with other columns."""
+    first = looks[log]
+    for n in logs:
+        lacks = [name for name in first.names if name not in looks[n].names]
+        more = [name for name in looks[n].names if name not in first.names]
+        if n == log:
+            continue
+        name = looks[n].path.name + (f" and {len(groups[n]) - 1} more" if len(groups[n]) > 1 else "")
+        if len(lacks) + len(more) < len(first.names) / 2:
+            differs = [f"lacks {', '.join(lacks)}"] if lacks else []
+            differs += [f"also has {', '.join(more)}"] if more else []
+            yield (
+                f"is {name} a part of the log, too? Unlike {first.path.name} it {' and '.join(differs)}; "
+                "the map leaves it out"
+            )
+        else:
+            yield f"which file is the log: {first.path.name} or {name}? The map has {first.path.name}"
+
+
+def _pattern(files: list[Place], others: list[str]) -> list[str]:
+    """Patterns of names that mean these files: one for all with the same letters before their number.
+
+    Args:
+      others: names of files that they shall not mean.
+    """
     names = [file.name for file in files]
     if len(names) < 3:
         return names
@@ -193,7 +218,9 @@ def _pattern(files: list[Place]) -> list[str]:
     while not all(name.startswith(stem) for name in names):
         stem = stem[:-1]
     endings = sorted({name.partition(".")[2] for name in names})
-    return [f"{stem}*.{ending}" for ending in endings]
+    patterns = [f"{stem}*.{ending}" for ending in endings]
+    fitting = [name for name in others if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]
+    return [*patterns, *(f"!{name}" for name in fitting)]
 
 
 def _relative(file: Place, path: Place) -> str:

@@ -37,6 +37,7 @@ _WORDS: Final = {
 WORDS: Final[Mapping[str, frozenset[str]]] = {role: frozenset(text.split()) for role, text in _WORDS.items()}
 # Words that are ids by themselves.
 _IDS: Final = ("uid", "iid", "sku", "asin", "isbn", "upc", "ean", "gtin")
+_BARE: Final = ("id", "oid", "uuid", "key", "code")  # names of parts that say of nothing what it is
 # What else a name may say of a user or an item than who it is.
 _OF_THEM: Final = (
     "name title age country city type category url text date time count rating score price gender location "
@@ -51,12 +52,18 @@ _EVENTS: Final = {
     3: ("cart", "basket", "fav", "wish", "like", "save", "bookmark", "share"),
     1: ("view", "click", "pv", "detail", "visit", "play", "listen", "watch", "read", "impression", "open"),
 }
+_BACK: Final = ("remove", "delete", "return", "refund", "cancel")
 _AGAINST: Final = ("remove", "delete", "un", "dis", "return", "refund", "cancel", "skip")
 
 
 def words_of(name: str) -> list[str]:
-    """Lower case words of a name: "reviewerID" -> reviewer, id; "unixReviewTime" -> unix, review, time."""
-    parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name.rpartition("/")[2].rpartition(".")[2])
+    """Lower case words of a name: "reviewerID" -> reviewer, id; "unixReviewTime" -> unix, review, time.
+
+    Of a path the last part counts, and the one before it where that says no more than id.
+    """
+    path = re.split(r"[/.]", name)
+    last = " ".join(path[-2:]) if path[-1].strip("_$").lower() in _BARE else path[-1]
+    parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", last)
     return [part.lower() for part in parts]
 
 
@@ -76,6 +83,8 @@ def score(name: str, role: str) -> int:
     if points and not ids:
         points += len(found) == 1
         points -= bool(_SUMS & set(found))
+        # An amount of money is what an item costs, not how much somebody likes it.
+        points = 0 if role == WEIGHT and re.search(r"price|cost|tax", name, re.IGNORECASE) else points
     return max(points, 0)
 
 
@@ -85,3 +94,8 @@ def weight_of(event: str) -> int | None:
     if any(lower.startswith(word) or f"_{word}" in lower for word in _AGAINST):
         return None
     return next((weight for weight, parts in _EVENTS.items() if any(part in lower for part in parts)), None)
+
+
+def takes_back(event: str) -> bool:
+    """Whether an event undoes another one, by its name."""
+    return any(re.search(rf"(^|[_ -]){word}", event.lower()) for word in _BACK)
