@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pydantic
 import yaml
 
 from components.common.features import MOVIELENS_NAMES, RESERVED, FeatureSpec
@@ -70,9 +71,10 @@ class Survey:
         """
         try:
             return ExampleGenParams.model_validate({**given.model_dump(), **self.guess.values})
-        except ValueError as error:
+        except pydantic.ValidationError as error:
             file = self.files[0].path.name
-            raise DataError(file, f"the guessed map does not go with the config: {error}") from error
+            why = "; ".join(detail["msg"].removeprefix("Value error, ") for detail in error.errors())
+            raise DataError(file, f"the guessed map does not go with the config: {why}") from error
 
 
 def survey(path: Place, params: ExampleGenParams) -> Survey:
