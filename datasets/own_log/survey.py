@@ -8,6 +8,7 @@ import fnmatch
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+import pydantic
 import yaml
 
 from components.example_gen.errors import DataError
@@ -66,9 +67,10 @@ class Survey:
         """
         try:
             return ExampleGenParams.model_validate({**given.model_dump(), **self.guess.values})
-        except ValueError as error:
+        except pydantic.ValidationError as error:
             file = self.files[0].path.name
-            raise DataError(file, f"the guessed map does not go with the config: {error}") from error
+            why = "; ".join(detail["msg"].removeprefix("Value error, ") for detail in error.errors())
+            raise DataError(file, f"the guessed map does not go with the config: {why}") from error
 
 
 def survey(path: Place, params: ExampleGenParams) -> Survey:

@@ -8,6 +8,7 @@ import random
 import pytest
 import yaml
 
+from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import layouts
 from datasets.own_log import words
@@ -313,3 +314,11 @@ def test_features_with_names_of_other_things_are_left_out(tmp_path):
     (tmp_path / "items.csv").write_text(f"item,title,tags,9 lives,rating_count,Brand Name\n{text}")
     params = found(tmp_path).params(ExampleGenParams())
     assert [spec.name for spec in params.item_features if spec.column] == ["brand_name"]
+
+
+def test_a_map_without_a_time_has_no_window(tmp_path):
+    guessed = found(log(tmp_path / "log.csv", {"user": "user", "item": "item"}))
+    with pytest.raises(
+        DataError, match=r"config: window needs a column time \(columns names none\)$"
+    ):
+        guessed.params(ExampleGenParams(window=30))
