@@ -71,7 +71,8 @@ def account(data: Gathered[Index], known: Totals, bad: Quarantine, params: Examp
       AssertionError: a row is unaccounted for, which is a bug.
     """
     used = {RATINGS: known.events_used()}
-    left_out = {RATINGS: dict(data.left_out)}
+    # Workers find them in another order.
+    left_out = {RATINGS: dict(sorted(data.left_out.items()))}
     if unused := int(data.log.offsets[-1]) - used[RATINGS]:
         left_out[RATINGS][NO_HISTORY] = unused
     result = {}

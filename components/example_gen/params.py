@@ -13,6 +13,8 @@ from pydantic import Field
 import contract
 from components.common.features import MOVIELENS, MOVIELENS_NAMES, RESERVED, FeatureSpec, own
 from components.common.params import Section
+from components.example_gen import dates
+from components.example_gen.dates import seconds_of
 from components.example_gen.reading.rows import conditions, joins
 from components.example_gen.reading.rows.conditions import FORMS, MISSING_MARKERS
 
@@ -21,19 +23,6 @@ ITEM_ROLES: Final = ("item", "title", "year", "genres")
 USER_ROLES: Final = ("user",)
 NUMBER_UNITS: Final = ("s", "ms", "us", "ns", "min", "h", "d")  # since 1970
 TIME_UNITS: Final = ("auto", *NUMBER_UNITS, "iso")
-
-
-def seconds_of(date: str) -> int:
-    """Unix seconds of a date or time in ISO 8601; UTC where it names no zone.
-
-    Raises:
-      ValueError: it is no such text.
-    """
-    try:
-        time = datetime.datetime.fromisoformat(date)
-    except ValueError as error:
-        raise ValueError(f"must be a date such as 2018-09-26 or 2018-09-26T10:00:00, got {date!r}") from error
-    return int((time if time.tzinfo else time.replace(tzinfo=datetime.UTC)).timestamp())
 
 
 def _check_date(date: str | None) -> str | None:
@@ -45,6 +34,15 @@ def _check_date(date: str | None) -> str | None:
 def _as_text(date: object) -> object:
     """YAML reads 2018-09-26 as a date."""
     return date.isoformat() if isinstance(date, datetime.date) else date
+
+
+def _window_as_text(given: object) -> object:
+    """YAML reads 90 as a number, of days."""
+    return str(given) if isinstance(given, int | float) and not isinstance(given, bool) else _as_text(given)
+
+
+def _check_window(given: str | None) -> str | None:
+    return None if given is None else dates.window(given)
 
 
 def _check_encoding(name: str | None) -> str | None:
@@ -100,6 +98,9 @@ def _numbers_as_text(columns: object) -> object:
 
 Columns = Annotated[dict[str, str], pydantic.BeforeValidator(_numbers_as_text)]
 Date = Annotated[str | None, pydantic.BeforeValidator(_as_text), pydantic.AfterValidator(_check_date)]
+Window = Annotated[
+    str | None, pydantic.BeforeValidator(_window_as_text), pydantic.AfterValidator(_check_window)
+]
 
 
 class ExampleGenParams(Section):
@@ -253,8 +254,14 @@ class ExampleGenParams(Section):
     )
     unrated: tuple[float, ...] = Field(
         (),
-        description="ratings that mean none, such as [0, -1, 99], in or out of the scale: their events are "
-        "left out and counted",
+        description="ratings that mean none, such as [0, -1, 99], in or out of the scale; `unrated_as` says "
+        "what becomes of their rows",
+    )
+    unrated_as: Literal["left_out", "events"] = Field(
+        "left_out",
+        description="what a row is whose rating is one of `unrated`. left_out: it is left out and counted; "
+        "events: an event like any other, for which the whole log counts as one without ratings: an event "
+        "weighs by its rating, a share of the highest one, and what is unrated by the middle of the scale",
     )
     max_line_bytes: int = Field(
         65_536, ge=256, le=8_000_000, description="a longer line is a bad row, whatever is in it"
@@ -296,6 +303,12 @@ class ExampleGenParams(Section):
     )
     start: Date = Field(None, description="events before this date are left out; null: none are")
     end: Date = Field(None, description="events from this date on are left out; null: none are")
+    window: Window = Field(
+        None,
+        description="how far back events reach from the newest one: a number of days, a duration such as "
+        "90d, 12h or 8w, or a date to begin with. Older ones are left out and counted; their items stay in "
+        "the catalogue; null: all are read",
+    )
     min_ratings_per_user: int = Field(
         1,
         ge=1,
@@ -376,6 +389,10 @@ class ExampleGenParams(Section):
         if "offset" in self.columns and "time" not in self.columns:
             raise ValueError("columns names offset without time, to which it is added")
         self._check_events()
+        if self.unrated_as == "events" and not self.unrated:
+            raise ValueError(
+                "unrated_as is events, which needs unrated: the ratings that mean none, such as [0]"
+            )
         if (self.join is None) != (self.join_on is None):
             raise ValueError("join and join_on go together: the table and the key")
         if self.join_on is not None:
@@ -390,7 +407,7 @@ class ExampleGenParams(Section):
         if self.rating_scale[0] >= self.rating_scale[1]:
             raise ValueError(f"rating_scale is {list(self.rating_scale)}; expected the lower number first")
         if self.columns and "time" not in self.columns:
-            for key in ("start", "end"):
+            for key in ("start", "end", "window"):
                 if getattr(self, key):
                     raise ValueError(f"{key} needs a column time (columns names none)")
             if self.split == "global_time":

@@ -30,6 +30,11 @@ def add_parser(subparsers: Subparsers) -> None:
         "marquee run --data data/ml-latest-small --set trainer.epochs=5",
     )
     add_run_arguments(parser)
+    parser.add_argument(
+        "--since",
+        metavar="DATE",
+        help="train on events from this date on, in place of the config's example_gen.window, this time",
+    )
     parser.set_defaults(run=run)
 
 
@@ -57,7 +62,30 @@ def run(args: argparse.Namespace) -> int:
 
         return create_pipeline(config)
 
+    if args.since is not None:
+        args.overrides = [*args.overrides, f"example_gen.window={_checked_date(args.since)}"]
     return run_here(args, graph)
+
+
+def _checked_date(date: str) -> str:
+    """
+    Raises:
+      InputError: it is no date, or one to come.
+    """
+    import time
+
+    from components.example_gen.dates import seconds_of
+    from pipeline.errors import InputError
+
+    try:
+        future = seconds_of(date) > time.time()
+    except ValueError as error:
+        raise InputError(f"--since {error}") from error
+    if future:
+        raise InputError(
+            f"--since is {date}, which is yet to come: no event would be left; expected an earlier date"
+        )
+    return date
 
 
 def run_here(args: argparse.Namespace, graph: Callable[[Config], Pipeline]) -> int:

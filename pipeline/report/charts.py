@@ -12,7 +12,7 @@ from contract.nouns import plural
 
 _BESIDE: Final = {"pushed": "last pushed", "popularity": "popularity", "recent": "recent popularity"}
 _GROUPS: Final = 6
-_NAMED: Final = 8
+_NAMES: Final = 40
 _SLICES: Final = {"slice_cold": "likes an unseen item", "slice_history": "history"}
 
 
@@ -81,7 +81,7 @@ def of_map(document: dict[str, Any]) -> list[Plot]:
         group = row["group"] if row["group"] in often else "others"
         groups.setdefault(group or "unknown", []).append(row["at"])
     ordered = dict(sorted(groups.items(), key=lambda entry: (entry[0] == "others", -len(entry[1]))))
-    named = {row["item"]: row["at"] for row in points[:_NAMED]}
+    named = {row["item"]: row["at"] for row in points[:_NAMES]}
     nouns = plural(document.get("noun", "item"))
     return [plot.scatter(f"The {len(points):,} {nouns} with the most events", ordered, named)]
 

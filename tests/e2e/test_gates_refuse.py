@@ -33,7 +33,7 @@ def test_popularity(workspace):
     assert gates == {"popularity"}
 
 
-@pytest.mark.long
+@pytest.mark.nightly("components/evaluator", "components/index/search")
 def test_ann_recall(tmp_path):
     """An index that looks into few leaves loses neighbours; a small catalogue's would be searched exactly."""
     workspace = new_workspace(tmp_path, items=8000)
@@ -50,6 +50,7 @@ def test_ann_recall(tmp_path):
     assert {gate["name"] for gate in finished.json()["gates"] if not gate["ok"]} == {"ann_recall@10 floor"}
 
 
+@pytest.mark.nightly("components/evaluator", "components/baseline")
 def test_regression_against_the_last_pushed_model(workspace):
     """A model that learnt next to nothing passes lax floors, but not the comparison with its predecessor."""
     _, gates = refused_by(

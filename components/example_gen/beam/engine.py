@@ -193,6 +193,10 @@ def _build(pipeline: beam.Pipeline, job: Job, add_items: bool) -> None:
         | "Read" >> beam.Map(reading.read, job)
     )
     found = read | "All spans" >> beam.combiners.ToList()
+    if job.params.window is not None:
+        within = beam.Map(reading.within, job, beam.pvalue.AsSingleton(found))
+        read = read | "Within the window" >> within
+        found = read | "All within" >> beam.combiners.ToList()
     _ = found | "Keep spans" >> beam.Map(job.save, _SPANS)
     counts = (
         read

@@ -20,11 +20,20 @@ from components.example_gen.reading.places import Place
 from components.example_gen.reading.quarantine import Quarantine
 from components.example_gen.reading.source import TIME
 from components.example_gen.sorting import log_store
-from components.example_gen.sorting.gather import RATINGS, add, codes_of, read_file, scale_of
+from components.example_gen.sorting.gather import (
+    RATINGS,
+    add,
+    codes_of,
+    count_older,
+    read_file,
+    scale_of,
+    window_start,
+)
 
 CATALOGUE: Final = "catalogue"  # string[M] if the items are known beforehand, else None
 _IDS: Final = "ids"  # of a span's rows: string[users], string[items]
 _BAD: Final = "bad"
+_ROWS: Final = "rows"
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -34,8 +43,9 @@ class SpanRead:
     Attributes:
       file, start: which span.
       folder: in the work folder, of its rows and ids and the rows set aside.
+      rows_file: of the rows that go on, in this folder.
       rows_in, rows: how many rows there are, and how many of them go on.
-      largest: of their ratings.
+      largest, newest: of their ratings and times.
       left_out: as in `Gathered`.
       error: file, reason and line of the DataError that ended it, None if nothing did.
     """
@@ -43,9 +53,11 @@ class SpanRead:
     file: int
     start: int
     folder: str
+    rows_file: str
     rows_in: int
     rows: int
     largest: float
+    newest: int
     left_out: collections.Counter[str] = dataclasses.field(compare=False)
     error: tuple[str, str, int | None] | None
 
@@ -64,23 +76,43 @@ def read(where: Where, job: Job) -> SpanRead:
     """Reads and checks a span into a folder of its own."""
     number, span = where
     path = job.dataset.log_files[number]
-    bad, left_out, good, largest, error = Quarantine(keep=True), collections.Counter[str](), 0, 0.0, None
+    bad, left_out, error = Quarantine(keep=True), collections.Counter[str](), None
+    good, largest, newest = 0, 0.0, 0
     folder = storage.join("rows", f"{number:06d}-{span.start:016d}-{uuid.uuid4().hex}")
     try:
         for needed in (job.path(CATALOGUE), str(path)):
             if not storage.exists(needed):
                 raise unseen(needed)
-        with job.new_file(folder, "rows") as file:
+        with job.new_file(folder, _ROWS) as file:
             rows = log_store.Rows(file, codes_of(job.shared(CATALOGUE), job.params))
             for chunk in read_file(job.dataset, number, span, bad, job.params):
                 add(job.dataset, chunk, job.params, rows, bad, left_out)
-        good, largest = int(rows.counts.sum()), rows.largest
+        good, largest, newest = int(rows.counts.sum()), rows.largest, rows.newest
         left_out.update(bad.left_out.pop(RATINGS, {}))
         job.save((rows.users.ids(), rows.items.ids()), folder, _IDS)
     except DataError as wrong:
         error = (wrong.file, wrong.reason, wrong.line)
     job.save(bad.rows, folder, _BAD)
-    return SpanRead(number, span.start, folder, bad.rows_in[RATINGS], good, largest, left_out, error)
+    rows_in = bad.rows_in[RATINGS]
+    return SpanRead(number, span.start, folder, _ROWS, rows_in, good, largest, newest, left_out, error)
+
+
+def within(span: SpanRead, job: Job, spans: Sequence[SpanRead]) -> SpanRead:
+    """A span without its rows before the window, which are left out.
+
+    Args:
+      spans: all there are: the window ends with the newest of their rows.
+    """
+    if span.error:
+        return span
+    newest = max(each.newest for each in spans)
+    time, users = window_start(job.params, newest), len(job.load(span.folder, _IDS)[0])
+    name = f"{_ROWS}-{uuid.uuid4().hex}"
+    with job.new_file(span.folder, name) as file:
+        counts, largest = log_store.write_newer(job.path(span.folder, span.rows_file), file, time, users)
+    left_out, rows = span.left_out.copy(), int(counts.sum())
+    count_older(job.params, newest, span.rows - rows, left_out)
+    return dataclasses.replace(span, rows_file=name, rows=rows, largest=largest, left_out=left_out)
 
 
 def replay(spans: Sequence[SpanRead], job: Job, bad: Quarantine, left_out: collections.Counter[str]) -> None:
@@ -121,7 +153,7 @@ def deal(span: SpanRead, job: Job, spans: Sequence[SpanRead]) -> Iterator[tuple[
     timed = TIME in job.dataset.ratings.columns
     earlier = 0 if timed else sum(each.rows_in for each in spans if each < span)
     scale, largest = scale_of(job.dataset, job.params), max(each.largest for each in spans)
-    for block in log_store.blocks(job.path(span.folder, "rows")):
+    for block in log_store.blocks(job.path(span.folder, span.rows_file)):
         block["time"] += earlier
         if scale is not None:
             block["rating"] = scale.shares(block["rating"], largest)

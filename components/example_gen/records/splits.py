@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from components.example_gen.params import ExampleGenParams, seconds_of
+from components.example_gen.dates import seconds_of
+from components.example_gen.params import ExampleGenParams
 from components.example_gen.records.timelines import Events
 
 TRAIN_PART: Final = 0

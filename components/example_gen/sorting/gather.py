@@ -9,14 +9,16 @@ import functools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 import contract
+from components.example_gen import dates
+from components.example_gen.dates import seconds_of
 from components.example_gen.errors import DataError
-from components.example_gen.params import ExampleGenParams, seconds_of
+from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import catalogue, quarantine, tables
 from components.example_gen.reading.quarantine import BadRow, Quarantine
 from components.example_gen.reading.rows import rules, weights
@@ -32,6 +34,8 @@ from contract.rating_scale import RatingScale
 
 RATINGS = "ratings"
 NOT_IN_ITEMS = "of an item that is not in the table of items"
+# The weight of an event without a rating among such as have one.
+_MIDDLE: Final = (contract.MIN_RATING + contract.MAX_RATING) / 2 / contract.MAX_RATING
 SomeLog = TypeVar("SomeLog", bound=Index, covariant=True)
 
 
@@ -114,6 +118,7 @@ def gather_with(
     Raises:
       DataError: as `gather`.
     """
+    _require_times(dataset, params)
     items = None
     if dataset.items is not None and not dataset.items.of_log:
         items = catalogue.read_items(dataset.items, params, bad)
@@ -159,6 +164,8 @@ def _read_events(
             add(dataset, chunk, params, writer, bad, left_out)
             bad.require_hope(RATINGS, params)
     require_rows(dataset, bad)
+    if params.window is not None:
+        count_older(params, writer.newest, writer.drop_older(window_start(params, writer.newest)), left_out)
     item_ids = _item_names(writer)
     log = writer.finish(
         keep_of(params),
@@ -191,6 +198,38 @@ def require_rows(dataset: Dataset, bad: Quarantine) -> None:
     """
     if not bad.rows_in[RATINGS]:
         raise DataError(dataset.ratings.files[0].name, "has no rows; expected at least one")
+
+
+def _require_times(dataset: Dataset, params: ExampleGenParams) -> None:
+    """Stops where the config asks for dates of a log that has none.
+
+    Raises:
+      DataError: so it is.
+    """
+    for key in ("start", "end", "window"):
+        if not dataset.timed and (asked := getattr(params, key)) is not None:
+            raise DataError(
+                dataset.ratings.files[0].name,
+                f"has no times, and example_gen.{key} is {asked}; expected a log with times (for your own, "
+                f"columns.time), or example_gen.{key}=null",
+            )
+
+
+def window_start(params: ExampleGenParams, newest: int) -> int:
+    """Unix seconds from which on events are within the window that the config asks for.
+
+    Args:
+      newest: of all events that are read, Unix seconds.
+    """
+    assert params.window is not None
+    return dates.window_start(params.window, newest)
+
+
+def count_older(params: ExampleGenParams, newest: int, gone: int, left_out: collections.Counter[str]) -> None:
+    """Counts the events before the window."""
+    assert params.window is not None
+    if gone:
+        left_out[dates.older_than(params.window, newest)] += gone
 
 
 def scale_of(dataset: Dataset, params: ExampleGenParams) -> Scale | None:
@@ -230,6 +269,9 @@ def add(
             unrated |= np.isnan(ratings)
         off_scale = rules.scale_problem(ratings, params.rating_scale) & ~unrated
         values = RatingScale(*params.rating_scale).stars(ratings.astype(np.float64)).astype(np.float32)
+        if dataset.unrated_events:
+            values = np.where(unrated, _MIDDLE, values / contract.MAX_RATING).astype(np.float32)
+            unrated = np.zeros(len(table), bool)
     elif WEIGHT in dataset.ratings.columns and log.collected:
         values = np.ones(len(table), np.float32)  # one play, one of whatever is counted
     elif WEIGHT in names:

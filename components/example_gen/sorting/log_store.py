@@ -129,6 +129,7 @@ class Rows:
       users, items: Codes of what came.
       counts: int64[users so far], rows of each.
       largest: of all ratings.
+      newest: of all times, 0 where there is no row.
     """
 
     def __init__(self, file: IO[bytes], items: Codes) -> None:
@@ -136,6 +137,7 @@ class Rows:
         self.items = items
         self.counts = np.zeros(0, np.int64)
         self.largest = 0.0
+        self.newest = 0
         self._raw = file
 
     def add(
@@ -147,6 +149,7 @@ class Rows:
             block[name] = column
         self._raw.write(block.tobytes())
         self.largest = max(self.largest, float(ratings.max(initial=0)))
+        self.newest = max(self.newest, int(times.max(initial=0)))
         counts = np.bincount(users, minlength=len(self.users))
         counts[: len(self.counts)] += self.counts
         self.counts = counts
@@ -165,6 +168,16 @@ class Writer(Rows):
         super().__init__((folder / "rows").open("wb"), items)
         self._folder = folder
         self._buffer = buffer_rows
+
+    def drop_older(self, time: int) -> int:
+        """Takes out the rows before a time (their users and items stay known); returns how many."""
+        self._raw.close()
+        before, path = int(self.counts.sum()), self._folder / "rows"
+        every = path.rename(self._folder / "all-rows")
+        self._raw = path.open("wb")
+        self.counts, self.largest = write_newer(str(every), self._raw, time, len(self.users))
+        every.unlink()
+        return before - int(self.counts.sum())
 
     def finish(self, keep: Keep, tell: Callable[[Repeats], None], scale: Scale | None = None) -> Log:
         """Sorts.
@@ -320,6 +333,24 @@ def blocks(path: str) -> Iterator[np.ndarray]:
     with storage.open_binary(path, "rb") as file:
         while data := file.read(_READ_ROWS * ROW.itemsize):
             yield np.frombuffer(bytearray(data), ROW)  # of our own, so that they can be changed
+
+
+def write_newer(path: str, file: IO[bytes], time: int, users: int) -> tuple[np.ndarray, float]:
+    """Copies the rows of a file that `Rows` wrote, but those before a time.
+
+    Args:
+      users: how many there are.
+
+    Returns:
+      As of `Rows`, of what is copied: counts, largest.
+    """
+    counts, largest = np.zeros(users, np.int64), 0.0
+    for block in blocks(path):
+        newer = block[block["time"] >= time]
+        file.write(newer.tobytes())
+        counts += np.bincount(newer["user"], minlength=users)
+        largest = max(largest, float(newer["rating"].max(initial=0)))
+    return counts, largest
 
 
 def _kept(bucket: np.ndarray, keep: str, tell: Callable[[Repeats], None]) -> np.ndarray:

@@ -162,8 +162,9 @@ def require_splits(log: Index, known: Totals, params: ExampleGenParams, file: st
             if params.split == "global_time"
             else "3 ratings or more (one each for train, eval and test)"
         )
+        window = f"; example_gen.window is {params.window}: a longer one has more" if params.window else ""
         raise DataError(
             file,
             f"none of {len(log.user_ids)} users has {needs}, so there is nothing to put into {split}; "
-            "expected at least one such user",
+            f"expected at least one such user{window}",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -256,3 +257,27 @@ def test_ctrl_c(sleeping: subprocess.Popen[str]) -> None:
     assert sleeping.returncode == 130
     assert f"interrupted; `{typed('run')}` goes on from what was finished" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("date", "words"),
+    [
+        ("soon", "--since must be a date such as 2018-09-26"),
+        ("90d", "--since must be a date such as 2018-09-26"),
+        ("2998-01-01", "--since is 2998-01-01, which is yet to come"),
+    ],
+)
+def test_since_is_a_date_that_was(
+    root: Path, data: Path, date: str, words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(arguments("run", root, "--data", str(data), "--since", date)) == 2
+    assert words in capfd.readouterr().err
+
+
+def test_since_is_the_window_of_one_run(root: Path, data: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    more = ("--data", str(data), "--set", "example_gen.window=30", "--since", "2018-09-26")
+    assert cli.main(arguments("run", root, *more)) == 0
+    capfd.readouterr()
+    config = re.search(r"config (\{.*\})", log_of(root))
+    assert config is not None
+    assert json.loads(config[1])["example_gen"]["window"] == "2018-09-26"

@@ -173,6 +173,8 @@ def test_movielens_csv(both, tmp_path):
         {"repeated": "strongest", "split": "random", "buffer_rows": 1000},
         {"min_ratings_per_user": 25, "min_ratings_per_item": 46, "repeated": "first"},
         {"min_ratings_per_user": 24, "start": "2001-09-09T01:47:30", "end": "2001-09-09T01:54:00"},
+        {"window": "1h", "repeated": "last"},
+        {"window": "2001-09-09T01:49:00", "min_ratings_per_user": 20},
         {"split": "global_time", "eval_from": "2001-09-09T01:53:20", "test_from": "2001-09-09T01:54:00"},
     ],
 )
@@ -183,6 +185,7 @@ def test_movielens_dat_by_every_rule(both, tmp_path, params):
         "outside": "start" in params,
         "below": "min_ratings_per_user" in params,
         "rated": "repeated" in params,
+        "older": params.get("window", "1h") != "1h",
     }
     assert {word: any(why.startswith(word) for why in left_out) for word in wanted} == wanted
 
@@ -200,7 +203,15 @@ def test_parquet_in_shards(both, tmp_path):
     }
 
 
-@pytest.mark.parametrize("params", [{}, {"weight_transform": "rank"}, {"weight_cap": 5.5}])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"weight_transform": "rank"},
+        {"weight_cap": 5.5},
+        {"weight_transform": "linear", "window": "2001-09-09T01:49:00"},
+    ],
+)
 def test_numbers_as_weights_and_conditions(both, tmp_path, params):
     for number in range(3):
         log = "".join(f"{u},{i},{r * (i + 1)},{t}\n" for u, i, r, t in rows(4)[number::3])
