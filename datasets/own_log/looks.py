@@ -12,7 +12,7 @@ from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import tables
 from components.example_gen.reading.detection import formats, times
-from components.example_gen.reading.formats import packing
+from components.example_gen.reading.formats import packing, sheet
 from components.example_gen.reading.places import Place
 from components.example_gen.reading.source import (
     Delimited,
@@ -99,11 +99,19 @@ def format_words(path: Place, format_: Format, header: bool) -> str:
     if isinstance(format_, Parquet):
         return "Parquet"
     if isinstance(format_, Sheet):
-        return "a sheet"
+        above, others = sheet.left_out(path)
+        parts = ["a sheet"]
+        if above:
+            parts.append(f"{above} {'row' if above == 1 else 'rows'} above its header left out")
+        if others:
+            parts.append(f"without the sheets of other columns: {', '.join(others)}")
+        return ", ".join(parts)
     parts = ["JSON lines"]
     if isinstance(format_, Delimited):
         between = _NAMES.get(format_.delimiter, repr(format_.delimiter))
         parts = [f"text with {between} between the columns", "a header" if header else "no header"]
+        if format_.above:
+            parts.append(f"{format_.above} {'line' if format_.above == 1 else 'lines'} above left out")
         if comment := format_.comment or format_.head_comment:
             parts.append(f"comments behind {comment}")
         if format_.decimal == ",":

@@ -81,6 +81,7 @@ def _blocks(
         delimiter=format_.delimiter,
         comment=format_.comment,
         head_comment=format_.head_comment,
+        above=format_.above,
         span=span,
         **more,
     )
