@@ -6,6 +6,7 @@ ScaNN's op.
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 import tensorflow_model_analysis as tfma
@@ -16,17 +17,28 @@ METRIC_MODULE: Final = "components.evaluator.metrics.tfma_metrics"
 _METRIC_CLASS: Final = "RetrievalMetrics"
 
 
-def eval_config() -> tfma.EvalConfig:
+def eval_config(recent: str = "") -> tfma.EvalConfig:
     """All metrics for both models, overall and by slice.
 
+    Args:
+      recent: as of `RetrievalMetrics`; known when the step runs, not when the graph is made.
+
+    The type of the models is named because TFMA would load each of them once more to find it out.
     The stock Evaluator takes the baseline out again when it has none. It sets no
     threshold: the gates are ours (`gates.judge`), because TFMA cannot hold a
     metric against an interval.
     """
     return tfma.EvalConfig(
         model_specs=[
-            tfma.ModelSpec(name=tfma.CANDIDATE_KEY, signature_name=contract.EVALUATE),
-            tfma.ModelSpec(name=tfma.BASELINE_KEY, signature_name=contract.EVALUATE, is_baseline=True),
+            tfma.ModelSpec(
+                name=tfma.CANDIDATE_KEY, signature_name=contract.EVALUATE, model_type=tfma.TF_GENERIC
+            ),
+            tfma.ModelSpec(
+                name=tfma.BASELINE_KEY,
+                signature_name=contract.EVALUATE,
+                model_type=tfma.TF_GENERIC,
+                is_baseline=True,
+            ),
         ],
         slicing_specs=[
             tfma.SlicingSpec(),
@@ -34,6 +46,14 @@ def eval_config() -> tfma.EvalConfig:
             tfma.SlicingSpec(feature_keys=[contract.SLICE_COLD]),
         ],
         metrics_specs=[
-            tfma.MetricsSpec(metrics=[tfma.MetricConfig(class_name=_METRIC_CLASS, module=METRIC_MODULE)])
+            tfma.MetricsSpec(
+                metrics=[
+                    tfma.MetricConfig(
+                        class_name=_METRIC_CLASS,
+                        module=METRIC_MODULE,
+                        config=json.dumps({"recent": recent}) if recent else "",
+                    )
+                ]
+            )
         ],
     )

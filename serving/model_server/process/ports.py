@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
+import struct
 
 from serving.model_server.process.options import ServerOptions
 
@@ -29,7 +31,8 @@ class Reservation:
         for flag, port in (("port", options.port), ("rest_api_port", options.rest_api_port)):
             if port:
                 try:
-                    self._held.append(_hold(port))
+                    if (name := _hold(port)) is not None:
+                        self._held.append(name)
                     _bind(options.host, port, share=False).close()
                 except OSError as error:
                     self.close()
@@ -59,14 +62,42 @@ def open_port(host: str, port: int, share: bool) -> socket.socket:
     return opened
 
 
-def _hold(port: int) -> socket.socket:
+def _hold(port: int) -> socket.socket | None:
+    """The port's name in the abstract socket space; None where another user has taken it.
+
+    Any local user can take any name there. That must not keep this server from its port: SO_REUSEPORT
+    shares a port among processes of one user only, so that another user's server is kept out by the kernel.
+
+    Raises:
+      OSError: EADDRINUSE: a server of this user has the name.
+    """
+    address = f"\0marquee-model-server-{port}"
     name = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        name.bind(f"\0marquee-model-server-{port}")
-    except OSError:
+        name.bind(address)
+        name.listen(1)
+    except OSError as error:
         name.close()
+        if error.errno == errno.EADDRINUSE and _owner(address) != os.geteuid():
+            return None
         raise
     return name
+
+
+def _owner(address: str) -> int | None:
+    """User id of the process that listens at a UNIX address; None where none listens."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.setblocking(False)
+        try:
+            asking.connect(address)
+        except BlockingIOError:
+            pass  # its queue is full: it listens, and its owner cannot be asked
+        except OSError:
+            return None
+        else:
+            credentials = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            return struct.unpack("3i", credentials)[1]
+    return os.geteuid()
 
 
 def _bind(host: str, port: int, share: bool) -> socket.socket:

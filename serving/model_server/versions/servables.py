@@ -147,6 +147,8 @@ class Table:
 
 # Loads and warms the version at a path; blocks. Raises StatusError.
 Loader = Callable[[str], "Model"]
+# Reloads under way in a process. One waits for its models until its caller's deadline, or for ever.
+MOST_RELOADS = 16
 # HandleReloadConfigRequest: replaces the config everywhere. Raises StatusError.
 Reload = Callable[["model_server_config_pb2.ModelServerConfig"], Awaitable[None]]
 
@@ -175,6 +177,7 @@ class Manager:
         self._unload_pool = ThreadPoolExecutor(1, "unload")
         self._config_listeners: list[Callable[[model_server_config_pb2.ModelServerConfig], None]] = []
         self.reload_config: Reload | None = None
+        self._reloads = 0
 
     # --- for requests -----------------------------------------------------------
     def acquire(self, name: str, version: int | None = None, label: str | None = None) -> Servable:
@@ -234,12 +237,24 @@ class Manager:
           By how much each counter has grown meanwhile; 0 for what is none.
 
         Raises:
-          StatusError: the config is refused (nothing changed), or a new model did not load.
+          StatusError: the config is refused, or too many reloads wait (nothing changed); or a new
+            model did not load.
         """
         if self.reload_config is None:
             raise StatusError(Code.UNAVAILABLE, "the server is starting or stopping")
+        if self._reloads >= MOST_RELOADS:
+            raise StatusError(
+                Code.RESOURCE_EXHAUSTED,
+                f"{MOST_RELOADS} reloads wait for models whose folders are missing or still loading, as many "
+                "as the server keeps; give them deadlines, or reload a config without those models by "
+                "--model_config_file",
+            )
         before = {name: self._metrics.counter(name) for name in counters}
-        await self.reload_config(config)
+        self._reloads += 1
+        try:
+            await self.reload_config(config)
+        finally:
+            self._reloads -= 1
         return {name: self._metrics.counter(name) - value for name, value in before.items()}
 
     def on_config(self, listener: Callable[[model_server_config_pb2.ModelServerConfig], None]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from google.protobuf import text_format
 from support.servers.coordinators import config, damage, one, serving
 
-from serving.model_server.versions.servables import State
+from serving.model_server.versions.servables import MOST_RELOADS, State
 from serving.protocol.errors import Code, StatusError
 
 PutVersion = Callable[..., Path]
@@ -266,5 +266,28 @@ def test_config_file_is_polled(tmp_path: Path, put_version: PutVersion) -> None:
             file.write_text(text_format.MessageToString(config(one(tmp_path / "b", name="b"))))
             await server.until(lambda: server.latest("b") == 1)
             await server.until(lambda: server.latest("a") is None)
+
+    asyncio.run(run())
+
+
+def test_reloads_that_wait_for_a_missing_folder_are_bounded_and_end_when_it_is_given_up(
+    tmp_path: Path, put_version: PutVersion
+) -> None:
+    async def run() -> None:
+        put_version(tmp_path / "a", 1)
+        async with serving(one(tmp_path / "a", name="a")) as server:
+            both = config(one(tmp_path / "a", name="a") + one(tmp_path / "missing", name="b"))
+            waiting = [asyncio.ensure_future(server.manager.reload(both)) for _ in range(MOST_RELOADS)]
+            await asyncio.sleep(0)
+            with pytest.raises(StatusError, match=f"{MOST_RELOADS} reloads wait") as refused:
+                await server.manager.reload(both)
+            assert refused.value.code is Code.RESOURCE_EXHAUSTED
+            waiting[1].cancel()  # its caller left: there is room for one
+            await asyncio.sleep(0)
+            await server.manager.reload(config(one(tmp_path / "a", name="a")))
+            results = await asyncio.gather(*waiting, return_exceptions=True)
+            assert isinstance(results.pop(1), asyncio.CancelledError)
+            assert results == [{}] * (MOST_RELOADS - 1)
+            assert server.latest("a") == 1
 
     asyncio.run(run())
