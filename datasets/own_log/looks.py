@@ -74,7 +74,8 @@ class FileLook:
       header: whether a row of it names the columns.
       rows: that were looked at.
       whole: whether these are all.
-      columns: in the file's order.
+      columns: in the file's order, without those that share a name.
+      twice: names that several have.
     """
 
     path: Place
@@ -83,6 +84,7 @@ class FileLook:
     rows: int
     whole: bool
     columns: tuple[Look, ...]
+    twice: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -147,7 +149,8 @@ def look(path: Place, params: ExampleGenParams) -> FileLook:
     missing = pa.array(params.missing_markers)
     columns = tuple(look_of(name, sample[name], missing) for name in names)
     whole = _is_small(path, format_, len(sample))
-    return FileLook(path, format_, header and params.names == (), len(sample), whole, columns)
+    twice = tuple(dict.fromkeys(name for name in header_names if name and header_names.count(name) > 1))
+    return FileLook(path, format_, header and params.names == (), len(sample), whole, columns, twice)
 
 
 def _is_small(path: Place, format_: Format, rows: int) -> bool:

@@ -144,3 +144,17 @@ def test_a_sheet_with_a_title_and_another_table(tmp_path, read, title):
     words = survey(tmp_path / "log.ods", ExampleGenParams()).description().splitlines()[0]
     assert ("above its header left out" in words) == bool(title)
     assert "without the sheets of other columns: s1" in words
+
+
+@pytest.mark.parametrize("block_bytes", [16, 64, 1 << 20])
+def test_a_byte_order_mark_between_files_that_were_put_together_is_a_character(
+    tmp_path, read, monkeypatch, block_bytes
+):
+    """Wherever blocks begin: no record is lost for it."""
+    monkeypatch.setitem(text_blocks.blocks.__kwdefaults__, "block_bytes", block_bytes)
+    text = "\ufeffuser,item\n" + "".join(f"u{n},i{n}\n" for n in range(9))
+    (tmp_path / "log.csv").write_text(text + "\ufeff\n\ufeffu77,i77\n" + "u88,i88\n\ufeff,i99\n")
+    found = read(tmp_path / "log.csv", columns={"user": "user", "item": "item"}, max_bad_share=0.5)
+    assert found.bad.rows_in["ratings"] == 13
+    assert {row[0] for row in found.ratings} == {f"u{n}" for n in range(9)} | {"\ufeffu77", "u88", "\ufeff"}
+    assert [row["line"] for row in found.rows_bad] == [11]
