@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import ipaddress
 import json
 import os
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from serving.app.settings import Settings
 
+# Objects that may be made before a garbage collection: more than requests under way have.
+_GC_THRESHOLD = 50_000
 # Arguments that are settings, with their metavar; the other settings are variables only.
 _SETTINGS = {
     "model_server": "ADDRESS, gRPC address of the model server (default 127.0.0.1:8500)",
@@ -135,7 +138,11 @@ def app() -> FastAPI:
 
     settings = Settings()
     logs.configure(settings.log_level)
-    return create_app(settings)
+    made = create_app(settings)
+    # Looking for cycles in all that the imports made held requests up, as in the model server.
+    gc.freeze()
+    gc.set_threshold(_GC_THRESHOLD)
+    return made
 
 
 def _settings(args: argparse.Namespace) -> Settings:

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 
 from serving.app.errors import BadRequestError
 from serving.app.link.snapshot import Snapshot
-from serving.app.results import BUILT_IN_KINDS, STARS, Event, NewEvent
+from serving.app.results import BUILT_IN_KINDS, STARS, NewEvent
+from serving.app.store.events import Said
 from serving.client import Event as HistoryEvent
 
-AnyEvent = Event | NewEvent
+AnyEvent = Said | NewEvent
 # Newest events of a person that a request reads.
 MAX_READ = 20_000
 # 0 = stars or weight unknown, as the contract has it.

@@ -72,7 +72,9 @@ class PeopleService:
     async def history(self, person: str) -> list[Event]:
         """The person's newest events, oldest first, with titles."""
         snapshot = self._versions.current()
-        return [_titled(event, snapshot) for event in await self._events.history(person, histories.MAX_READ)]
+        said = await self._events.history(person, histories.MAX_READ)
+        # Not validated: it was when it was stored, and these can be thousands.
+        return [_titled(Event.model_construct(**one._asdict(), title=None), snapshot) for one in said]
 
     async def events(self, person: str, limit: int, cursor: str | None = None) -> Page[Event]:
         """A page of the person's events, newest first, with titles."""

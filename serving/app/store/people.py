@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,7 +21,16 @@ async def number_of(connection: AsyncConnection, person: str) -> int:
     Raises:
       NotFoundError: there is no such person.
     """
-    number = await connection.scalar(sa.select(tables.people.c.number).where(tables.people.c.id == person))
+    return asked(await connection.scalar(number_query(person)), person)
+
+
+def number_query(person: str) -> sa.Select[Any]:
+    """Selects a person's number."""
+    return sa.select(tables.people.c.number).where(tables.people.c.id == person)
+
+
+def asked(number: int | None, person: str) -> int:
+    """The number that `number_query` found. Raises NotFoundError where it found none."""
     if number is None:
         raise NotFoundError(f'there is no person "{person}"; POST /v1/people makes one')
     return int(number)

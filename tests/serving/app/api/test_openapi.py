@@ -23,6 +23,8 @@ CHECKS = (
     status_code_conformance,
 )
 EXAMPLES = 25
+# httptools reads no longer ones.
+LONGEST_URL = 2**16
 # Operations without parameters and body.
 NOTHING_WRONG = ("/health/live", "/health/ready", "/metrics", "/v1/model")
 
@@ -68,6 +70,9 @@ def test_no_random_request_breaks_the_api_or_its_description(model_server, tmp_p
             @seed(EXAMPLES)
             @given(case=operation.as_strategy(generation_mode=mode))
             def one(case: Any) -> None:
-                case.validate_response(case.call(), checks=CHECKS)
+                answer = case.call()
+                if answer.status_code == 400 and len(answer.request.url) >= LONGEST_URL:
+                    return  # the HTTP parser's, before the application
+                case.validate_response(answer, checks=CHECKS)
 
             one()
