@@ -73,8 +73,7 @@ class PeopleService:
         """The person's newest events, oldest first, with titles."""
         snapshot = self._versions.current()
         said = await self._events.history(person, histories.MAX_READ)
-        # Not validated: it was when it was stored, and these can be thousands.
-        return [_titled(Event.model_construct(**one._asdict(), title=None), snapshot) for one in said]
+        return [_titled(one.event(), snapshot) for one in said]
 
     async def events(self, person: str, limit: int, cursor: str | None = None) -> Page[Event]:
         """A page of the person's events, newest first, with titles."""

@@ -48,6 +48,11 @@ class Said(NamedTuple):
     value: float | None
     time: int
 
+    def event(self) -> Event:
+        return Event.model_construct(
+            id=self.id, kind=self.kind, item_id=self.item_id, value=self.value, time=self.time, title=None
+        )
+
 
 class Events:
     def __init__(self, database: Database) -> None:
@@ -221,7 +226,7 @@ def _history(connection: sa.Connection, person: str, limit: int) -> list[Said]:
         .order_by(_COLUMNS.time.desc(), _COLUMNS.number.desc())
         .limit(limit)
     )
-    return [Said._make(row) for row in reversed(connection.execute(query).all())]
+    return [Said(*row) for row in reversed(connection.execute(query).all())]
 
 
 def _event(row: Any) -> Event:
