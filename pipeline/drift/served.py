@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +20,9 @@ _HISTORY: Final = 200
 _BATCH: Final = 256
 _Z: Final = 1.96
 
+# The inputs of a history, and the relevant items that came after it.
+Asked = tuple[dict[str, list[Any]], set[bytes]]
+
 
 def recall(model_dir: str, tested: float, before: Log, now: Log, params: DriftParams) -> Finding:
     """Recall@10 of a model on the events after the log it was tested on; what came before is the history.
@@ -29,20 +32,21 @@ def recall(model_dir: str, tested: float, before: Log, now: Log, params: DriftPa
       tested: its Recall@10 on the test split.
     """
     name, bound = f"recall@{K} since", (1.0 - params.recall_drop) * tested
-    asked = _asked(before, now)
+    asked = questions(before, now)
     if len(asked) < params.min_events / 10:
         why = (
             f"{len(asked)} users with a history and a relevant newer event, fewer than drift.min_events / 10"
         )
         return Finding(name, None, bound, drifted=False, why=why)
-    values = np.array(list(_recalls(model_dir, asked, now.features.implicit)))
+    recommend = _recommend_of(model_dir)
+    values = recalls(answers(recommend, asked, now.features.implicit), asked)
     mean, error = float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values)))
     why = f"of {len(values)} users, ± {_Z * error:.3f}; {tested:.4f} on the test split"
     return Finding(name, mean, bound, mean + _Z * error < bound, why)
 
 
-def _asked(before: Log, now: Log) -> list[tuple[dict[str, list[Any]], set[bytes]]]:
-    """(history inputs, relevant newer items) of each user who has both."""
+def questions(before: Log, now: Log) -> list[Asked]:
+    """Of each user who has both a history in `before` and relevant newer items."""
     newer = now.times > before.last
     names = (contract.HISTORY_ITEM_IDS, contract.HISTORY_RATINGS, contract.HISTORY_TIMESTAMPS)
     ends = np.cumsum(np.bincount(now.owner, minlength=len(now.users)))
@@ -59,21 +63,41 @@ def _asked(before: Log, now: Log) -> list[tuple[dict[str, list[Any]], set[bytes]
     return asked
 
 
-def _recalls(
-    model_dir: str, asked: list[tuple[dict[str, list[Any]], set[bytes]]], implicit: bool
-) -> Iterator[float]:
+def recalls(found: Iterable[Sequence[bytes]], asked: Sequence[Asked]) -> np.ndarray:
+    """float64[U]: the share of each user's relevant items that is among the items found."""
+    return np.array(
+        [len(targets & set(items)) / len(targets) for (_, targets), items in zip(asked, found, strict=True)]
+    )
+
+
+def _recommend_of(model_dir: str) -> Callable[..., Mapping[str, Any]]:
     import tensorflow as tf
 
-    function = tf.saved_model.load(model_dir).signatures[contract.RECOMMEND]
+    recommend: Callable[..., Mapping[str, Any]] = tf.saved_model.load(model_dir).signatures[
+        contract.RECOMMEND
+    ]
+    return recommend
+
+
+def answers(
+    recommend: Callable[..., Mapping[str, Any]], asked: Sequence[Asked], implicit: bool, k: int = K
+) -> Iterator[list[bytes]]:
+    """The first k items that a model recommends to each history.
+
+    Args:
+      recommend: the model's function for the signature contract.RECOMMEND.
+    """
+    import tensorflow as tf
+
     signature = contract.signatures(implicit)[contract.RECOMMEND]
     for start in range(0, len(asked), _BATCH):
-        batch = asked[start : start + _BATCH]
-        rows = [{**_as_weights(inputs, implicit), contract.K: K} for inputs, _ in batch]
+        rows = [
+            {**_as_weights(inputs, implicit), contract.K: k} for inputs, _ in asked[start : start + _BATCH]
+        ]
         filled = signature.filled(rows)
         tensors = {each.name: tf.constant(filled[each.name], each.dtype) for each in signature.inputs}
-        lists = function(**tensors)[contract.ITEM_IDS].numpy()
-        for (_, targets), found in zip(batch, lists, strict=True):
-            yield len(targets & set(found[:K])) / len(targets)
+        for found in recommend(**tensors)[contract.ITEM_IDS].numpy():
+            yield found[:k].tolist()
 
 
 def _as_weights(inputs: dict[str, list[Any]], implicit: bool) -> dict[str, list[Any]]:
