@@ -9,10 +9,11 @@ trained. Then, after each day, ExampleGen's reader reads the log so far with `ex
 - refresh: the first model's towers embed the catalogue as it is now;
 - neither: the first model stays, with its catalogue.
 
-What is new goes through the Evaluator's gates at their default bounds, against popularity and the
-version that serves; refused, the older one stays. Each of the three is then asked, by its signature
-`recommend` with exact search, for every customer who buys something the next day: the history is all
-that came before, whoever answers. Not run: TFX around these functions, the serving check, the Pusher.
+What is new goes through the Evaluator's gates at their default bounds, against popularity, recent
+popularity and the version that serves; refused, the older one stays. Each of the three is then asked,
+by its signature `recommend` with exact search, for every customer who buys something the next day: the
+history is all that came before, whoever answers. Not run: TFX around these functions, the approximate
+index, the serving check, the Pusher.
 
 Writes benchmarks/out/month.json, and month.svg beside it.
 """
@@ -74,7 +75,7 @@ class Version:
     recommend: Any
 
     def answers(self, asked: Sequence[served.Asked]) -> list[list[bytes]]:
-        return list(served.answers(self.recommend, asked, True, _K))
+        return list(served.lists(self.recommend, asked, True, _K))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +132,7 @@ def version(towers: Any, split: Split, day: int) -> Version:
     return Version(day, built[contract.MODEL_EXACT].module.function(contract.RECOMMEND))
 
 
-def test_questions(split: Split, part: Part) -> list[served.Asked]:
+def questions_of_part(split: Split, part: Part) -> list[served.Asked]:
     """What the Evaluator asks: the history and the relevant targets of each user of a part."""
     from leaderboard import ranking
 
@@ -156,7 +157,8 @@ def judge(candidate: Version, last: Version | None, split: Split) -> Judged:
     from leaderboard.models.simple.popularity import Popularity
 
     assert split.test is not None
-    asked = test_questions(split, split.test)
+    params = EvaluatorParams.model_validate({})
+    asked = questions_of_part(split, split.test)
     popularity = Popularity()
     popularity.fit(split)
     of_popular = ranking.evaluate(popularity, split, split.test)
@@ -173,6 +175,14 @@ def judge(candidate: Version, last: Version | None, split: Split) -> Judged:
         names.CATALOGUE_SIZE: float(split.catalogue.size),
         names.ANN_RECALL_10: 1.0,
     }
+    recent = recent_recalls(split, split.test, params.recent_popularity_days)
+    metrics[names.RECENT_POPULARITY_RECALL_10] = float(recent.mean())
+    by_user = {
+        names.RECALL_10: values,
+        names.RECENT_POPULARITY_RECALL_10: recent,
+        names.RECALL_MINUS_RECENT_POPULARITY_10: values - recent,
+    }
+    errors = {name: float(each.std(ddof=1)) / math.sqrt(len(each)) for name, each in by_user.items()}
     interval = None
     if last is not None:
         before = first(last.answers(asked), _AT)
@@ -180,8 +190,31 @@ def judge(candidate: Version, last: Version | None, split: Split) -> Judged:
         interval = PairedInterval.from_sums(
             names.RECALL_10, len(asked), change.sum(), (change**2).sum(), before.sum()
         )
-    verdict = gates.judge(metrics, interval, EvaluatorParams.model_validate({}), implicit=True)
+    verdict = gates.judge(metrics, errors, interval, params, implicit=True)
     return Judged(metrics[names.RECALL_10], tuple(gate.name for gate in verdict if not gate.ok))
+
+
+def recent_recalls(split: Split, part: Part, days: int) -> np.ndarray:
+    """float64[R]: Recall@10 of what most bought in the days before, of the users that are asked."""
+    from components.evaluator import recent_popularity
+    from leaderboard import ranking
+
+    _, users = ranking.judged(part)
+    history, targets = part.history.take(users), part.targets.take(users)
+    ids = pa.array(split.catalogue.ids, pa.large_string())
+
+    def column(values: pa.Array, offsets: np.ndarray) -> pa.LargeListArray:
+        return pa.LargeListArray.from_arrays(pa.array(offsets), values)
+
+    asked = pa.table(
+        {
+            contract.HISTORY_ITEM_IDS: column(ids.take(history.rows), history.offsets),
+            contract.TARGET_ITEM_IDS: column(ids.take(targets.rows), targets.offsets),
+            contract.TARGET_TIMESTAMPS: column(pa.array(targets.timestamps), targets.offsets),
+        }
+    )
+    found = recent_popularity.ranks(ids, split.train.rows, split.train.timestamps // DAY_S, asked, days)
+    return np.array([np.mean(np.array(ranks) < _AT) for ranks in found.to_pylist()])
 
 
 def log_until(shop: Shop, day: int) -> Log:

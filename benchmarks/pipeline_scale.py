@@ -38,6 +38,7 @@ _SETTINGS = {
     "trainer.epochs": "1",
     "evaluator.floors": "{}",
     "evaluator.popularity_ratio": "0",
+    "evaluator.recent_popularity_ratio": "0",
     "evaluator.ann_recall": "0",
 }
 

@@ -150,7 +150,7 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
         noun = params.item_noun or dataset.item_noun
         return Report(
             layout=str(dataset),
-            formats=[_format(table) for table in dataset.tables],
+            formats=[_format(table, params) for table in dataset.tables],
             bytes=sum(file.stat().st_size for file in dataset.files),
             account=dataclasses.replace(account, notes=()),
             bad_rows={
@@ -185,8 +185,10 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
         )
 
 
-def _format(table: Source) -> str:
-    header = getattr(table.format, "names", None) is None
+def _format(table: Source, params: ExampleGenParams) -> str:
+    names = getattr(table.format, "names", None)
+    # Names that no config gives and no number is are of a header that is written as a comment.
+    header = names is None or not (params.names or all(name.isdigit() for name in names if name))
     return f"{table.files[0].name}: {format_words(table.files[0], table.format, header)}"
 
 
@@ -308,6 +310,7 @@ def _anomalies(
     """What breaks no rule and may still be a mistake."""
     events, found = int(per_user.sum()), []
     columns = data.dataset.ratings.columns
+    rated = not data.dataset.implicit
 
     def share(count: int, whole: int) -> str:
         return f"{count:,} ({percent(count / whole)})"
@@ -318,11 +321,11 @@ def _anomalies(
         found.append(f"one user has {share(most, events)} of all events; a shared account or a robot?")
     if (most := int(figures.per_item.max())) > _LARGE_SHARE * events and len(figures.per_item) > 20:
         found.append(f"one {noun} has {share(most, events)} of all events")
-    if "rating" in columns and (odd := _likely_none(figures.ratings)):
+    if rated and (odd := _likely_none(figures.ratings)):
         found.append(odd)
-    if "rating" in columns and len(figures.ratings) == 1:
+    if rated and len(figures.ratings) == 1:
         found.append("every rating is the same; without a rating column they would count alike")
-    elif "rating" in columns and max(figures.ratings.values()) > _ONE_STEP_SHARE * events:
+    elif rated and max(figures.ratings.values()) > _ONE_STEP_SHARE * events:
         found.append(
             f"{share(max(figures.ratings.values()), events)} of the ratings fall into one step of the scale: "
             "if they are plays, hours, a quantity or a price, name their column as columns.weight"

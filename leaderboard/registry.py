@@ -14,7 +14,7 @@ OURS: Final = "two_tower"
 # Name -> module below `models` and class, in the order of the table.
 _CLASSES: Final = {
     "popularity": ("simple.popularity", "Popularity"),
-    "recent_popularity": ("simple.popularity", "RecentPopularity"),
+    "decayed_popularity": ("simple.popularity", "DecayedPopularity"),
     "top_per_genre": ("simple.popularity", "TopPerGenre"),
     "content_cosine": ("simple.content", "ContentCosine"),
     "bias": ("simple.bias", "Bias"),

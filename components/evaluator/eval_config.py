@@ -6,6 +6,7 @@ ScaNN's op.
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 import tensorflow_model_analysis as tfma
@@ -16,8 +17,11 @@ METRIC_MODULE: Final = "components.evaluator.metrics.tfma_metrics"
 _METRIC_CLASS: Final = "RetrievalMetrics"
 
 
-def eval_config() -> tfma.EvalConfig:
+def eval_config(recent: str = "") -> tfma.EvalConfig:
     """All metrics for both models, overall and by slice.
+
+    Args:
+      recent: as of `RetrievalMetrics`; known when the step runs, not when the graph is made.
 
     The stock Evaluator takes the baseline out again when it has none. It sets no
     threshold: the gates are ours (`gates.judge`), because TFMA cannot hold a
@@ -34,6 +38,14 @@ def eval_config() -> tfma.EvalConfig:
             tfma.SlicingSpec(feature_keys=[contract.SLICE_COLD]),
         ],
         metrics_specs=[
-            tfma.MetricsSpec(metrics=[tfma.MetricConfig(class_name=_METRIC_CLASS, module=METRIC_MODULE)])
+            tfma.MetricsSpec(
+                metrics=[
+                    tfma.MetricConfig(
+                        class_name=_METRIC_CLASS,
+                        module=METRIC_MODULE,
+                        config=json.dumps({"recent": recent}) if recent else "",
+                    )
+                ]
+            )
         ],
     )

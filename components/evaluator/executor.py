@@ -8,12 +8,13 @@ from typing import Any
 from tfx import types
 from tfx.components.evaluator import constants, executor
 from tfx.types import artifact_utils, standard_component_specs
-from tfx.utils import path_utils
+from tfx.utils import path_utils, proto_utils
 
 import contract
 from components.common import feature_file, storage
-from components.evaluator import report
+from components.evaluator import recent_popularity, report
 from components.evaluator.comparable import has_model, what_is_missing
+from components.evaluator.eval_config import eval_config
 from components.evaluator.gates import judge
 from components.evaluator.params import EvaluatorParams
 
@@ -63,13 +64,24 @@ class Executor(executor.Executor):
         if baseline is None:
             # The stock executor takes any artifact here for a model.
             inputs.pop(_BASELINE, None)
-        super().Do(inputs, output_dict, exec_properties)
-
         evaluation = artifact_utils.get_single_uri(output_dict[constants.EVALUATION_KEY])
+        recent = recent_popularity.measure(examples, contract.TEST, params.recent_popularity_days)
+        no_recent = recent if isinstance(recent, str) else ""
+        path = "" if isinstance(recent, str) else recent_popularity.write(evaluation, recent)
+        config = proto_utils.proto_to_json(eval_config(path))
+        super().Do(inputs, output_dict, {**exec_properties, standard_component_specs.EVAL_CONFIG_KEY: config})
+
         version = baseline.get_string_custom_property(contract.VERSION_PROPERTY) if baseline else ""
         results = read_results(evaluation, version)
         report.write_metrics(evaluation, results)
-        gates = judge(results.candidate.overall, results.paired, params, implicit)
+        gates = judge(
+            results.candidate.overall,
+            results.candidate.errors,
+            results.paired,
+            params,
+            implicit,
+            no_recent,
+        )
         blessing = artifact_utils.get_single_instance(output_dict[standard_component_specs.BLESSING_KEY])
         report.write_gates(blessing.uri, gates)
         _bless(blessing, all(gate.ok for gate in gates), model, baseline)

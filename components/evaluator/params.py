@@ -28,6 +28,19 @@ class EvaluatorParams(Section):
         description="Recall@10 must be at least this many times that of recommending the most popular "
         "items to everybody, on the same users, and 1 at most. 0 accepts anything.",
     )
+    recent_popularity_days: int = Field(
+        365,
+        ge=1,
+        description="days before the day of a user's first target (or the end of train, if sooner) whose "
+        "train events count as recent popularity",
+    )
+    recent_popularity_ratio: float = Field(
+        1.0,
+        ge=0,
+        description="A model is refused if its Recall@10 is below this many times that of recent popularity "
+        "(1 at most), on the same users, even at the upper end of the 95 % interval: a difference inside "
+        "the noise refuses nobody. 0 accepts anything.",
+    )
     max_regression_percent: float = Field(
         5.0,
         ge=0,

@@ -254,8 +254,14 @@ class ExampleGenParams(Section):
     )
     unrated: tuple[float, ...] = Field(
         (),
-        description="ratings that mean none, such as [0, -1, 99], in or out of the scale: their events are "
-        "left out and counted",
+        description="ratings that mean none, such as [0, -1, 99], in or out of the scale; `unrated_as` says "
+        "what becomes of their rows",
+    )
+    unrated_as: Literal["left_out", "events"] = Field(
+        "left_out",
+        description="what a row is whose rating is one of `unrated`. left_out: it is left out and counted; "
+        "events: an event like any other, for which the whole log counts as one without ratings: an event "
+        "weighs by its rating, a share of the highest one, and what is unrated by the middle of the scale",
     )
     max_line_bytes: int = Field(
         65_536, ge=256, le=8_000_000, description="a longer line is a bad row, whatever is in it"
@@ -383,6 +389,10 @@ class ExampleGenParams(Section):
         if "offset" in self.columns and "time" not in self.columns:
             raise ValueError("columns names offset without time, to which it is added")
         self._check_events()
+        if self.unrated_as == "events" and not self.unrated:
+            raise ValueError(
+                "unrated_as is events, which needs unrated: the ratings that mean none, such as [0]"
+            )
         if (self.join is None) != (self.join_on is None):
             raise ValueError("join and join_on go together: the table and the key")
         if self.join_on is not None:

@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -78,29 +79,34 @@ def build_models(
       kind: of the model that was fitted, `model.kind` of the config.
     """
     made = assemble(towers, items, timelines, params, list(model_dirs), features, keep_users)
-    tables = _carried(next(iter(made.values())), timelines, params, features, keep_users)
+    first = next(iter(made.values()))
+    ids = first.catalogue.table.column(contract.ITEM_ID)
+    # The map is one core's work outside Python, and tracing the signatures another's inside it.
+    with ThreadPoolExecutor(1, "item-map") as beside:
+        drawn = beside.submit(item_map, ids, first.embeddings, params.map_items)
+        for name, built in made.items():
+            started = time.monotonic()
+            tf.saved_model.save(
+                built.module,
+                model_dirs[name],
+                signatures=built.module.functions(),
+                options=tf.saved_model.SaveOptions(namespace_whitelist=[_SCANN_NAMESPACE]),
+            )
+            searched, seconds = built.info["search"]["kind"], time.monotonic() - started
+            _log.info("%s: %d items, %s search, saved in %.1f s", name, len(ids), searched, seconds)
+    tables = {contract.ITEM_MAP: drawn.result(), **_carried(timelines, params, features, keep_users)}
     for name, built in made.items():
-        started = time.monotonic()
-        tf.saved_model.save(
-            built.module,
-            model_dirs[name],
-            signatures=built.module.functions(),
-            options=tf.saved_model.SaveOptions(namespace_whitelist=[_SCANN_NAMESPACE]),
-        )
         requests = warmup_requests(built.catalogue, name, features)
         known_users = built.info["known_users"]
         described = describe(name, kind, built.catalogue, built.module.columns, known_users, params, features)
         write_extra_assets(model_dirs[name], built.catalogue, built.info, described, requests, tables)
-        searched, seconds = built.info["search"]["kind"], time.monotonic() - started
-        _log.info("%s: %d items, %s search, saved in %.1f s", name, len(built.catalogue), searched, seconds)
 
 
 def _carried(
-    built: Built, timelines: Mapping[str, pa.Table], params: IndexParams, features: Features, everybody: bool
+    timelines: Mapping[str, pa.Table], params: IndexParams, features: Features, everybody: bool
 ) -> dict[str, pa.Table]:
-    """What an application shows beyond the catalogue, by file."""
-    ids = built.catalogue.table.column(contract.ITEM_ID)
-    tables = {contract.ITEM_MAP: item_map(ids, built.embeddings, params.map_items)}
+    """What an application shows beyond the catalogue and the map, by file."""
+    tables = {}
     # Of a few users' timelines a histogram would say little, and of data without ratings nothing.
     if everybody and not features.implicit and contract.TRAIN in timelines:
         tables[contract.RATING_HISTOGRAMS] = rating_histograms(timelines[contract.TRAIN])

@@ -22,7 +22,8 @@ from components.pusher.params import PusherParams
 _TEMPLATE: Final = Path(__file__).with_name("model_card.md.j2")
 _SHOWN: Final = (
     names.RECALL_10, names.RECALL_100, names.NDCG_10, names.COVERAGE_10, names.NOVELTY_10, names.RMSE,
-    names.POPULARITY_RECALL_10, names.RECALL_OVER_POPULARITY_10, names.COLD_RECALL_10, names.COLD_RECALL_100,
+    names.POPULARITY_RECALL_10, names.RECALL_OVER_POPULARITY_10, names.RECENT_POPULARITY_RECALL_10,
+    names.RECALL_MINUS_RECENT_POPULARITY_10, names.COLD_RECALL_10, names.COLD_RECALL_100,
 )  # fmt: skip
 _NOT_STATED: Final = "not stated; `{}` of the config says it"
 _SPLITS: Final[Mapping[contract.SplitRule, str]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any, Final
 
 import numpy as np
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 from components.example_gen.reading.quarantine import percent
 from components.example_gen.reading.source import EVENT, ITEM, OFFSET, RATING, TIME, USER, WEIGHT
 from components.example_gen.reading.values.times import PER_SECOND
-from datasets.own_log import words
+from datasets.own_log import doubts, words
 from datasets.own_log.headers import NUMBER
 from datasets.own_log.looks import FileLook, Look
 
@@ -22,6 +23,8 @@ _SCALE: Final = 101  # different ratings at most
 _ID: Final = ("text", "whole numbers")
 # What the ids of a file without a header may begin with.
 _PREFIXES: Final = {USER: r"^(?i:u|user|c|customer)[-_]?\d+$", ITEM: r"^(?i:i|item|p|product|m|b)[-_]?\d+$"}
+_FLAGS: Final = (("true", "false"), ("yes", "no"), ("1", "0"), ("t", "f"), ("y", "n"))
+_CLOCK: Final = r"^\d{1,2}:\d\d(:\d\d(\.\d*)?)?$"
 _OUTSIDE: Final = (-1.0, 0.0, 99.0)  # ratings that often mean none
 
 
@@ -67,7 +70,10 @@ class _Guesser:
         self._times()
         self._repeated()
         self._missing()
-        columns = {role: self.columns[role] for role in _ORDER if role in self.columns}
+        columns = {str(role): self.columns[role] for role in _ORDER if role in self.columns}
+        self.questions += doubts.of_columns(self._file, columns)
+        if columns and (rest := [name for name in self._file.names if name not in columns.values()]):
+            self.evidence.append(f"not read: {', '.join(rest)}")
         return Guess({"columns": columns, **self.values}, tuple(self.questions), tuple(self.evidence))
 
     def _free(self) -> list[Look]:
@@ -119,8 +125,9 @@ class _Guesser:
             self._take(role, column)
         named = f"{', '.join(f'{self.columns[role]} as the {role}' for role in left)}"
         others = [c.name for c in likely]
+        which = "which columns are" if len(left) > 1 else "which column is"
         self.questions.append(
-            f"which columns are {' and '.join(f'the {role}' for role in left)}, among {', '.join(others)}? "
+            f"{which} {' and '.join(f'the {role}' for role in left)}, among {', '.join(others)}? "
             f"The map has {named}"
         )
 
@@ -149,7 +156,7 @@ class _Guesser:
             which = " and ".join(f"{value:g}" for value in odd)
             self.questions.append(
                 f"do ratings of {which} ({share} of {column.name}) mean no rating? The map leaves them out; "
-                "without `unrated` they are in the scale"
+                "`unrated_as: events` makes events of them; without `unrated` they are in the scale"
             )
         values = inside if odd else sorted(found)
         low, high = values[0], values[-1]
@@ -165,9 +172,16 @@ class _Guesser:
 
     def _event_or_weight(self) -> None:
         event = self._best(EVENT, lambda c: c.what in ("text", "whole numbers") and 1 < c.distinct <= _FEW)
+        if event is None and not self._file.header:
+            event = next((c for c in self._free() if 1 < c.distinct <= _FEW and _all_events(c)), None)
         if event is not None:
             self._take(EVENT, event)
             weights = {name: words.weight_of(name) for name in event.text.drop_null().unique().to_pylist()}
+            back = [name for name in weights if words.takes_back(name) and re.fullmatch(r"[\w .-]+", name)]
+            if back and len(back) < len(weights):
+                self.values["drop"] = [f"{event.name} in [{', '.join(back)}]"]
+                self.evidence.append(f"drop: {', '.join(back)} take an event back")
+                weights = {name: weight for name, weight in weights.items() if name not in back}
             if unknown := [name for name, weight in weights.items() if weight is None]:
                 self.questions.append(
                     f"how much do the events {', '.join(unknown)} of {event.name} say? The map gives each 1"
@@ -181,6 +195,14 @@ class _Guesser:
                 self.values["keep"] = [f"{weight.name} > 0"]
                 what = "negative (returns, cancellations)" if weight.low < 0 else "0"
                 self.evidence.append(f"keep: {weight.name} is {what} in places")
+            return
+        flags = [(c, pair) for c in self._free() if words.weight_of(c.name) and (pair := _flag(c))]
+        if flags:
+            flag, (yes, no) = flags[0]
+            self.values["keep"] = [f"{flag.name} = {yes}"]
+            self.questions.append(
+                f"are rows whose {flag.name} is {no} no events? The map leaves them out; else drop `keep`"
+            )
 
     def _times(self) -> None:
         found = [c for c in self._free() if c.units]
@@ -198,6 +220,10 @@ class _Guesser:
                 f"is the day or the month first in {best.name} ({best.examples[0]})? time_unit is one of "
                 f"{', '.join(map(repr, best.units))}"
             )
+        clocks = [c for c in self._free() if c.what == "text" and _all(c, _CLOCK)]
+        if _are_days(best) and clocks:
+            self._take(OFFSET, clocks[0])
+            self.values["offset_unit"] = "clock"
 
     def _days(self) -> None:
         """Numbers of days, and the clock beside them."""
@@ -240,6 +266,28 @@ def guess(file: FileLook) -> Guess:
 
 def _all(column: Look, pattern: str) -> bool:
     return bool(pc.all(pc.match_substring_regex(column.text.drop_null(), pattern)).as_py())
+
+
+def _all_events(column: Look) -> bool:
+    """Whether every value is the name of a kind of event."""
+    values = column.text.drop_null().unique().to_pylist()
+    return column.what == "text" and all(words.weight_of(value) is not None for value in values)
+
+
+def _flag(column: Look) -> tuple[str, str] | None:
+    """(yes, no) as a column of nothing else has them."""
+    values = column.text.drop_null().unique().to_pylist()
+    by_lower = {value.lower(): value for value in values}
+    pairs = [pair for pair in _FLAGS if len(values) == 2 and set(pair) == by_lower.keys()]
+    return (by_lower[pairs[0][0]], by_lower[pairs[0][1]]) if pairs else None
+
+
+def _are_days(column: Look) -> bool:
+    """Whether its times say no time of a day."""
+    unit = column.units[0]
+    if unit == "iso":
+        return _all(column, r"^\d{4}-\d\d-\d\d$")
+    return "%" in unit and not re.search(r"%[HIcsX]", unit)
 
 
 def _apart(value: float, found: dict[float, int], inside: list[float]) -> bool:

@@ -10,8 +10,10 @@ import pyarrow.compute as pc
 
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import tables
+from components.example_gen.reading.detection.delimiters import are_numbers_of_columns
 from components.example_gen.reading.places import Place
-from components.example_gen.reading.source import Delimited, Source
+from components.example_gen.reading.source import ITEM, USER, Delimited, Source
+from datasets.own_log import words
 from datasets.own_log.texts import as_text
 
 NUMBER: Final = r"^[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?$"
@@ -21,6 +23,8 @@ ENOUGH: Final = 0.95  # of the cells
 def has_header(path: Place, format_: Delimited, params: ExampleGenParams) -> bool:
     """Whether the first row is none of data: no cell of it is as all those below it are."""
     first = tables.header(format_, path, params.max_line_bytes)
+    if are_numbers_of_columns(first):
+        return True
     numbers = [str(number) for number in range(len(first))]
     source = Source(
         "columns", (path,), dataclasses.replace(format_, names=tuple(numbers)), {n: n for n in numbers},
@@ -38,4 +42,6 @@ def has_header(path: Place, format_: Delimited, params: ExampleGenParams) -> boo
             like, unlike = like + fits, unlike + (not fits)
         elif pc.is_in(pa.array([cell.strip()]), below)[0].as_py():
             like += 1
+        elif max(words.score(cell, USER), words.score(cell, ITEM)) > 1:
+            unlike += 1  # a name of a user or an item, above ids, and perhaps beside numbers that are names
     return unlike > 0 or not like

@@ -137,7 +137,7 @@ def look(path: Place, params: ExampleGenParams) -> FileLook:
     )  # fmt: skip
     sample = tables.sample(source, path, params.max_line_bytes, SAMPLE_BYTES)
     missing = pa.array(params.missing_markers)
-    columns = tuple(_look(name, sample[name], missing) for name in names)
+    columns = tuple(look_of(name, sample[name], missing) for name in names)
     whole = _is_small(path, format_, len(sample))
     return FileLook(path, format_, header and params.names == (), len(sample), whole, columns)
 
@@ -155,10 +155,16 @@ def _is_small(path: Place, format_: Format, rows: int) -> bool:
     return left > 0
 
 
-def _look(name: str, column: pa.Array, missing: pa.Array) -> Look:
+def look_of(name: str, column: pa.Array, missing: pa.Array | None = None) -> Look:
+    """A column of cells, by its name.
+
+    Args:
+      missing: text[markers], of cells that mean nothing.
+    """
     listed = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
     text = pc.utf8_trim_whitespace(as_text(column))
-    text = pc.if_else(pc.is_in(text, missing), pa.scalar(None, pa.string()), text)
+    if missing is not None:
+        text = pc.if_else(pc.is_in(text, missing), pa.scalar(None, pa.string()), text)
     there = text.drop_null()
     values = there.unique()
     low = high = 0.0

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import fnmatch
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pydantic
 import yaml
 
-from components.common.features import MOVIELENS_NAMES, RESERVED, FeatureSpec
 from components.example_gen.errors import DataError
-from components.example_gen.params import ITEM_ROLES, ExampleGenParams
+from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import tables
 from components.example_gen.reading.detection import formats
 from components.example_gen.reading.layouts import own
 from components.example_gen.reading.places import Place
-from components.example_gen.reading.source import EVENT, GENRES, ITEM, RATING, TITLE, USER, WEIGHT, YEAR
-from datasets.own_log import words
+from components.example_gen.reading.source import EVENT, ITEM, RATING, USER, WEIGHT
+from datasets.own_log import beside, words
 from datasets.own_log.guess import Guess, guess
-from datasets.own_log.looks import FileLook, Look, look
-from datasets.own_log.profile import SEPARATORS
+from datasets.own_log.looks import FileLook, look
 
 _MOST_FILES: Final = 200  # whose headers are looked at
-_FEATURES: Final = 5
-_KNOWN_ENOUGH: Final = 0.999  # of the log's items
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,33 +84,59 @@ def survey(path: Place, params: ExampleGenParams) -> Survey:
     guesses = [guess(file) for file in looks]
     logs = _logs(looks, guesses)
     log = max(logs, key=lambda n: sum(file.stat().st_size for file in groups[n]))
-    values, questions = dict(guesses[log].values), list(guesses[log].questions)
-    evidence = list(guesses[log].evidence)
+    left = {n: file for n, file in enumerate(looks) if n != log}
+    seen, best, joined = _joined(looks[log], guesses[log], left)
+    values, questions = dict(best.values), list(best.questions)
+    evidence = list(best.evidence)
+    if joined is not None:
+        values["join"] = _relative(left.pop(joined).path, path)
     if len(logs) > 1:
-        names = " or ".join(looks[n].path.name for n in logs)
-        questions.append(f"which file is the log: {names}? The map has {looks[log].path.name}")
+        questions += _which(log, logs, looks, groups)
     if len(groups) > 1:
-        values["files"] = _pattern(groups[log])
+        beside_it = [file.name for n, files in enumerate(groups) if n != log for file in files]
+        values["files"] = _pattern(groups[log], beside_it)
         evidence.append(
             f"files: the log is {looks[log].path.name}" + (" and others" * (len(groups[log]) > 1))
         )
     if of_file := _events_of_files(groups[log], values["columns"]):
         values |= {**of_file, "repeated": "strongest"}
         evidence.append("event_of_file: the files are named after kinds of events")
-    item = values["columns"].get(ITEM)
-    tables_ = [(n, _items(file, looks[log], item)) for n, file in enumerate(looks) if n != log]
-    # That with a title and such, where several have each item once.
-    best = max(tables_, key=lambda pair: len((pair[1] or {}).get("item_columns", ())), default=(0, None))
-    if best[1] is not None:
-        file = looks[best[0]].path
-        values |= {"items": _relative(file, path), **best[1]}
-        evidence.append(f"items: {file.name} has each {best[1]['item_columns'][ITEM]} once")
+    for table, of, role, keys in (
+        ("items", beside.items, ITEM, "item_columns"),
+        ("users", beside.users, USER, "user_features"),
+    ):
+        ids = values["columns"].get(role)
+        tables_ = {n: about for n, file in left.items() if (about := of(file, seen, ids))}
+        if tables_:
+            # That which says the most, where several have each of them once.
+            fullest = max(tables_, key=lambda n: len(tables_[n][keys]))
+            file, about = left.pop(fullest).path, tables_[fullest]
+            values |= {table: _relative(file, path), **about}
+            evidence.append(f"{table}: {file.name} has each {about[f'{role}_columns'][role]} once")
     order = [log, *(n for n in range(len(looks)) if n != log)]
     return Survey(
         tuple(looks[n] for n in order),
         tuple(len(groups[n]) for n in order),
         Guess(values, tuple(questions), tuple(evidence)),
     )
+
+
+def _joined(
+    log: FileLook, alone: Guess, others: Mapping[int, FileLook]
+) -> tuple[FileLook, Guess, int | None]:
+    """The log and its map with the table that answers what it leaves open, as that of orders has the users.
+
+    Also which table that is, None if there is none.
+    """
+    for n, table in others.items() if not alone.certain else ():
+        for key in beside.keys(log, table):
+            both = beside.joined(log, table, key)
+            found = guess(both)
+            if len(found.questions) < len(alone.questions):
+                values = {**found.values, "join_on": key}
+                why = f"join: {table.path.name} has each {key} once, which answers what the log leaves open"
+                return both, dataclasses.replace(found, values=values, evidence=(*found.evidence, why)), n
+    return log, alone, None
 
 
 def _groups(path: Place, params: ExampleGenParams) -> list[list[Place]]:
@@ -134,14 +156,22 @@ def _groups(path: Place, params: ExampleGenParams) -> list[list[Place]]:
 
 
 def _logs(looks: list[FileLook], guesses: list[Guess]) -> list[int]:
-    """Files with user and item, if possible for certain, and with a rating or an event."""
+    """Files with user and item: if possible for certain, with a rating or event, several rows of each."""
     found = [n for n, guess_ in enumerate(guesses) if {USER, ITEM} <= guess_.values["columns"].keys()]
     for narrower in (
         [n for n in found if guesses[n].certain],
         [n for n in found if {RATING, EVENT} & guesses[n].values["columns"].keys()],
+        [n for n in found if not _of_ids(looks[n], guesses[n].values["columns"])],
     ):
         found = [n for n in found if n in narrower] or found
     return found or [0]
+
+
+def _of_ids(file: FileLook, columns: dict[str, str]) -> bool:
+    """Whether each user, or each item, has one row."""
+    return any(
+        beside.is_id(column, file) for column in file.columns if column.name in (columns[USER], columns[ITEM])
+    )
 
 
 def _events_of_files(files: list[Place], columns: dict[str, str]) -> dict[str, Any]:
@@ -157,8 +187,32 @@ def _events_of_files(files: list[Place], columns: dict[str, str]) -> dict[str, A
     }
 
 
-def _pattern(files: list[Place]) -> list[str]:
-    """Patterns of names that mean these files: one for all with the same letters before their number."""
+def _which(log: int, logs: list[int], looks: list[FileLook], groups: list[list[Place]]) -> Iterator[str]:
+    """Questions about further files that may be the log, or a part of it with other columns."""
+    first = looks[log]
+    for n in logs:
+        lacks = [name for name in first.names if name not in looks[n].names]
+        more = [name for name in looks[n].names if name not in first.names]
+        if n == log:
+            continue
+        name = looks[n].path.name + (f" and {len(groups[n]) - 1} more" if len(groups[n]) > 1 else "")
+        if len(lacks) + len(more) < len(first.names) / 2:
+            differs = [f"lacks {', '.join(lacks)}"] if lacks else []
+            differs += [f"also has {', '.join(more)}"] if more else []
+            yield (
+                f"is {name} a part of the log, too? Unlike {first.path.name} it {' and '.join(differs)}; "
+                "the map leaves it out"
+            )
+        else:
+            yield f"which file is the log: {first.path.name} or {name}? The map has {first.path.name}"
+
+
+def _pattern(files: list[Place], others: list[str]) -> list[str]:
+    """Patterns of names that mean these files: one for all with the same letters before their number.
+
+    Args:
+      others: names of files that they shall not mean.
+    """
     names = [file.name for file in files]
     if len(names) < 3:
         return names
@@ -166,89 +220,11 @@ def _pattern(files: list[Place]) -> list[str]:
     while not all(name.startswith(stem) for name in names):
         stem = stem[:-1]
     endings = sorted({name.partition(".")[2] for name in names})
-    return [f"{stem}*.{ending}" for ending in endings]
+    patterns = [f"{stem}*.{ending}" for ending in endings]
+    fitting = [name for name in others if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]
+    return [*patterns, *(f"!{name}" for name in fitting)]
 
 
 def _relative(file: Place, path: Place) -> str:
     root = path if path.is_dir() else path.parent
     return str(file)[len(str(root)) :].lstrip("/")
-
-
-def _items(file: FileLook, log: FileLook, item: str | None) -> dict[str, Any] | None:
-    """Keys for a table of items, None if the file is none."""
-    if not file.header:
-        return None
-    scores = {column.name: words.score(column.name, ITEM) for column in file.columns}
-    most = max(scores.values(), default=0)
-    ids = [column for column in file.columns if column.name == item] or [
-        column for column in file.columns if most and scores[column.name] == most
-    ]
-    if not ids or ids[0].distinct < 0.99 * file.rows or any(words.score(n, USER) > 1 for n in file.names):
-        return None
-    columns = {ITEM: ids[0].name}
-    for role in (TITLE, YEAR, GENRES):
-        free = [column for column in file.columns if column.name not in columns.values()]
-        named = [(words.score(column.name, role), column.name) for column in free if column.what != "empty"]
-        best = max(named, key=lambda pair: pair[0], default=(0, ""))
-        if best[0] and (role != YEAR or _is_year(file, best[1])):
-            columns[role] = best[1]
-    found: dict[str, Any] = {"item_columns": columns}
-    lists = [
-        column for column in file.columns if column.name == columns.get(GENRES) and column.what == "text"
-    ]
-    if lists and (separator := _separator(lists[0])) not in (None, "|"):
-        found["list_separator"] = separator
-    if features := _features(file, columns):
-        found["item_features"] = features
-    known = [column for column in log.columns if column.name == item]
-    if known:
-        share = pc.mean(pc.is_in(known[0].text.drop_null(), ids[0].text).cast(pa.float64())).as_py() or 0.0
-        if share < _KNOWN_ENOUGH and file.whole:
-            found["unknown_items"] = "keep"
-    return found
-
-
-def _is_year(file: FileLook, name: str) -> bool:
-    (column,) = [column for column in file.columns if column.name == name]
-    return bool(column.units) or (column.what == "whole numbers" and column.high < 2_200)
-
-
-def _separator(column: Look) -> str | None:
-    texts = column.text.drop_null()
-    shares = {s: pc.mean(pc.match_substring(texts, s).cast(pa.float64())).as_py() for s in SEPARATORS}
-    return next((separator for separator, share in shares.items() if share > 0.2), None)
-
-
-def _features(file: FileLook, columns: dict[str, str]) -> list[dict[str, Any]]:
-    """What the model may read of further columns: numbers, and texts of few different values."""
-    own_: list[dict[str, Any]] = []
-    taken = {*RESERVED, *ITEM_ROLES, *MOVIELENS_NAMES}
-    for column in file.columns:
-        is_id = words.words_of(column.name)[-1:] == ["id"] or words.score(column.name, ITEM) > 1
-        if column.name in columns.values() or column.units or not column.filled or is_id:
-            continue
-        spec: dict[str, Any]
-        if column.what.endswith("numbers") and column.distinct > 1:
-            wide = column.low >= 0 and column.high > 100
-            spec = {"kind": "number", **({"log": True} if wide else {})}
-        elif column.what == "list":
-            spec = {"kind": "multi"}
-        elif column.what == "text" and 1 < column.distinct <= min(5_000, 0.5 * file.rows):
-            spec = {"kind": "categorical"}
-        else:
-            continue
-        try:
-            plain = FeatureSpec.model_validate({"name": column.name, **spec}).name
-        except ValueError:
-            continue  # a name that needs another one
-        if plain not in taken:
-            taken.add(plain)
-            own_.append({"name": column.name, **spec})
-    if not own_:
-        return []
-    usual: list[dict[str, Any]] = []
-    if GENRES in columns:
-        usual.append({"name": GENRES, "kind": "multi", "taste": True})
-    if YEAR in columns:
-        usual.append({"name": YEAR, "kind": "number"})
-    return [*usual, *own_[:_FEATURES]]

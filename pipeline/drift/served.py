@@ -11,17 +11,21 @@ import numpy as np
 
 import contract
 from components.common import storage
+from pipeline.drift import comparators
 from pipeline.drift.checks import Finding
 from pipeline.drift.log import Log
 from pipeline.drift.params import DriftParams
 
 K: Final = 10
 _HISTORY: Final = 200
+# Users of the log before whose lists say how high scores are.
+_USERS: Final = 500
 _BATCH: Final = 256
 _Z: Final = 1.96
 
 # The inputs of a history, and the relevant items that came after it.
 Asked = tuple[dict[str, list[Any]], set[bytes]]
+Recommend = Callable[..., Mapping[str, Any]]
 
 
 def recall(model_dir: str, tested: float, before: Log, now: Log, params: DriftParams) -> Finding:
@@ -38,8 +42,7 @@ def recall(model_dir: str, tested: float, before: Log, now: Log, params: DriftPa
             f"{len(asked)} users with a history and a relevant newer event, fewer than drift.min_events / 10"
         )
         return Finding(name, None, bound, drifted=False, why=why)
-    recommend = _recommend_of(model_dir)
-    values = recalls(answers(recommend, asked, now.features.implicit), asked)
+    values = recalls(lists(recommend_of(model_dir), asked, now.features.implicit), asked)
     mean, error = float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values)))
     why = f"of {len(values)} users, ± {_Z * error:.3f}; {tested:.4f} on the test split"
     return Finding(name, mean, bound, mean + _Z * error < bound, why)
@@ -70,34 +73,32 @@ def recalls(found: Iterable[Sequence[bytes]], asked: Sequence[Asked]) -> np.ndar
     )
 
 
-def _recommend_of(model_dir: str) -> Callable[..., Mapping[str, Any]]:
+def recommend_of(model_dir: str) -> Recommend:
+    """The function of the signature contract.RECOMMEND of a saved model."""
     import tensorflow as tf
 
-    recommend: Callable[..., Mapping[str, Any]] = tf.saved_model.load(model_dir).signatures[
-        contract.RECOMMEND
-    ]
-    return recommend
+    signatures: Mapping[str, Recommend] = tf.saved_model.load(model_dir).signatures
+    return signatures[contract.RECOMMEND]
 
 
 def answers(
-    recommend: Callable[..., Mapping[str, Any]], asked: Sequence[Asked], implicit: bool, k: int = K
-) -> Iterator[list[bytes]]:
-    """The first k items that a model recommends to each history.
-
-    Args:
-      recommend: the model's function for the signature contract.RECOMMEND.
-    """
+    recommend: Recommend, asked: Sequence[dict[str, list[Any]]], implicit: bool, k: int = K
+) -> Iterator[dict[str, np.ndarray]]:
+    """What `recommend` answers to the inputs of some histories, k items each, some requests at a time."""
     import tensorflow as tf
 
     signature = contract.signatures(implicit)[contract.RECOMMEND]
     for start in range(0, len(asked), _BATCH):
-        rows = [
-            {**_as_weights(inputs, implicit), contract.K: k} for inputs, _ in asked[start : start + _BATCH]
-        ]
+        rows = [{**_as_weights(inputs, implicit), contract.K: k} for inputs in asked[start : start + _BATCH]]
         filled = signature.filled(rows)
         tensors = {each.name: tf.constant(filled[each.name], each.dtype) for each in signature.inputs}
-        for found in recommend(**tensors)[contract.ITEM_IDS].numpy():
-            yield found[:k].tolist()
+        yield {name: value.numpy() for name, value in recommend(**tensors).items()}
+
+
+def lists(recommend: Recommend, asked: Sequence[Asked], implicit: bool, k: int = K) -> Iterator[list[bytes]]:
+    """The first k items that a model recommends to each user."""
+    for answer in answers(recommend, [inputs for inputs, _ in asked], implicit, k):
+        yield from answer[contract.ITEM_IDS][:, :k].tolist()
 
 
 def _as_weights(inputs: dict[str, list[Any]], implicit: bool) -> dict[str, list[Any]]:
@@ -121,10 +122,10 @@ def requests(paths: Collection[str], known: Collection[bytes], params: DriftPara
     unknown = asked = 0
     served: collections.Counter[bytes] = collections.Counter()
     for inputs, outputs in _logged(paths):
-        history = [item for item in inputs.get(contract.HISTORY_ITEM_IDS, ()) if item != contract.PAD_ID]
+        history = _items(inputs, contract.HISTORY_ITEM_IDS)
         asked += len(history)
         unknown += sum(item not in known for item in history)
-        served.update(item for item in outputs.get(contract.ITEM_IDS, ()) if item != contract.PAD_ID)
+        served.update(_items(outputs, contract.ITEM_IDS))
     answers = sum(served.values())
     names = ("unseen items asked", "one item's share of what was served")
     bounds = (params.unseen, params.served_share)
@@ -141,13 +142,76 @@ def requests(paths: Collection[str], known: Collection[bytes], params: DriftPara
     ]
 
 
-def _logged(paths: Collection[str]) -> Iterator[tuple[Mapping[str, list[Any]], Mapping[str, list[Any]]]]:
-    """Inputs and outputs of each recommendation, flat."""
+def scores(model_dir: str, paths: Collection[str], before: Log, params: DriftParams) -> Finding:
+    """The scores of the lists that were served, against those that the users of the log before get.
+
+    A model that meets other people, or other histories than it was fitted to, is less sure of what it
+    recommends. Requests without a history get the popular list, whose scores are of another kind: they
+    are left out.
+
+    Args:
+      model_dir: of contract.MODEL_EXACT.
+      paths: TFRecord files.
+    """
+    name, bound = "scores served", params.jensen_shannon
+    found = [
+        answered[has_history, :K].ravel()
+        for inputs, outputs in _logged(paths)
+        if (answered := outputs.get(contract.SCORES)) is not None
+        and (history := inputs.get(contract.HISTORY_ITEM_IDS)) is not None
+        and len(has_history := (history != contract.PAD_ID).any(axis=1)) == len(answered)
+    ]
+    served = np.concatenate([np.zeros(0, np.float32), *found])
+    served = served[served != contract.PAD_SCORE]
+    if len(served) < params.min_events:
+        why = f"{len(served)} scores of requests with a history, fewer than drift.min_events"
+        return Finding(name, None, bound, drifted=False, why=why)
+    given = _histories(before)
+    if not given:
+        return Finding(name, None, bound, drifted=False, why="the log before has no history to ask with")
+    implicit = before.features.implicit
+    expected = np.concatenate(
+        [each[contract.SCORES].ravel() for each in answers(recommend_of(model_dir), given, implicit)]
+    )
+    expected = expected[expected != contract.PAD_SCORE]
+    compared = comparators.compare(
+        {name: comparators.numbers(expected)}, {name: comparators.numbers(served)}
+    )[name]
+    old, new = compared.medians
+    why = (
+        f"median {old:.3g} of {len(given)} users of the log before, {new:.3g} of {len(served)} scores served"
+    )
+    value = compared.distance
+    return Finding(name, value, bound, value is not None and value > bound, why)
+
+
+def _histories(log: Log) -> list[dict[str, list[Any]]]:
+    """What some users, spread over all, would ask with."""
+    ends = np.cumsum(np.bincount(log.owner, minlength=len(log.users)))
+    starts = np.concatenate([[0], ends[:-1]])
+    full = np.flatnonzero(ends > starts)
+    some = np.unique(np.linspace(0, len(full) - 1, _USERS).astype(int)) if len(full) else full
+    columns = (log.items, log.ratings, log.times)
+    return [
+        {
+            name: list(column[max(starts[user], ends[user] - _HISTORY) : ends[user]])
+            for name, column in zip(contract.HISTORY_FEATURES, columns, strict=True)
+        }
+        for user in full[some]
+    ]
+
+
+def _items(tensors: Mapping[str, np.ndarray], name: str) -> list[bytes]:
+    return [item for item in tensors.get(name, np.zeros(0)).ravel().tolist() if item != contract.PAD_ID]
+
+
+def _logged(paths: Collection[str]) -> Iterator[tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]]:
+    """Inputs and outputs of each recommendation."""
     import tensorflow as tf
     from tensorflow_serving.apis import prediction_log_pb2
 
-    def flat(tensors: Mapping[str, Any]) -> dict[str, list[Any]]:
-        return {name: tf.make_ndarray(proto).ravel().tolist() for name, proto in tensors.items()}
+    def arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        return {name: tf.make_ndarray(proto) for name, proto in tensors.items()}
 
     for path in paths:
         if not storage.exists(path):
@@ -155,4 +219,4 @@ def _logged(paths: Collection[str]) -> Iterator[tuple[Mapping[str, list[Any]], M
         for record in tf.compat.v1.io.tf_record_iterator(path):
             log = prediction_log_pb2.PredictionLog.FromString(record).predict_log
             if contract.ITEM_IDS in log.response.outputs:
-                yield flat(log.request.inputs), flat(log.response.outputs)
+                yield arrays(log.request.inputs), arrays(log.response.outputs)

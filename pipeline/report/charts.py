@@ -10,8 +10,9 @@ from components.common.plots import plot
 from components.common.plots.plot import Plot
 from contract.nouns import plural
 
+_BESIDE: Final = {"pushed": "last pushed", "popularity": "popularity", "recent": "recent popularity"}
 _GROUPS: Final = 6
-_NAMED: Final = 8
+_NAMES: Final = 40
 _SLICES: Final = {"slice_cold": "likes an unseen item", "slice_history": "history"}
 
 
@@ -25,7 +26,7 @@ def of_metrics(document: dict[str, Any]) -> list[Plot]:
     if not shown:
         return []
     series = {"this run": {name: row["value"] for name, row in shown.items()}}
-    for key, title in (("pushed", "last pushed"), ("popularity", "popularity")):
+    for key, title in _BESIDE.items():
         if all(row[key] is not None for row in shown.values()):
             series[title] = {name: row[key] for name, row in shown.items()}
     return [plot.grouped_bars("Recall at 10, 20 and 100", series, form="{:.3f}")]
@@ -80,7 +81,7 @@ def of_map(document: dict[str, Any]) -> list[Plot]:
         group = row["group"] if row["group"] in often else "others"
         groups.setdefault(group or "unknown", []).append(row["at"])
     ordered = dict(sorted(groups.items(), key=lambda entry: (entry[0] == "others", -len(entry[1]))))
-    named = {row["item"]: row["at"] for row in points[:_NAMED]}
+    named = {row["item"]: row["at"] for row in points[:_NAMES]}
     nouns = plural(document.get("noun", "item"))
     return [plot.scatter(f"The {len(points):,} {nouns} with the most events", ordered, named)]
 

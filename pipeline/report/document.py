@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import contract
 from components.common.metrics import names, registry
-from components.evaluator.gates import POPULARITY_GATE
+from components.evaluator.gates import POPULARITY_GATE, RECENT_POPULARITY_GATE
 from components.evaluator.metrics.paired import PairedInterval, Z
 from components.evaluator.report import ModelMetrics
 from pipeline.config.sections import Config
@@ -29,6 +29,12 @@ _POPULARITY: Final = {
     names.RECALL_20: names.POPULARITY_RECALL_20,
     names.RECALL_100: names.POPULARITY_RECALL_100,
 }
+_RECENT_POPULARITY: Final = {
+    names.RECALL_10: names.RECENT_POPULARITY_RECALL_10,
+    names.RECALL_20: names.RECENT_POPULARITY_RECALL_20,
+    names.RECALL_100: names.RECENT_POPULARITY_RECALL_100,
+}
+_IN_COLUMNS: Final = {*_POPULARITY.values(), *_RECENT_POPULARITY.values()}
 
 
 def gather(config: Config, run: Run, earlier: Sequence[Run], error: str = "") -> dict[str, Any]:
@@ -110,7 +116,10 @@ def _interval(found: Verdict, gate: str) -> tuple[float | None, float | None]:
     if gate == "regression" and report.paired and report.paired.baseline:
         pair = report.paired
         return pair.percent(pair.low), pair.percent(pair.high)
-    metric = names.RECALL_10 if gate == POPULARITY_GATE else gate.rpartition(" ")[0]
+    if gate == RECENT_POPULARITY_GATE:
+        metric = names.RECALL_MINUS_RECENT_POPULARITY_10
+    else:
+        metric = names.RECALL_10 if gate == POPULARITY_GATE else gate.rpartition(" ")[0]
     value, error = report.candidate.overall.get(metric), report.candidate.errors.get(metric)
     if value is None or error is None:
         return None, None
@@ -131,9 +140,10 @@ def _metrics(found: Verdict) -> dict[str, Any]:
                 "error": _times(Z, candidate.errors.get(name)),
                 "pushed": baseline.overall.get(name) if baseline else None,
                 "popularity": candidate.overall.get(_POPULARITY.get(name, "")),
+                "recent": _times(1.0, candidate.overall.get(_RECENT_POPULARITY.get(name, ""))),
             }
             for name, value in candidate.overall.items()
-            if (metric := registry.find(name)) and name not in _POPULARITY.values()
+            if (metric := registry.find(name)) and name not in _IN_COLUMNS
         ],
         "pushed_version": report.baseline_version,
         "paired": _pair(report.paired),
@@ -147,6 +157,7 @@ def _metrics(found: Verdict) -> dict[str, Any]:
                     Z, candidate.slice_errors.get(feature, {}).get(value, {}).get(names.RECALL_10)
                 ),
                 "popularity": metrics.get(names.POPULARITY_RECALL_10),
+                "recent": _times(1.0, metrics.get(names.RECENT_POPULARITY_RECALL_10)),
                 "pushed": _of_slice(baseline, feature, value),
                 "paired": _pair(report.paired_slices.get(feature, {}).get(value)),
             }

@@ -9,11 +9,14 @@ from components.common.metrics import names, registry
 from components.evaluator.report import ModelMetrics, Report
 from pipeline.terminal.table import table
 
-# A recall means little without what recommending the most popular items reaches.
+# A recall means little without what recommending the most popular items reaches, of all time or of late.
 _BESIDE = {
     names.POPULARITY_RECALL_10: names.RECALL_10,
     names.POPULARITY_RECALL_20: names.RECALL_20,
     names.POPULARITY_RECALL_100: names.RECALL_100,
+    names.RECENT_POPULARITY_RECALL_10: names.RECALL_10,
+    names.RECENT_POPULARITY_RECALL_20: names.RECALL_20,
+    names.RECENT_POPULARITY_RECALL_100: names.RECALL_100,
 }
 _COUNTS = (names.USERS, names.COLD_USERS)
 

@@ -19,6 +19,7 @@ BARS = {
 }
 
 
+@pytest.mark.nightly("benchmarks/serving.py", "benchmarks/harness")
 def test_measures_every_server_and_writes_the_bars(pushed_workspace, tmp_path):
     done = subprocess.run(
         [

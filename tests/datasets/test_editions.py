@@ -177,6 +177,6 @@ def test_every_edition_can_be_told_apart_and_read(tmp_path: Path) -> None:
         path = tmp_path / edition.name
         path.mkdir()
         for name in edition.required:
-            (path / name).write_text("x")
+            (path / name).write_text("movieId")
         read = layouts.detect(path, ExampleGenParams()).files
         assert {file.name for file in read} <= {*edition.required, *edition.optional}

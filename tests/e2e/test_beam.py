@@ -7,7 +7,9 @@ import json
 import pytest
 from support.workspace import components_by_state, new_workspace
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.nightly(
+    "pipeline/dag.py", "components/example_gen/beam", "components/evaluator/executor.py"
+)
 
 MULTI_PROCESSING = "[--runner=FnApiRunner,--direct_running_mode=multi_processing,--direct_num_workers=2]"
 

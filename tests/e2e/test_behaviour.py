@@ -16,6 +16,10 @@ from support.workspace import REPOSITORY
 
 from benchmarks.behaviour import cold_start, diversity, explanation, measured, new_items, similar
 
+pytestmark = pytest.mark.nightly(
+    "benchmarks/behaviour", "benchmarks/harness", "components/model", "components/trainer", "components/index"
+)
+
 
 @pytest.fixture(scope="module")
 def folder(pushed_workspace, tmp_path_factory):

@@ -52,6 +52,7 @@ def test_what_no_step_runs_reruns_nothing(workspace):
     assert finished.json()["pushed"] == str(workspace.pushed[0])
 
 
+@pytest.mark.nightly("pipeline/code_hash.py", "pipeline/dag.py")
 def test_a_trainer_knob_reruns_from_the_trainer_on(workspace):
     assert ran(run(workspace, trainer__seed=2)) == FROM_TRAINER
     assert len(workspace.pushed) == 2

@@ -33,7 +33,7 @@ def test_popularity(workspace):
     assert gates == {"popularity"}
 
 
-@pytest.mark.long
+@pytest.mark.nightly("components/evaluator", "components/index/search")
 def test_ann_recall(tmp_path):
     """An index that looks into few leaves loses neighbours; a small catalogue's would be searched exactly."""
     workspace = new_workspace(tmp_path, items=8000)
@@ -42,6 +42,7 @@ def test_ann_recall(tmp_path):
         evaluator__ann_recall=1.0,
         evaluator__floors="{}",
         evaluator__popularity_ratio=0,
+        evaluator__recent_popularity_ratio=0,
         trainer__epochs=1,
     )
     assert finished.code == 3, finished.out + finished.err
@@ -49,6 +50,7 @@ def test_ann_recall(tmp_path):
     assert {gate["name"] for gate in finished.json()["gates"] if not gate["ok"]} == {"ann_recall@10 floor"}
 
 
+@pytest.mark.nightly("components/evaluator", "components/baseline")
 def test_regression_against_the_last_pushed_model(workspace):
     """A model that learnt next to nothing passes lax floors, but not the comparison with its predecessor."""
     _, gates = refused_by(
@@ -56,6 +58,7 @@ def test_regression_against_the_last_pushed_model(workspace):
         trainer__learning_rate=1e-9,
         evaluator__floors="{}",
         evaluator__popularity_ratio=0,
+        evaluator__recent_popularity_ratio=0,
         evaluator__ann_recall=0,
     )
     assert gates == {"regression"}

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
-from support.workspace import marquee
+from support.workspace import components_by_state, marquee
 
 import contract
 from components.common.metrics import names
@@ -18,6 +18,10 @@ from components.evaluator import report
 
 pytestmark = pytest.mark.long
 
+BEFORE_TRAINER = {
+    "example_gen", "schema_items", "schema_timelines", "statistics_items", "statistics_timelines",
+    "validate_items", "validate_timelines", "data_check", "transform",
+}  # fmt: skip
 KNOBS = ("--set", "index.exact_below=300")
 
 
@@ -42,6 +46,12 @@ def pushed(workspace):
     finished = run(workspace, "ease", "model.item_item_dim=64", "final_fit=all")
     assert finished.code == 0, finished.out + finished.err
     return finished
+
+
+def test_another_kind_reruns_from_the_trainer_on(pushed):
+    states = components_by_state(pushed)
+    assert set(states["cached"]) == BEFORE_TRAINER
+    assert {"trainer", "index", "baseline", "evaluator", "serving_check", "pusher"} <= set(states["ran"])
 
 
 def test_ease_is_pushed_and_recommends(workspace, pushed):
@@ -76,6 +86,7 @@ def test_a_two_tower_cannot_start_from_it(workspace, pushed):
     assert "trainer.warm_start: there are no weights at" in finished.err
 
 
+@pytest.mark.nightly("components/model/kinds.py", "components/model/closed_form", "leaderboard/models")
 def test_ials_is_pushed_and_recommends(workspace):
     """A kind that is an entry and the leaderboard's maths: trained, gated, published, asked."""
     before = len(workspace.pushed)

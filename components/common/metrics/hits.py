@@ -54,3 +54,16 @@ class Hits:
         """int64[U]: relevant items among the first k results."""
         found: NDArray[np.int64] = self.at[:, :k].sum(axis=1)
         return found
+
+
+@dataclasses.dataclass(frozen=True)
+class HitsPair:
+    """Hits of two rankings for the same users and the same relevant items."""
+
+    first: Hits
+    second: Hits
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """float64[U], as of `Hits`."""
+        return self.first.weights

@@ -26,13 +26,15 @@ from components.common.metrics.recall import recall
 # Parts of the results of some users, by what they are of.
 HITS: Final = "hits"  # Hits of the model's results
 POPULAR: Final = "popular"  # Hits of the most popular items
+RECENT: Final = "recent"  # Hits of recent popularity; the part is absent where the log has no cut in time
+AGAINST_RECENT: Final = "against_recent"  # HitsPair of the model's results and recent popularity; likewise
 COLD: Final = "cold"  # Hits of the model's results, where only items without a train event are relevant
 OWN: Final = "own"  # Hits among the items that the user rated in the test part
 INDEX: Final = "index"  # Agreement of approximate with exact search
 SURPRISE: Final = "surprise"  # SelfInformation of the model's results
 ERRORS: Final = "errors"  # Errors of predicted ratings
 # What the evaluator knows: the metrics that gates can hold a model to.
-EVALUATED: Final = (HITS, POPULAR, COLD, INDEX, SURPRISE, ERRORS)
+EVALUATED: Final = (HITS, POPULAR, RECENT, AGAINST_RECENT, COLD, INDEX, SURPRISE, ERRORS)
 
 
 class Part(Protocol):
@@ -116,6 +118,7 @@ def _recall(name: str, of: str, reads: str, k: int, on_leaderboard: bool = False
 _RELEVANT: Final = "a user's relevant items"
 _IN_COLD: Final = "the relevant items without a train event"
 _BY_POPULARITY: Final = "a user's relevant items (of the most popular ones)"
+_BY_RECENT: Final = "a user's relevant items (of those most popular in the days before)"
 
 METRICS: tuple[Metric | Derived, ...] = (
     _recall(names.RECALL_10, _RELEVANT, HITS, 10, on_leaderboard=True),
@@ -144,6 +147,11 @@ METRICS: tuple[Metric | Derived, ...] = (
     _recall(names.POPULARITY_RECALL_100, _BY_POPULARITY, POPULAR, 100),
     Derived(names.RECALL_OVER_POPULARITY_10, "recall@10 over popularity_recall@10", POPULAR,
             _over_popularity),
+    _recall(names.RECENT_POPULARITY_RECALL_10, _BY_RECENT, RECENT, 10),
+    _recall(names.RECENT_POPULARITY_RECALL_20, _BY_RECENT, RECENT, 20),
+    _recall(names.RECENT_POPULARITY_RECALL_100, _BY_RECENT, RECENT, 100),
+    Metric(names.RECALL_MINUS_RECENT_POPULARITY_10, "recall@10 minus recent_popularity_recall@10",
+           AGAINST_RECENT, lambda pair: recall(pair.first, 10) - recall(pair.second, 10)),
     _recall(names.COLD_RECALL_10, _IN_COLD, COLD, 10),
     _recall(names.COLD_RECALL_100, _IN_COLD, COLD, 100),
     Derived(names.USERS, "users with a relevant item", HITS, lambda all_: all_.weight(names.RECALL_10)),

@@ -188,24 +188,45 @@ def scatter(
     """Points by group, on axes without a meaning of their own.
 
     Args:
-      named: points that stand with their names.
+      named: points that stand with their names, as far as the names find room; earlier ones first.
     """
-    with figure(4.4) as canvas:
+    with figure(4.8) as canvas:
         axes = canvas.axes[0]
         for i, (group, of_group) in enumerate(points.items()):
             xs, ys = zip(*of_group, strict=True)
             axes.scatter(xs, ys, s=5, alpha=0.6, label=group, color=COLOURS[i % 7])
-        for name, at in named.items():
-            axes.annotate(name, at, fontsize=8)
         axes.set_xticks([])
         axes.set_yticks([])
         for side in ("left", "bottom"):
             axes.spines[side].set_visible(False)
         canvas.legend(loc="outside lower left", ncols=2, frameon=False, markerscale=2)
+        _name(axes, named)
         words = f"{sum(map(len, points.values())):,} points: " + ", ".join(
             f"{group} {len(of_group):,}" for group, of_group in points.items()
         )
         return finish(canvas, title, words)
+
+
+def _name(axes: Axes, named: Mapping[str, tuple[float, float]]) -> None:
+    """Writes names right or left of their points, none over another or beyond the panel."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(axes.get_figure(root=True))
+    canvas.draw()  # the layout, against which names are measured
+    renderer = canvas.get_renderer()
+    taken: list[Any] = []
+    for name, at in named.items():
+        for side, shift in (("left", 4), ("right", -4)):
+            text = axes.annotate(
+                name, at, (shift, 0), textcoords="offset points", ha=side, va="center", fontsize=8
+            )
+            text.set_in_layout(False)
+            box = text.get_window_extent(renderer)
+            inside = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
+            if inside and not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+            text.remove()
 
 
 def words_of(values: Mapping[str, float], errors: Mapping[str, float] | None, form: str) -> str:

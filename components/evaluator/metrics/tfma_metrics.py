@@ -5,22 +5,27 @@ the user's scores once, before TFMA hands the row to each slice; `TotalsFn` adds
 them up. One pass serves every metric, both models and their paired difference.
 
 No label is read: the `evaluate` signature returns the targets beside the
-results, so both come from one parse of the same record.
+results, so both come from one parse of the same record. What no model answers,
+where recent popularity ranks the targets, comes by the user from a file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
 
 # A Beam worker that loads the model needs ScaNN's op registered, and this is the
 # module that such a worker imports.
 import scann  # noqa: F401
 import tensorflow_model_analysis as tfma
+from numpy.typing import NDArray
 from tensorflow_model_analysis.metrics import metric_types
 
+import contract
+from components.evaluator import recent_popularity
 from components.evaluator.metrics.totals import ModelTotals
 from components.evaluator.metrics.user_scores import UserScores, score_user
 
@@ -34,14 +39,19 @@ STANDARD_ERROR = "standard_error/"
 
 
 class RetrievalMetrics(metric_types.Metric):
-    """All of `registry.evaluated()` for each model, and the paired interval if there is a baseline."""
+    """All of `registry.evaluated()` for each model, and the paired interval if there is a baseline.
 
-    def __init__(self, name: str = "retrieval_metrics") -> None:
-        super().__init__(_computations, name=name)
+    Args:
+      recent: path of the file of `recent_popularity.write`, "" where the log has no such baseline.
+    """
+
+    def __init__(self, name: str = "retrieval_metrics", recent: str = "") -> None:
+        super().__init__(_computations, name=name, recent=recent)
 
 
 def _computations(
     name: str = "retrieval_metrics",
+    recent: str = "",
     eval_config: tfma.EvalConfig | None = None,
     model_names: list[str] | None = None,
 ) -> metric_types.MetricComputations:
@@ -53,7 +63,7 @@ def _computations(
     return [
         metric_types.MetricComputation(
             keys=[],
-            preprocessors=[UserScoresFn(models)],
+            preprocessors=[UserScoresFn(models, recent)],
             combiner=TotalsFn(candidate, baseline),
         )
     ]
@@ -62,15 +72,26 @@ def _computations(
 class UserScoresFn(metric_types.Preprocessor):
     """Extracts of one user -> {model name: UserScores}."""
 
-    def __init__(self, models: list[str]) -> None:
+    def __init__(self, models: list[str], recent: str = "") -> None:
         super().__init__(name="user_scores")
         self._models = models
+        self._recent = recent
+        self._ranks: Mapping[bytes, NDArray[np.int64]] = {}
+
+    def setup(self) -> None:
+        if self._recent:
+            self._ranks = recent_popularity.read(self._recent)
 
     def process(self, extracts: dict[str, Any]) -> Iterator[dict[str, UserScores]]:
         predictions = extracts[tfma.PREDICTIONS_KEY]
         # TFMA leaves the model's name out of the path when there is one model.
         by_model = predictions if len(self._models) > 1 else {self._models[0]: predictions}
-        yield {model: score_user(by_model[model]) for model in self._models}
+        ranks = self._ranks[_user_id(extracts)] if self._recent else None
+        yield {model: score_user(by_model[model], ranks) for model in self._models}
+
+
+def _user_id(extracts: dict[str, Any]) -> bytes:
+    return bytes(np.asarray(extracts[tfma.FEATURES_KEY][contract.USER_ID]).reshape(-1)[0])
 
 
 class TotalsFn(beam.CombineFn):

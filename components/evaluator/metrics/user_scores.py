@@ -12,12 +12,13 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 import contract
 from components.common.metrics import registry
 from components.common.metrics.agreement import Agreement
 from components.common.metrics.errors import Errors
-from components.common.metrics.hits import Hits
+from components.common.metrics.hits import Hits, HitsPair
 from components.common.metrics.novelty import SelfInformation
 
 # The outputs of `evaluate` that this module reads; without ratings their weights.
@@ -60,12 +61,14 @@ class UserScores:
         return self.values.get(metric)
 
 
-def score_user(outputs: Mapping[str, Any]) -> UserScores:
+def score_user(outputs: Mapping[str, Any], recent_ranks: NDArray[np.int64] | None = None) -> UserScores:
     """Scores one row of `evaluate` (contract.SIGNATURES[EVALUATE]).
 
     Args:
       outputs: row of each tensor that `missing` knows: ids bytes[K] or bytes[M] padded by
         PAD_ID, ratings float[M], novelty float[K], catalogue_size int.
+      recent_ranks: int64[targets], where recent popularity ranks each (`recent_popularity.ranks`); None:
+        the log has no such baseline, and what reads it does not apply to anybody.
 
     Raises:
       ValueError: an output is missing.
@@ -76,11 +79,11 @@ def score_user(outputs: Mapping[str, Any]) -> UserScores:
             f"The `{contract.EVALUATE}` signature returned {sorted(outputs)}, which lacks {lacking}; "
             "the model was exported for another version of the package `contract`: build it again."
         )
-    results = _results(outputs, weighted)
+    results = _results(outputs, weighted, recent_ranks)
     part_weights = {name: float(part.weights[0]) for name, part in results.items()}
     values, weights = {}, {}
     for name, metric in registry.evaluated().items():
-        if isinstance(metric, registry.Metric) and part_weights[metric.reads]:
+        if isinstance(metric, registry.Metric) and part_weights.get(metric.reads):
             values[name] = float(metric.of_users(results[metric.reads])[0])
             weights[name] = part_weights[metric.reads]
     return UserScores(
@@ -91,7 +94,9 @@ def score_user(outputs: Mapping[str, Any]) -> UserScores:
     )
 
 
-def _results(outputs: Mapping[str, Any], weighted: bool) -> dict[str, registry.Part]:
+def _results(
+    outputs: Mapping[str, Any], weighted: bool, recent_ranks: NDArray[np.int64] | None
+) -> dict[str, registry.Part]:
     """registry.EVALUATED of one user, whose events have weights or ratings."""
     item_ids = np.asarray(outputs[contract.ITEM_IDS])
     ranked = _ids(item_ids)
@@ -108,14 +113,26 @@ def _results(outputs: Mapping[str, Any], weighted: bool) -> dict[str, registry.P
     relevant = targets[is_relevant].tolist()
     # 0 stars is the contract's answer for an item that the model does not know.
     difference = (predicted - ratings)[predicted != contract.PAD_SCORE]
-    return {
-        registry.HITS: Hits.of_list(ranked, relevant),
+    results: dict[str, registry.Part] = {
+        registry.HITS: (hits := Hits.of_list(ranked, relevant)),
         registry.POPULAR: Hits.of_list(_ids(outputs[contract.POPULAR_ITEM_IDS]), relevant),
         registry.COLD: Hits.of_list(ranked, targets[is_relevant & is_cold].tolist()),
         registry.INDEX: Agreement([ranked], [_ids(outputs[contract.EXACT_ITEM_IDS])]),
         registry.SURPRISE: SelfInformation([bits]),
         registry.ERRORS: Errors(difference, np.zeros(difference.size, np.int64), 1),
     }
+    if recent_ranks is not None:
+        if recent_ranks.size != targets.size:
+            raise ValueError(
+                f"recent popularity ranks {recent_ranks.size} targets, but the record has {targets.size}: "
+                "expected those of the same examples; run the evaluator again"
+            )
+        # By item, as a repeated one counts once.
+        rank_of = dict(zip(relevant, recent_ranks[is_relevant].tolist(), strict=True))
+        distinct = np.fromiter(rank_of.values(), np.int64, len(rank_of))
+        recent = Hits.of_ranks(distinct, np.zeros(distinct.size, np.int64), 1, contract.EVALUATE_K)
+        results |= {registry.RECENT: recent, registry.AGAINST_RECENT: HitsPair(hits, recent)}
+    return results
 
 
 def _ids(padded: Any) -> list[bytes]:

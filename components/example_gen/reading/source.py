@@ -190,6 +190,7 @@ class Dataset:
         without tags there are none, and without users their events are all that is known.
       item_noun: what an item is called, if the config does not say.
       more: further logs over the same items, whose events come after those of the first.
+      unrated_events: whether rows without a rating are events, so that all of a log with ratings are weighed.
     """
 
     layout: str
@@ -199,6 +200,7 @@ class Dataset:
     users: Source | None = None
     item_noun: str = "item"
     more: tuple[Source, ...] = ()
+    unrated_events: bool = False
 
     @property
     def logs(self) -> tuple[Source, ...]:
@@ -221,7 +223,7 @@ class Dataset:
     @property
     def implicit(self) -> bool:
         """Whether the events have no ratings."""
-        return RATING not in self.ratings.columns
+        return self.unrated_events or RATING not in self.ratings.columns
 
     @property
     def timed(self) -> bool:
@@ -245,7 +247,9 @@ class Dataset:
         notes = [f"{self.layout}: {', '.join(map(str, self.tables))}"]
         if self.implicit:
             columns = self.ratings.columns
-            by = columns.get(EVENT, "file" if self.ratings.events else columns.get(WEIGHT))
+            by = columns.get(
+                EVENT, "file" if self.ratings.events else columns.get(WEIGHT, columns.get(RATING))
+            )
             notes.append(f"no ratings: events count {f'by {by}' if by else 'alike'}")
         if not self.timed:
             notes.append("in the order of the rows")

@@ -9,7 +9,7 @@ import functools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +34,8 @@ from contract.rating_scale import RatingScale
 
 RATINGS = "ratings"
 NOT_IN_ITEMS = "of an item that is not in the table of items"
+# The weight of an event without a rating among such as have one.
+_MIDDLE: Final = (contract.MIN_RATING + contract.MAX_RATING) / 2 / contract.MAX_RATING
 SomeLog = TypeVar("SomeLog", bound=Index, covariant=True)
 
 
@@ -267,6 +269,9 @@ def add(
             unrated |= np.isnan(ratings)
         off_scale = rules.scale_problem(ratings, params.rating_scale) & ~unrated
         values = RatingScale(*params.rating_scale).stars(ratings.astype(np.float64)).astype(np.float32)
+        if dataset.unrated_events:
+            values = np.where(unrated, _MIDDLE, values / contract.MAX_RATING).astype(np.float32)
+            unrated = np.zeros(len(table), bool)
     elif WEIGHT in dataset.ratings.columns and log.collected:
         values = np.ones(len(table), np.float32)  # one play, one of whatever is counted
     elif WEIGHT in names:

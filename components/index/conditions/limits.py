@@ -126,17 +126,17 @@ def _fitted(
         value = inputs[item.name]
         if item.required:
             return value
-        if item.name == contract.COLUMNS:
-            return tf.cond(tf.shape(value)[0] == 1, lambda: tf.repeat(value, batch, axis=0), lambda: value)
-        nothing = tf.constant(item.neutral, value.dtype)
-        is_nothing = value == nothing
-        if item.name == contract.K:
-            is_nothing |= value == params.default_k  # its default, which says the same
         shape = [batch]
         if item.columns:
             shape.append(tf.shape(inputs[followed[item.name]])[1] if item.name in followed else 1)
+        if item.name == contract.COLUMNS:
+            return tf.tile(value, [tf.where(tf.shape(value)[0] == 1, batch, 1), 1])
+        is_nothing = value == tf.constant(item.neutral, value.dtype)
+        if item.name == contract.K:
+            is_nothing |= value == params.default_k  # its default, which says the same
         one = tf.reduce_all(tf.shape(value) == 1)
-        return tf.cond(one & tf.reduce_all(is_nothing), lambda: tf.fill(shape, nothing), lambda: value)
+        # Repeated rather than chosen by a condition: a branch for every input is most of a small graph.
+        return tf.tile(value, tf.where(one & tf.reduce_all(is_nothing), shape, 1))
 
     def fitted() -> list[tf.Tensor]:
         batch = sizes.rows(required[:1])[0] if required else tf.reduce_max(sizes.rows(names))

@@ -1,4 +1,4 @@
-"""Popularity: of all time, of late, and in the genres of the history."""
+"""Popularity: of all time, fading with time, and in the genres of the history."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Popularity(Model):
 
 
 @dataclasses.dataclass
-class RecentPopularity(Popularity):
+class DecayedPopularity(Popularity):
     """Train ratings, a rating's weight halving with every `half_life_days` before the last one."""
 
     half_life_days: float = 365.0
 
-    NAME: ClassVar[str] = "recent_popularity"
+    NAME: ClassVar[str] = "decayed_popularity"
     SPACE: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "half_life_days": (365.0, 30.0, 90.0, 180.0, 730.0, 1460.0, 2920.0, 5840.0)
     }

@@ -102,6 +102,8 @@ def _findings(config: Config, last: Version, requests: list[str]) -> tuple[list[
     if requests:
         try:
             findings += served.requests(requests, known, config.drift)
+            if last.path_exact:
+                findings.append(served.scores(last.path_exact, requests, before, config.drift))
         except FileNotFoundError as error:
             raise InputError(f"--requests: there is no file {error}; expected PredictionLogs") from error
     newer = len(now.after(before.last)) if before.last else len(now)

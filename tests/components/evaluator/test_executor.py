@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import importlib
 import json
@@ -20,6 +21,7 @@ from tfx.types.channel import Channel
 
 import contract
 from components.common.metrics import names, registry
+from components.common.metrics.hits import NEVER
 from components.evaluator import report
 from components.evaluator.comparable import what_is_missing
 from components.evaluator.component import Evaluator
@@ -30,7 +32,7 @@ from components.evaluator.metrics.user_scores import score_user
 from components.evaluator.params import EvaluatorParams
 
 CATALOGUE = 150
-EASY = EvaluatorParams(floors={}, popularity_ratio=0, ann_recall=0)
+EASY = EvaluatorParams(floors={}, popularity_ratio=0, recent_popularity_ratio=0, ann_recall=0)
 
 
 @dataclasses.dataclass
@@ -49,7 +51,8 @@ class Inputs:
         examples.split_names = json.dumps([contract.TRAIN, contract.TEST])
         examples.set_string_custom_property("payload_format", "FORMAT_TF_EXAMPLE")
         examples.set_string_custom_property("file_format", "tfrecords_gzip")
-        fake_model.write_timelines(folder / "examples" / "Split-test", users)
+        for split in (contract.TRAIN, contract.TEST):
+            fake_model.write_timelines(folder / "examples" / f"Split-{split}", users)
         model, baseline = standard_artifacts.Model(), standard_artifacts.Model()
         model.uri, baseline.uri = str(folder / "model"), str(folder / "baseline")
         (folder / "baseline").mkdir()
@@ -73,10 +76,17 @@ class Inputs:
         return report.read_metrics(evaluation.uri), blessing
 
 
-def metrics_of(rows: list[dict[str, Any]]) -> dict[str, float]:
+def metrics_of(users: list[Any], fake_model: ModuleType, of: list[Any] | None = None) -> dict[str, float]:
+    """What `users` (or some `of` them) are measured at, in memory."""
+    # All events are on the day before, so what counts is how many have an item.
+    counts = collections.Counter(item for user in users for item in user.popular[:1])
+    listed = sorted(counts, key=lambda item: (-counts[item], item))
     totals = ModelTotals("m", None)
-    for row in rows:
-        totals.add({"m": score_user(row)})
+    for row, user in zip(fake_model.rows(users, CATALOGUE), users, strict=True):
+        shown = [item for item in listed if item not in user.popular[:1]]
+        ranks = [shown.index(item) if item in shown else NEVER for item in user.targets]
+        if of is None or user in of:
+            totals.add({"m": score_user(row, np.array(ranks, np.int64))})
     return totals.models["m"].metrics()
 
 
@@ -87,15 +97,13 @@ def test_first_model(fake_model: ModuleType, tmp_path: Path) -> None:
     fake_model.save_model(tmp_path / "model" / "Format-Serving", users, CATALOGUE)
     found, blessing = inputs.run(EASY)
 
-    rows = fake_model.rows(users, CATALOGUE)
-    assert found.candidate.overall == pytest.approx(metrics_of(rows), rel=1e-6, nan_ok=True)
+    assert found.candidate.overall == pytest.approx(metrics_of(users, fake_model), rel=1e-6, nan_ok=True)
+    assert found.candidate.overall[names.RECENT_POPULARITY_RECALL_100] > 0
     assert list(found.candidate.overall) == list(registry.evaluated())
     for feature, values in found.candidate.slices.items():
         for value, metrics in values.items():
-            of_slice = [
-                row for row, user in zip(rows, users, strict=True) if getattr(user, feature).decode() == value
-            ]
-            assert metrics == pytest.approx(metrics_of(of_slice), rel=1e-6, nan_ok=True)
+            of_slice = [user for user in users if getattr(user, feature).decode() == value]
+            assert metrics == pytest.approx(metrics_of(users, fake_model, of_slice), rel=1e-6, nan_ok=True)
     assert {feature: set(values) for feature, values in found.candidate.slices.items()} == {
         contract.SLICE_HISTORY: {"001-009", "010-029"},
         contract.SLICE_COLD: {contract.COLD, contract.WARM},
@@ -126,9 +134,9 @@ def test_worse_than_the_pushed_model(fake_model: ModuleType, tmp_path: Path) -> 
     found, blessing = inputs.run(EASY)
 
     ours, theirs = (fake_model.rows(each, CATALOGUE) for each in (users, better))
-    assert found.candidate.overall == pytest.approx(metrics_of(ours), rel=1e-6, nan_ok=True)
+    assert found.candidate.overall == pytest.approx(metrics_of(users, fake_model), rel=1e-6, nan_ok=True)
     assert found.baseline is not None
-    assert found.baseline.overall == pytest.approx(metrics_of(theirs), rel=1e-6, nan_ok=True)
+    assert found.baseline.overall == pytest.approx(metrics_of(better, fake_model), rel=1e-6, nan_ok=True)
     assert found.baseline_version == "41"
     pairs = [
         (score_user(a).get(names.RECALL_10), score_user(b).get(names.RECALL_10))

@@ -55,7 +55,7 @@ def test_gates_round_trip(tmp_path: Path) -> None:
 
 def test_a_refusal_because_nobody_was_measured_can_be_printed(tmp_path: Path) -> None:
     metrics = dict.fromkeys(registry.evaluated(), math.nan)
-    report.write_gates(str(tmp_path), gates.judge(metrics, None, EvaluatorParams.model_validate({})))
+    report.write_gates(str(tmp_path), gates.judge(metrics, {}, None, EvaluatorParams.model_validate({})))
     table = {row[0]: row[1:4] for row in report.rows(report.read_gates(str(tmp_path)))}
     assert table["popularity"] == ("-", "-", "refused")
     assert table["recall@10 floor"] == ("-", "0.02", "refused")

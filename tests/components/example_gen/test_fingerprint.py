@@ -32,4 +32,5 @@ def test_every_file_counts_and_others_do_not(folder):
 
 
 def test_content_cannot_move_between_files_unseen(folder):
-    assert fingerprint(folder(ratings="ab", items="c")) != fingerprint(folder(ratings="a", items="bc"))
+    first = fingerprint(folder(ratings="movieId", items="movieIdab"))
+    assert first != fingerprint(folder(ratings="movieIdmovieId", items="ab"))

@@ -87,7 +87,7 @@ def logs(operator: Operator) -> dict[str, str]:
             for name in [re.sub(r"^marquee-trainer-\w+-", "", path.stem)]}  # fmt: skip
 
 
-@pytest.mark.long
+@pytest.mark.nightly("components/training_job", "components/trainer/loop", "components/trainer/run.py")
 def test_two_workers_fit_as_well_as_one_process(given, alone, tmp_path, artifacts):
     arguments = given(1, tmp_path / "out")
     with training_operator(tmp_path, launch=True) as operator:
@@ -104,7 +104,7 @@ def test_two_workers_fit_as_well_as_one_process(given, alone, tmp_path, artifact
     assert list((tmp_path / "training" / "checkpoints").iterdir()) == []
 
 
-@pytest.mark.long
+@pytest.mark.nightly("components/training_job", "components/trainer/loop", "components/trainer/run.py")
 def test_a_fit_goes_on_when_a_worker_was_killed(given, alone, tmp_path, artifacts):
     arguments = given(1, tmp_path / "out")
 

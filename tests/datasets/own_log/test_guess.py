@@ -1,5 +1,6 @@
 """What the columns of somebody's log mean, by their names and values: right, or asked."""
 
+import datetime
 import gzip
 import json
 import random
@@ -48,6 +49,8 @@ def found(path, **params):
         (("CustomerID", "StockCode", "Rating", "InvoiceDate"), ("user", "item", "rating", "time")),
         (("uid", "iid", "score", "date"), ("user", "item", "rating", "time")),
         (("username", "anime_id", "my_score", "created_at"), ("user", "item", "rating", "time")),
+        (("KundenNr", "Artikel", "Bewertung", "Datum"), ("user", "item", "rating", "time")),
+        (("id_cliente", "id_producto", "rating", "fecha"), ("user", "item", "rating", "time")),
     ],
 )
 def test_names_of_the_field_are_known(tmp_path, names, meanings):
@@ -247,6 +250,55 @@ def test_days_with_a_clock_beside_them(tmp_path):
     assert (report.stops, report.first_second) == ([], 86_400)
 
 
+@pytest.mark.parametrize("day", ["%Y-%m-%d", "%d.%m.%Y", "%Y%m%d"])
+@pytest.mark.parametrize("names", [("date", "time"), ("day", "hour"), ("d", "c")])
+def test_days_with_a_clock_in_another_column(tmp_path, day, names):
+    def at(form):
+        return lambda row: f"{datetime.datetime.fromtimestamp(row['seconds'], datetime.UTC):{form}}"
+
+    columns = {"user": "user", "item": "item", names[0]: at(day), names[1]: at("%H:%M:%S")}
+    path = log(tmp_path / "log.csv", columns)
+    survey_ = found(path)
+    assert survey_.guess.certain
+    assert survey_.guess.values["columns"] == {
+        "user": "user", "item": "item", "time": names[0], "offset": names[1],
+    }  # fmt: skip
+    params = survey_.params(ExampleGenParams())
+    report = check(layouts.detect(path, params), params)
+    assert (report.first_second, report.last_second) == (ROWS[0]["seconds"], ROWS[-1]["seconds"])
+
+
+def test_a_clock_beside_whole_times_is_not_added_and_what_is_not_read_is_said(tmp_path):
+    columns = {"user": "user", "item": "item", "time": "seconds", "clock": lambda row: "09:05"}
+    guess = found(log(tmp_path / "log.csv", columns)).guess
+    assert guess.values["columns"] == {"user": "user", "item": "item", "time": "time"}
+    assert "not read: clock" in guess.evidence
+
+
+@pytest.mark.parametrize("share", [1, 0.8])
+def test_a_table_that_has_the_users_of_orders_is_joined(tmp_path, share):
+    log(tmp_path / "lines.csv", {"order_id": lambda row: row["n"] // 2, "product": "item", "n": "n"})
+    orders = ROWS[0 : int(share * len(ROWS)) : 2]
+    columns = {"order_id": lambda row: row["n"] // 2, "customer": "user", "placed_at": "seconds"}
+    log(tmp_path / "orders.csv", columns, rows=orders)
+    survey_ = found(tmp_path)
+    values = survey_.guess.values
+    assert survey_.guess.certain
+    assert values["columns"] == {"user": "customer", "item": "product", "time": "placed_at"}
+    assert (values["join"], values["join_on"], values["files"]) == ("orders.csv", "order_id", ["lines.csv"])
+    params = survey_.params(ExampleGenParams(max_bad_share=1))
+    rows = check(layouts.detect(tmp_path, params), params).account.tables["ratings"]
+    assert sum(rows.bad.values()) == round((1 - share) * len(ROWS))
+    assert rows.rows_in == len(ROWS)
+
+
+def test_a_column_of_kinds_of_events_without_a_name_is_seen(tmp_path):
+    columns = {"a": "user", "b": "item", "c": lambda row: ("purchase", "play")[row["n"] % 2], "d": "n"}
+    guess = found(log(tmp_path / "log.csv", columns, header=False)).guess
+    assert guess.values["columns"]["event"] == "3"
+    assert guess.values["event_weights"] == {"purchase": 6, "play": 1}
+
+
 def test_what_is_not_above_nothing_is_no_event_of_a_weight(tmp_path):
     columns = {"user": "user", "item": "item", "plays": lambda row: row["n"] % 5}
     guess = found(log(tmp_path / "log.csv", columns)).guess
@@ -266,7 +318,5 @@ def test_features_with_names_of_other_things_are_left_out(tmp_path):
 
 def test_a_map_without_a_time_has_no_window(tmp_path):
     guessed = found(log(tmp_path / "log.csv", {"user": "user", "item": "item"}))
-    with pytest.raises(
-        DataError, match=r"config: window needs a column time \(columns names none\)$"
-    ):
+    with pytest.raises(DataError, match=r"config: window needs a column time \(columns names none\)$"):
         guessed.params(ExampleGenParams(window=30))

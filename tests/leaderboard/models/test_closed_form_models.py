@@ -57,8 +57,8 @@ def test_popularity_counts(split, asked) -> None:
     )
 
 
-def test_recent_popularity_halves(split, asked) -> None:
-    model = fitted(popularity.RecentPopularity(half_life_days=100.0), split)
+def test_decayed_popularity_halves(split, asked) -> None:
+    model = fitted(popularity.DecayedPopularity(half_life_days=100.0), split)
     last = split.train.timestamps.max()
     expected = np.zeros(split.catalogue.size)
     for row, at in zip(split.train.rows, split.train.timestamps, strict=True):

@@ -48,7 +48,8 @@ def test_check_reports_and_says_by_its_exit_code_what_a_run_would_do(
     ("files", "message"),
     [
         ({}, "is not a file or folder; expected a folder with ratings.csv and movies.csv"),
-        ({"ratings.csv": "a,b\n"}, "movies.csv: not found in"),
+        ({"ratings.csv": "userId,movieId\n"}, "movies.csv: not found in"),
+        ({"ratings.csv": "who,sku\n1,2\n"}, "question  which column is the user? None of who, sku looks"),
         ({"log.csv": "a,b\n1,2\n"}, "question  which column is the user? None of a, b looks like one"),
     ],
 )

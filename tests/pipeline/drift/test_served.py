@@ -43,7 +43,7 @@ def test_too_few_users_are_not_judged() -> None:
 
 
 class Fixed(tf.Module):
-    """Answers every request with the items a and c."""
+    """Answers every request with the items a and c, scored .9 and .8."""
 
     @tf.function(
         input_signature=[
@@ -52,28 +52,64 @@ class Fixed(tf.Module):
         ]
     )
     def recommend(self, *inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        row = tf.constant([[b"a", b"c"]])
-        return {contract.ITEM_IDS: tf.repeat(row, tf.shape(inputs[0])[0], axis=0)}
+        count = tf.shape(inputs[0])[0]
+        return {
+            contract.ITEM_IDS: tf.repeat(tf.constant([[b"a", b"c"]]), count, axis=0),
+            contract.SCORES: tf.repeat(tf.constant([[0.9, 0.8]]), count, axis=0),
+        }
 
 
-def test_recall_of_a_saved_model_on_newer_events(tmp_path: Path) -> None:
-    model = Fixed()
-    tf.saved_model.save(model, str(tmp_path), signatures={contract.RECOMMEND: model.recommend})
-    before = log_of((0, b"x", 5.0, 1), (1, b"x", 5.0, 1))
+def test_recall_of_a_saved_model_on_newer_events(fixed: str) -> None:
     newer = ((0, b"c", 5.0, 9), (0, b"e", 5.0, 9), (1, b"a", 5.0, 9))
     now = log_of((0, b"x", 5.0, 1), *newer[:2], (1, b"x", 5.0, 1), newer[2])
-    found = served.recall(str(tmp_path), 0.9, before, now, PARAMS)
+    found = served.recall(fixed, 0.9, BEFORE, now, PARAMS)
     assert found.value == pytest.approx(0.75)  # half of u's, all of v's
     assert not found.drifted
 
 
-def write_requests(path: Path, history: list[bytes], answer: list[bytes]) -> None:
+def write_requests(
+    path: Path, history: list[bytes], answer: list[bytes], scores: tuple[float, ...] = (), times: int = 1
+) -> None:
     record = prediction_log_pb2.PredictionLog()
     log = record.predict_log
     log.request.inputs[contract.HISTORY_ITEM_IDS].CopyFrom(tf.make_tensor_proto([history]))
     log.response.outputs[contract.ITEM_IDS].CopyFrom(tf.make_tensor_proto([answer]))
+    if scores:
+        log.response.outputs[contract.SCORES].CopyFrom(tf.make_tensor_proto([scores], tf.float32))
     with tf.io.TFRecordWriter(str(path)) as writer:
-        writer.write(record.SerializeToString())
+        for _ in range(times):
+            writer.write(record.SerializeToString())
+
+
+@pytest.fixture(scope="module")
+def fixed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    model, folder = Fixed(), str(tmp_path_factory.mktemp("fixed"))
+    tf.saved_model.save(model, folder, signatures={contract.RECOMMEND: model.recommend})
+    return folder
+
+
+BEFORE = log_of((0, b"x", 5.0, 1), (1, b"x", 5.0, 1))
+
+
+@pytest.mark.parametrize(("answered", "drifted"), [((0.9, 0.8), False), ((0.2, 0.1), True)])
+def test_scores_served_are_compared_with_those_of_the_log_before(
+    fixed: str, tmp_path: Path, answered: tuple[float, float], drifted: bool
+) -> None:
+    path = tmp_path / "requests"
+    # A pad is no score; the lists end with one.
+    write_requests(path, [b"x", b""], [b"a", b"c", b""], (*answered, contract.PAD_SCORE), times=50)
+    found = served.scores(fixed, [str(path)], BEFORE, PARAMS)
+    assert found.value is not None
+    assert found.drifted is drifted, found
+    assert found.why.startswith("median 0.85 of 2 users of the log before") and "100 scores" in found.why
+
+
+def test_requests_without_a_history_say_nothing_of_scores(fixed: str, tmp_path: Path) -> None:
+    path = tmp_path / "requests"
+    write_requests(path, [b"", b""], [b"a", b"c"], (0.5, 0.4), times=50)
+    found = served.scores(fixed, [str(path)], BEFORE, PARAMS)
+    assert (found.value, found.drifted) == (None, False)
+    assert found.why == "0 scores of requests with a history, fewer than drift.min_events"
 
 
 def test_sampled_requests_show_unseen_items_and_what_is_served_too_often(tmp_path: Path) -> None:

@@ -76,6 +76,9 @@ def test_figures_are_those_of_the_run(written: tuple[dict[str, Any], str]) -> No
     recall = by_metric["recall@10"]
     assert 0 < recall["error"] < recall["value"]
     assert recall["popularity"] is not None
+    assert recall["recent"] is not None
+    recent = next(gate for gate in document["gates"] if gate["gate"] == "recent popularity")
+    assert recent["low"] < by_metric["recall_minus_recent_popularity@10"]["value"] < recent["high"]
     floor = next(gate for gate in document["gates"] if gate["gate"] == "recall@10 floor")
     assert floor["high"] - floor["low"] == pytest.approx(2 * recall["error"])
     health = document["health"]

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import Final
 
 from support.gallery.entries import EVENTS, Entry
+from support.gallery.exports import EXPORTS
 from support.gallery.logs import LOGS
 from support.gallery.packages import PACKAGES
 from support.gallery.times import TIMES
 
-GALLERY: Final[dict[str, Callable[[], Entry]]] = {**LOGS, **TIMES, **PACKAGES}
+GALLERY: Final[dict[str, Callable[[], Entry]]] = {**LOGS, **TIMES, **PACKAGES, **EXPORTS}
 
 __all__ = ["EVENTS", "GALLERY"]

@@ -11,6 +11,7 @@ import tensorflow as tf
 import contract
 
 K = contract.EVALUATE_K
+DAY = 86_400  # seconds
 
 
 @dataclasses.dataclass
@@ -120,11 +121,17 @@ def save_model(path: Path, users: list[User], catalogue: int) -> None:
 
 
 def write_timelines(path: Path, users: list[User]) -> None:
-    """Writes one gzipped TFRecord file of timelines into the folder `path`."""
+    """Writes one gzipped TFRecord file of timelines into the folder `path`.
+
+    A history is one event a day before the targets: the first of the model's popular items.
+    """
     path.mkdir(parents=True)
 
     def bytes_list(values: list[bytes]) -> tf.train.Feature:
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+
+    def times(values: list[int]) -> tf.train.Feature:
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
 
     with tf.io.TFRecordWriter(str(path / "data-00000-of-00001.gz"), "GZIP") as writer:
         for user in users:
@@ -132,6 +139,9 @@ def write_timelines(path: Path, users: list[User]) -> None:
                 contract.USER_ID: bytes_list([user.user_id]),
                 contract.TARGET_ITEM_IDS: bytes_list(user.targets),
                 contract.TARGET_RATINGS: tf.train.Feature(float_list=tf.train.FloatList(value=user.ratings)),
+                contract.TARGET_TIMESTAMPS: times([2 * DAY] * len(user.targets)),
+                contract.HISTORY_ITEM_IDS: bytes_list(user.popular[:1]),
+                contract.HISTORY_TIMESTAMPS: times([DAY] * len(user.popular[:1])),
                 contract.SLICE_HISTORY: bytes_list([user.slice_history]),
                 contract.SLICE_COLD: bytes_list([user.slice_cold]),
             }

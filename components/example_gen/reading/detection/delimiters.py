@@ -21,6 +21,7 @@ _LAST: Final = (" ", ":")
 _ALIKE: Final = 0.9  # of the lines
 _LINES: Final = 300
 _COMMENTS: Final = "#%"
+_WORDS: Final = re.compile(r'"(?:[^"]|"")*"(?=\s|$)|\S+')  # between blanks, unless these are in quotes
 _COMMA: Final = re.compile(r"[+-]?\d+,\d+")
 _POINT: Final = re.compile(r"[+-]?\d+(\.\d+)?")
 
@@ -37,12 +38,12 @@ def describe(text: str, params: ExampleGenParams, wanted: Sequence[str], encodin
     remarks = list(itertools.takewhile(lambda line: line.startswith(head_comment or "\n"), lines))
     lines = [line for line in lines[len(remarks) :] if not line.startswith(params.comment or "\n")]
     delimiter = params.delimiter or delimiter_of(lines, wanted)
-    plain = len(delimiter.encode()) > 1 or delimiter in "\t "
+    plain = len(delimiter.encode()) > 1 or (delimiter in "\t " and not _all_quoted(lines, delimiter))
     quoted = not plain if params.quoted is None else params.quoted
     format_ = Delimited(delimiter, None, quoted, encoding, params.comment, head_comment)
     rows = fields(lines, format_)
     decimal = params.decimal or (_decimal(rows) if delimiter != "," else ".")
-    names = params.names or _names(rows, wanted) or _commented(remarks, format_, wanted)
+    names = params.names or _names(rows, wanted) or _commented(remarks, format_, rows, wanted)
     if names and rows and all(len(row) == len(names) + 1 and not row[-1].strip() for row in rows):
         names = (*names, "")
     return dataclasses.replace(format_, names=names or None, decimal=decimal)
@@ -51,7 +52,7 @@ def describe(text: str, params: ExampleGenParams, wanted: Sequence[str], encodin
 def fields(lines: Sequence[str], format_: Delimited) -> list[list[str]]:
     """The cells of lines, each read by itself."""
     if format_.delimiter == " ":
-        return [line.split() for line in lines]
+        return [_split(line, " ") for line in lines]
     if len(format_.delimiter.encode()) > 1 or not format_.quoted:
         return [line.split(format_.delimiter) for line in lines]
     return [row for row in delimited.records(format_, "\n".join(lines) + "\n") if row]
@@ -61,13 +62,16 @@ def delimiter_of(lines: Sequence[str], wanted: Sequence[str] = ()) -> str:
     """What is between the columns: what makes a header of the names that are wanted, or cuts lines alike."""
     if not lines:
         return ","
-    if named := [d for d in (*_DELIMITERS, *_LAST) if wanted and set(wanted) <= set(_split(lines[0], d))]:
-        return named[0]
+    if making := [d for d in (*_DELIMITERS, *_LAST) if wanted and set(wanted) <= set(_split(lines[0], d))]:
+        return making[0]
     widths = {}
     for candidate in (*_DELIMITERS, *_LAST):
         width, share = _width(lines, candidate)
         if width > 1 and share >= _ALIKE:
             widths[candidate] = width
+    # A header has as many names as rows have cells, or one less, as R writes it.
+    cells = {name: len(_split(lines[0], name)) for name in widths}
+    widths = {d: n for d, n in widths.items() if cells[d] > 1 and 0 <= n - cells[d] <= 1} or widths
     for doubled in [name for name in widths if len(name) == 2]:
         widths.pop(doubled[0], None)
         widths.pop(doubled[1], None)
@@ -77,12 +81,22 @@ def delimiter_of(lines: Sequence[str], wanted: Sequence[str] = ()) -> str:
 
 def _split(line: str, delimiter: str) -> list[str]:
     if delimiter == " ":
-        return line.split()
+        return [_unquoted(cell) for cell in _WORDS.findall(line)]
     if len(delimiter.encode()) > 1 or delimiter == "\t":
         found = line.split(delimiter)
     else:
         found = next(delimited.records(Delimited(delimiter), line), [])
     return [re.sub(r":(token|float)(_seq)?$", "", name) for name in found]
+
+
+def _unquoted(cell: str) -> str:
+    return cell[1:-1] if len(cell) > 1 and cell[0] == cell[-1] == '"' else cell
+
+
+def _all_quoted(lines: Sequence[str], delimiter: str) -> bool:
+    """Whether the first line has each value in quotes, as R and databases write a header."""
+    cells = (_WORDS.findall(lines[0]) if delimiter == " " else lines[0].split(delimiter)) if lines else []
+    return len(cells) > 1 and all(cell != _unquoted(cell) for cell in cells)
 
 
 def _width(lines: Sequence[str], delimiter: str) -> tuple[int, float]:
@@ -105,23 +119,45 @@ def _comment(lines: Sequence[str], wanted: Sequence[str]) -> str | None:
         return None
     delimiter = delimiter_of(others)
     names = _split(lines[0][1:], delimiter)
-    like_a_row = lines[0][1:2].isalnum() and len(names) == len(_split(others[0], delimiter))
+    alike = len(names) == len(_split(others[0], delimiter))
+    if alike and lines[0][1:].startswith(delimiter):
+        return None  # the name of a column, of numbers of rows
+    like_a_row = lines[0][1:2].isalnum() and alike
     return None if like_a_row and not set(wanted) & set(names) else first
 
 
+def are_numbers_of_columns(row: Sequence[str]) -> bool:
+    """Whether a first line numbers its columns, as pandas writes a table without names.
+
+    Three cells or fewer may as well be a user, an item and a rating.
+    """
+    numbers = [str(number) for number in range(len(row) + 1)]
+    return len(row) > 3 and list(row) in (numbers[:-1], numbers[1:])
+
+
 def _names(rows: Sequence[Sequence[str]], wanted: Sequence[str]) -> tuple[str, ...]:
-    """Numbers as names where they are asked for and the first line has none such."""
-    if not rows or not wanted or not all(name.isdigit() for name in wanted) or set(wanted) <= set(rows[0]):
+    """Numbers as names where they are asked for and the first line is no header of numbers."""
+    if not rows or not wanted or not all(name.isdecimal() for name in wanted):
         return ()
     width = collections.Counter(map(len, rows)).most_common(1)[0][0]
+    named = are_numbers_of_columns(rows[0]) or not all(0 < int(name) <= width for name in wanted)
+    if named and set(wanted) <= set(rows[0]):
+        return ()
     return tuple(str(number) for number in range(1, width + 1))
 
 
-def _commented(remarks: Sequence[str], format_: Delimited, wanted: Sequence[str]) -> tuple[str, ...]:
-    """The names of a header that is written as a comment."""
-    for line in remarks:
+def _commented(
+    remarks: Sequence[str], format_: Delimited, rows: Sequence[Sequence[str]], wanted: Sequence[str]
+) -> tuple[str, ...]:
+    """The names of a header that is written as a comment.
+
+    It has those that are wanted, or one per column, above a row that is no header.
+    """
+    data = any(_POINT.fullmatch(cell.strip()) for cell in (rows[0] if rows else ()))
+    for line in reversed(remarks):
         names = tuple(name.strip() for name in _split(line.lstrip(_COMMENTS).strip(), format_.delimiter))
-        if wanted and set(wanted) <= set(names):
+        alike = data and len(set(names)) == len(rows[0]) and all(name[:1].isalpha() for name in names)
+        if set(wanted) <= set(names) if wanted else alike:
             return names
     return ()
 

@@ -8,7 +8,7 @@ from typing import Final
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import text_blocks
-from components.example_gen.reading.detection import delimiters, encodings
+from components.example_gen.reading.detection import delimiters, encodings, others
 from components.example_gen.reading.formats import packing
 from components.example_gen.reading.places import Place
 from components.example_gen.reading.source import Delimited, Format, JsonLines, Parquet, Sheet
@@ -54,7 +54,9 @@ def kind_of(path: Place) -> type[Format]:
     if start.startswith(_COMPOUND_FILE) or (start.startswith(b"PK\x03\x04") and packing.is_sheet(path)):
         return Sheet
     with packing.unpacked(path) as file:
-        text = file.read(1 << 12).removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"").strip(b"\xff\xfe \t\r\n")
+        start = file.read(1 << 12)
+    others.require_table(path, start)
+    text = start.removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"").strip(b"\xff\xfe \t\r\n")
     if text.startswith(b"[") and text[1:].lstrip().startswith(b"{"):
         raise DataError(
             path.name, "is one JSON list; expected an object per line, as `jq -c '.[]' FILE` writes it"

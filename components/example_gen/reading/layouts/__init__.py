@@ -26,7 +26,7 @@ from components.example_gen.reading.layouts import (
 from components.example_gen.reading.layouts.layout import Layout
 from components.example_gen.reading.places import Place, places
 from components.example_gen.reading.rows import conditions
-from components.example_gen.reading.source import Dataset, Kind, Source
+from components.example_gen.reading.source import RATING, Dataset, Kind, Source
 
 # The first that detects its files has them.
 LAYOUTS: Final[tuple[Layout, ...]] = (
@@ -99,6 +99,11 @@ def _detect(path: Place, params: ExampleGenParams) -> Dataset:
 def _chosen(dataset: Dataset, params: ExampleGenParams) -> Dataset:
     """The data set with the conditions of the config, and the events that its files' names stand for."""
     log = dataset.ratings
+    if params.unrated and RATING not in log.columns:
+        expected = "leave example_gen.unrated out, or name their column as example_gen.columns.rating"
+        raise DataError(
+            "example_gen.unrated", f"names ratings, and {log.files[0].name} is read without any: {expected}"
+        )
     keep, drop = (tuple(map(conditions.parse, texts)) for texts in (params.keep, params.drop))
     read = {condition.role: condition.column for condition in (*keep, *drop)}
     columns = {**log.columns, **read}
@@ -115,6 +120,7 @@ def _chosen(dataset: Dataset, params: ExampleGenParams) -> Dataset:
             events=events,
             join=log.join and log.join.giving(read),
         ),
+        unrated_events=params.unrated_as == "events",
     )
 
 

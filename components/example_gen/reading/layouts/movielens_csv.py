@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
+from components.example_gen.reading import text_blocks
 from components.example_gen.reading.layouts.layout import Layout, folder_of, has, present, table
 from components.example_gen.reading.places import Place
 from components.example_gen.reading.source import (
@@ -31,7 +33,19 @@ TAGS_KINDS: Final[dict[str, Kind]] = {USER: "id", ITEM: "id", TAG: "text", TIME:
 
 
 def _detect(path: Place, params: ExampleGenParams) -> bool:
-    return not params.columns and has(path, "ratings.csv")
+    if params.columns or not has(path, "ratings.csv"):
+        return False
+    # Many logs are called so; MovieLens's have its names of columns, or a table that has them.
+    files = [present(folder_of(path), name) for name in ("ratings.csv", "movies.csv")]
+    return any(file.is_file() and _names_movies(file) for file in files)
+
+
+def _names_movies(file: Place) -> bool:
+    try:
+        first = text_blocks.head(file).split(b"\n")[0]
+    except DataError:
+        return True  # a damaged file, of which the reader says so
+    return any(name in first for name in (b"movieId", b"userId"))
 
 
 def _describe(path: Place, params: ExampleGenParams) -> Dataset:

@@ -8,6 +8,7 @@ from typing import Final
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import text_blocks
+from components.example_gen.reading.detection import formats
 from components.example_gen.reading.layouts.layout import Layout, files_of
 from components.example_gen.reading.places import Place
 from components.example_gen.reading.source import ITEM, USER, Dataset, Delimited, Source
@@ -18,7 +19,7 @@ _OF_OTHERS: Final = re.compile(rb"[,;|{}\"]|::")  # in the lines of other format
 
 
 def _detect(path: Place, params: ExampleGenParams) -> bool:
-    if params.columns or not path.is_file() or ".parquet" in path.suffixes or ".pq" in path.suffixes:
+    if params.columns or not path.is_file() or formats.kind_of(path) is not Delimited:
         return False
     lines = [line.split() for line in text_blocks.head(path).split(b"\n")[:_LOOKED_AT] if line.strip()]
     if not lines or any(len(words) != 2 or any(map(_OF_OTHERS.search, words)) for words in lines):

@@ -89,7 +89,10 @@ def _formatted(column: pa.Array, format_: str) -> Found:
     """Times in a format of strptime; UTC where it has no zone."""
     import pandas as pd  # half a second, and only for such times
 
-    texts = pc.utf8_trim_whitespace(column).to_pandas()
+    trimmed = pc.utf8_trim_whitespace(column)
+    # Which pandas reads as this very moment.
+    moving = pc.is_in(pc.utf8_lower(trimmed), pa.array(["now", "today"]))
+    texts = pc.if_else(moving, pa.scalar(None, trimmed.type), trimmed).to_pandas()
     found = pd.to_datetime(texts, format=format_, errors="coerce", utc=True).to_numpy("datetime64[us]")
     there = pa.array(~np.isnat(found))
     return pa.array(np.where(np.isnat(found), 0, found.astype(np.int64) // PER_SECOND["us"])), where(there)

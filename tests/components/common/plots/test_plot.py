@@ -64,3 +64,11 @@ def test_the_same_data_give_the_same_bytes() -> None:
 @pytest.mark.parametrize("values", [{}, {"only": 0.0}])
 def test_little_to_show(values: dict[str, float]) -> None:
     ElementTree.fromstring(plot.bars("Bars", values).svg)
+
+
+def test_names_on_a_map_that_find_no_room_are_left_out() -> None:
+    near = {f"name {i}": (0.5 + i * 1e-4, 0.5) for i in range(9)}
+    far = {"far away": (0.0, 1.0), "too long for a line " * 9: (0.1, 0.1)}
+    found = plot.scatter("Map", {"g": [*near.values(), *far.values(), (1.0, 0.0)]}, near | far)
+    shown = re.findall(r">(name \d|far away|too long[^<]*)<", found.svg)
+    assert shown == ["name 0", "name 1", "far away"]  # right of it, left of it, elsewhere

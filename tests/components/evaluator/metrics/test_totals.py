@@ -16,11 +16,22 @@ from support import plain_metrics
 
 import contract
 from components.common.metrics import names, registry
+from components.common.metrics.hits import NEVER
 from components.evaluator.metrics.tfma_metrics import STANDARD_ERROR, TotalsFn
 from components.evaluator.metrics.totals import ModelTotals
 from components.evaluator.metrics.user_scores import score_user
 
 CATALOGUE = 120
+
+
+def recently(user: Any) -> list[bytes]:
+    """A list of recent popularity, any one."""
+    return list(reversed(user.exact))
+
+
+def recent_ranks(user: Any) -> np.ndarray:
+    listed = recently(user)
+    return np.array([listed.index(item) if item in listed else NEVER for item in user.targets], np.int64)
 
 
 def by_definition(users: list[Any]) -> dict[str, float]:
@@ -30,13 +41,17 @@ def by_definition(users: list[Any]) -> dict[str, float]:
         liked = {t for t, r in zip(user.targets, user.ratings, strict=True) if r >= 4.0}
         cold = {t for t, c in zip(user.targets, user.cold, strict=True) if t in liked and c}
         if liked:
-            for k, ours, theirs in (
-                (10, names.RECALL_10, names.POPULARITY_RECALL_10),
-                (20, names.RECALL_20, names.POPULARITY_RECALL_20),
-                (100, names.RECALL_100, names.POPULARITY_RECALL_100),
+            for k, ours, theirs, recent in (
+                (10, names.RECALL_10, names.POPULARITY_RECALL_10, names.RECENT_POPULARITY_RECALL_10),
+                (20, names.RECALL_20, names.POPULARITY_RECALL_20, names.RECENT_POPULARITY_RECALL_20),
+                (100, names.RECALL_100, names.POPULARITY_RECALL_100, names.RECENT_POPULARITY_RECALL_100),
             ):
                 found[ours].append(plain_metrics.recall_at_k(user.ranked, liked, k))
                 found[theirs].append(plain_metrics.recall_at_k(user.popular, liked, k))
+                found[recent].append(plain_metrics.recall_at_k(recently(user), liked, k))
+            found[names.RECALL_MINUS_RECENT_POPULARITY_10].append(
+                found[names.RECALL_10][-1] - found[names.RECENT_POPULARITY_RECALL_10][-1]
+            )
             found[names.PRECISION_10].append(plain_metrics.precision_at_k(user.ranked, liked, 10))
             found[names.NDCG_10].append(plain_metrics.ndcg_at_k(user.ranked, liked, 10))
             found[names.MRR].append(plain_metrics.mrr(user.ranked, liked))
@@ -80,7 +95,8 @@ def combine(fn: TotalsFn, elements: list[Any], cuts: random.Random) -> Any:
 @given(seed=st.integers(0, 2**32 - 1))
 def test_distributed_metrics_equal_plain_loops(fake_model: ModuleType, seed: int) -> None:
     users = fake_model.random_users(np.random.default_rng(seed), 40, CATALOGUE)
-    elements = [{"": score_user(row)} for row in fake_model.rows(users, CATALOGUE)]
+    rows = fake_model.rows(users, CATALOGUE)
+    elements = [{"": score_user(row, recent_ranks(user))} for row, user in zip(rows, users, strict=True)]
     found = combine(TotalsFn("", None), elements, random.Random(seed))
     values = {key.name: value for key, value in found.items() if not key.name.startswith(STANDARD_ERROR)}
     assert values == pytest.approx(by_definition(users), rel=1e-9, nan_ok=True)

@@ -15,16 +15,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from support.gallery.sheets import sheet
 
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import layouts
 from components.example_gen.reading.detection import encodings, formats
+from datasets.own_log.survey import survey
 
 NAMES = ("who", "what", "stars", "at")
 COLUMNS = {"user": "who", "item": "what", "rating": "stars", "time": "at"}
 ROWS = [(f"u{n % 7}", f"café {n}", 0.5 + n % 10 / 2, 1_500_000_000 + 3_600 * n) for n in range(40)]
-_ODF = "urn:oasis:names:tc:opendocument:xmlns"
 EXPECTED = sorted((u, i, s, t) for u, i, s, t in ROWS)
 
 
@@ -269,36 +270,6 @@ def test_parquet_of_numbers_with_gaps_dates_and_text_times(tmp_path, read):
         ]  # fmt: skip
 
 
-def sheet(rows, more=()) -> bytes:
-    """An OpenDocument sheet, written by hand: cells of text, numbers and dates."""
-
-    def cell(value):
-        if isinstance(value, datetime.datetime):
-            return (
-                f'<table:table-cell office:value-type="date" office:date-value="{value:%Y-%m-%dT%H:%M:%S}"/>'
-            )
-        if isinstance(value, str):
-            return f'<table:table-cell office:value-type="string"><text:p>{value}</text:p></table:table-cell>'
-        return f'<table:table-cell office:value-type="float" office:value="{value}"/>'
-
-    def table(name, rows):
-        body = "".join(f"<table:table-row>{''.join(map(cell, row))}</table:table-row>" for row in rows)
-        return f'<table:table table:name="{name}">{body}</table:table>'
-
-    spaces = "".join(f' xmlns:{name}="{_ODF}:{name}:1.0"' for name in ("office", "table", "text"))
-    content = (
-        f'<?xml version="1.0"?><office:document-content{spaces}><office:body><office:spreadsheet>'
-        + "".join(table(f"s{n}", part) for n, part in enumerate((rows, *more)))
-        + "</office:spreadsheet></office:body></office:document-content>"
-    )
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
-        archive.writestr("META-INF/manifest.xml", f'<m:manifest xmlns:m="{_ODF}:manifest:1.0"/>')
-        archive.writestr("content.xml", content)
-    return buffer.getvalue()
-
-
 def test_sheets_with_a_second_year_on_the_next(tmp_path, read):
     def dated(row):
         return (*row[:3], datetime.datetime.fromtimestamp(row[3], datetime.UTC))
@@ -373,3 +344,53 @@ def test_any_config_reads_or_is_refused(tmp_path, read, key, values):
             with contextlib.suppress(DataError, ValueError):
                 found = read(path, **{"columns": COLUMNS, key: value, "max_bad_share": 1})
                 assert found.bad.rows_in["ratings"] >= 40
+
+
+@pytest.mark.parametrize(
+    ("first", "columns", "rows"),
+    [
+        ("2,1", {"user": 1, "item": 2}, 3),  # two ids, which are no names, whatever their order
+        ("1,2", {"user": 1, "item": 2}, 3),
+        ("0,1,5", {"user": 1, "item": 2, "rating": 3}, 3),
+        ("4,1,2,3", {"user": 4, "item": 2}, 3),
+        ("0,1,2,3", {"user": 0, "item": 1}, 2),  # as pandas writes a table without names
+        ("1,2,3,4", {"user": 1, "item": 2}, 2),
+        ("70,80", {"user": 70, "item": 80}, 2),  # names: there are no such columns by number
+    ],
+)
+def test_numbers_in_the_first_line_are_names_where_they_number_the_columns(
+    tmp_path, read, first, columns, rows
+):
+    width = first.count(",") + 1
+    below = "".join(",".join([f"{n}", f"{n + 50}", "3", "7"][:width]) + "\n" for n in (8, 9))
+    (tmp_path / "log.csv").write_text(f"{first}\n{below}")
+    found = read(tmp_path / "log.csv", columns=columns)
+    assert len(found.ratings) == rows
+    if rows == 3:
+        at = [int(columns[role]) - 1 for role in ("user", "item")]
+        assert tuple(first.split(",")[n] for n in at) in {row[:2] for row in found.ratings}
+    else:
+        at = [first.split(",").index(str(columns[role])) for role in ("user", "item")]
+        assert {row[:2] for row in found.ratings} == {
+            tuple(line.split(",")[n] for n in at) for line in below.splitlines()
+        }
+
+
+@pytest.mark.parametrize(
+    ("head", "rows"),
+    [
+        ("# an export\n# who,what,stars\n", 3),  # the header as a comment
+        ("# an export, of today\nwho,what,stars\n", 3),
+        ("#,who,what,stars\n", 3),  # the name of a column of numbers
+    ],
+)
+def test_headers_and_comments_behind_a_hash(tmp_path, read, head, rows):
+    number = head.startswith("#,")
+    body = "".join(("1," * number) + f"u{n},i{n},{n}\n" for n in (1, 2, 3))
+    (tmp_path / "log.csv").write_text(head + body)
+    columns = {"user": "who", "item": "what", "rating": "stars"}
+    found = read(tmp_path / "log.csv", columns=columns)
+    assert [row[:3] for row in found.ratings] == [("u1", "i1", 1.0), ("u2", "i2", 2.0), ("u3", "i3", 3.0)]
+    guess = survey(tmp_path / "log.csv", ExampleGenParams())
+    assert guess.files[0].header
+    assert (guess.files[0].rows, set(columns.values()) <= set(guess.files[0].names)) == (rows, True)

@@ -116,3 +116,11 @@ def test_days_and_clocks_that_are_none_are_bad_rows(tmp_path, read):
     ]
     with pytest.raises(ValueError, match="columns names offset without time"):
         ExampleGenParams(columns={"user": "u", "item": "i", "offset": "plus"})
+
+
+@pytest.mark.parametrize("word", ["today", "now", "NOW", "Today "])
+def test_a_word_for_the_present_is_no_time(word):
+    """pandas reads these as the moment at which it reads them."""
+    found, wrong = times.seconds(pa.array(["2017-07-14", word]), "time:%Y-%m-%d")
+    assert (wrong != 0).tolist() == [False, True]
+    assert found[0].as_py() == 1_499_990_400
