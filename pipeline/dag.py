@@ -285,6 +285,8 @@ def _judged(
         model_exact=final_index.outputs["model_exact"],
         blessing=final_evaluator.outputs["blessing"],
         params=config.serving_check,
+        timelines=data.timelines,
+        baseline=baseline.outputs["baseline"],
     ).with_id("serving_check")
     # The record holds the tested model's metrics: no held-out events are left to measure the final one.
     pusher = Pusher(

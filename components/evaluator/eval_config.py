@@ -23,14 +23,22 @@ def eval_config(recent: str = "") -> tfma.EvalConfig:
     Args:
       recent: as of `RetrievalMetrics`; known when the step runs, not when the graph is made.
 
+    The type of the models is named because TFMA would load each of them once more to find it out.
     The stock Evaluator takes the baseline out again when it has none. It sets no
     threshold: the gates are ours (`gates.judge`), because TFMA cannot hold a
     metric against an interval.
     """
     return tfma.EvalConfig(
         model_specs=[
-            tfma.ModelSpec(name=tfma.CANDIDATE_KEY, signature_name=contract.EVALUATE),
-            tfma.ModelSpec(name=tfma.BASELINE_KEY, signature_name=contract.EVALUATE, is_baseline=True),
+            tfma.ModelSpec(
+                name=tfma.CANDIDATE_KEY, signature_name=contract.EVALUATE, model_type=tfma.TF_GENERIC
+            ),
+            tfma.ModelSpec(
+                name=tfma.BASELINE_KEY,
+                signature_name=contract.EVALUATE,
+                model_type=tfma.TF_GENERIC,
+                is_baseline=True,
+            ),
         ],
         slicing_specs=[
             tfma.SlicingSpec(),

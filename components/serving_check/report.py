@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import contract
 from components.common import storage
+from components.evaluator.gates import Gate
 from components.serving_check.verdict import Verdict
 
 # As TFX's InfraValidator names them.
@@ -51,3 +52,16 @@ def read_infra_blessing(uri: str) -> tuple[bool, str]:
     """
     content = json.loads(storage.read_text(storage.join(uri, REPORT)))
     return storage.exists(storage.join(uri, BLESSED)) and bool(content["ok"]), str(content["reason"])
+
+
+def read_latency(uri: str) -> list[Gate]:
+    """What the serving check says of latency; empty if it was not measured.
+
+    Args:
+      uri: folder of the InfraBlessing artifact.
+
+    Raises:
+      FileNotFoundError: the folder holds no report.
+    """
+    content = json.loads(storage.read_text(storage.join(uri, REPORT)))
+    return [Gate(**gate) for model in content["models"] for gate in model.get("gates", ())]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
+from components.evaluator.gates import Gate
+from components.serving_check.latency_gate import Latency
+
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
@@ -15,6 +18,7 @@ class Verdict:
       seconds: from the server's start to the last answer of this model.
       reason: why not; "" if ok.
       output: last lines that the server printed.
+      latency: of the model that is served, None if it was not measured; gates: what is said of it.
     """
 
     model: str
@@ -22,3 +26,5 @@ class Verdict:
     seconds: float
     reason: str
     output: str
+    latency: Latency | None = None
+    gates: tuple[Gate, ...] = ()

@@ -8,7 +8,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.example_gen.reading.source import EVENT, ITEM, RATING, TIME, USER, WEIGHT
+from components.example_gen.reading.source import EVENT, ITEM, RATING, TIME, USER, WEIGHT, JsonLines
 from datasets.own_log import beside, words
 from datasets.own_log.looks import FileLook, Look
 
@@ -26,6 +26,22 @@ def of_columns(file: FileLook, columns: Mapping[str, str]) -> Iterator[str]:
     """
     by_name = {column.name: column for column in file.columns}
     free = [column for column in file.columns if column.name not in columns.values()]
+    if not file.rows:
+        yield f"has {file.path.name} no rows below its header? A log has one per event"
+        return
+    for name in file.twice:
+        yield (
+            f"which of the columns called {name} is meant? The map has none: change their names in the "
+            "file's header"
+        )
+    if isinstance(file.format, JsonLines) and file.rows == 1 and file.whole:
+        lists = [column.name for column in file.columns if column.what == "list"]
+        if lists:
+            key = lists[0].partition(".")[0]
+            yield (
+                f"is each value of {key} an event? The file is one JSON object; a log has one per line, as "
+                f"`jq -c '.{key}[]' FILE` writes it"
+            )
     yield from _matrix(file, by_name.get(columns.get(USER, ""), file.columns[0]))
     for role in (USER, ITEM):
         column = by_name.get(columns.get(role, ""))

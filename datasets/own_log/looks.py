@@ -12,7 +12,7 @@ from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import tables
 from components.example_gen.reading.detection import formats, times
-from components.example_gen.reading.formats import packing
+from components.example_gen.reading.formats import packing, sheet
 from components.example_gen.reading.places import Place
 from components.example_gen.reading.source import (
     Delimited,
@@ -74,7 +74,8 @@ class FileLook:
       header: whether a row of it names the columns.
       rows: that were looked at.
       whole: whether these are all.
-      columns: in the file's order.
+      columns: in the file's order, without those that share a name.
+      twice: names that several have.
     """
 
     path: Place
@@ -83,6 +84,7 @@ class FileLook:
     rows: int
     whole: bool
     columns: tuple[Look, ...]
+    twice: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -99,11 +101,19 @@ def format_words(path: Place, format_: Format, header: bool) -> str:
     if isinstance(format_, Parquet):
         return "Parquet"
     if isinstance(format_, Sheet):
-        return "a sheet"
+        above, others = sheet.left_out(path)
+        parts = ["a sheet"]
+        if above:
+            parts.append(f"{above} {'row' if above == 1 else 'rows'} above its header left out")
+        if others:
+            parts.append(f"without the sheets of other columns: {', '.join(others)}")
+        return ", ".join(parts)
     parts = ["JSON lines"]
     if isinstance(format_, Delimited):
         between = _NAMES.get(format_.delimiter, repr(format_.delimiter))
         parts = [f"text with {between} between the columns", "a header" if header else "no header"]
+        if format_.above:
+            parts.append(f"{format_.above} {'line' if format_.above == 1 else 'lines'} above left out")
         if comment := format_.comment or format_.head_comment:
             parts.append(f"comments behind {comment}")
         if format_.decimal == ",":
@@ -139,7 +149,8 @@ def look(path: Place, params: ExampleGenParams) -> FileLook:
     missing = pa.array(params.missing_markers)
     columns = tuple(look_of(name, sample[name], missing) for name in names)
     whole = _is_small(path, format_, len(sample))
-    return FileLook(path, format_, header and params.names == (), len(sample), whole, columns)
+    twice = tuple(dict.fromkeys(name for name in header_names if name and header_names.count(name) > 1))
+    return FileLook(path, format_, header and params.names == (), len(sample), whole, columns, twice)
 
 
 def _is_small(path: Place, format_: Format, rows: int) -> bool:

@@ -11,7 +11,7 @@ import contract
 from components.common import storage
 from components.evaluator import report
 from components.evaluator.gates import Gate
-from components.serving_check.report import REFUSED_BY_GATES, read_infra_blessing
+from components.serving_check.report import REFUSED_BY_GATES, read_infra_blessing, read_latency
 from pipeline.runs.run_records import NodeRun, Output, State
 from pipeline.terminal.table import table
 
@@ -32,6 +32,7 @@ class Verdict:
       report: metrics of the tested candidate, None likewise.
       served: whether the serving check passed; None if it did not run.
       served_why: why it did not pass, "" if it did.
+      latency: what it says of latency, empty if that was not measured.
       pushed: where the model was published, "" if it was not.
       refused: whether any component said no.
       catalogue: of a refresh, numbers of `items`, of `new` and of `removed` ones; else empty.
@@ -44,6 +45,7 @@ class Verdict:
     pushed: str
     refused: bool
     catalogue: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    latency: Sequence[Gate] = ()
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -68,6 +70,7 @@ def verdict(nodes: Iterable[NodeRun]) -> Verdict:
         catalogue=json.loads(storage.read_text(storage.join(changes.uri, contract.CATALOGUE_CHANGES)))
         if changes
         else {},
+        latency=read_latency(infra.uri) if infra else (),
     )
 
 
@@ -99,8 +102,8 @@ def gates_line(found: Verdict) -> str:
 
 
 def gate_rows(found: Verdict) -> list[tuple[str, str, str, str, str]]:
-    """Gate, value, bound, verdict, why; the serving check last, if it ran."""
-    rows = list(report.rows(found.gates))
+    """Gate, value, bound, verdict, why; latency and the serving check last, if it ran."""
+    rows = list(report.rows([*found.gates, *found.latency]))
     if found.served is not None:
         skipped = found.served_why == REFUSED_BY_GATES
         word = _OK if found.served else "not run" if skipped else _REFUSED
@@ -112,6 +115,7 @@ def as_json(found: Verdict) -> dict[str, Any]:
     return {
         "gates": [dataclasses.asdict(gate) for gate in found.gates],
         "serving_check": None if found.served is None else {"ok": found.served, "why": found.served_why},
+        "latency": [dataclasses.asdict(gate) for gate in found.latency],
         "metrics": found.metrics,
         "pushed": found.pushed or None,
         "refused": found.refused,

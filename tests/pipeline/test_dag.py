@@ -29,7 +29,7 @@ UPSTREAM = {
     "index": {"trainer", "example_gen"},
     "baseline": {"index"},
     "evaluator": {"example_gen", "index", "baseline"},
-    "serving_check": {"index", "evaluator"},
+    "serving_check": {"example_gen", "index", "baseline", "evaluator"},
     "pusher": {"index", "evaluator", "serving_check"},
 }
 # The same with `final_fit: all`: what comes in between, and what reads it.
@@ -39,7 +39,7 @@ UPSTREAM_FINAL = {
     "final_trainer": {"all_events", "transform", "trainer", "evaluator"},
     "final_index": {"final_trainer", "all_events"},
     "final_evaluator": {"example_gen", "final_index", "index"},
-    "serving_check": {"final_index", "final_evaluator"},
+    "serving_check": {"example_gen", "final_index", "baseline", "final_evaluator"},
     "pusher": {"final_index", "index", "evaluator", "serving_check"},
 }
 

@@ -29,6 +29,10 @@ SMALL = (
     "index.exact_below=300",
     "model.history_dropout=0.2",
     "index.shown_users=5",
+    # Latency is measured, in a tenth of a second, and on a machine under tests refuses nobody.
+    "serving_check.latency_queries=10",
+    "serving_check.latency_rate=200",
+    "serving_check.latency_floor_ms=10000",
 )
 
 

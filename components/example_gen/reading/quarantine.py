@@ -43,6 +43,7 @@ _LIMIT: Final = "max_bad_share"
 # What helps against many rows of a kind.
 _HELP: Final = {
     WIDTH: "another example_gen.delimiter, or example_gen.quoted",
+    MISSING: "example_gen.keep: ['COLUMN is not missing'], which leaves such rows out",
     MISSING_ID: "a higher example_gen.max_missing_share, if such rows are to be set aside",
     NOT_A_NUMBER: "example_gen.time_unit for times, example_gen.missing for words that mean nothing",
     OUT_OF_SCALE: "example_gen.rating_scale, the lowest and the highest rating",

@@ -47,6 +47,7 @@ class Delimited:
       encoding: of the bytes, as Python names it.
       comment: what a line begins with that is none.
       head_comment: the same of the lines before the first other one alone.
+      above: how many lines come before the header, or the first record, and are none: a title.
       decimal: the character between a number's whole part and its fraction.
     """
 
@@ -56,6 +57,7 @@ class Delimited:
     encoding: str = "utf-8"
     comment: str | None = None
     head_comment: str | None = None
+    above: int = 0
     decimal: str = "."
 
 

@@ -94,6 +94,7 @@ def blocks(
     delimiter: str = ",",
     comment: str | None = None,
     head_comment: str | None = None,
+    above: int = 0,
     block_bytes: int = BLOCK_BYTES,
     span: Span = WHOLE,
 ) -> Iterator[Block | BadLine]:
@@ -112,6 +113,7 @@ def blocks(
         (any blanks) one is left, and none at the ends of a line.
       comment: what a line begins with that is none; it reads as a blank one.
       head_comment: the same of the lines before the first other one.
+      above: so many first lines of the file read as blank ones.
       block_bytes: what is read at once.
       span: what of it; of a compressed file or one in UTF-16 WHOLE.
 
@@ -130,6 +132,10 @@ def blocks(
             continue
         whole = data.rfind(b"\n") + 1
         lines = data[:whole]
+        if above and not span.start:
+            here = lines.split(b"\n", above)[:-1]
+            lines = b"\n" * len(here) + lines[sum(map(len, here)) + len(here) :]
+            above -= len(here)
         if comment is not None:
             lines = re.sub(_comment(comment), b"", lines, flags=re.MULTILINE)
         if head_comment is not None and not span.start:

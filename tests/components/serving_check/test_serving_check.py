@@ -4,10 +4,11 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 import tensorflow as tf
-from support.models import contract_model
+from support.models import contract_model, fake_model
 from tfx.types import channel_utils, standard_artifacts
 from tfx.utils import path_utils
 
@@ -38,14 +39,23 @@ def _run(tmp_path, save_model, save_exact, gates_ok=True, timeout_s=120.0):
         folder.parent.mkdir(parents=True)
         save(folder)
         models.append(model)
+    timelines = standard_artifacts.Examples()
+    timelines.uri = str(tmp_path / "timelines")
+    fake_model.write_timelines(
+        tmp_path / "timelines" / "Split-test", fake_model.random_users(np.random.default_rng(0), 5, 20)
+    )
+    nothing_pushed = standard_artifacts.Model()
+    params = ServingCheckParams(timeout_s=timeout_s, latency_queries=10, latency_rate=100.0)
     executor.Executor().Do(
         {
             executor.MODEL: [models[0]],
             executor.MODEL_EXACT: [models[1]],
             executor.BLESSING: [blessing],
+            executor.TIMELINES: [timelines],
+            executor.BASELINE: [nothing_pushed],
         },
         {executor.INFRA_BLESSING: [infra]},
-        {contract.PARAMS: ServingCheckParams(timeout_s=timeout_s).to_json(), "unknown": "ignored"},
+        {contract.PARAMS: params.to_json(), "unknown": "ignored"},
     )
     content = json.loads((tmp_path / "infra" / report.REPORT).read_text())
     return infra, report.read_infra_blessing(infra.uri), content
@@ -62,6 +72,12 @@ def test_models_that_answer_are_blessed(tmp_path):
     assert infra.get_int_custom_property("blessed") == 1
     assert (tmp_path / "infra" / report.BLESSED).exists()
     assert [model["model"] for model in content["models"]] == list(contract.MODELS)
+    # Nothing was pushed before: latency is measured and compared with nothing.
+    latency = content["models"][0]["latency"]
+    assert (latency["queries"], latency["rate"], latency["pushed"]) == (10, 100.0, {})
+    assert 0 < latency["candidate"]["p50"] <= latency["candidate"]["p99"]
+    assert [gate.name for gate in report.read_latency(infra.uri)] == ["p50 latency", "p99 latency"]
+    assert content["models"][1]["latency"] is None
 
 
 def test_a_corrupt_model_and_one_that_answers_wrongly_are_refused(tmp_path):
@@ -196,6 +212,9 @@ def test_the_component_declares_what_the_executor_reads():
     blessing = channel_utils.as_channel([standard_artifacts.ModelBlessing()])
     component = ServingCheck(model, exact, blessing, ServingCheckParams(timeout_s=5))
     assert set(component.inputs) == {executor.MODEL, executor.MODEL_EXACT, executor.BLESSING}
+    timelines = channel_utils.as_channel([standard_artifacts.Examples()])
+    timed = ServingCheck(model, exact, blessing, ServingCheckParams(), timelines, model)
+    assert {executor.TIMELINES, executor.BASELINE} <= set(timed.inputs)
     assert component.outputs[executor.INFRA_BLESSING].type is standard_artifacts.InfraBlessing
     assert ServingCheckParams.from_json(component.exec_properties[contract.PARAMS]).timeout_s == 5
     assert set(ServingCheck(model, exact, None, ServingCheckParams()).inputs) == {"model", "model_exact"}

@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import layouts
 from datasets.own_log import words
@@ -156,3 +157,47 @@ def test_a_month_with_other_columns_is_asked_and_left_out(tmp_path, odd, differs
     assert guess.values["files"] == ["2017-0*.csv", "!2017-04.csv"]
     params = ExampleGenParams(**guess.values)
     assert check(layouts.detect(tmp_path, params), params).events == 250
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "question"),
+    [
+        ("log.csv", "user_id,item_id,rating\n", "has log.csv no rows below its header?"),
+        (
+            "log.csv",
+            "user_id,item_id,item_id\n" + "1,2,3\n4,5,6\n" * 9,
+            "which of the columns called item_id",
+        ),
+        (
+            "log.json",
+            json.dumps({"ratings": [{"user": u, "item": i} for u, i in PAIRS]}),
+            "is each value of ratings an event? The file is one JSON object",
+        ),
+    ],
+)
+def test_files_that_are_no_log_yet_are_asked_for_what_they_lack(tmp_path, name, text, question):
+    (tmp_path / name).write_text(text)
+    assert any(
+        asked.startswith(question) for asked in survey(tmp_path / name, ExampleGenParams()).guess.questions
+    )
+
+
+def test_json_over_several_lines_is_called_so(tmp_path):
+    rows = [{"user": u, "item": i} for u, i in PAIRS]
+    (tmp_path / "log.json").write_text("\n".join(json.dumps(row, indent=1) for row in rows))
+    for columns in ({}, {"user": "user", "item": "item"}):
+        with pytest.raises(DataError, match="is JSON whose objects go over several lines; expected one"):
+            layouts.known(tmp_path / "log.json", ExampleGenParams(columns=columns))
+
+
+@pytest.mark.parametrize("cell", ["", "NA"])
+def test_rows_without_a_rating_are_said_with_what_leaves_them_out(tmp_path, cell):
+    values = some("1", "5", cell)
+    guess = guess_of(tmp_path, "rating", values)
+    params = ExampleGenParams(**guess.values)
+    report = check(layouts.detect(tmp_path / "log.tsv", params), params)
+    assert report.stops
+    assert any("example_gen.keep: ['COLUMN is not missing']" in help_ for help_ in report.helps)
+    params = ExampleGenParams(**guess.values, keep=["rating is not missing"])
+    report = check(layouts.detect(tmp_path / "log.tsv", params), params)
+    assert (report.stops, report.events) == ([], len(PAIRS) - values.count(cell))

@@ -28,7 +28,12 @@ def evaluator(folder: Path, node: str, recall: float, ok: bool) -> NodeRun:
 
 def serving_check(folder: Path, skipped: bool) -> NodeRun:
     uri = str(folder / "infra")
-    verdicts = [] if skipped else [ServingVerdict(name, True, 0.1, "", "") for name in contract.MODELS]
+    gates = (Gate("p50 latency", 1.25, 2.0, True, "12.0 ms"),)
+    verdicts = [
+        ServingVerdict(name, True, 0.1, "", "", gates=gates if name == contract.MODEL else ())
+        for name in contract.MODELS
+        if not skipped
+    ]
     write_report(uri, verdicts, REFUSED_BY_GATES if skipped else "")
     output = Output("InfraBlessing", uri, {"blessed": int(not skipped)})
     state = State.REFUSED if skipped else State.RAN
@@ -52,6 +57,10 @@ def test_a_final_fits_gates_follow_those_of_the_tested_model(tmp_path: Path, fin
     assert found.refused is not final_ok
     assert "final: recall@10 floor" in gates_table(found)
     assert [gate["name"] for gate in as_json(found)["gates"]] == [gate.name for gate in found.gates]
+    latency = [gate.value for gate in found.latency]
+    assert latency == ([1.25] if final_ok else [])
+    assert ("p50 latency" in gates_table(found)) is final_ok
+    assert [gate["value"] for gate in as_json(found)["latency"]] == latency
 
 
 def test_without_a_final_fit_there_is_one_set_of_gates(tmp_path: Path) -> None:
@@ -73,7 +82,7 @@ def test_before_the_gates_there_is_nothing_to_say() -> None:
 
 def test_the_gates_in_a_few_words(tmp_path: Path) -> None:
     accepted = [evaluator(tmp_path, "evaluator", 0.2, True), serving_check(tmp_path, skipped=False)]
-    assert gates_line(verdict(accepted)) == "2 ok"
+    assert gates_line(verdict(accepted)) == "3 ok"
     refused = [evaluator(tmp_path, "evaluator", 0.0, False), serving_check(tmp_path, skipped=True)]
     assert gates_line(verdict(refused)) == "refused: recall@10 floor"
     assert gates_line(verdict([])) == "-"

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
 import contract
-from components.common.tensors import input_specs
+from components.common.tensors import function_of, neutral
 
 Outputs = dict[str, tf.Tensor]
 
@@ -43,13 +43,13 @@ def save(
     module = tf.Module()
     functions = {}
     for name, signature in contract.SIGNATURES.items():
-        specs = {spec.name: spec for spec in input_specs(name)}
+        defaults = {item.name: neutral(item, 1) for item in signature.inputs if not item.required}
 
-        def call(signature: contract.Signature = signature, **inputs: tf.Tensor) -> Outputs:
+        def call(inputs: Mapping[str, tf.Tensor], signature: contract.Signature = signature) -> Outputs:
             return spoil(signature.name, answer(signature, inputs))
 
         if name != without:
-            functions[name] = tf.function(call, autograph=False).get_concrete_function(**specs)
+            functions[name] = function_of(signature.inputs, call, defaults)
     tf.saved_model.save(module, str(folder), signatures=functions)
     extra = folder / contract.ASSETS_EXTRA
     extra.mkdir()

@@ -130,6 +130,9 @@ def write_timelines(path: Path, users: list[User]) -> None:
     def bytes_list(values: list[bytes]) -> tf.train.Feature:
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
 
+    def floats(values: list[float]) -> tf.train.Feature:
+        return tf.train.Feature(float_list=tf.train.FloatList(value=values))
+
     def times(values: list[int]) -> tf.train.Feature:
         return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
 
@@ -138,9 +141,10 @@ def write_timelines(path: Path, users: list[User]) -> None:
             features = {
                 contract.USER_ID: bytes_list([user.user_id]),
                 contract.TARGET_ITEM_IDS: bytes_list(user.targets),
-                contract.TARGET_RATINGS: tf.train.Feature(float_list=tf.train.FloatList(value=user.ratings)),
+                contract.TARGET_RATINGS: floats(user.ratings),
                 contract.TARGET_TIMESTAMPS: times([2 * DAY] * len(user.targets)),
                 contract.HISTORY_ITEM_IDS: bytes_list(user.popular[:1]),
+                contract.HISTORY_RATINGS: floats([4.0] * len(user.popular[:1])),
                 contract.HISTORY_TIMESTAMPS: times([DAY] * len(user.popular[:1])),
                 contract.SLICE_HISTORY: bytes_list([user.slice_history]),
                 contract.SLICE_COLD: bytes_list([user.slice_cold]),

@@ -21,6 +21,8 @@ _LAST: Final = (" ", ":")
 _ALIKE: Final = 0.9  # of the lines
 _LINES: Final = 300
 _COMMENTS: Final = "#%"
+_TITLES: Final = 10  # lines of a title at most
+_EXCEL: Final = re.compile(r"sep=(.)\r?", re.IGNORECASE)  # how a first line tells Excel the delimiter
 _WORDS: Final = re.compile(r'"(?:[^"]|"")*"(?=\s|$)|\S+')  # between blanks, unless these are in quotes
 _COMMA: Final = re.compile(r"[+-]?\d+,\d+")
 _POINT: Final = re.compile(r"[+-]?\d+(\.\d+)?")
@@ -33,14 +35,24 @@ def describe(text: str, params: ExampleGenParams, wanted: Sequence[str], encodin
       text: its beginning, with LF line ends.
       wanted: names of columns that are asked for; all numbers: columns of a file without a header.
     """
-    lines = [line for line in text.split("\n")[: _LINES + 1] if line.strip()]
+    all_lines = text.split("\n")[: _LINES + 1]
+    lines = [line for line in all_lines if line.strip()]
     head_comment = None if params.comment else _comment(lines, wanted)
     remarks = list(itertools.takewhile(lambda line: line.startswith(head_comment or "\n"), lines))
     lines = [line for line in lines[len(remarks) :] if not line.startswith(params.comment or "\n")]
-    delimiter = params.delimiter or delimiter_of(lines, wanted)
+    excel = _EXCEL.fullmatch(lines[0]) if lines else None
+    delimiter = params.delimiter or (excel[1] if excel else delimiter_of(lines, wanted))
+    # Where a header follows, so that of several files one without the title is no silent loss.
+    headless = bool(params.names) or (bool(wanted) and all(name.isdecimal() for name in wanted))
+    title = 0 if remarks or headless else (1 if excel else _title(lines, delimiter))
+    above = 0
+    if title:
+        above = next(n for n, line in enumerate(all_lines) if line is lines[title])
+        lines = lines[title:]
+        delimiter = params.delimiter or (excel[1] if excel else delimiter_of(lines, wanted))
     plain = len(delimiter.encode()) > 1 or (delimiter in "\t " and not _all_quoted(lines, delimiter))
     quoted = not plain if params.quoted is None else params.quoted
-    format_ = Delimited(delimiter, None, quoted, encoding, params.comment, head_comment)
+    format_ = Delimited(delimiter, None, quoted, encoding, params.comment, head_comment, above)
     rows = fields(lines, format_)
     decimal = params.decimal or (_decimal(rows) if delimiter != "," else ".")
     names = params.names or _names(rows, wanted) or _commented(remarks, format_, rows, wanted)
@@ -107,6 +119,24 @@ def _width(lines: Sequence[str], delimiter: str) -> tuple[int, float]:
         return 1, 0.0
     width, count = widths.most_common(1)[0]
     return width, count / len(lines)
+
+
+def _title(lines: Sequence[str], delimiter: str) -> int:
+    """How many first lines are a title: one cell alone, above lines of many columns."""
+    width, share = _width(lines, delimiter) if lines else (1, 0.0)
+    if (
+        width < 2
+        or sum(bool(cell.strip()) for cell in _split(lines[0], delimiter)) != 1
+        or share < _ALIKE
+        or delimiter in _LAST
+    ):
+        return 0
+    for number, line in enumerate(lines[: _TITLES + 1]):
+        cells = _split(line, delimiter)
+        filled = sum(bool(cell.strip()) for cell in cells)
+        if len(cells) > 1 and (filled > 1 or width < 3):
+            return number
+    return 0
 
 
 def _comment(lines: Sequence[str], wanted: Sequence[str]) -> str | None:

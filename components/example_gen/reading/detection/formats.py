@@ -61,6 +61,11 @@ def kind_of(path: Place) -> type[Format]:
         raise DataError(
             path.name, "is one JSON list; expected an object per line, as `jq -c '.[]' FILE` writes it"
         )
+    if text.split(b"\n")[0].strip() == b"{":
+        raise DataError(
+            path.name,
+            "is JSON whose objects go over several lines; expected one per line, as `jq -c . FILE` writes it",
+        )
     return JsonLines if text.startswith(b"{") else Delimited
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -81,6 +82,7 @@ def _blocks(
         delimiter=format_.delimiter,
         comment=format_.comment,
         head_comment=format_.head_comment,
+        above=format_.above,
         span=span,
         **more,
     )
@@ -226,6 +228,8 @@ def _arrow(
     # Arrow decodes what it hands to `skip`; where it could not, every byte is a character for the while.
     utf8 = _is_utf8(block.data)
     data = block.data if utf8 else block.data.decode("latin-1").encode()
+    if data.startswith(codecs.BOM_UTF8):
+        data = codecs.BOM_UTF8 + data  # Arrow takes one away, wherever in the file the block begins
     longest = 2 * int(np.diff(np.append(block.starts, len(block.data))).max())
     positions = [str(position) for position in range(len(names))]
     wanted = {role: positions[names.index(name)] for role, name in source.columns.items()}

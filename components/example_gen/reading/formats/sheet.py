@@ -7,6 +7,7 @@ who outgrow a sheet begin the next; a row's line counts on from sheet to sheet.
 from __future__ import annotations
 
 import datetime
+import itertools
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from components.example_gen.reading.source import Sheet, Source
 from components.example_gen.reading.text_blocks import Span
 
 _ROWS: Final = 100_000
+_TITLES: Final = 10
 
 
 def rows(
@@ -70,8 +72,35 @@ def header(
     raise DataError(path.name, "is empty; expected a sheet with a header")
 
 
-def _rows(path: Place) -> Iterator[tuple[int, list[Any]]]:
-    """(line, cells) of the rows that have any, with the header once."""
+def left_out(path: Place) -> tuple[int, tuple[str, ...]]:
+    """How many rows are above the header of the first sheet, and the names of sheets of other tables.
+
+    Raises:
+      DataError: the file is damaged or has a password.
+    """
+    above: list[int] = []
+    others: list[str] = []
+    for _ in _rows(path, above, others):
+        pass
+    return (above[0] if above else 0), tuple(others)
+
+
+def _title(rows: list[list[Any]]) -> int:
+    """How many of the first rows are a title: a cell alone, or none, above rows of several."""
+    filled = [sum(cell != "" for cell in row) for row in rows]
+    first = next((number for number, count in enumerate(filled) if count > 1), 0)
+    return first if any(filled[:first]) else 0
+
+
+def _rows(
+    path: Place, above: list[int] | None = None, others: list[str] | None = None
+) -> Iterator[tuple[int, list[Any]]]:
+    """(line, cells) of the rows that have any, with the header once.
+
+    Args:
+      above: gets the number of rows above the header of each sheet.
+      others: gets the names of sheets of other tables.
+    """
     first: list[Any] | None = None
     line = 0
     try:
@@ -80,15 +109,25 @@ def _rows(path: Place) -> Iterator[tuple[int, list[Any]]]:
             for name in book.sheet_names:
                 sheet = book.get_sheet_by_name(name)
                 at_header = True
-                for row in sheet.iter_rows():
+                all_rows = sheet.iter_rows()
+                head = list(itertools.islice(all_rows, _TITLES))
+                title = _title(head)
+                if above is not None:
+                    above.append(title)
+                line += title
+                for row in itertools.chain(head[title:], all_rows):
                     line += 1
                     if all(cell == "" for cell in row):
                         continue
                     if at_header and first is not None and row != first:
+                        if others is not None:
+                            others.append(name)
                         break  # another table
                     if not at_header or first is None:
                         yield line, row
                     first, at_header = first or row, False
+                    if others is not None:
+                        break  # the names are known
     except (CalamineError, OSError) as error:
         raise DataError(
             path.name, f"cannot be read as a sheet: {error}; it is damaged, or has a password"

@@ -12,7 +12,7 @@ from support.gallery.layouts import EVENTS, GALLERY
 from components.example_gen.errors import DataError
 
 ENTRIES = {name: make() for name, make in GALLERY.items()}
-QUICK, NIGHTLY = 120, 10_000  # of each of the two tests
+QUICK, NIGHTLY = 120, 5_000  # of each of the two tests
 COLUMNS = {"user": "user", "item": "item", "rating": "stars", "time": "at"}
 ROWS = [[e.user, e.item, str(e.rating / 2), str(e.time)] for e in EVENTS[:12]]
 

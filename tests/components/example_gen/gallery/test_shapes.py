@@ -9,6 +9,7 @@ from support.gallery.layouts import EVENTS
 
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
+from components.example_gen.reading.detection import formats
 from datasets.own_log.survey import survey
 
 COLUMNS = {"user": "user", "item": "item", "rating": "stars", "time": "at"}
@@ -114,7 +115,9 @@ def check_shape(tmp_path, read, delimiter, several, end, said) -> None:
     except DataError as error:
         assert error.reason
         return
-    assert found.bad.rows_in["ratings"] + 1 in counts(lines)
+    delimiter_ = {"delimiter": delimiter} if said else {}
+    format_ = formats.format_of(path, ExampleGenParams(**params, **delimiter_), COLUMNS.values())
+    assert found.bad.rows_in["ratings"] + 1 + format_.above in counts(lines)
     gone = {lines[row["line"] - 1] for row in found.rows_bad}
     here = {row[:2] for row in found.ratings}
     for pair in untouched if said else ():
@@ -135,7 +138,8 @@ def check_guess(tmp_path, read, delimiter, several, end) -> None:
         return
     with contextlib.suppress(DataError):
         rows = read(path, **{**found.guess.values, "max_bad_share": 1, "repeated": "last"})
-        assert rows.bad.rows_in["ratings"] + found.files[0].header in counts(lines)
+        more = found.files[0].header + getattr(found.files[0].format, "above", 0)
+        assert rows.bad.rows_in["ratings"] + more in counts(lines)
 
 
 lenient = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}

@@ -113,6 +113,7 @@ def damaged(content: bytes, edits: list) -> bytes:
 @example("csv", [("insert", 0.5, b'"', 1)], 1.0, "bad", 64)
 @example("csv", [("insert", 0.5, b'"', 1), ("insert", 0.8, b'"', 1)], 1.0, "bad", 1 << 20)
 @example("gzip", [("cut", 0.9, b"x", 1)], 1.0, "bad", 64)
+@example("movies.dat", [("insert", 0.9, b"\n\xef\xbb\xbf\n", 1)], 1.0, "bad", 64)
 @example("parquet", [("cut", 0.9, b"x", 1)], 1.0, "bad", 64)
 def test_damage_ends_in_a_clean_error_or_a_right_count(
     tmp_path, read, layout, edits, max_bad_share, repeated, block_bytes
