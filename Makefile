@@ -7,7 +7,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo run serve test browser test-nightly test-owed lint house format bench bench-serving bench-command-line bench-ann bench-quality bench-behaviour bench-scale docs images lock clean
+.PHONY: help setup setup-dev demo run serve test browser test-nightly test-owed lint house format bench bench-serving bench-command-line bench-ann bench-quality bench-behaviour bench-scale bench-month docs images lock clean
 
 bin := .venv/bin
 ARGS ?=
@@ -78,6 +78,9 @@ bench-quality: setup-dev ## the two-tower against the other models of the leader
 
 bench-behaviour: setup-dev ## the newest pushed model with new people and items, explanations, diversity, similar items
 	@$(bin)/python -m benchmarks.behaviour $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
+
+bench-month: setup-dev ## a month of a shop that changes: daily retraining, refresh alone, neither; a quarter of an hour
+	@$(bin)/python benchmarks/month.py $(ARGS)
 
 bench-scale: setup-dev ## the whole pipeline on a million generated ratings, one epoch (ARGS="--ratings 10000000 32000000", hours)
 	@$(bin)/python benchmarks/pipeline_scale.py $(ARGS)

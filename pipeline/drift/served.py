@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +23,10 @@ _USERS: Final = 500
 _BATCH: Final = 256
 _Z: Final = 1.96
 
+# The inputs of a history, and the relevant items that came after it.
+Asked = tuple[dict[str, list[Any]], set[bytes]]
+Recommend = Callable[..., Mapping[str, Any]]
+
 
 def recall(model_dir: str, tested: float, before: Log, now: Log, params: DriftParams) -> Finding:
     """Recall@10 of a model on the events after the log it was tested on; what came before is the history.
@@ -32,20 +36,20 @@ def recall(model_dir: str, tested: float, before: Log, now: Log, params: DriftPa
       tested: its Recall@10 on the test split.
     """
     name, bound = f"recall@{K} since", (1.0 - params.recall_drop) * tested
-    asked = _asked(before, now)
+    asked = questions(before, now)
     if len(asked) < params.min_events / 10:
         why = (
             f"{len(asked)} users with a history and a relevant newer event, fewer than drift.min_events / 10"
         )
         return Finding(name, None, bound, drifted=False, why=why)
-    values = np.array(list(_recalls(model_dir, asked, now.features.implicit)))
+    values = recalls(lists(recommend_of(model_dir), asked, now.features.implicit), asked)
     mean, error = float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values)))
     why = f"of {len(values)} users, ± {_Z * error:.3f}; {tested:.4f} on the test split"
     return Finding(name, mean, bound, mean + _Z * error < bound, why)
 
 
-def _asked(before: Log, now: Log) -> list[tuple[dict[str, list[Any]], set[bytes]]]:
-    """(history inputs, relevant newer items) of each user who has both."""
+def questions(before: Log, now: Log) -> list[Asked]:
+    """Of each user who has both a history in `before` and relevant newer items."""
     newer = now.times > before.last
     names = (contract.HISTORY_ITEM_IDS, contract.HISTORY_RATINGS, contract.HISTORY_TIMESTAMPS)
     ends = np.cumsum(np.bincount(now.owner, minlength=len(now.users)))
@@ -62,28 +66,39 @@ def _asked(before: Log, now: Log) -> list[tuple[dict[str, list[Any]], set[bytes]
     return asked
 
 
-def _recalls(
-    model_dir: str, asked: list[tuple[dict[str, list[Any]], set[bytes]]], implicit: bool
-) -> Iterator[float]:
-    wanted = iter(targets for _, targets in asked)
-    for answer in _answers(model_dir, [inputs for inputs, _ in asked], implicit):
-        for found, targets in zip(answer[contract.ITEM_IDS], wanted, strict=False):
-            yield len(targets & set(found[:K])) / len(targets)
+def recalls(found: Iterable[Sequence[bytes]], asked: Sequence[Asked]) -> np.ndarray:
+    """float64[U]: the share of each user's relevant items that is among the items found."""
+    return np.array(
+        [len(targets & set(items)) / len(targets) for (_, targets), items in zip(asked, found, strict=True)]
+    )
 
 
-def _answers(
-    model_dir: str, asked: Sequence[dict[str, list[Any]]], implicit: bool
-) -> Iterator[dict[str, np.ndarray]]:
-    """What `recommend` answers, K items each, some requests at a time."""
+def recommend_of(model_dir: str) -> Recommend:
+    """The function of the signature contract.RECOMMEND of a saved model."""
     import tensorflow as tf
 
-    function = tf.saved_model.load(model_dir).signatures[contract.RECOMMEND]
+    signatures: Mapping[str, Recommend] = tf.saved_model.load(model_dir).signatures
+    return signatures[contract.RECOMMEND]
+
+
+def answers(
+    recommend: Recommend, asked: Sequence[dict[str, list[Any]]], implicit: bool, k: int = K
+) -> Iterator[dict[str, np.ndarray]]:
+    """What `recommend` answers to the inputs of some histories, k items each, some requests at a time."""
+    import tensorflow as tf
+
     signature = contract.signatures(implicit)[contract.RECOMMEND]
     for start in range(0, len(asked), _BATCH):
-        rows = [{**_as_weights(inputs, implicit), contract.K: K} for inputs in asked[start : start + _BATCH]]
+        rows = [{**_as_weights(inputs, implicit), contract.K: k} for inputs in asked[start : start + _BATCH]]
         filled = signature.filled(rows)
         tensors = {each.name: tf.constant(filled[each.name], each.dtype) for each in signature.inputs}
-        yield {name: value.numpy() for name, value in function(**tensors).items()}
+        yield {name: value.numpy() for name, value in recommend(**tensors).items()}
+
+
+def lists(recommend: Recommend, asked: Sequence[Asked], implicit: bool, k: int = K) -> Iterator[list[bytes]]:
+    """The first k items that a model recommends to each user."""
+    for answer in answers(recommend, [inputs for inputs, _ in asked], implicit, k):
+        yield from answer[contract.ITEM_IDS][:, :k].tolist()
 
 
 def _as_weights(inputs: dict[str, list[Any]], implicit: bool) -> dict[str, list[Any]]:
@@ -156,7 +171,7 @@ def scores(model_dir: str, paths: Collection[str], before: Log, params: DriftPar
         return Finding(name, None, bound, drifted=False, why="the log before has no history to ask with")
     implicit = before.features.implicit
     expected = np.concatenate(
-        [each[contract.SCORES].ravel() for each in _answers(model_dir, given, implicit)]
+        [each[contract.SCORES].ravel() for each in answers(recommend_of(model_dir), given, implicit)]
     )
     expected = expected[expected != contract.PAD_SCORE]
     compared = comparators.compare(

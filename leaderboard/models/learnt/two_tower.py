@@ -13,6 +13,7 @@ import tensorflow as tf
 import contract
 from components.common import storage
 from components.model.params import ModelParams
+from components.model.signatures import Signatures
 from components.trainer import fitting
 from components.trainer.inputs import catalogue, profiles
 from components.trainer.loop import checkpoints
@@ -97,6 +98,11 @@ class TwoTower(Model):
         self._towers = fitting.servable(model, items, transform)
         self._items = model.embed_catalogue().numpy()
         self._parameters = model.parameters
+
+    @property
+    def towers(self) -> Signatures:
+        """Of the last fit, as they are exported."""
+        return self._towers
 
     def score_many(self, queries: Queries) -> np.ndarray:
         return np.concatenate(

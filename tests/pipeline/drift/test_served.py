@@ -30,7 +30,7 @@ def test_what_came_before_is_the_history_and_relevant_newer_items_are_asked_for(
     now = log_of(
         (0, b"a", 5.0, 1), (0, b"c", 4.5, 9), (0, b"d", 1.0, 9), (0, b"a", 5.0, 10), (1, b"b", 3.0, 2)
     )
-    [(inputs, targets)] = served._asked(before, now)
+    [(inputs, targets)] = served.questions(before, now)
     assert inputs[contract.HISTORY_ITEM_IDS] == [b"a"]
     assert targets == {b"c"}
 
