@@ -318,7 +318,5 @@ def test_features_with_names_of_other_things_are_left_out(tmp_path):
 
 def test_a_map_without_a_time_has_no_window(tmp_path):
     guessed = found(log(tmp_path / "log.csv", {"user": "user", "item": "item"}))
-    with pytest.raises(
-        DataError, match=r"config: window needs a column time \(columns names none\)$"
-    ):
+    with pytest.raises(DataError, match=r"config: window needs a column time \(columns names none\)$"):
         guessed.params(ExampleGenParams(window=30))
