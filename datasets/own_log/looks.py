@@ -134,7 +134,8 @@ def look(path: Place, params: ExampleGenParams) -> FileLook:
     if isinstance(format_, Delimited) and format_.names is None and not has_header(path, format_, params):
         header = False
         width = len(tables.header(format_, path, params.max_line_bytes))
-        format_ = dataclasses.replace(format_, names=tuple(str(number + 1) for number in range(width)))
+        names_ = tuple(str(number + 1) for number in range(width))
+        format_ = dataclasses.replace(format_, names=names_, above=0)  # as columns by number are read
     header_names = tables.header(format_, path, params.max_line_bytes)
     names = [name for name in header_names if name and header_names.count(name) == 1]
     if not names:
