@@ -53,13 +53,17 @@ def _table(columns: Sequence[_Column]) -> str:
     return table(header, [(name, *(_cell(name, metrics) for metrics in cells)) for name in measured])
 
 
-def _place(name: str) -> tuple[int, str]:
-    """Sorts into the order of the registry, but popularity's recall under the model's."""
+def _place(name: str) -> tuple[int, int, str]:
+    """Sorts into the order of the registry, but the popular lists' recall under the model's."""
     known = list(registry.evaluated())
     if name not in known:
-        return len(known), name
-    beside = _BESIDE.get(name, "")
-    return known.index(beside or name), beside
+        return len(known), 0, name
+    beside = _BESIDE.get(name)
+    return (
+        (known.index(name), 0, "")
+        if beside is None
+        else (known.index(beside), list(_BESIDE).index(name) + 1, "")
+    )
 
 
 def _cell(name: str, metrics: Mapping[str, float]) -> str:

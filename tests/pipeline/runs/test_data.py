@@ -24,7 +24,7 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def folder(path: Path) -> Path:
     path.mkdir(parents=True)
-    (path / "ratings.csv").touch()
+    (path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n")
     return path
 
 
