@@ -12,6 +12,8 @@ from support.workspace import REPOSITORY
 
 from components.model.params import ModelParams
 
+pytestmark = pytest.mark.long
+
 SIZE = {"items": 2000, "users": 150, "ratings": 15_000, "queries": 64, "batch_size": 256}
 OPTIONS = ["--items=2000", "--users=150", "--ratings=15000", "--queries=64", "--train-batch=256"]
 BARS = {

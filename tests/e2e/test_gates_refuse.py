@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from support.workspace import new_workspace
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def workspace(workspace_to_run_in):

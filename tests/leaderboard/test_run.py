@@ -17,6 +17,8 @@ from leaderboard.fits import Fits
 from leaderboard.ranking import UserMetrics
 from leaderboard.tuning import Trial
 
+pytestmark = pytest.mark.long
+
 
 def test_every_model_is_what_its_class_says() -> None:
     for name in registry.NAMES:

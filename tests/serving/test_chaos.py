@@ -22,6 +22,8 @@ from support.servers.model_servers import Server, start, wait_until
 
 from serving.client import Client, Code, Retry, ServingError
 
+pytestmark = pytest.mark.long
+
 ECHO = conformance_models.ECHO
 HALF = conformance_models.HALF
 ONCE = Retry(attempts=1)

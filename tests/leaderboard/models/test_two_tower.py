@@ -12,6 +12,8 @@ from components.trainer.loop import checkpoints
 from leaderboard import fits, protocols, ranking, rating_errors, registry
 from leaderboard.split import Histories
 
+pytestmark = pytest.mark.long
+
 HYPERPARAMETERS = {
     "model": {"embedding_dim": 16, "hidden": (16,), "history_window": 20},
     "trainer": {"epochs": 2, "batch_size": 256, "uniform_negatives": 64, "monitor_k": 10},

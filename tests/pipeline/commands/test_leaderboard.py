@@ -15,6 +15,8 @@ from leaderboard import protocols
 from pipeline.cli import main
 from pipeline.commands import leaderboard
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -16,6 +16,8 @@ from pipeline.drift import written
 from pipeline.drift.checks import Finding
 from pipeline.report import page
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:

@@ -19,6 +19,8 @@ from support.servers import certificates
 from support.servers.model_servers import Server, Target, outputs_of, predict_request, refusal
 from tensorflow_serving.apis import prediction_log_pb2, prediction_service_pb2_grpc
 
+pytestmark = pytest.mark.long
+
 StartServer = Callable[..., Server]
 
 

@@ -30,6 +30,8 @@ from components.example_gen.fingerprint import fingerprint
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import layouts
 
+pytestmark = pytest.mark.long
+
 IN_PROCESS = ("--runner=FnApiRunner",)
 OWN = {"columns": {"user": "u", "item": "i", "rating": "r", "time": "t"}}
 

@@ -9,6 +9,8 @@ from components.trainer.inputs import events
 from components.trainer.loop import checkpoints, fit
 from components.trainer.params import TrainerParams
 
+pytestmark = pytest.mark.long
+
 SHAPE = {"embedding_dim": 8, "hidden": (8,), "history_window": 10, "attention_layers": 1}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, seed, settings
 from schemathesis import GenerationMode
@@ -55,6 +56,7 @@ def test_examples_of_bodies_are_accepted(api):
     api.post("/v1/experiments/towers-2/stop")
 
 
+@pytest.mark.long
 def test_no_random_request_breaks_the_api_or_its_description(model_server, tmp_path):
     with listening(model_server, tmp_path) as address:
         description = schemathesis.openapi.from_url(f"{address}/v1/openapi.json")

@@ -6,6 +6,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from support.browser import violations
 
+pytestmark = pytest.mark.long
+
 VIEWS = (
     "/",
     "/search?query=the",

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.long
 
 # Of the sample; frequent enough that a page of search results is full of it.
 TASTE = "Sci-Fi"

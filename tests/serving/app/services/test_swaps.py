@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from support.servers.app import running, serve
 from support.servers.model_servers import wait_until
 
 import contract
+
+pytestmark = pytest.mark.long
 
 MARK = " (second edition)"
 

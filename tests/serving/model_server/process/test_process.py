@@ -31,6 +31,8 @@ from support.servers.model_servers import (
 )
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+pytestmark = pytest.mark.long
+
 COMMAND = (sys.executable, "-m", "serving.model_server")
 PutVersion = Callable[..., Path]
 X = {"x": tf.constant([2.0])}

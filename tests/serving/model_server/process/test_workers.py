@@ -25,6 +25,8 @@ from tensorflow_serving.apis import model_management_pb2, prediction_log_pb2
 import contract
 from serving.model_server.process.shared_state import SharedState
 
+pytestmark = pytest.mark.long
+
 COMMAND = (sys.executable, "-m", "serving.model_server")
 WORKERS = 2
 PutVersion = Callable[..., Path]
