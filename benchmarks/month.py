@@ -349,6 +349,18 @@ def table(months: Sequence[Mapping[str, Any]], found: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def write(months: list[dict[str, Any]], window: Any, sizes: Sizes, out: Path | None) -> None:
+    """benchmarks/out/month.json and month.svg, or in `out`."""
+    figures = {
+        "window": window, "sizes": dataclasses.asdict(sizes), "summary": summary(months), "months": months,
+    }  # fmt: skip
+    report.write("month", [], figures, out)
+    drawn = picture(months)
+    folder = out or report.ROOT / "benchmarks" / "out"
+    # A file by itself, unlike an element of a page, says what it is.
+    (folder / "month.svg").write_text(drawn.svg.replace("<svg ", '<svg style="background:#fff" ', 1) + "\n")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -369,22 +381,16 @@ def main() -> int:
         futures = [
             pool.submit(simulated, seed, args.days, window, sizes) for seed in range(1, args.seeds + 1)
         ]
-        months = [future.result() for future in futures]
+        months: list[dict[str, Any]] = []
+        for future in futures:
+            months.append(future.result())
+            # Hours may follow: a run that is stopped keeps its whole months.
+            write(months, window, sizes, args.out)
     found = summary(months)
     print(table(months, found))
-    gains = {
-        f"{way} against neither, last ten days": found[way]["last ten"]["mean"]
-        / found[NEITHER]["last ten"]["mean"]
-        for way in (RETRAIN, REFRESH)
-    }
-    for what, gain in gains.items():
-        print(f"{what}: {100 * (gain - 1):+.1f} %")
-    folder = args.out or report.ROOT / "benchmarks" / "out"
-    figures = {"window": window, "sizes": dataclasses.asdict(sizes), "summary": found, "months": months}
-    report.write("month", [], figures, args.out)
-    drawn = picture(months)
-    # A file by itself, unlike an element of a page, says what it is.
-    (folder / "month.svg").write_text(drawn.svg.replace("<svg ", '<svg style="background:#fff" ', 1) + "\n")
+    for way in (RETRAIN, REFRESH):
+        gain = found[way]["last ten"]["mean"] / found[NEITHER]["last ten"]["mean"] - 1
+        print(f"{way} against neither, last ten days: {100 * gain:+.1f} %")
     return 0
 
 
