@@ -7,7 +7,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo run serve test browser test-nightly test-owed lint house format bench bench-serving bench-command-line bench-ann bench-quality bench-behaviour bench-scale bench-month docs images lock clean
+.PHONY: help setup setup-dev demo run serve test browser test-nightly test-owed lint house format bench bench-serving bench-app bench-command-line bench-ann bench-quality bench-behaviour bench-scale bench-month docs images lock clean
 
 bin := .venv/bin
 ARGS ?=
@@ -67,6 +67,9 @@ bench: setup-dev ## seconds and peak memory of each component (DATA as for run)
 bench-serving: setup-dev ## the model server against in-process, naive and empty servers (ARGS=--sample without a pushed model)
 	@$(bin)/python benchmarks/serving.py $(ARGS)
 
+bench-app: setup-dev ## the application over the model server: what it adds, what it survives (ARGS="--only load")
+	@$(bin)/python -m benchmarks.app $(ARGS)
+
 bench-command-line: setup-dev ## seconds of the commands, with the newest pushed model loaded or served (ARGS="--server URL")
 	@$(bin)/python benchmarks/command_line.py $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
 
@@ -79,7 +82,7 @@ bench-quality: setup-dev ## the two-tower against the other models of the leader
 bench-behaviour: setup-dev ## the newest pushed model with new people and items, explanations, diversity, similar items
 	@$(bin)/python -m benchmarks.behaviour $(if $(CONFIG),--config "$(CONFIG)") $(ARGS)
 
-bench-month: setup-dev ## a month of a shop that changes: daily retraining, refresh alone, neither; a quarter of an hour
+bench-month: setup-dev ## a month of a shop that changes: daily retraining, refresh alone, neither; an hour
 	@$(bin)/python benchmarks/month.py $(ARGS)
 
 bench-scale: setup-dev ## the whole pipeline on a million generated ratings, one epoch (ARGS="--ratings 10000000 32000000", hours)
