@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from support.runs.shared_run import SharedRun, session_folder
 from support.workspace import Workspace
 
+# What fails, fails again, here and in CI; MARQUEE_RANDOM_EXAMPLES=1 looks for what has not been met yet.
+hypothesis.settings.register_profile(
+    "repeatable", derandomize=not os.environ.get("MARQUEE_RANDOM_EXAMPLES"), deadline=None
+)
+hypothesis.settings.load_profile("repeatable")
 pytest_plugins = ("support.session.nightly", "support.session.slowest")
 
 
