@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 import structlog
@@ -28,6 +28,9 @@ _PRAGMAS = (
     "PRAGMA busy_timeout=10000",
     "PRAGMA mmap_size=268435456",
 )
+# A queue: waiting writers are served in turn. A write takes a millisecond or two, a thousand at once must
+# not run into a timeout.
+_SQLITE_POOL: Final[Mapping[str, Any]] = {"max_overflow": 0, "pool_timeout": 30, "hide_parameters": True}
 
 
 def parse(url: str, make_folder: bool = True) -> URL:
@@ -76,9 +79,8 @@ class Database:
             self._reader = _sqlite_engine(driver, pool_size, "BEGIN")
             self._writer = _sqlite_engine(driver, 1, "BEGIN IMMEDIATE")
             self._thread_reader = sa.create_engine(
-                self.url, pool_size=pool_size, max_overflow=0, pool_timeout=30, hide_parameters=True,
-                connect_args={"check_same_thread": False},
-            )  # fmt: skip
+                self.url, pool_size=pool_size, connect_args={"check_same_thread": False}, **_SQLITE_POOL
+            )
             _prepare(self._thread_reader, "BEGIN")
             # A checkpoint is no part of a transaction.
             self._scrubber = self._writer.execution_options(isolation_level="AUTOCOMMIT")
@@ -148,9 +150,7 @@ class Database:
 
 
 def _sqlite_engine(url: URL, size: int, begin: str) -> AsyncEngine:
-    # A queue: waiting writers are served in turn. A write takes a millisecond or two, a thousand at once
-    # must not run into a timeout.
-    engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_timeout=30, hide_parameters=True)
+    engine = create_async_engine(url, pool_size=size, **_SQLITE_POOL)
     _prepare(engine.sync_engine, begin)
     return engine
 
