@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -73,8 +74,9 @@ def recalls(found: Iterable[Sequence[bytes]], asked: Sequence[Asked]) -> np.ndar
     )
 
 
+@functools.lru_cache(maxsize=1)
 def recommend_of(model_dir: str) -> Recommend:
-    """The function of the signature contract.RECOMMEND of a saved model."""
+    """The function of the signature contract.RECOMMEND of a saved model, which several checks ask."""
     import tensorflow as tf
 
     signatures: Mapping[str, Recommend] = tf.saved_model.load(model_dir).signatures
