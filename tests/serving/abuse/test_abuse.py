@@ -14,6 +14,7 @@ import gzip
 import http.client
 import json
 import math
+import shutil
 import socket
 import subprocess
 import sys
@@ -59,6 +60,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def server(tmp_path_factory: pytest.TempPathFactory, disk: Path) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("abuse")
     tiny_models.histories(folder / "m" / "1")
+    (disk / "tmp").mkdir()
     started = start(
         OUR_COMMAND[:4],
         [
@@ -71,6 +73,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, disk: Path) -> Iterator[Ser
             f"--access_log={disk}/access.log",
         ],
         folder,
+        environment={"TMPDIR": str(disk / "tmp")},
     )
     yield started
     assert started.stop() == 0
@@ -270,6 +273,22 @@ def test_others_are_answered(server: Server, disk: Path, attack: Attack, count: 
     if attack is small_requests_that_fill_the_log:
         leave(disk, 0)
     assert len(under_attack(server, attack, count, questions=4, pause=0.5).seconds) == 4
+
+
+def test_a_full_and_then_a_swept_folder_for_temporary_files_hurt_neither_requests_nor_metrics(
+    server: Server, disk: Path
+) -> None:
+    def sound() -> bool:
+        found = [server.http("POST", "/v1/models/m:predict", {"instances": [ROW]}) for _ in range(4)]
+        found += [server.http("GET", path) for path in ("/monitoring/prometheus/metrics", "/livez")]
+        return [one.status for one in found] == [200] * 6
+
+    filler = leave(disk, 0)
+    assert sound()
+    filler.unlink()
+    shutil.rmtree(disk / "tmp")
+    assert sound()
+    assert "starting it anew" not in server.output
 
 
 @pytest.mark.nightly("serving/model_server")

@@ -26,7 +26,7 @@ import pytest
 from support.clock import Clock
 from support.models import conformance_models
 from support.servers.model_servers import OUR_COMMAND, Server, outputs_of, start, wait_until
-from support.small_disk import leave, small_disk
+from support.small_disk import fill, leave, small_disk
 from support.workspace import REPOSITORY
 
 import contract
@@ -271,6 +271,7 @@ def versions_gone(world: World) -> None:
 
 def full_disk_of_models(world: World) -> None:
     """A push is refused before it begins; one that the disk ends gives everything back."""
+    retention.apply(str(world.served), _KEPT - 1)  # what would make room
     filler = leave(world.served.parent, 8)
     with pytest.raises(disk.DiskFullError, match="are missing"):
         world.publish()
@@ -284,7 +285,7 @@ def full_disk_of_models(world: World) -> None:
 
 
 def full_disk_of_logs(world: World) -> None:
-    filler = leave(world.logs, 0)
+    filler = fill(world.logs)
     world.logged("lines lost: ")
     filler.unlink()
 
@@ -382,7 +383,10 @@ def test_a_day_of_faults(world: World) -> None:
     # What the first faults take is no leak; from then on five in a hundred are one.
     early = [sample for sample in world.samples if 0.3 <= sample.passed / SECONDS < 0.5]
     late = [sample for sample in world.samples if sample.passed / SECONDS >= 0.8]
+    grown = []
     for field in (field.name for field in dataclasses.fields(Sample)[1:]):
         before, after = _typical(early, field), _typical(late, field)
         print(f"{field}: {before:.0f} -> {after:.0f}")  # noqa: T201  the same
-        assert after <= 1.05 * before, field
+        if after > 1.05 * before:
+            grown.append(field)
+    assert grown == []
