@@ -120,6 +120,10 @@ def _post(server: Server, body: bytes, headers: dict[str, str] | None = None) ->
         connection.getresponse().read()
 
 
+def nothing(server: Server, stop: threading.Event) -> None:
+    """What the machine itself makes of it."""
+
+
 def threads(server: Server, stop: threading.Event) -> None:
     """As many rows as one request may have, over and over, without waiting for the answers."""
     body = json.dumps({"instances": [ROW] * 1024}).encode()
@@ -206,6 +210,7 @@ def small_requests_that_fill_the_log(server: Server, stop: threading.Event) -> N
 
 
 ATTACKS: list[tuple[Attack, int]] = [
+    (nothing, 1),
     (threads, 4),
     (stretched, 4),
     (memory_held_back, 2),

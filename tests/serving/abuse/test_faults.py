@@ -298,18 +298,16 @@ def rotated_log(world: World) -> None:
 
 
 def log_folder_gone(world: World) -> None:
-    """A worker that ends meanwhile cannot start until it is back."""
+    """A worker that is started anew meanwhile answers without a log."""
     shutil.rmtree(world.log.parent)
     world.server.process.send_signal(signal.SIGHUP)
-    world.logged("cannot be opened anew")
-    world.disturbed_until = time.monotonic() + 60 + _DISTURBED_S
+    world.logged("cannot be opened anew", 2)
+    world.disturbed_until = time.monotonic() + _DISTURBED_S
     world.other().send_signal(signal.SIGKILL)
-    world.logged("ended with exit code 1; starting it anew")
+    world.logged("serves again")
     world.log.parent.mkdir()
     world.server.process.send_signal(signal.SIGHUP)
-    world.logged("serves again")
-    wait_until(world.log.exists)
-    world.disturbed_until = time.monotonic() + _DISTURBED_S
+    wait_until(lambda: world.log.exists() and world.log.stat().st_size > 0)
 
 
 # What shows a fault, and how often it comes: a hang takes a minute.
