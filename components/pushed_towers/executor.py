@@ -18,7 +18,6 @@ from components.pusher import versions
 
 _log = logging.getLogger(__name__)
 
-ITEMS: Final = "items"
 MODEL: Final = "model"
 DESTINATION: Final = "destination"
 FITTED_FOR: Final = "fitted_for"

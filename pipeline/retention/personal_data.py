@@ -78,7 +78,7 @@ def find(store: MetadataStore, pipeline: str, serving_dir: str, user: str) -> Fo
 
 
 def _runs(record: Mapping[str, Any], model_dir: str) -> set[Any]:
-    """The runs whose log is in a version: its own, and of a refresh the one that its towers were fitted in."""
+    """The runs whose log is in a version: its own, and of a refresh the one that fitted its towers."""
     carried = fitted_log.about(model_dir)
     return {record.get("run"), *([carried[0].run] if carried else [])}
 

@@ -53,8 +53,7 @@ def pushed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def extract(pushed: dict[str, Any], folder: Path, fitted_for: int) -> Path:
     out = artifact(standard_artifacts.Model, folder / "model")
     properties = {"destination": pushed["served"], "fitted_for": str(fitted_for), "name": contract.MODEL}
-    inputs = {"items": [artifact(standard_artifacts.Examples, folder / "items")]}
-    Executor().Do(inputs, {"model": [out]}, properties)
+    Executor().Do({}, {"model": [out]}, properties)
     return Path(path_utils.serving_model_path(out.uri))
 
 
