@@ -162,7 +162,7 @@ def test_a_candidate_slower_than_the_pushed_model_is_refused(tmp_path: Path) -> 
     params = ServingCheckParams(latency_queries=BLOCKS, latency_rate=40.0, latency_floor_ms=1.0)
     examples = timelines(tmp_path / "examples")
     fast, other = contract_model.save(tmp_path / "fast"), contract_model.save(tmp_path / "slow", slow)
-    [found] = check({contract.MODEL: other}, 120.0, trial=Trial(examples, params, fast, "17", ""))
+    [found] = check({contract.MODEL: other}, 900.0, trial=Trial(examples, params, fast, "17", ""))
     assert found.latency is not None
     assert found.latency.ratios["p50"] > 2
     assert found.latency.queries == 2 * BLOCKS, "what would refuse is measured twice"
@@ -187,7 +187,7 @@ def test_a_pushed_model_that_does_not_answer_is_nothing_to_compare_with(tmp_path
     examples = timelines(tmp_path / "examples")
     good = contract_model.save(tmp_path / "good")
     pushed = contract_model.save(tmp_path / "pushed", without=contract.RECOMMEND, unasked=contract.RECOMMEND)
-    [found] = check({contract.MODEL: good}, 120.0, trial=Trial(examples, params, pushed, "17", ""))
+    [found] = check({contract.MODEL: good}, 900.0, trial=Trial(examples, params, pushed, "17", ""))
     assert (found.ok, found.reason) == (True, "")
     assert found.latency is not None
     assert found.latency.no_comparison.startswith("version 17 does not answer: ")
