@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -267,12 +268,16 @@ class Scale(Result):
             return cls(low=low, high=high, step=0.5)
         return cls(low=low, high=high, step=1.0 if high - low >= 4 else (high - low) / 10)
 
+    @functools.cached_property
+    def _map(self) -> RatingScale:
+        return RatingScale(self.low, self.high)
+
     def stars(self, rating: float) -> float:
-        return float(RatingScale(self.low, self.high).stars(rating))
+        return float(self._map.stars(rating))
 
     def rating(self, stars: float) -> float:
         """The inverse of `stars`."""
-        return float(RatingScale(self.low, self.high).rating(stars))
+        return float(self._map.rating(stars))
 
 
 class ModelDescription(Result):
