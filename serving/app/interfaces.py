@@ -76,7 +76,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
     source = files.open_files(settings.model_files)
     calls, versions = Calls(client), Versions(client, source, settings.label, settings.poll_s)
     events = Events(database)
-    experiments = Experiments(ExperimentStore(database), versions)
+    experiments = Experiments(ExperimentStore(database), versions, settings.experiment)
     recommendations = RecommendationService(calls, versions, events, experiments, timeout_s)
     services = Services(
         settings=settings,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 import contract
 from contract.rating_scale import RatingScale
@@ -324,6 +324,20 @@ class Variant(Result):
 class NewExperiment(Result):
     id: ExperimentId
     variants: list[Variant] = Field(min_length=2, max_length=10)
+
+    @field_validator("variants")
+    @classmethod
+    def _named_apart(cls, value: list[Variant]) -> list[Variant]:
+        names = [variant.name for variant in value]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"each variant has a name of its own; twice there: {', '.join(twice)}")
+        return value
+
+
+class ConfiguredExperiment(NewExperiment):
+    """An experiment of the settings."""
+
+    running: bool = Field(default=True, description="false ends it")
 
 
 class Experiment(NewExperiment):
