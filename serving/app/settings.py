@@ -50,6 +50,11 @@ class Settings(BaseSettings):
         default=False,
         description="show what the model knows of users of the training data (it shows that data)",
     )
+    reports: str = Field(
+        default="",
+        description="folder of the runs' reports (`reports` in the pipeline's artifacts), which the page of "
+        "the model links to (they show training data); empty for none",
+    )
     progress_file: str = Field(
         default="",
         description="what `marquee run --progress` writes: the page shows it while there is no model yet",
