@@ -62,6 +62,8 @@ _METHODS = {"predict": "Predict", "classify": "Classify", "regress": "Regress"}
 # What bodies may be packed by, and how many bytes are unpacked in the event loop (a tenth of a millisecond).
 _PACKED = ("gzip", "deflate")
 _UNPACKED_AT_ONCE = 1 << 16
+# Before a body of so many bytes is decoded, which takes a millisecond, the loop looks who is still there.
+_LOOKED_AFTER = 1 << 14
 _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST, GET",
@@ -328,6 +330,8 @@ class _Api:
             ) from None
         except (ClientConnectionError, web.RequestPayloadError, HttpProcessingError) as error:
             raise invalid_argument(f"the request's body cannot be read: {error}") from error
+        if len(body) > _LOOKED_AFTER:
+            await asyncio.sleep(0)  # a client that has left meanwhile is seen, and its body not decoded
         encoding = request.headers.get("Content-Encoding", "identity").lower()
         return bytes(body if encoding == "identity" else await self._unpacked(body, encoding, hold))
 
