@@ -13,7 +13,7 @@ import orjson
 
 from serving.protocol.errors import StatusError, invalid_argument
 
-# An error quotes what it is about, in so many characters; a request may be megabytes of it.
+# An error quotes what it is about, in so many bytes; a request may be megabytes of it.
 _QUOTED = 256
 
 # The escapes in a document's strings, in turn: a surrogate pair, half of one, any other.
@@ -92,14 +92,15 @@ def quote(value: Any) -> str:
     parts = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).iterencode(value)
     text = ""
     try:
-        while len(text) <= _QUOTED:
-            piece = "".join(itertools.islice(parts, 64))
-            if not piece:
-                return text
+        while len(text) <= _QUOTED and (piece := "".join(itertools.islice(parts, 64))):
             text += piece
     except RecursionError:
         text += "..."
-    return text[:_QUOTED] + "...TRUNCATED"
+    text = text[: _QUOTED + 1]
+    quoted = text.encode("utf-8", "surrogateescape")
+    if len(quoted) <= _QUOTED:
+        return text
+    return quoted[:_QUOTED].decode("utf-8", "ignore") + "...TRUNCATED"
 
 
 def type_name(value: Any) -> str:

@@ -254,6 +254,14 @@ def test_a_server_without_models_ends_with_an_error(start_server: StartServer, t
     assert server.process.wait(120) != 0
 
 
+def test_a_config_file_that_is_none_ends_the_server(start_server: StartServer, tmp_path: Path) -> None:
+    file = tmp_path / "models.config"
+    file.write_text("model_config_list { config { no_such_field: 1 } }")
+    server = start_server(f"--model_config_file={file}", wait=False)
+    assert server.process.wait(120) != 0
+    assert "Error parsing text-format tensorflow.serving.ModelServerConfig" in server.output
+
+
 def test_sigterm_ends_the_server_with_its_requests_answered(start_server: StartServer, models: Path) -> None:
     server = start_server(*one_model(models, ECHO))
     server.predict(ECHO, {"text": ["connected"]})

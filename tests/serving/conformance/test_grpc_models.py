@@ -136,6 +136,17 @@ def test_a_signature_of_another_method_is_an_invalid_argument(target: Target) ->
     assert code is INVALID_ARGUMENT
 
 
+def test_outputs_of_another_type_are_an_invalid_argument(target: Target) -> None:
+    given = examples(example(x=1))
+    request = asked(regression_pb2.RegressionRequest(input=given), "regress_whole")
+    found = refusal(lambda: target.predictions.Regress(request, timeout=60))
+    # Two blanks here, one below: texts that clients may compare.
+    assert found == (INVALID_ARGUMENT, "Expected output Tensor of DT_FLOAT.  Got: DT_INT32")
+    request = asked(classification_pb2.ClassificationRequest(input=given), "classify_whole")
+    found = refusal(lambda: target.predictions.Classify(request, timeout=60))
+    assert found == (INVALID_ARGUMENT, "Expected scores Tensor of DT_FLOAT. Got: DT_INT32")
+
+
 def test_multi_inference_refuses_two_models(target: Target) -> None:
     request = inference_pb2.MultiInferenceRequest(input=examples(example(x=1)))
     asked(request.tasks.add(method_name=REGRESS), "regress_x_to_y")

@@ -99,6 +99,7 @@ def test_classify_needs_its_signature(rest: Target) -> None:
         ({"examples": []}, "'examples' value is an empty array"),
         ({"examples": [1]}, "Example must be JSON object but got JSON Number"),
         ({"examples": [{"x": [1, 1.5]}]}, "Unexpected element type in feature: x"),
+        ({"examples": [{"x": 2**63}]}, "Feature: x has uint64 element. Only int64_t is supported."),
     ],
 )
 def test_bodies_without_examples_are_errors(rest: Target, body: Any, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import json
 import math
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -224,11 +225,17 @@ def test_a_number_becomes_the_nearest_float(rest: Target, dtype: str, value: flo
     assert np.array(found["outputs"], dtype) == expected
 
 
-def test_a_quoted_value_is_one_short_line(rest: Target) -> None:
-    body = {"signature_name": "identity_float32", "instances": [{"a": ["b" * 1000]}]}
-    found = rest.http("POST", ECHO_PREDICT, body)
+@pytest.mark.parametrize(
+    "value",
+    [{"a": ["b" * 1000]}, {"a": [[n] for n in range(1000)]}, "\n" * 1000, "\U0001f3ac" * 1000],
+    ids=["a long string", "many elements", "ends of lines", "four bytes a character"],
+)
+def test_a_quoted_value_is_one_short_line(rest: Target, value: Any) -> None:
+    """About 256 bytes, whatever the bytes of a character."""
+    body = {"signature_name": "identity_float32", "instances": value}
+    found = rest.http("POST", ECHO_PREDICT, json.dumps(body, ensure_ascii=False).encode())
     assert found.status == 400
-    assert len(found.error) < 500 and "\n" not in found.error
+    assert 256 <= len(found.error.encode()) < 400 and "\n" not in found.error
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,9 @@ def half_plus(path: Path, added: float) -> None:
             "regress_x_to_y": (REGRESS, {"inputs": examples}, {"outputs": y}),
             # An input of its own, as every signature of a TF2 model has.
             "regress_other_input": (REGRESS, {"inputs": others}, {"outputs": half * other["x"] + added + 1}),
+            # Outputs of a type that no regression or classification has.
+            "regress_whole": (REGRESS, {"inputs": examples}, {"outputs": tf.cast(y, tf.int32)}),
+            "classify_whole": (CLASSIFY, {"inputs": examples}, {"scores": tf.cast(y, tf.int32)}),
             "classify_x_to_y": (CLASSIFY, {"inputs": examples}, {"scores": y}),
             "classify_labels": (
                 CLASSIFY,
