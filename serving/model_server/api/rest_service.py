@@ -119,14 +119,16 @@ def create_runner(
     )
 
 
-class _HttpError(Exception):
+class _HttpError(StatusError):
     """An answer outside TensorFlow Serving's table of statuses."""
 
     def __init__(self, status: int, code: Code, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
+        super().__init__(code, message)
+        self._status = status
+
+    @property
+    def http_status(self) -> int:
+        return self._status
 
 
 class _Api:
@@ -163,17 +165,15 @@ class _Api:
         try:
             kind, body = await self._answer(request, access)
         except StatusError as error:
-            code, status, body = error.code, error.http_status, error_body.write(error.message)
-        except _HttpError as error:
-            code, status, body = error.code, error.status, error_body.write(error.message)
+            code, status, body = error.code, error.http_status, error_body.write(error)
         except asyncio.CancelledError:
             code = Code.CANCELLED
             raise
         except Exception as error:  # noqa: BLE001 (a bug in one request must not end the server)
             # As its repr: a path may hold the end of a line, and then what looks like another.
             _log.exception("%s %r (request %s)", request.method, request.raw_path, access.request_id)
-            code, status = Code.INTERNAL, 500
-            body = error_body.write(f"{type(error).__name__}: {error}")
+            bug = StatusError(Code.INTERNAL, f"{type(error).__name__}: {error}")
+            code, status, body = bug.code, bug.http_status, error_body.write(bug)
         finally:
             if self._access_log is not None:
                 access.peer = request.remote or ""
