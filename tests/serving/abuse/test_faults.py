@@ -52,8 +52,8 @@ class Sample:
     threads: int
     descriptors: int
     processes: int
-    metric_lines: int
-    files: int  # below push_to
+    metric_lines: int  # without those of a version's path, of which the last 64 are kept
+    files: int  # of the versions in sight; withdrawn ones and the record of who did it are kept
 
 
 class World:
@@ -180,8 +180,8 @@ class World:
                     self.survivor.num_threads() + parent.num_threads(),
                     self.survivor.num_fds() + parent.num_fds(),
                     len(parent.children()),
-                    self.metrics().count("\n"),
-                    sum(1 for _ in self.served.rglob("*")),
+                    sum("model_path=" not in line for line in self.metrics().splitlines()),
+                    sum(1 for version in self.base.glob("[0-9]*") for _ in version.rglob("*")),
                 )
             )
 
