@@ -14,11 +14,11 @@ from support.cluster.manifests import FOLDER, render
 from serving.app.api import experiments, health, items, people, recommendations
 from serving.app.edge import metrics
 from serving.app.page import static, views
-from serving.app.page.views import actions, for_you, item_map, known_users, model
+from serving.app.page.views import actions, for_you, item_map, known_users, model, reports
 from serving.app.page.views import items as item_views
 
 OUTSIDE = (people, recommendations, items, experiments, for_you, item_views, item_map, model, actions)
-INSIDE = (health, known_users)
+INSIDE = (health, known_users, reports)
 _SUFFIX = {Counter: "_total", Histogram: "_bucket", Gauge: ""}
 # Labels of Prometheus and Kubernetes, not of the application.
 _THEIRS = {"namespace", "pod", "job", "le"}

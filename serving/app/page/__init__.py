@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from serving.app.page import static
-from serving.app.page.views import actions, for_you, item_map, items, known_users, model
+from serving.app.page.views import actions, for_you, item_map, items, known_users, model, reports
 from serving.app.settings import Settings
 
 
@@ -16,3 +16,5 @@ def install(app: FastAPI, settings: Settings) -> None:
         app.include_router(view.router, include_in_schema=False)
     if settings.known_users:
         app.include_router(known_users.router, include_in_schema=False)
+    if settings.reports:
+        app.include_router(reports.router, include_in_schema=False)
