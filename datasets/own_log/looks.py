@@ -82,6 +82,7 @@ class FileLook:
       columns: in the file's order, without those that share a name.
       twice: names that several have.
       no_records: how many lines are none, and what is wrong with the first.
+      line_ends: in the cells of the rows, inside quotes.
     """
 
     path: Place
@@ -92,6 +93,7 @@ class FileLook:
     columns: tuple[Look, ...]
     twice: tuple[str, ...] = ()
     no_records: tuple[int, str] = (0, "")
+    line_ends: int = 0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -100,6 +102,7 @@ class FileLook:
     def __str__(self) -> str:
         """For instance "text with ';' between the columns, a header, Latin-1, gzip; 1,234 records"."""
         count = f"{self.rows:,} records" if self.whole else f"the first {self.rows:,} records looked at"
+        count += f" over {self.rows + self.line_ends:,} lines" * (self.line_ends > 0)
         lines, first = self.no_records
         odd = f"; {lines:,} {'lines that are none' if lines > 1 else 'line that is none'}: {first}" * (
             lines > 0
@@ -168,7 +171,12 @@ def look(path: Place, params: ExampleGenParams) -> FileLook:
     whole = _is_small(path, format_, len(sample))
     twice = tuple(dict.fromkeys(name for name in header_names if name and header_names.count(name) > 1))
     odd = len(no_records), next(iter(no_records), "")
-    return FileLook(path, format_, header and params.names == (), len(sample), whole, columns, twice, odd)
+    ends = 0
+    if isinstance(format_, Delimited) and format_.quoted:
+        ends = sum(pc.sum(pc.count_substring(as_text(sample[name]), "\n")).as_py() or 0 for name in names)
+    return FileLook(
+        path, format_, header and params.names == (), len(sample), whole, columns, twice, odd, ends
+    )
 
 
 def _is_small(path: Place, format_: Format, rows: int) -> bool:

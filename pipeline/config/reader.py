@@ -134,7 +134,8 @@ def _apply(values: dict[str, Any], override: str) -> None:
     if not equals or not all(keys):
         raise ConfigError(f"--set {override}: expected key.path=value, such as --set trainer.epochs=5")
     try:
-        value = yaml.load(text, Loader)
+        # Alone these are YAML's signs of a text over several lines, which there is none of: a delimiter.
+        value = text.strip() if text.strip() in ("|", ">") else yaml.load(text, Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {override}: the value is not valid YAML: {_one_line(error)}") from error
     at = values

@@ -200,6 +200,16 @@ def test_lines_that_are_no_records_are_said(tmp_path):
     )
 
 
+def test_records_over_several_lines_are_said(tmp_path):
+    path = write(tmp_path / "log.csv", {**USERS, **ITEMS, "review": lambda user, item, n: '"a\nb, c"'})
+    found = survey(path, ExampleGenParams())
+    assert "600 records over 1,200 lines" in str(found.files[0])
+    params = found.params(ExampleGenParams())
+    report = check(layouts.detect(path, params), params)
+    assert "600 records of log.csv go over 1,200 lines: quotes enclose line ends" in report.anomalies
+    assert report.events == len(PAIRS)
+
+
 def test_names():
     assert words.score("parent_asin", "item") == 2
     assert words.score("product_parent", "item") == 0
