@@ -137,13 +137,16 @@ def format_words(path: Place, format_: Format, header: bool) -> str:
     return ", ".join([*parts, *([packed] if packed else [])])
 
 
-def look(path: Place, params: ExampleGenParams) -> FileLook:
+def look(path: Place, params: ExampleGenParams, format_: Format | None = None) -> FileLook:
     """A file by its first SAMPLE_BYTES.
+
+    Args:
+      format_: as `format_of` knows it; None: not known yet.
 
     Raises:
       DataError: it is no table, cut off or damaged, or no column has a name of its own.
     """
-    format_ = formats.format_of(path, params)
+    format_ = format_ or formats.format_of(path, params)
     header = True
     if isinstance(format_, Delimited) and format_.names is None and not has_header(path, format_, params):
         header = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import fnmatch
 import re
@@ -18,7 +17,7 @@ from components.example_gen.reading import tables
 from components.example_gen.reading.detection import formats
 from components.example_gen.reading.layouts import own
 from components.example_gen.reading.places import Place
-from components.example_gen.reading.source import EVENT, ITEM, RATING, USER, WEIGHT
+from components.example_gen.reading.source import EVENT, ITEM, RATING, USER, WEIGHT, Format
 from datasets.own_log import beside, words
 from datasets.own_log.guess import Guess, guess
 from datasets.own_log.looks import FileLook, look
@@ -80,8 +79,9 @@ def survey(path: Place, params: ExampleGenParams) -> Survey:
     Raises:
       DataError: there is nothing that may be a log, or a file is damaged.
     """
-    groups = _groups(path, params)
-    looks = [look(files[0], params) for files in groups]
+    found = _groups(path, params)
+    groups = [files for _, files in found]
+    looks = [look(files[0], params, format_) for format_, files in found]
     every = [
         _joined(file, guess(file), {other: looks[other] for other in range(len(looks)) if other != n})
         for n, file in enumerate(looks)
@@ -147,19 +147,20 @@ def _joined(
     return log, alone, None
 
 
-def _groups(path: Place, params: ExampleGenParams) -> list[list[Place]]:
-    """The files, those of one format and header together."""
+def _groups(path: Place, params: ExampleGenParams) -> list[tuple[Format, list[Place]]]:
+    """The files, those of one format and header together, with the first one's format."""
     files = own.log_files(path, params)
     if not files:
         raise DataError(path.name, "has no file that may be a log; example_gen.files names patterns")
-    found: dict[Any, list[Place]] = collections.defaultdict(list)
+    found: dict[Any, tuple[Format, list[Place]]] = {}
     for file in files[:_MOST_FILES]:
         if not file.stat().st_size:
             raise DataError(file.name, "is empty; expected a table")
         format_ = formats.format_of(file, params)
         names = tables.header(format_, file, params.max_line_bytes)
         headless = any(name.strip().replace(".", "").isdigit() for name in names)
-        found[type(format_), len(names) if headless else tuple(sorted(names))].append(file)
+        key = type(format_), len(names) if headless else tuple(sorted(names))
+        found.setdefault(key, (format_, []))[1].append(file)
     return list(found.values())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -81,6 +82,11 @@ def test_ratings_that_mean_none_are_events_from_the_split_to_the_report(books, r
     assert (described["feedback"], described["rating_scale"]) == ("implicit", None)
     rate = ask(books, "rate", "--user", "1000", "--items", f"{3:010}")
     assert "rating" in rate.out + rate.err
+    # The command that comes next works as it is printed.
+    (next_,) = [line for line in run.err.splitlines() if line.startswith("next ")]
+    told = marquee(*shlex.split(next_.removeprefix("next"))[1:], "--json", cwd=books)
+    assert told.code == 0, told.err
+    assert told.json()["results"] and not told.json().get("popular")
     # The report speaks of events, and of no rating.
     page = next((books / "artifacts").rglob("report.html")).read_text()
     assert "events" in page

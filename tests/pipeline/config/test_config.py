@@ -59,7 +59,7 @@ def test_every_shipped_file_loads_by_name(file: Path) -> None:
     assert load(file.stem) == load(file)
 
 
-@pytest.mark.parametrize("delimiter", ["|", ">", ";", "::"])
+@pytest.mark.parametrize("delimiter", ["|", ">", ";", "::", "#", ",", "|~", "^"])
 def test_a_delimiter_is_itself_though_yaml_has_signs_like_it(delimiter: str) -> None:
     assert load(None, [f"example_gen.delimiter={delimiter}"]).example_gen.delimiter == delimiter
 
