@@ -432,6 +432,9 @@ HISTOGRAM_VALUE: Final = "value"
 HISTOGRAM_COUNT: Final = "count"
 SHOWN_USERS: Final = "users.parquet"  # for an operator to look at: some users' history and held-out events
 WARM_START: Final = "warm_start.npz"  # weights and vocabularies, in the towers and in MODEL
+# In MODEL, for `marquee drift`: the log that the towers were fitted to, and in a refresh the items then.
+FITTED_LOG: Final = "fitted_log.parquet"
+FITTED_ITEMS: Final = "fitted_items.parquet"
 MODEL_CARD: Final = "model_card.md"  # what it is for, how it was measured, what it holds; pushed models
 MODEL_CARD_JSON: Final = "model_card.json"  # the same for programs
 INDEX_INFO: Final = "index.json"  # how it was built: config, sizes and ScaNN parameters

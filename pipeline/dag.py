@@ -171,17 +171,15 @@ def create_refresh(config: Config, version: versions.Version, allow_removals: bo
     check.add_upstream_node(data.check)
     refitted = version.record.get(contract.FINAL_FIT) == contract.ALL
 
-    def towers(items: BaseChannel, name: str) -> PushedTowers:
-        return PushedTowers(items, launch.push_to, version.fitted_for, name)
+    def towers(name: str) -> PushedTowers:
+        return PushedTowers(launch.push_to, version.fitted_for, name)
 
-    tested = towers(data.items, contract.MODEL_TESTED if refitted else contract.MODEL).with_id(
-        "pushed_towers"
-    )
+    tested = towers(contract.MODEL_TESTED if refitted else contract.MODEL).with_id("pushed_towers")
     # Not an input: what was refreshed already is in the cache, whichever version is the last.
     tested.add_upstream_node(check)
 
     def final(timelines: BaseChannel, items: BaseChannel, blessing: BaseChannel) -> BaseComponent:
-        return towers(items, contract.MODEL).with_id("final_pushed_towers")
+        return towers(contract.MODEL).with_id("final_pushed_towers")
 
     described = version.record.get("description") or {}
     about = {"kind": described.get("kind", config.model.kind), contract.REFRESHES: version.fitted_for}
@@ -330,6 +328,7 @@ def _final_fit(
     all_events.add_upstream_node(evaluator)  # no step needs it sooner
     all_timelines, all_items = all_events.outputs["all_timelines"], all_events.outputs["all_items"]
     towers = final(all_timelines, all_items, evaluator.outputs["blessing"])
+    towers.add_upstream_node(all_events)  # those of a refresh read nothing
     final_index = Index(
         towers=towers.outputs["model"], items=all_items, timelines=all_timelines, params=config.index
     ).with_id("final_index")

@@ -13,6 +13,7 @@ import logging
 import os
 import posixpath
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -185,6 +186,17 @@ def link_tree(source: str, target: str) -> None:
             except OSError as error:
                 _log.debug("No hard link (%s): copying.", error)
         copy_file(from_path, to_path)
+
+
+@contextlib.contextmanager
+def on_this_machine(folder: str) -> Iterator[str]:
+    """The folder, of an object store a copy that goes afterwards: for readers that open local files alone."""
+    if is_local(folder):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="marquee-copy-") as copy:
+        link_tree(folder, copy)
+        yield copy
 
 
 def remove_file(path: str) -> None:

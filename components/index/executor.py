@@ -15,6 +15,7 @@ from components.common import feature_file, storage
 from components.common.step import StepExecutor
 from components.example_gen.records.read import read_items
 from components.index.build import build_models
+from components.index.carried import fitted_log
 from components.index.params import IndexParams
 from components.index.users.user_records import read
 
@@ -52,17 +53,28 @@ class Executor(StepExecutor):
             keep_users=users.everybody,
             kind=storage.read_text(storage.join(towers_dir, contract.ASSETS_EXTRA, contract.KIND)),
         )
-        _carry_weights(towers_dir, _model_dir(outputs[MODEL]))
+        extra = storage.join(_model_dir(outputs[MODEL]), contract.ASSETS_EXTRA)
+        carried = carry(storage.join(towers_dir, contract.ASSETS_EXTRA), extra)
+        # Of a refresh the log is a newer one than its towers were fitted to.
+        if params.drift_users and contract.FITTED_ITEMS not in carried:
+            run = (self._context.pipeline_run_id if self._context else None) or ""
+            fitted_log.write(extra, timelines.uri, splits, params.drift_users, run)
 
 
-def _carry_weights(towers_dir: str, model_dir: str) -> None:
-    """Lets a later training start from the pushed model, even when the towers' artifact is long gone.
+def carry(towers: str, model: str) -> list[str]:
+    """Copies what goes on from the towers to the model that is pushed, and returns its names.
 
-    Towers without weights by name (a model of another kind) leave none.
+    So a later training can start from the pushed model, and drift be measured, even when the towers'
+    artifact is long gone. Towers without weights by name (a model of another kind) leave none.
+
+    Args:
+      towers, model: folders contract.ASSETS_EXTRA.
     """
-    source = storage.join(towers_dir, contract.ASSETS_EXTRA, contract.WARM_START)
-    if storage.exists(source):
-        storage.copy_file(source, storage.join(model_dir, contract.ASSETS_EXTRA, contract.WARM_START))
+    names = (contract.WARM_START, contract.FITTED_LOG, contract.FITTED_ITEMS)
+    there = [name for name in names if storage.exists(storage.join(towers, name))]
+    for name in there:
+        storage.copy_file(storage.join(towers, name), storage.join(model, name))
+    return there
 
 
 def _model_dir(artifact: types.Artifact) -> str:

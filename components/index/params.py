@@ -93,6 +93,12 @@ class IndexParams(Section):
         description="users whose history and held-out events the model carries for an operator to look at "
         "in the application (`known_users`): training data as it is, which the model server hands out too",
     )
+    drift_users: int = Field(
+        10_000,
+        ge=0,
+        description="users of the log, drawn, whose events the model carries without their ids for "
+        "`marquee drift`; 0: none, and drift finds the log in the metadata store of the runs alone",
+    )
     embed_block: int = Field(4096, ge=1, description="items embedded at once while the index is built")
 
     @pydantic.model_validator(mode="after")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -40,6 +40,13 @@ class Queries(NamedTuple):
     empty: tf.Tensor
     wanted: Asked | None = None
 
+    @classmethod
+    def specs(cls) -> Queries:
+        """The types of a batch of any size, with conditions."""
+        table, row = [None, None], [None]
+        seen = Seen(tf.TensorSpec(table, tf.int32))
+        return cls(tf.TensorSpec(table, tf.float32), seen, tf.TensorSpec(row, tf.bool), Asked.specs())
+
     def take(self, rows: tf.Tensor) -> Queries:
         """Some rows of the batch."""
         wanted = self.wanted and self.wanted.take(rows)
@@ -65,6 +72,12 @@ class Wishes(NamedTuple):
     at_most: tf.Tensor
     diversity: tf.Tensor
 
+    @classmethod
+    def specs(cls) -> Wishes:
+        """The types of a batch of any size."""
+        names, numbers = (tf.TensorSpec([None, None], dtype) for dtype in (tf.string, tf.float32))
+        return cls(names, names, numbers, names, tf.TensorSpec([None], tf.float32))
+
     def take(self, rows: tf.Tensor) -> Wishes:
         return Wishes(*(tf.gather(tensor, rows) for tensor in self))
 
@@ -72,8 +85,12 @@ class Wishes(NamedTuple):
 class Ranking(tf.Module):
     """Ranks a catalogue of N items.
 
+    Whether a row is searched exactly is bool[] where the answer is known when the graph runs, as one
+    graph of what few requests need serves both kinds of search, and a bool where it is known before.
+
     Args:
-      exact: exact search.
+      search: for what is not searched exactly.
+      exact: exact search; the same where all is.
       popular: the popular list.
       listed: search among some rows.
       caps: counts of the catalogue's values.
@@ -85,6 +102,7 @@ class Ranking(tf.Module):
 
     def __init__(
         self,
+        search: Search,
         exact: Search,
         popular: PopularList,
         listed: ListedSearch,
@@ -95,6 +113,7 @@ class Ranking(tf.Module):
         params: IndexParams,
     ) -> None:
         super().__init__(name="ranking")
+        self._search = search
         self._exact = exact
         self._popular = popular
         self._listed = listed
@@ -103,29 +122,24 @@ class Ranking(tf.Module):
         self._lookup = lookup
         self._alike = alike
         self._params = params
+        # Enough for either pool at once: what is too few is searched again, for twice the time.
+        self.most_wished = max(params.max_k, params.diversity_pool, params.at_most_pool)
+        # One function, however often a pool is made.
+        specs = [Queries.specs(), tf.TensorSpec([], tf.bool), tf.TensorSpec([None], tf.int32), Wishes.specs()]
+        self._pooled = apart(self._pool, specs)
 
-    def __call__(
-        self,
-        queries: Queries,
-        search: Search,
-        k: tf.Tensor,
-        most: int,
-        wishes: Wishes | None = None,
-    ) -> Candidates:
+    def wished(self, queries: Queries, exact: tf.Tensor, k: tf.Tensor, wishes: Wishes) -> Candidates:
         """The items of each row, best first, in the width of the largest k.
 
         Args:
-          queries: the B rows.
-          search: by which to find what is not named.
+          queries: the B rows, with their conditions.
+          exact: bool[], whether what is not named is searched exactly.
           k: int32[B], results of each row.
-          most: results that any row of the signature can need.
-          wishes: see there; None where there can be none.
+          wishes: see there.
         """
-        if wishes is None:
-            return self.found(queries, search, k, most)
         mixed = wishes.diversity > 0
         needed = tf.where(mixed, tf.maximum(k, self._params.diversity_pool), k)
-        pool = self._wished(queries, search, needed, most, wishes)
+        pool = self._capped(queries, exact, needed, wishes)
         width = self.width(k)
 
         def mix() -> Candidates:
@@ -139,11 +153,18 @@ class Ranking(tf.Module):
 
         return Candidates(*tf.cond(tf.reduce_any(mixed), mix, lambda: pool.best(width)))
 
-    def found(self, queries: Queries, search: Search, needed: tf.Tensor, most: int) -> Candidates:
-        """[B, width of `needed`]: the best by the query, or the popular list for a row that has none."""
+    def found(self, queries: Queries, exact: tf.Tensor | bool, needed: tf.Tensor, most: int) -> Candidates:
+        """[B, width of `needed`]: the best by the query, or the popular list for a row that has none.
+
+        Args:
+          queries: the B rows.
+          exact: whether they are searched exactly.
+          needed: int32[B], results of each row.
+          most: results that any row of the signature can need.
+        """
         width = self.width(needed)
         searched = tf.where(queries.empty, 0, needed)
-        best = search(queries.vectors, queries.wanted, queries.seen, searched, width, most)
+        best = self._best(exact)(queries.vectors, queries.wanted, queries.seen, searched, width, most)
 
         def with_popular() -> Candidates:
             listed = tf.where(queries.empty, needed, 0)
@@ -160,13 +181,24 @@ class Ranking(tf.Module):
         return tf.clip_by_value(tf.reduce_max(needed), 1, self._shares.shape[0])
 
     # --- parts ---------------------------------------------------------------------
-    def _wished(
-        self, queries: Queries, search: Search, needed: tf.Tensor, most: int, wishes: Wishes
-    ) -> Candidates:
+    def _best(self, exact: tf.Tensor | bool) -> Search:
+        if self._search is self._exact or exact is True:
+            return self._exact
+        if exact is False:
+            return self._search
+
+        def chosen(*request: Any) -> Candidates:
+            found = tf.cond(exact, lambda: self._exact(*request), lambda: self._search(*request))
+            return Candidates(*found)
+
+        return chosen
+
+    def _capped(self, queries: Queries, exact: tf.Tensor, needed: tf.Tensor, wishes: Wishes) -> Candidates:
+        """[B, width of `needed`], of each value at most so many."""
         capped = _any(wishes.at_most)
         pool_size = min(self._params.at_most_pool, self._shares.shape[0])
         sought = tf.where(capped, tf.maximum(needed, pool_size), needed)
-        pool = self._pool(queries, search, sought, most, wishes)
+        pool = Candidates(*self._pooled(queries, exact, sought, wishes))
         width = self.width(needed)
 
         def choose(pool: Candidates, caps: tf.Tensor) -> Candidates:
@@ -182,8 +214,8 @@ class Ranking(tf.Module):
 
             def among_all(row: tf.Tensor) -> Candidates:
                 every = tf.fill([1], self._shares.shape[0])
-                found = self._pool(queries.take(row), self._exact, every, most, wishes.take(row))
-                return choose(found, tf.gather(caps, row))
+                found = self._pooled(queries.take(row), tf.constant(True), every, wishes.take(row))
+                return choose(Candidates(*found), tf.gather(caps, row))
 
             at = tf.where(short)[:, 0]
             return _only_if(
@@ -194,12 +226,10 @@ class Ranking(tf.Module):
 
         return _only_if(tf.reduce_any(capped), with_caps, pool.best(width))
 
-    def _pool(
-        self, queries: Queries, search: Search, needed: tf.Tensor, most: int, wishes: Wishes
-    ) -> Candidates:
+    def _pool(self, queries: Queries, exact: tf.Tensor, needed: tf.Tensor, wishes: Wishes) -> Candidates:
         """[B, width of `needed`], the best with their boosts.
 
-        What is not boosted is found by `search` and keeps its order: only the items that a request
+        What is not boosted is found by the search and keeps its order: only the items that a request
         names are looked at one by one, and the result is what scoring all of them would give.
         """
         limited, boosted = _any(wishes.candidates), _any(wishes.boosted)
@@ -210,7 +240,7 @@ class Ranking(tf.Module):
             lambda: queries.seen.rows,
         )
         unnamed = queries._replace(seen=Seen(others))
-        pool = self.found(unnamed, search, tf.where(limited, 0, needed), most)
+        pool = self.found(unnamed, exact, tf.where(limited, 0, needed), self.most_wished)
         width = self.width(needed)
         pool = pool.best(width)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,12 @@ import tensorflow as tf
 import contract
 from components.common.features import Features
 from components.common.features import inputs as own_inputs
-from components.common.tensors import apart, function_of, neutral, take
+from components.common.tensors import apart, function_of, neutral, specs_of, take
 from components.index.carried.catalogue import Catalogue
 from components.index.conditions import attributes
 from components.index.conditions.caps import Caps
 from components.index.conditions.conditions import Conditions
-from components.index.conditions.limits import checked
+from components.index.conditions.limits import Limits
 from components.index.details import Details
 from components.index.explain import leave_one_out
 from components.index.params import IndexParams
@@ -110,6 +110,7 @@ class Retrieval(tf.Module):
             self._exact if search is exact else SelectiveSearch(search, listed, conditions, len(catalogue))
         )
         self._ranking = Ranking(
+            self._search,
             self._exact,
             self._popular,
             listed,
@@ -119,16 +120,35 @@ class Retrieval(tf.Module):
             self._alike,
             params,
         )
+        by_inputs: dict[tuple[contract.Input, ...], Limits] = {}
+        self._limits = {
+            name: by_inputs.setdefault(signature.inputs, Limits(signature, params))
+            for name, signature in self._signatures.items()
+        }
+        expected = {item.name: item for item in contract.SIGNATURES[contract.RECOMMEND].inputs}
+        filters, wishes = (specs_of(expected[name] for name in names) for names in (_FILTERS, _WISHES))
+        # One function for every signature that takes wishes. Not inlined: what most requests do not
+        # have should cost them one operation that is skipped.
+        self._wished = apart(
+            self._as_wished,
+            [
+                *Queries.specs()[:3],  # the conditions are read inside
+                tf.TensorSpec([], tf.bool),
+                tf.TensorSpec([None], tf.int32),
+                filters,
+                wishes,
+            ],
+        )
 
     # --- signatures --------------------------------------------------------------
     def serving_default(self, inputs: Tensors) -> dict[str, tf.Tensor]:
-        return self._recommend(inputs, self._search, self._params.default_k)
+        return self._recommend(inputs, self._params.default_k)
 
     def recommend(self, inputs: Tensors) -> dict[str, tf.Tensor]:
-        return self._recommend(inputs, self._search, self._params.max_k)
+        return self._recommend(inputs, self._params.max_k)
 
     def recommend_exact(self, inputs: Tensors) -> dict[str, tf.Tensor]:
-        return self._recommend(inputs, self._exact, self._params.max_k)
+        return self._recommend(inputs, self._params.max_k, exact=True)
 
     def recommend_user(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         """As `recommend` with the history known at training; the popular list for anyone else."""
@@ -143,7 +163,7 @@ class Retrieval(tf.Module):
             contract.USER_ID: tf.where(known, users, contract.PAD_ID),
             contract.K: inputs[contract.K],
         }
-        return self._recommend(request, self._search, self._params.max_k)
+        return self._recommend(request, self._params.max_k)
 
     def similar(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         row = self._rows.lookup(inputs[contract.ITEM_ID])
@@ -224,7 +244,7 @@ class Retrieval(tf.Module):
         queries = self._queries(request)
         width = contract.EVALUATE_K
         k = tf.fill([batch], width)
-        found, best = (self._ranking.found(queries, one, k, width) for one in (self._search, self._exact))
+        found, best = (self._ranking.found(queries, exact, k, width) for exact in (False, True))
         popular = self._popular(None, queries.seen, k, self._ranking.width(k))
         result = self._result(found, k, width)
         targets = parsed[contract.TARGET_ITEM_IDS]
@@ -263,9 +283,10 @@ class Retrieval(tf.Module):
         """The function of one signature; what is not required may be left out."""
         signature = self._signatures[name]
         answer = getattr(self, name)
+        limits = self._limits[name]
 
         def call(inputs: Tensors) -> dict[str, tf.Tensor]:
-            outputs = answer(_with_ratings(checked(signature, inputs, self._params)))
+            outputs = answer(_with_ratings(limits(inputs)))
             return {item.name: tf.identity(outputs[item.name], item.name) for item in signature.outputs}
 
         defaults = {item.name: neutral(item, 1) for item in signature.inputs if not item.required}
@@ -277,7 +298,7 @@ class Retrieval(tf.Module):
         return function_of(signature.inputs, call, defaults)
 
     # --- parts ---------------------------------------------------------------------
-    def _recommend(self, inputs: Tensors, search: Search, largest_k: int) -> dict[str, tf.Tensor]:
+    def _recommend(self, inputs: Tensors, largest_k: int, exact: bool = False) -> dict[str, tf.Tensor]:
         """The best items for a query that are not in its history and meet its filters.
 
         `largest_k` bounds what any request may ask for.
@@ -286,25 +307,29 @@ class Retrieval(tf.Module):
         k = self._k(request[contract.K])
         queries = self._queries(request)
         if contract.WHERE not in inputs:
-            found = self._ranking(queries, search, k, largest_k)
+            found = self._ranking.found(queries, exact, k, largest_k)
             return self._result(found, k, _columns(k))
-        # Enough for either pool at once: what is too few is searched again, for twice the time.
-        most = max(largest_k, self._params.diversity_pool, self._params.at_most_pool)
-        filters = [inputs[name] for name in _FILTERS]
-        wishes = Wishes(*(inputs[name] for name in _WISHES))
-
-        def as_wished() -> Candidates:
-            asked = queries._replace(wanted=self._conditions.ask(*filters))
-            return self._ranking(asked, search, k, most, wishes)
-
+        filters, wishes = ([inputs[name] for name in names] for names in (_FILTERS, _WISHES))
         said = [tf.reduce_any(inputs[item.name] != item.neutral) for item in _SPECIAL]
         found = tf.cond(
             tf.reduce_any(said),
-            # Not inlined: what most requests do not have should cost them one operation that is skipped.
-            apart(as_wished),
-            lambda: self._ranking(queries, search, k, most),
+            lambda: self._wished(*queries[:3], tf.constant(exact), k, filters, wishes),
+            lambda: self._ranking.found(queries, exact, k, self._ranking.most_wished),
         )
         return self._result(Candidates(*found), k, _columns(k))
+
+    def _as_wished(
+        self,
+        vectors: tf.Tensor,
+        seen: Seen,
+        empty: tf.Tensor,
+        exact: tf.Tensor,
+        k: tf.Tensor,
+        filters: Sequence[tf.Tensor],
+        wishes: Sequence[tf.Tensor],
+    ) -> Candidates:
+        asked = Queries(vectors, seen, empty, self._conditions.ask(*filters))
+        return self._ranking.wished(asked, exact, k, Wishes(*wishes))
 
     def _alike(self, rows: tf.Tensor) -> tf.Tensor:
         """float32[..., D] of rows, int32[...]: unit vectors whose cosines say how alike items are."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tfx.types import BaseChannel
-from tfx.types.standard_artifacts import Examples, Model
+from tfx.types.standard_artifacts import Model
 
 from components.common.step import Step
 from components.pushed_towers import executor
@@ -12,7 +11,6 @@ from components.pushed_towers import executor
 class PushedTowers(
     Step,
     executor=executor.Executor,
-    inputs={executor.ITEMS: Examples},
     outputs={executor.MODEL: Model},
     properties=(executor.DESTINATION, executor.FITTED_FOR, executor.NAME),
 ):
@@ -21,12 +19,11 @@ class PushedTowers(
     Output: `model` (Model), what the Index reads.
 
     Args:
-      items: Examples. They are not read: with them the step runs again for another catalogue.
       destination: root of the served models, a path or an object store's URI.
       fitted_for: the version that the towers were fitted for. A refresh has the same towers under
-        another number, and any of these versions will do.
+        another number, and any of these versions will do; so the next refresh has them from the cache.
       name: contract.MODEL, or contract.MODEL_TESTED for those that have not seen the test split.
     """
 
-    def __init__(self, items: BaseChannel, destination: str, fitted_for: int, name: str) -> None:
-        super().__init__(items=items, destination=destination, fitted_for=str(fitted_for), name=name)
+    def __init__(self, destination: str, fitted_for: int, name: str) -> None:
+        super().__init__(destination=destination, fitted_for=str(fitted_for), name=name)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import tensorflow as tf
@@ -20,7 +18,6 @@ from components.pusher import versions
 
 _log = logging.getLogger(__name__)
 
-ITEMS: Final = "items"
 MODEL: Final = "model"
 DESTINATION: Final = "destination"
 FITTED_FOR: Final = "fitted_for"
@@ -38,7 +35,7 @@ class Executor(StepExecutor):
         outputs: Mapping[str, types.Artifact],
         properties: Mapping[str, Any],
     ) -> None:
-        """Writes the towers, the model's kind and the weights for a warm start.
+        """Writes the towers, the model's kind, the weights for a warm start and the log they were fitted to.
 
         Raises:
           ValueError: no version with these towers is left, or something else than the index built it.
@@ -54,26 +51,22 @@ class Executor(StepExecutor):
             )
         source = versions.folder(destination, properties[NAME], of_these[-1].number)
         target = path_utils.serving_model_dir(outputs[MODEL].uri)
-        with _on_this_machine(source) as folder:
+        with storage.on_this_machine(source) as folder:
             _save_towers(folder, target, source)
         extra, beside = (storage.join(path, contract.ASSETS_EXTRA) for path in (source, target))
         kind = json.loads(storage.read_text(storage.join(extra, contract.DESCRIPTION)))["kind"]
         storage.write_text(storage.join(beside, contract.KIND), kind)
-        weights = storage.join(extra, contract.WARM_START)
-        if storage.exists(weights):
-            storage.copy_file(weights, storage.join(beside, contract.WARM_START))
+        for name in (contract.WARM_START, contract.FITTED_LOG):
+            if storage.exists(storage.join(extra, name)):
+                storage.copy_file(storage.join(extra, name), storage.join(beside, name))
+        # Always, so that the index knows these towers for fitted to another log than it reads.
+        items = (
+            contract.FITTED_ITEMS
+            if contract.FITTED_ITEMS in storage.list_names(extra)
+            else contract.CATALOGUE
+        )
+        storage.copy_file(storage.join(extra, items), storage.join(beside, contract.FITTED_ITEMS))
         _log.info("the towers of %s", source)
-
-
-@contextlib.contextmanager
-def _on_this_machine(source: str) -> Iterator[str]:
-    """The folder, of an object store a copy that goes afterwards."""
-    if storage.is_local(source):
-        yield source
-        return
-    with tempfile.TemporaryDirectory(prefix="marquee-towers-") as folder:
-        storage.link_tree(source, folder)
-        yield folder
 
 
 def _save_towers(folder: str, target: str, source: str) -> None:

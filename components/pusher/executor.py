@@ -16,6 +16,7 @@ import contract
 from components.common import disk, storage
 from components.common.step import StepExecutor
 from components.evaluator import report
+from components.index.carried import fitted_log
 from components.pusher import model_card, retention, versions
 from components.pusher.params import PusherParams
 from components.pusher.publish import publish
@@ -117,6 +118,7 @@ class Executor(StepExecutor):
             report.read_metrics(inputs["evaluation"].uri),
             report.read_gates(inputs["blessing"].uri),
             params,
+            _carried_users(path),
         )
 
     def _record(self, inputs: Mapping[str, types.Artifact], about: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,6 +139,11 @@ class Executor(StepExecutor):
 def _is_refitted(inputs: Mapping[str, types.Artifact]) -> bool:
     """Whether another model than this was tested: this one is its fit on all events."""
     return _INPUTS[contract.MODEL_TESTED] in inputs
+
+
+def _carried_users(model_dir: str) -> int:
+    carried = fitted_log.about(model_dir)
+    return carried[1] if carried else 0
 
 
 def _earlier(destination: str) -> list[dict[str, Any]]:

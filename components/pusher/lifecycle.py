@@ -160,10 +160,15 @@ def hidden_folder(destination: str, model: str, number: int) -> str:
     return storage.join(destination, model, f"{HIDDEN}{number}")
 
 
+def withdrawn_folder(destination: str, model: str, number: int) -> str:
+    """Where the files of a withdrawn version are; on an object store, where they were."""
+    place = hidden_folder if storage.is_local(destination) else _shown
+    return place(destination, model, number)
+
+
 def withdrawn_record(destination: str, number: int) -> dict[str, Any]:
     """contract.PUSHED of a withdrawn version; empty where it has none."""
-    place = hidden_folder if storage.is_local(destination) else _shown
-    path = storage.join(place(destination, contract.MODEL, number), contract.PUSHED)
+    path = storage.join(withdrawn_folder(destination, contract.MODEL, number), contract.PUSHED)
     record: dict[str, Any] = json.loads(storage.read_text(path)) if storage.exists(path) else {}
     return record
 

@@ -42,6 +42,7 @@ def card(
     report: Report,
     gates: Sequence[Gate],
     params: PusherParams,
+    carried_users: int = 0,
 ) -> dict[str, Any]:
     """The document.
 
@@ -53,6 +54,7 @@ def card(
       report: of the tested model.
       gates: what it was held against.
       params: what only its owner knows.
+      carried_users: of contract.FITTED_LOG in the model.
     """
     split, features = about["split"], info["features"]
     return {
@@ -102,8 +104,9 @@ def card(
             "histories": info["known_users"],
             "what": "ids of users and the items of their events, in the graph's tables"
             if info["known_users"]
-            else "no user's id or history",
+            else "no user's id" + ("" if carried_users else " or history"),
             "user_columns": [spec["name"] for spec in features["user"]],
+            "drift_histories": carried_users,
         },
         # Not the config itself: a key that decides nothing about the model would be a new push.
         "reproduce": {"report": f"reports/{run}.json", "key": "lineage"},

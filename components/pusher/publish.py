@@ -21,7 +21,7 @@ from typing import Any, Final
 import contract
 from components.common import storage
 from components.pusher import claim as claims
-from components.pusher import versions
+from components.pusher import removal, versions
 from components.pusher.versions import ORDER, SAVED_MODEL
 
 INCOMING: Final = ".incoming-"
@@ -80,9 +80,9 @@ def publish(
 
 def remove_unfinished(destination: str, number: int) -> None:
     """Removes what a push that did not end has left, but not its claim."""
+    if not versions.is_complete(destination, number):
+        removal.delete(destination, number)
     for model in ORDER:
-        if not versions.is_complete(destination, number):
-            storage.remove_tree(versions.folder(destination, model, number))
         storage.remove_tree(storage.join(destination, model, f"{INCOMING}{number}"))
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
 
 import contract
 from components.common import disk, storage
 from components.pusher import claim as claims
 from components.pusher import lifecycle, versions
 from components.pusher.publish import INCOMING
-from components.pusher.versions import ORDER, SAVED_MODEL
-
-OUTGOING: Final = ".outgoing-"
+from components.pusher.removal import OUTGOING, delete
+from components.pusher.versions import ORDER
 
 _log = logging.getLogger(__name__)
 
@@ -69,32 +67,6 @@ def _is_pushed(destination: str, number: int) -> bool:
     # Not `versions.is_complete`: a deletion that was interrupted on an object
     # store has taken saved_model.pb already and must be found again.
     return storage.exists(storage.join(versions.folder(destination, contract.MODEL, number), contract.PUSHED))
-
-
-def delete(destination: str, number: int) -> None:
-    """Deletes one version of every model, the one with the record last.
-
-    A deletion that is interrupted leaves the record, so that the next one ends it.
-    """
-    for model in ORDER:
-        path = versions.folder(destination, model, number)
-        if not storage.is_local(destination):
-            _delete_remote(path)
-        elif storage.exists(path):
-            hidden = storage.join(destination, model, f"{OUTGOING}{number}")
-            try:
-                storage.rename_folder(path, hidden)
-            except FileNotFoundError:
-                continue  # another run deletes it at this moment
-            storage.remove_tree(hidden)
-
-
-def _delete_remote(path: str) -> None:
-    # Without saved_model.pb servers do not take the folder for a version.
-    order = {SAVED_MODEL: 0, contract.PUSHED: 2}
-    for name in sorted(storage.list_files(path), key=lambda name: (order.get(name, 1), name)):
-        storage.remove_file(storage.join(path, name))
-    storage.remove_tree(path)
 
 
 def make_room(destination: str, needed: int, keep: int) -> None:

@@ -112,7 +112,10 @@ def _check(
     verdicts = []
     beside = {_LAST_PUSHED: trial.pushed_dir} if trial and trial.pushed_dir else {}
     served = {**model_dirs, **beside}
-    with start(served, module) as server, grpc.insecure_channel(server.address, _ARGUMENTS) as channel:
+    with (
+        start(served, module, dict.fromkeys(beside, contract.RECOMMEND)) as server,
+        grpc.insecure_channel(server.address, _ARGUMENTS) as channel,
+    ):
         for model, model_dir in model_dirs.items():
             reason = ""
             try:

@@ -10,10 +10,15 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
+import contract
 from components.common import storage
+from components.serving_check import answers
 
 # A name and not an import: components start serving only as a process, as production does.
 SERVER_MODULE = "serving.model_server"
@@ -57,12 +62,18 @@ class Server:
 
 
 @contextlib.contextmanager
-def start(model_dirs: Mapping[str, str], module: str = SERVER_MODULE) -> Iterator[Server]:
+def start(
+    model_dirs: Mapping[str, str],
+    module: str = SERVER_MODULE,
+    asked: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Server]:
     """Runs a server of some models; when the block ends it is killed with all that it has started.
 
     Args:
       model_dirs: model -> folder of its SavedModel.
       module: what to run as the server.
+      asked: model -> the one signature that it will be asked. The others are not warmed up: the first
+        request to each costs as much CPU as loading does.
     """
     # A socket of our own cannot be taken by anyone, as a free port can.
     with tempfile.TemporaryDirectory(prefix="marquee-") as name:
@@ -70,7 +81,7 @@ def start(model_dirs: Mapping[str, str], module: str = SERVER_MODULE) -> Iterato
         config = model_server_config_pb2.ModelServerConfig()
         for model, model_dir in model_dirs.items():
             base = folder / model
-            _place(model_dir, base / _VERSION)
+            place(model_dir, base / _VERSION, asked.get(model))
             config.model_config_list.config.add(name=model, base_path=str(base), model_platform="tensorflow")
         (folder / "models.config").write_text(str(config))
         socket, log = folder / "grpc.sock", folder / "log"
@@ -106,13 +117,29 @@ def start(model_dirs: Mapping[str, str], module: str = SERVER_MODULE) -> Iterato
             process.wait()
 
 
-def _place(model_dir: str, version: Path) -> None:
-    """Servers want a folder of numbered versions; on an object store they have to be fetched."""
+def place(model_dir: str, version: Path, asked: str | None = None) -> None:
+    """Puts a model where a server looks: servers want a folder of numbered versions.
+
+    Args:
+      model_dir: on an object store it is fetched.
+      version: folder that is to be made.
+      asked: the one signature whose warm-up requests go with it; None: all that it has.
+    """
     version.parent.mkdir()
-    if storage.is_local(model_dir):
+    if storage.is_local(model_dir) and asked is None:
         version.symlink_to(Path(model_dir).absolute(), target_is_directory=True)
         return
     storage.link_tree(model_dir, str(version))
+    warm_up = version / contract.ASSETS_EXTRA / contract.WARMUP_REQUESTS
+    if asked is None or not warm_up.exists():
+        return
+    kept = [each for each in answers.read_requests(model_dir) if each.model_spec.signature_name == asked]
+    warm_up.unlink()  # the pushed version's own file is another link
+    with tf.io.TFRecordWriter(str(warm_up)) as writer:
+        for request in kept:
+            log = prediction_log_pb2.PredictionLog()
+            log.predict_log.request.CopyFrom(request)
+            writer.write(log.SerializeToString())
 
 
 def _environment() -> dict[str, str]:

@@ -21,8 +21,10 @@ secrets=$(mktemp -d)
 trap 'rm -rf "$secrets"' EXIT
 python=.venv/bin/python
 [ -x "$python" ] || python=python3
-# `pip config list` knows every file and variable that pip reads; the last of a name counts.
-settings=$("$python" -m pip config list 2>/dev/null | sed -nE "s/^(global|install|:env:)\.([a-z-]+)='(.*)'$/\2 = \3/p" || true)
+# `pip config list` knows every file and variable that pip reads; the last of a name counts. Of where packages
+# come from alone: others, such as a file of constraints, name what a build does not see.
+network='index-url|extra-index-url|trusted-host|proxy|timeout|default-timeout|retries|cert'
+settings=$("$python" -m pip config list 2>/dev/null | sed -nE "s/^(global|install|:env:)\.($network)='(.*)'$/\2 = \3/p" || true)
 authority=$(sed -n 's/^cert = //p' <<<"$settings" | tail -n 1)
 cat "${authority:-/dev/null}" > "$secrets/ca"
 {

@@ -51,6 +51,11 @@ def _add_compile(actions: Subparsers) -> None:
         type=Path,
         help="where to write it (default: NAME.yaml by the config's name)",
     )
+    parser.add_argument(
+        "--drift",
+        action="store_true",
+        help="a pipeline NAME-drift that only looks for drift, to be scheduled: a run that finds some fails",
+    )
     parser.set_defaults(run=run_compile)
 
 
@@ -114,6 +119,12 @@ def _add_submit(actions: Subparsers) -> None:
         metavar="CRON",
         help="start runs by the clock (UTC): six fields, seconds first, such as '0 0 3 * * *' for 3 o'clock",
     )
+    parser.add_argument(
+        "--if-drift",
+        action="store_true",
+        help="with --schedule or --run: a run trains only if the data have drifted since the served version "
+        "was fitted (config section drift)",
+    )
     parser.add_argument("--name", metavar="NAME", help="of the run or the schedule (default: the version's)")
     parser.add_argument(
         "--token-file", metavar="FILE", type=Path, help="bearer token (default: $KUBEFLOW_TOKEN, if set)"
@@ -139,12 +150,13 @@ def run_compile(args: argparse.Namespace) -> int:
     from pipeline.terminal.typed import typed
 
     config = load_config(args)
-    output: Path = args.output or Path(f"{config.name}.yaml")
+    output: Path = args.output or Path(f"{config.name}{'-drift' if args.drift else ''}.yaml")
     # TFX and what it imports talk while they load.
     with logs_to_file(Path(config.logs_dir) / "kubeflow-compile.log", terminal_descriptor=2):
         from pipeline.kubeflow import compiler
 
-        documents = compiler.compile_pipeline(config)
+        make = compiler.compile_drift if args.drift else compiler.compile_pipeline
+        documents = make(config)
     documents.write(output)
     parameters = documents.pipeline["root"]["inputDefinitions"]["parameters"]
     if args.json:
@@ -223,8 +235,13 @@ def _rehearse(args: argparse.Namespace, documents: Documents, params: dict[str, 
                 )
             return error.exit_code
         found = verdict(outcomes)
-        display.line("\n" + gates_table(found) + "\n")
-        if found.refused:
+        trains = any(output.type == "PushedModel" for node in outcomes for made in node.outputs.values()
+                     for output in made)  # fmt: skip
+        if trains:
+            display.line("\n" + gates_table(found) + "\n")
+        if not trains:
+            display.line("no drift: nothing was trained", "bold green")
+        elif found.refused:
             display.line("refused: the model was not pushed", "bold yellow")
         else:
             display.line(f"pushed  {found.pushed}", "bold green")
@@ -232,7 +249,7 @@ def _rehearse(args: argparse.Namespace, documents: Documents, params: dict[str, 
             display.line(f"next    {typed('recommend', '--user', '1', '--set', f'push_to={place}')}")
     if args.json:
         steps = [{"node": node.node, "state": node.state, "seconds": node.seconds} for node in outcomes]
-        state = "refused" if found.refused else "pushed"
+        state = "refused" if found.refused else "pushed" if trains else "no drift"
         print_json(
             {"run": run_id, "state": state, "folder": str(folder), "components": steps, **as_json(found)}
         )
@@ -240,12 +257,21 @@ def _rehearse(args: argparse.Namespace, documents: Documents, params: dict[str, 
 
 
 def run_submit(args: argparse.Namespace) -> int:
+    from pipeline.errors import InputError
     from pipeline.kubeflow import checked, submission
     from pipeline.kubeflow.parameters import given
+    from pipeline.kubeflow.steps.check_drift import ON_DRIFT
+    from pipeline.kubeflow.steps.spec import TRAIN_IF
 
     documents = checked.read(args.file)
     config = load_config(args)
-    params = given(documents, args.params, complete=args.run_once or bool(args.schedule))
+    starts = args.run_once or bool(args.schedule)
+    pairs = args.params
+    if args.if_drift:
+        if not starts:
+            raise InputError("--if-drift says when runs train; give --schedule CRON, or --run, with it")
+        pairs = [*pairs, f"{TRAIN_IF}={ON_DRIFT}"]
+    params = given(documents, pairs, complete=starts)
     made = submission.submit(
         args.file,
         documents,

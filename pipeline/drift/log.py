@@ -20,7 +20,7 @@ class Log:
     """E events of U users.
 
     Attributes:
-      users: object[U] of bytes.
+      users: object[U] of bytes; without ids (`of_version`) all empty.
       owner: int64[E], positions in `users`.
       items: object[E] of bytes, ids.
       ratings: float32[E], stars.
@@ -63,12 +63,32 @@ def read(timelines_uri: str, items_uri: str) -> Log:
     return from_splits(splits, read_items(items_uri), feature_file.read(timelines_uri))
 
 
+def of_version(model_dir: str) -> Log | None:
+    """The log that a pushed version carries, of the users that it drew; None if it carries none.
+
+    Args:
+      model_dir: of contract.MODEL.
+    """
+    from components.index.carried import fitted_log
+
+    found = fitted_log.read(model_dir)
+    if found is None:
+        return None
+    table, catalogue, about = found
+    return _of_histories(table, np.full(len(table), b"", object), catalogue, about.features)
+
+
 def from_splits(splits: Mapping[str, pa.Table], catalogue: pa.Table, features: Features) -> Log:
     """The same from tables of timelines by name of the split."""
     table = merge.timelines(splits)
+    return _of_histories(table, byte_strings(table.column(contract.USER_ID)), catalogue, features)
+
+
+def _of_histories(table: pa.Table, users: np.ndarray, catalogue: pa.Table, features: Features) -> Log:
+    """From contract.HISTORY_FEATURES, a row of all events per user."""
     items, ratings, times = (table[name].combine_chunks() for name in contract.HISTORY_FEATURES)
     return Log(
-        users=byte_strings(table.column(contract.USER_ID)),
+        users=users,
         owner=np.repeat(np.arange(len(table)), items.value_lengths().to_numpy()),
         items=byte_strings(items.flatten()),
         ratings=np.asarray(ratings.flatten(), np.float32),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -111,60 +112,79 @@ def _as_weights(inputs: dict[str, list[Any]], implicit: bool) -> dict[str, list[
     return {**others, contract.HISTORY_WEIGHTS: weights}
 
 
-def requests(paths: Collection[str], known: Collection[bytes], params: DriftParams) -> list[Finding]:
-    """Of the PredictionLogs that the server sampled: histories and answers.
+@dataclasses.dataclass(frozen=True)
+class Sampled:
+    """What the requests that the server sampled come to.
+
+    Attributes:
+      asked: item -> how often it stands in a history.
+      served: item -> how often it was recommended.
+      scores: float32, the first K of each answer to a request with a history.
+    """
+
+    asked: collections.Counter[bytes]
+    served: collections.Counter[bytes]
+    scores: np.ndarray
+
+
+def sampled(paths: Collection[str]) -> Sampled:
+    """Reads the PredictionLogs that the server wrote, once for all checks.
 
     Args:
       paths: TFRecord files.
-      known: ids of the model's items.
 
     Raises:
       FileNotFoundError: a file is not there.
     """
-    unknown = asked = 0
+    asked: collections.Counter[bytes] = collections.Counter()
     served: collections.Counter[bytes] = collections.Counter()
+    found = [np.zeros(0, np.float32)]
     for inputs, outputs in _logged(paths):
-        history = _items(inputs, contract.HISTORY_ITEM_IDS)
-        asked += len(history)
-        unknown += sum(item not in known for item in history)
+        asked.update(_items(inputs, contract.HISTORY_ITEM_IDS))
         served.update(_items(outputs, contract.ITEM_IDS))
-    answers = sum(served.values())
+        # Requests without a history get the popular list, whose scores are of another kind.
+        answered, history = outputs.get(contract.SCORES), inputs.get(contract.HISTORY_ITEM_IDS)
+        if answered is not None and history is not None:
+            has_history = (history != contract.PAD_ID).any(axis=1)
+            if len(has_history) == len(answered):
+                found.append(answered[has_history, :K].ravel())
+    scores = np.concatenate(found)
+    return Sampled(asked, served, scores[scores != contract.PAD_SCORE])
+
+
+def requests(sample: Sampled, known: Collection[bytes], params: DriftParams) -> list[Finding]:
+    """Of the sampled requests: histories and answers.
+
+    Args:
+      known: ids of the model's items.
+    """
+    asked, answers = sample.asked.total(), sample.served.total()
     names = ("unseen items asked", "one item's share of what was served")
     bounds = (params.unseen, params.served_share)
     if asked + answers < params.min_events:
         why = f"{asked + answers} items in the sampled requests, fewer than drift.min_events"
         return [Finding(name, None, bound, False, why) for name, bound in zip(names, bounds, strict=True)]
+    unknown = sum(times for item, times in sample.asked.items() if item not in known)
     share = unknown / max(1, asked)
-    most, times = served.most_common(1)[0] if served else (b"-", 0)
+    most, times = sample.served.most_common(1)[0] if sample.served else (b"-", 0)
     top = times / max(1, answers)
-    covered = f"{len(served)} of {len(known)} items were served"
+    covered = f"{len(sample.served)} of {len(known)} items were served"
     return [
         Finding(names[0], share, bounds[0], share > bounds[0], f"of {asked} items in sampled histories"),
         Finding(names[1], top, bounds[1], top > bounds[1], f"{most.decode(errors='replace')}; {covered}"),
     ]
 
 
-def scores(model_dir: str, paths: Collection[str], before: Log, params: DriftParams) -> Finding:
+def scores(model_dir: str, sample: Sampled, before: Log, params: DriftParams) -> Finding:
     """The scores of the lists that were served, against those that the users of the log before get.
 
     A model that meets other people, or other histories than it was fitted to, is less sure of what it
-    recommends. Requests without a history get the popular list, whose scores are of another kind: they
-    are left out.
+    recommends.
 
     Args:
       model_dir: of contract.MODEL_EXACT.
-      paths: TFRecord files.
     """
-    name, bound = "scores served", params.jensen_shannon
-    found = [
-        answered[has_history, :K].ravel()
-        for inputs, outputs in _logged(paths)
-        if (answered := outputs.get(contract.SCORES)) is not None
-        and (history := inputs.get(contract.HISTORY_ITEM_IDS)) is not None
-        and len(has_history := (history != contract.PAD_ID).any(axis=1)) == len(answered)
-    ]
-    served = np.concatenate([np.zeros(0, np.float32), *found])
-    served = served[served != contract.PAD_SCORE]
+    name, bound, served = "scores served", params.jensen_shannon, sample.scores
     if len(served) < params.min_events:
         why = f"{len(served)} scores of requests with a history, fewer than drift.min_events"
         return Finding(name, None, bound, drifted=False, why=why)

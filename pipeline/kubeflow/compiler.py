@@ -22,26 +22,37 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.orchestration.kubeflow.v2 import pipeline_builder
 from tfx.orchestration.pipeline import Pipeline
 
-import contract
 from components.example_gen.component import ExampleGen
 from components.example_gen.executor import DATA_PATH
 from components.training_job.job import JobParams
 from pipeline.config.sections import Config
 from pipeline.dag import LATEST, Launch, create_pipeline
 from pipeline.errors import ConfigError
-from pipeline.kubeflow import find_data, task
+from pipeline.kubeflow import task
 from pipeline.kubeflow.documents import KUBERNETES, PLATFORMS, Documents
 from pipeline.kubeflow.lint import SCHEMA_VERSION, problems
 from pipeline.kubeflow.params import DEFAULT, KubeflowParams
+from pipeline.kubeflow.steps import check_drift
+from pipeline.kubeflow.steps.spec import (
+    DATA,
+    DATE,
+    DRIFT,
+    FIND_DATA,
+    FINGERPRINT,
+    GAUGES,
+    PUSH_TO,
+    REQUESTS,
+    TRAIN_IF,
+    add_drift,
+    add_find_data,
+    from_task,
+    only_if_needed,
+)
 
-# Parameters of a run.
-DATA = "data"
-DATE = "date"
-FINGERPRINT = "fingerprint"
-PUSH_TO = "push_to"
+# A parameter of a run, beside those of our own steps.
 MAX_STEPS = "max_steps"
 
-FIND_DATA = "find-data"
+_SDK = "marquee"
 _TRAINERS = ("trainer", "final-trainer")
 # They read or write the folder of pushed models, which no cache key covers: a baseline
 # from the cache may be one that another model has replaced since.
@@ -75,11 +86,54 @@ def compile_pipeline(config: Config) -> Documents:
         ),
     )
     spec = _renamed(_tfx_spec(pipeline, params))
-    _add_find_data(spec, config, _example_gen(pipeline), params)
+    reader = _example_gen(pipeline)
+    add_find_data(spec, config)
+    _find_first(spec, reader)
+    add_drift(spec, config)
+    only_if_needed(spec, reader)
     spec["root"]["inputDefinitions"] = {"parameters": _run_parameters(config)}
     for name in _NEVER_CACHED:
         spec["root"]["dag"]["tasks"][name]["cachingOptions"] = {}
     _add_retries(spec, params)
+    return _checked(spec, params)
+
+
+def compile_drift(config: Config) -> Documents:
+    """The spec of a pipeline that only looks for drift: a run that finds some fails with exit code 3.
+
+    Raises:
+      ConfigError: as `compile_pipeline`.
+    """
+    params = config.kubeflow
+    spec: dict[str, Any] = {
+        "schemaVersion": SCHEMA_VERSION,
+        "sdkVersion": _SDK,
+        "pipelineInfo": {"name": f"{config.name}-drift"},
+        "root": {"dag": {"tasks": {}}},
+        "components": {},
+        "deploymentSpec": {"executors": {}},
+        **({} if params.pipeline_root is None else {"defaultPipelineRoot": params.pipeline_root}),
+    }
+    add_find_data(spec, config)
+    add_drift(spec, config, alone=True)
+    run = _run_parameters(config)
+    wanted = (DATA, DATE, FINGERPRINT, PUSH_TO, REQUESTS, GAUGES)
+    spec["root"]["inputDefinitions"] = {"parameters": {name: run[name] for name in wanted}}
+    # Sizes of the other steps say nothing here. No retries: what is drift once is drift again.
+    named = {DRIFT, FIND_DATA, DEFAULT}
+    sizes = {
+        key: {step: size for step, size in getattr(params, key).items() if _hyphens(step) in named}
+        for key in ("cpu", "memory_gib", "accelerator", "accelerators")
+    }
+    return _checked(spec, params.model_copy(update=sizes))
+
+
+def _checked(spec: dict[str, Any], params: KubeflowParams) -> Documents:
+    """With resources and the platform's part.
+
+    Raises:
+      ConfigError: resources name no step, or the spec is not sound.
+    """
     _add_resources(spec, params)
     documents = Documents(spec, _platform(spec, params))
     found = problems([spec, *([documents.platform] if documents.platform else [])])
@@ -96,7 +150,7 @@ def _tfx_spec(pipeline: Pipeline, params: KubeflowParams) -> dict[str, Any]:
         use_pipeline_spec_2_1=True,
     ).build()
     spec.schema_version = SCHEMA_VERSION
-    spec.sdk_version = "marquee"
+    spec.sdk_version = _SDK
     if params.pipeline_root is not None:
         spec.default_pipeline_root = params.pipeline_root
     document: dict[str, Any] = json_format.MessageToDict(spec)
@@ -139,47 +193,14 @@ def _renamed(spec: dict[str, Any]) -> dict[str, Any]:
     return spec
 
 
-def _add_find_data(spec: dict[str, Any], config: Config, example_gen: str, params: KubeflowParams) -> None:
-    """The step that finds the data, and the wires from it to the reader."""
-    given, found = (DATA, DATE, FINGERPRINT), (DATA_PATH, FINGERPRINT)
-    spec["components"][f"comp-{FIND_DATA}"] = {
-        "executorLabel": f"exec-{FIND_DATA}",
-        "inputDefinitions": {
-            "parameters": {name: {"parameterType": _STRING} for name in (*given, contract.PARAMS)}
-        },
-        "outputDefinitions": {"parameters": {name: {"parameterType": _STRING} for name in found}},
-    }
-    spec["deploymentSpec"]["executors"][f"exec-{FIND_DATA}"] = {
-        "container": {
-            "image": params.image,
-            "command": ["python", "-m", find_data.MODULE],
-            # `=`, or a value that begins with a hyphen would be taken for a flag.
-            "args": [
-                *(f"--{name}={{{{$.inputs.parameters['{name}']}}}}" for name in (*given, contract.PARAMS)),
-                *(f"--{name}_file={{{{$.outputs.parameters['{name}'].output_file}}}}" for name in found),
-            ],
-        }
-    }
-    tasks = spec["root"]["dag"]["tasks"]
-    tasks[FIND_DATA] = {
-        "taskInfo": {"name": FIND_DATA},
-        "componentRef": {"name": f"comp-{FIND_DATA}"},
-        "cachingOptions": {},
-        "inputs": {
-            "parameters": {
-                **{name: {"componentInputParameter": name} for name in given},
-                contract.PARAMS: {"runtimeValue": {"constant": config.example_gen.to_json()}},
-            }
-        },
-    }
-    reader = tasks[example_gen]
+def _find_first(spec: dict[str, Any], example_gen: str) -> None:
+    """The wires from the step that finds the data to the reader."""
+    reader = spec["root"]["dag"]["tasks"][example_gen]
     reader["dependentTasks"] = [*reader.get("dependentTasks", []), FIND_DATA]
     for name, value in reader["inputs"]["parameters"].items():
         wire = {DATA: DATA_PATH, FINGERPRINT: FINGERPRINT}.get(value.get("componentInputParameter"))
         if wire is not None:
-            reader["inputs"]["parameters"][name] = {
-                "taskOutputParameter": {"producerTask": FIND_DATA, "outputParameterKey": wire}
-            }
+            reader["inputs"]["parameters"][name] = from_task(FIND_DATA, wire)
 
 
 def _run_parameters(config: Config) -> dict[str, Any]:
@@ -190,6 +211,9 @@ def _run_parameters(config: Config) -> dict[str, Any]:
         (DATE, _STRING, "", "YYYY-MM-DD; empty: the day of the run, in UTC"),
         (FINGERPRINT, _STRING, "", "sha256 that the raw files must have; empty: any"),
         (PUSH_TO, _STRING, params.push_to, "where models are published: a folder on a volume, or a URL"),
+        (TRAIN_IF, _STRING, check_drift.ALWAYS, "always, or drift: only if the data have drifted"),
+        (REQUESTS, _STRING, "", "folder of the server's PredictionLogs, for drift; empty: none"),
+        (GAUGES, _STRING, "", "file for drift's figures, for Prometheus; empty: none"),
         (MAX_STEPS, _INTEGER, config.trainer.max_steps, "training steps at most; 0: all epochs"),
     ]
     return {

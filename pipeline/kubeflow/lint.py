@@ -28,6 +28,8 @@ _ARGO_NAME = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
 _PLACEHOLDER = re.compile(
     r"\{\{\$\.(?P<side>inputs|outputs)\.(?P<kind>parameters|artifacts)\['(?P<name>[^']*)'\](?P<rest>[^}]*)\}\}"
 )
+# Of Kubeflow's expressions (CEL) the one that the compiler writes.
+_CONDITION = re.compile(r"inputs\.parameter_values\['(?P<name>[^']+)'\] == '(?P<text>[^']*)'")
 # scheme://user:password@host
 _PASSWORD = re.compile(r"\w+://[^\s/:@]+:[^\s/@]+@")
 # Field of kfp-kubernetes' KubernetesExecutorConfig -> fields of its message, None: not a list of messages.
@@ -205,6 +207,14 @@ class _Graph:
             return
         for kind in ("artifacts", "parameters"):
             yield from self._inputs(task, self.components[reference], kind, f"{at}.inputs.{kind}")
+        text = (task.get("triggerPolicy") or {}).get("condition")
+        if text:
+            found, known = condition(text), _definitions(self.components[reference], "input", "parameters")
+            here = f"{at}.triggerPolicy.condition"
+            if found is None:
+                yield f"{here}: is {text!r}; expected inputs.parameter_values['NAME'] == 'TEXT'"
+            elif found[0] not in known:
+                yield f"{here}: the component reads no parameter {found[0]!r}; {_have(known)}"
 
     def _inputs(
         self, task: Mapping[str, Any], component: Mapping[str, Any], kind: str, at: str
@@ -250,6 +260,12 @@ class _Graph:
             yield f"{at}: {producer} makes no {kind[:-1]} {key!r}; {_have(made)}"
         else:
             yield from _same_type(made[key], wanted, at)
+
+
+def condition(text: str) -> tuple[str, str] | None:
+    """Name of the parameter and the text that it must be; None of any other expression."""
+    match = _CONDITION.fullmatch(text)
+    return (match["name"], match["text"]) if match else None
 
 
 def _reference(task: Mapping[str, Any]) -> str:

@@ -27,10 +27,11 @@ from typing import Any, Protocol
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from pipeline.errors import BAD_INPUT, FAILED, ComponentFailedError, InputError
+from pipeline.errors import BAD_INPUT, FAILED, REFUSED, ComponentFailedError, InputError
 from pipeline.kubeflow.documents import Documents
-from pipeline.kubeflow.lint import artifact_title, order
+from pipeline.kubeflow.lint import artifact_title, condition, order
 from pipeline.kubeflow.parameters import with_defaults
+from pipeline.kubeflow.steps.spec import DRIFT
 from pipeline.kubeflow.task import ERROR, PROGRESS
 from pipeline.runs.run_records import NodeRun, Output, State
 
@@ -82,7 +83,16 @@ def rehearse(
         values = {PUSH_TO: str(folder / _SERVING_MODEL), **values}
     run = _Run(pipeline, with_defaults(documents, dict(values)), folder)
     listener.planned(steps)
-    return [_step(run, name, listener) for name in steps]
+    outcomes: dict[str, NodeRun] = {}
+    for name in steps:
+        waits_for = [outcomes[before] for before in tasks[name].get("dependentTasks", ())]
+        if any(before.state is State.SKIPPED for before in waits_for) or not run.holds(name):
+            outcomes[name] = NodeRun(name, State.SKIPPED, False, time.time(), 0.0, {})
+            listener.started(name)
+            listener.finished(outcomes[name])
+        else:
+            outcomes[name] = _step(run, name, listener)
+    return list(outcomes.values())
 
 
 def _step(run: _Run, name: str, listener: Listener) -> NodeRun:
@@ -94,7 +104,8 @@ def _step(run: _Run, name: str, listener: Listener) -> NodeRun:
     if code:
         listener.failed(name, seconds)
         reason = _last_words(log) or f"exit code {code}"
-        raise ComponentFailedError(name, reason, BAD_INPUT if code == BAD_INPUT else FAILED)
+        known = code == BAD_INPUT or (code == REFUSED and name == DRIFT)
+        raise ComponentFailedError(name, reason, code if known else FAILED)
     try:
         outputs = run.collect(name)
     except (OSError, ValueError, json_format.ParseError) as error:
@@ -117,7 +128,6 @@ def _check_is_plain(name: str, task: Mapping[str, Any], pipeline: Mapping[str, A
     component = pipeline["components"][task["componentRef"]["name"]]
     executor = pipeline["deploymentSpec"]["executors"].get(component.get("executorLabel"), {})
     for what, there in (
-        ("a condition", "condition" in task.get("triggerPolicy", {})),
         ("an iterator", "parameterIterator" in task),
         ("a graph of its own", "dag" in component),
         ("an importer", "importer" in executor),
@@ -136,6 +146,15 @@ class _Run:
         self._artifacts: dict[tuple[str, str], dict[str, Any]] = {}
         self._parameters: dict[tuple[str, str], Any] = {}
         self._inputs: dict[str, dict[str, Any]] = {}
+
+    def holds(self, task: str) -> bool:
+        """Whether the task's condition, if it has one, is met."""
+        found = condition(self._task(task).get("triggerPolicy", {}).get("condition", ""))
+        if found is None:
+            return True
+        name, text = found
+        given = self._task(task).get("inputs", {})
+        return bool(dict(self._parameter_values(self._component(task), given))[name] == text)
 
     def work_folder(self, task: str) -> Path:
         return self.folder / "work" / task

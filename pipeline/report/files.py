@@ -49,7 +49,7 @@ def write_after_run(config: Config, store: MetadataStore, run_id: str, error: st
     """
     started = time.monotonic()
     try:
-        written = write(config, store, run_id, error)
+        written = _write(config, store, run_id, error, None)
     except Exception as problem:  # noqa: BLE001 (a run that went well must not fail by its report)
         _log.warning("no report of run %s", run_id, exc_info=True)
         return f"report  none: {type(problem).__name__}: {problem}; `{typed('report', run_id)}` tries again"
@@ -57,11 +57,29 @@ def write_after_run(config: Config, store: MetadataStore, run_id: str, error: st
     return f"report  {written.path}"
 
 
-def write(config: Config, store: MetadataStore | None, run_id: str, error: str = "") -> Written:
+def write(config: Config, store: MetadataStore | None, run_id: str) -> Written:
     """Gathers and writes the report of a run of the metadata store, over one that is there.
+
+    The config and the packages of a run are in no store: they are those of the report that it wrote when
+    it ended, or are not known. Those of today may be others.
 
     Raises:
       InputError: there is no such run.
+    """
+    path = storage.join(folder(config), f"{run_id}.json")
+    earlier = json.loads(storage.read_text(path)) if storage.exists(path) else {}
+    lineage = earlier.get("lineage", {})
+    then = {key: lineage.get(key, {}) for key in ("config", "packages")}
+    return _write(config, store, run_id, earlier.get("error", ""), then)
+
+
+def _write(
+    config: Config, store: MetadataStore | None, run_id: str, error: str, lineage: dict[str, Any] | None
+) -> Written:
+    """
+    Args:
+      error: why the run failed, "" if it did not.
+      lineage: what is known of the run instead of what is so now; None: it has just ended.
     """
     from pipeline.commands.common import finite
     from pipeline.report import document, page
@@ -74,6 +92,7 @@ def write(config: Config, store: MetadataStore | None, run_id: str, error: str =
             f"no run {run_id} of {config.name} in {config.artifacts_dir}; `{typed('runs')}` lists them"
         )
     found = finite(document.gather(config, known[place], known[:place], error))
+    found["lineage"].update(lineage or {})
     storage.write_text(storage.join(folder(config), f"{run_id}.json"), json.dumps(found, allow_nan=False))
     path = storage.join(folder(config), f"{run_id}.html")
     storage.write_text(path, page.report(found))

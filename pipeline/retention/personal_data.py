@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import pyarrow.compute as pc
 from ml_metadata.metadata_store import MetadataStore
@@ -10,6 +12,7 @@ from ml_metadata.metadata_store import MetadataStore
 import contract
 from components.common import storage
 from components.example_gen.records import read
+from components.index.carried import fitted_log
 from components.pusher import lifecycle, versions
 from components.pusher.versions import Version
 from pipeline.retention import artifacts as artifact_retention
@@ -61,13 +64,23 @@ def find(store: MetadataStore, pipeline: str, serving_dir: str, user: str) -> Fo
             if output.type not in artifact_retention.KEPT and storage.exists(output.uri)
         }
     affected = {*runs, *unknown}
-    pushed = [v for v in versions.list_versions(serving_dir) if v.record.get("run") in affected]
+    pushed = [v for v in versions.list_versions(serving_dir) if affected & _runs(v.record, v.path)]
     withdrawn = [
         number
         for number in lifecycle.withdrawn(serving_dir)
-        if lifecycle.withdrawn_record(serving_dir, number).get("run") in affected
+        if affected
+        & _runs(
+            lifecycle.withdrawn_record(serving_dir, number),
+            lifecycle.withdrawn_folder(serving_dir, contract.MODEL, number),
+        )
     ]
     return Found(tuple(runs), tuple(unknown), tuple(sorted(artifacts)), tuple(pushed), tuple(withdrawn))
+
+
+def _runs(record: Mapping[str, Any], model_dir: str) -> set[Any]:
+    """The runs whose log is in a version: its own, and of a refresh the one that fitted its towers."""
+    carried = fitted_log.about(model_dir)
+    return {record.get("run"), *([carried[0].run] if carried else [])}
 
 
 def _holds(uri: str, user: str) -> bool | None:

@@ -34,6 +34,7 @@ class State(enum.StrEnum):
     REFUSED = "refused"  # it ended, and its verdict on the model is no
     FAILED = "failed"
     UNFINISHED = "unfinished"  # running, or its run was killed
+    SKIPPED = "skipped"  # on Kubeflow: its condition does not hold, or what it waits for was skipped
 
 
 _STATES = {

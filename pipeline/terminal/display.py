@@ -13,8 +13,9 @@ from rich.text import Text
 from pipeline.runs.run_records import NodeRun, State
 from pipeline.terminal.rows import account_lines
 
-_MARKS = {State.RAN: "✓", State.CACHED: "=", State.REFUSED: "✗", State.FAILED: "✗"}
-_STYLES = {State.RAN: "green", State.CACHED: "dim", State.REFUSED: "yellow", State.FAILED: "bold red"}
+_MARKS = {State.RAN: "✓", State.CACHED: "=", State.REFUSED: "✗", State.FAILED: "✗", State.SKIPPED: "-"}
+_STYLES = {State.RAN: "green", State.CACHED: "dim", State.REFUSED: "yellow", State.FAILED: "bold red",
+           State.SKIPPED: "dim"}  # fmt: skip
 # In a pipe there is no bar; a long component still says now and then how far it is.
 _SECONDS_BETWEEN_LINES = 10.0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import ipaddress
 import json
 import os
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
     from serving.app.settings import Settings
 
-# Objects that may be made before a garbage collection: more than requests under way have.
-_GC_THRESHOLD = 50_000
 # Arguments that are settings, with their metavar; the other settings are variables only.
 _SETTINGS = {
     "model_server": "ADDRESS, gRPC address of the model server (default 127.0.0.1:8500)",
@@ -132,6 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def app() -> FastAPI:
     """The application with the settings of the environment, for worker processes."""
+    from serving import collector
     from serving.app.edge import logs
     from serving.app.factory import create_app
     from serving.app.settings import Settings
@@ -139,9 +137,7 @@ def app() -> FastAPI:
     settings = Settings()
     logs.configure(settings.log_level)
     made = create_app(settings)
-    # Looking for cycles in all that the imports made held requests up, as in the model server.
-    gc.freeze()
-    gc.set_threshold(_GC_THRESHOLD)
+    collector.settle()
     return made
 
 

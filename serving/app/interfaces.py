@@ -19,8 +19,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from serving.app.link import files
 from serving.app.link.calls import Calls
@@ -75,7 +76,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
     source = files.open_files(settings.model_files)
     calls, versions = Calls(client), Versions(client, source, settings.label, settings.poll_s)
     events = Events(database)
-    experiments = Experiments(ExperimentStore(database), versions)
+    experiments = Experiments(ExperimentStore(database), versions, settings.experiment)
     recommendations = RecommendationService(calls, versions, events, experiments, timeout_s)
     services = Services(
         settings=settings,
@@ -105,3 +106,11 @@ def services(request: Request) -> Services:
     found = request.app.state.services
     assert isinstance(found, Services)
     return found
+
+
+async def _injected(request: Request) -> Services:
+    """A coroutine: FastAPI hands a plain function to a thread, which costs more than what it returns."""
+    return services(request)
+
+
+Used = Annotated[Services, Depends(_injected)]

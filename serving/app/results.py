@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 import contract
 from contract.rating_scale import RatingScale
@@ -267,12 +268,16 @@ class Scale(Result):
             return cls(low=low, high=high, step=0.5)
         return cls(low=low, high=high, step=1.0 if high - low >= 4 else (high - low) / 10)
 
+    @functools.cached_property
+    def _map(self) -> RatingScale:
+        return RatingScale(self.low, self.high)
+
     def stars(self, rating: float) -> float:
-        return float(RatingScale(self.low, self.high).stars(rating))
+        return float(self._map.stars(rating))
 
     def rating(self, stars: float) -> float:
         """The inverse of `stars`."""
-        return float(RatingScale(self.low, self.high).rating(stars))
+        return float(self._map.rating(stars))
 
 
 class ModelDescription(Result):
@@ -319,6 +324,20 @@ class Variant(Result):
 class NewExperiment(Result):
     id: ExperimentId
     variants: list[Variant] = Field(min_length=2, max_length=10)
+
+    @field_validator("variants")
+    @classmethod
+    def _named_apart(cls, value: list[Variant]) -> list[Variant]:
+        names = [variant.name for variant in value]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"each variant has a name of its own; twice there: {', '.join(twice)}")
+        return value
+
+
+class ConfiguredExperiment(NewExperiment):
+    """An experiment of the settings."""
+
+    running: bool = Field(default=True, description="false ends it")
 
 
 class Experiment(NewExperiment):

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import contract
+from serving.app.results import ConfiguredExperiment
 
 ENV_PREFIX = "MARQUEE_APP_"
 DEFAULT_DATABASE = "sqlite:///artifacts/app/app.sqlite"
@@ -49,9 +50,19 @@ class Settings(BaseSettings):
         default=False,
         description="show what the model knows of users of the training data (it shows that data)",
     )
+    reports: str = Field(
+        default="",
+        description="folder of the runs' reports (`reports` in the pipeline's artifacts), which the page of "
+        "the model links to (they show training data); empty for none",
+    )
     progress_file: str = Field(
         default="",
         description="what `marquee run --progress` writes: the page shows it while there is no model yet",
+    )
+    experiment: ConfiguredExperiment | None = Field(
+        default=None,
+        description="JSON of the experiment to run from this start on, as POST /v1/experiments takes it, or "
+        'with "running": false to end it; admin calls may change it until the next start',
     )
     cors_origins: tuple[str, ...] = Field(default=(), description="origins that browsers may call from; none")
     trusted_proxies: tuple[str, ...] = Field(

@@ -8,6 +8,7 @@ outputs. Neither knows of gRPC, REST, threads or event loops.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypedDict, TypeVar, Unpack
 
@@ -299,11 +300,25 @@ def _rows(
             f"{name}: histories have {' and '.join(sorted(_OF_EVENTS))}; a model takes one of them"
         )
     signature = contract.signatures(contract.HISTORY_WEIGHTS in events)[name]
-    kept = [{key: value for key, value in row.items() if key not in _OF_EVENTS - events} for row in rows]
-    dtypes = {item.name: item.dtype for item in signature.inputs}
-    filled = signature.filled(kept).items()
-    arrays = {key: as_array(value, dtypes[key]) for key, value in filled if key not in _OF_EVENTS - events}
+    unsent = _OF_EVENTS - events
+    kept = [{key: value for key, value in row.items() if key not in unsent} for row in rows]
+    # Most of what may be asked is not: an empty list is as good as nothing.
+    said = {key for row in kept for key, value in row.items() if value not in (None, [])}
+    filled = signature.filled(kept)
+    arrays = {
+        item.name: as_array(filled[item.name], item.dtype) if item.name in said else _neutral(item, len(rows))
+        for item in signature.inputs
+        if item.name not in unsent
+    }
     return _call(name, arrays, parse, (), options)
+
+
+@functools.lru_cache(maxsize=256)
+def _neutral(item: contract.Input, rows: int) -> np.ndarray:
+    """What stands for nothing in a batch; not to be written to."""
+    array = as_array([item.neutral if item.columns is None else [item.neutral]] * rows, item.dtype)
+    array.flags.writeable = False
+    return array
 
 
 def _call(

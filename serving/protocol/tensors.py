@@ -94,7 +94,13 @@ def encode_content(array: np.ndarray, proto: tensor_pb2.TensorProto) -> None:
 
 def decode_all(protos: Mapping[str, tensor_pb2.TensorProto]) -> dict[str, np.ndarray]:
     """Reads named tensors; an error names the tensor as TensorFlow Serving does."""
-    return {alias: _decode_named(alias, proto) for alias, proto in protos.items()}
+    found = {}
+    for alias, proto in protos.items():
+        try:
+            found[alias] = decode(proto)
+        except StatusError as error:
+            raise invalid_argument(f"tensor parsing error: {alias}: {error.message}") from error
+    return found
 
 
 def _write_head(array: np.ndarray, dtype: dtypes.DataType, proto: tensor_pb2.TensorProto) -> None:
@@ -103,13 +109,6 @@ def _write_head(array: np.ndarray, dtype: dtypes.DataType, proto: tensor_pb2.Ten
     shape.SetInParent()  # present even for a scalar
     for size in array.shape:
         shape.dim.add().size = size
-
-
-def _decode_named(alias: str, proto: tensor_pb2.TensorProto) -> np.ndarray:
-    try:
-        return decode(proto)
-    except StatusError as error:
-        raise invalid_argument(f"tensor parsing error: {alias}: {error.message}") from error
 
 
 def _shape(proto: tensor_pb2.TensorProto) -> tuple[tuple[int, ...], int]:
@@ -126,9 +125,13 @@ def _shape(proto: tensor_pb2.TensorProto) -> tuple[tuple[int, ...], int]:
         if size < 0:
             raise invalid_argument(f"shape {list(sizes)} has a negative dimension")
         count *= size
-    # With a zero somewhere the product says nothing about the other sizes; NumPy counts the bytes of those.
-    others = math.prod(size for size in sizes if size)
-    if count > 2**63 - 1 or (not count and (others > 2**57 or any(size > 2**31 for size in sizes))):
+    if not count:
+        # The product says nothing about the other sizes; NumPy counts the bytes of those.
+        others = math.prod(size for size in sizes if size)
+        uncountable = others > 2**57 or any(size > 2**31 for size in sizes)
+    else:
+        uncountable = count > 2**63 - 1
+    if uncountable:
         raise invalid_argument(f"shape {list(sizes)} has more elements than can be counted")
     return sizes, count
 

@@ -46,6 +46,7 @@ def test_the_same_seed_draws_the_same_shop() -> None:
     assert not np.array_equal(one.topics, other.topics)
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.nightly(
     "benchmarks/month.py", "benchmarks/harness/drifting_shop.py", "components/evaluator/gates.py"
 )

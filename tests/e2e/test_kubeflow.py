@@ -67,3 +67,21 @@ def test_a_rehearsal_ends_in_the_model_that_the_local_run_pushed(
         "recommend", "--user", "1", "--json", *settings(push_to=version.parent.parent), cwd=tmp_path
     )
     assert asked.code == 0, asked.err
+    # The version is all that drift needs of the past: on the same data it finds none, and nothing is trained.
+    place = f"push_to={version.parent.parent}"
+    again = marquee(
+        "kubeflow", "rehearse", "spec.yaml", "--data", str(pushed_workspace.data), "--json",
+        "--param", "train_if=drift", "--param", place, cwd=tmp_path, timeout=3000,
+    )  # fmt: skip
+    assert again.code == 0, again.out + again.err
+    states = {step["node"]: step["state"] for step in again.json()["components"]}
+    assert states == {**dict.fromkeys(steps, "skipped"), "find-data": "ran", "drift": "ran"}
+    assert again.json()["state"] == "no drift"
+    only = marquee("kubeflow", "compile", "--drift", *settings(), "--output", "drift.yaml", cwd=tmp_path)
+    assert only.code == 0, only.err
+    looked = marquee(
+        "kubeflow", "rehearse", "drift.yaml", "--data", str(pushed_workspace.data), "--param", place,
+        cwd=tmp_path, timeout=3000,
+    )  # fmt: skip
+    assert looked.code == 0, looked.out + looked.err
+    assert "no drift: nothing was trained" in looked.out

@@ -10,6 +10,7 @@ import sys
 import httpx
 import pyarrow.parquet as pq
 import pytest
+from support.browser import browser, check_file
 from support.servers.app import serve
 from support.servers.page import page_server
 from support.workspace import REPOSITORY, Workspace, marquee, settings
@@ -51,6 +52,19 @@ def test_it_is_pushed_through_its_gates(run):
     assert found["metrics"]["recall@10"] > 1.1 * found["metrics"]["popularity_recall@10"]
     assert "not applicable" in run.err
     assert "no ratings: events count by event" in run.err
+
+
+def test_its_report_is_complete_and_for_everybody(shop, run):
+    """Every section has something to say, on a phone and on a desk; nothing is fetched."""
+    report = shop.artifacts / "reports" / f"{run.json()['run']}.html"
+    with browser() as chromium:
+        for width in (360, 1440):
+            sections = check_file(chromium, report, "light", width)
+            assert len(sections) >= 12
+            for text in sections:
+                heading, _, content = text.partition("\n")
+                assert len(content) > 40, heading
+                assert "could not be read" not in text and "did not get as far" not in text, text
 
 
 def test_its_columns_travel_with_the_model(shop, run):

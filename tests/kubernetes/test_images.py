@@ -1,4 +1,4 @@
-"""The images are built and run: the server answers over gRPC, the pipeline runs real tasks.
+"""The images are built and run: server and application answer, the pipeline runs real tasks.
 
 Wants podman, root and a base image with Python 3.11: the one that $BASE names, or one
 that debootstrap makes (a few minutes, Debian's mirrors).
@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,8 +34,10 @@ from serving.client import Client, ServingError
 
 BASE = "localhost/marquee-test-base:bookworm"
 # Limits that podman sets by default may be above those of the machine.
+# runc where it is installed: crun refuses machines with cgroups of both versions.
+PODMAN = ["podman", *(["--runtime=runc"] if shutil.which("runc") else [])]
 RUN = [
-    "podman",
+    *PODMAN,
     "run",
     "--rm",
     "--ulimit=nofile=1024:4096",
@@ -45,6 +49,7 @@ RESTRICTED = [*RUN, "--read-only", "--tmpfs=/tmp", "--cap-drop=all", "--security
 NIGHTLY = pytest.mark.nightly(
     "kubernetes/images", ".dockerignore", "contract", "requirements", "pyproject.toml"
 )
+DATABASE = "--database=sqlite:////tmp/app.sqlite"
 FORBIDDEN = ("gcc", "g++", "cc", "ld", "make", "cmake", "pip", "pip3", "uv")
 
 
@@ -97,7 +102,8 @@ def images(base: str) -> dict[str, str]:
         out = run(
             str(FOLDER / "images" / "build.sh"),
             cwd=REPOSITORY,
-            env={**os.environ, "BASE": base, "ENGINE": "podman"},
+            # In a chroot a build needs no runtime.
+            env={**os.environ, "BASE": base, "ENGINE": "podman", "BUILDAH_ISOLATION": "chroot"},
         )
     names = [path.parent.name for path in FOLDER.glob("images/*/Dockerfile")]
     version = out.rstrip().rpartition("marquee-")[2].split()[0].rpartition(":")[2]
@@ -106,7 +112,7 @@ def images(base: str) -> dict[str, str]:
 
 @NIGHTLY
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("name", ["model-server", "pipeline"])
+@pytest.mark.parametrize("name", ["app", "model-server", "pipeline"])
 def test_an_image_has_no_root_no_build_tools_and_says_what_it_is(
     images: dict[str, str], name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -169,6 +175,50 @@ def test_the_server_image_answers(container: tuple[str, int, int]) -> None:
     run("podman", "stop", "--time=60", name)
     assert time.monotonic() - started < 60
     assert run("podman", "inspect", "--format={{.State.ExitCode}}", name).strip() == "0"
+
+
+@pytest.fixture
+def application(images: dict[str, str], container: tuple[str, int, int]) -> Iterator[tuple[str, str]]:
+    """A running application over that server: (name, address)."""
+    name, port = f"marquee-test-app-{os.getpid()}", free_port()
+    run(
+        *[part for part in RESTRICTED if part != "--rm"], "--detach", f"--name={name}", "--network=host",
+        images["app"], f"--port={port}", f"--model-server=127.0.0.1:{container[1]}",
+        f"--model-files=http://127.0.0.1:{container[2]}", DATABASE,
+    )  # fmt: skip
+    try:
+        yield name, f"http://127.0.0.1:{port}"
+    finally:
+        run("podman", "rm", "--force", "--time=60", name)
+
+
+@NIGHTLY
+@pytest.mark.timeout(3600)
+def test_the_application_image_answers_over_the_server_image(application: tuple[str, str]) -> None:
+    name, address = application
+
+    def get(path: str, key: str = "") -> tuple[int, bytes]:
+        asked = urllib.request.Request(address + path, headers={"Authorization": f"Bearer {key}"})
+        try:
+            with urllib.request.urlopen(asked, timeout=30) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+        except OSError as error:
+            return 0, str(error).encode()
+
+    def logs() -> str:
+        done = subprocess.run(["podman", "logs", name], capture_output=True, text=True, check=False)
+        return done.stdout + done.stderr
+
+    wait_until(lambda: get("/health/ready")[0] == 200, 300, logs)
+    assert get("/v1/popular")[0] == 401
+    made = run(
+        *PODMAN, "exec", name, "python", "-m", "serving.app", "--json", "keys", "create", "t", DATABASE
+    )
+    status, body = get("/v1/popular?k=3", json.loads(made)["key"])
+    assert status == 200 and len(json.loads(body)["items"]) == 3
+    assert get("/")[0] == 200
 
 
 class _Silent:

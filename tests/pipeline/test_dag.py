@@ -48,7 +48,7 @@ _TO_CHECK = {name: up for name, up in UPSTREAM.items() if name not in ("transfor
 UPSTREAM_REFRESH = {
     **_TO_CHECK,
     "catalogue_check": {"example_gen", "data_check"},
-    "pushed_towers": {"example_gen", "catalogue_check"},
+    "pushed_towers": {"catalogue_check"},
     "index": {"pushed_towers", "example_gen"},
 }
 UPSTREAM_FINAL_REFRESH = {

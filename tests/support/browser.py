@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -49,3 +51,28 @@ def violations(page: Page) -> list[str]:
     """What axe finds wrong with the page as it is now: rule, and where."""
     found = Axe().run(page, options=_RULES).response["violations"]
     return [f"{one['id']}: {one['help']}; {[node['target'] for node in one['nodes'][:4]]}" for one in found]
+
+
+def check_file(chromium: Browser, file: Path, scheme: Literal["light", "dark"], width: int) -> list[str]:
+    """Opens a page from the file system with all that is folded away unfolded, and holds it to what all must.
+
+    Nothing wrong by axe, no wider than the window, no request but the file's own, nothing on the console.
+
+    Returns:
+      The texts of its sections.
+    """
+    context = chromium.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
+    shown = context.new_page()
+    asked: list[str] = []
+    said: list[str] = []
+    shown.on("request", lambda request: asked.append(request.url))
+    shown.on("console", lambda message: said.append(message.text))
+    shown.goto(file.as_uri())
+    for details in shown.locator("details").all():
+        details.evaluate("closed => { closed.open = true }")
+    assert violations(shown) == []
+    assert shown.evaluate("document.documentElement.scrollWidth") <= width
+    assert (asked, said) == ([file.as_uri()], [])
+    texts = shown.locator("section").all_inner_texts()
+    context.close()
+    return texts

@@ -38,3 +38,12 @@ def leave(folder: Path, kibibytes: int) -> Path:
     with filler.open("wb") as file:
         file.write(bytes((free - kibibytes) << 10))
     return filler
+
+
+def fill(folder: Path) -> Path:
+    """A file that leaves nothing free, also where others write meanwhile."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)) == 4096:
+            pass
+    return filler

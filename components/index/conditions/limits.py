@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import tensorflow as tf
 
 import contract
-from components.common.tensors import apart
+from components.common.tensors import apart, specs_of
 from components.index.conditions import refuse
 from components.index.params import IndexParams
 from contract import refusals
@@ -42,48 +42,127 @@ _NOT_NEGATIVE = (
 )
 
 
-def checked(signature: contract.Signature, inputs: Tensors, params: IndexParams) -> dict[str, tf.Tensor]:
-    """The inputs, usable only once every check has passed.
+class Limits(tf.Module):
+    """The checks of a signature's inputs.
 
-    A failed check is INVALID_ARGUMENT with the limit and what came. Padding is
-    not counted: a server that batches requests pads them to the widest.
+    What few requests need (neutral rows in the shape of the others, the words of a refusal) is traced
+    once for all graphs that check by it, and stands in a SavedModel once.
 
     Args:
-      signature: of the request.
-      inputs: one tensor per input of the signature; of one that is not required, one row and
-        one column of its neutral value are taken for every row of the batch, and for every
-        column of the input it goes with, and one row of COLUMNS for every row: so a default
-        fits any request.
+      signature: see there.
       params: the limits.
     """
-    sizes = _Sizes(signature, inputs)
-    inputs = _fitted(signature, inputs, sizes, params)
-    counted = {name: getattr(params, limit) for name, (limit, _) in _COUNTED.items() if name in inputs}
-    good = _good(inputs, params)
-    fine = [tf.reduce_all(ok) for ok in good.values()]
-    if counted:
-        # Comparing strings is slow, and padding makes many: only where there are columns enough to break it.
-        fine.append(tf.reduce_all(sizes.widths(counted) <= list(counted.values())))
 
-    def refused() -> tf.Tensor:
-        checks = [_at_most(inputs[name], name, *_COUNTED[name], limit) for name, limit in counted.items()]
-        checks += [_within(ok, inputs[name], name, params) for name, ok in good.items()]
+    def __init__(self, signature: contract.Signature, params: IndexParams) -> None:
+        super().__init__(name="limits")
+        self._inputs = signature.inputs
+        self._names = [item.name for item in signature.inputs]
+        self._params = params
+        limits = {name: getattr(params, limit) for name, (limit, _) in _COUNTED.items()}
+        self._counted = {name: limit for name, limit in limits.items() if name in self._names}
+        # The first input of each letter of columns decides how wide the others of its letter are.
+        first: dict[str, str] = {}
+        for item in signature.inputs:
+            if item.columns:
+                first.setdefault(item.columns, item.name)
+        self._followed = {
+            item.name: first[item.columns]
+            for item in signature.inputs
+            if item.columns and first[item.columns] != item.name
+        }
+        self._required = [item.name for item in signature.inputs if item.required]
+        specs = [specs_of(signature.inputs)]
+        self._in_shape = apart(self._shaped, specs)
+        self._refuse = apart(self._refused, specs)
+
+    def __call__(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        """The inputs, usable only once every check has passed.
+
+        A failed check is INVALID_ARGUMENT with the limit and what came. Padding is
+        not counted: a server that batches requests pads them to the widest.
+
+        Args:
+          inputs: one tensor per input of the signature; of one that is not required, one row and
+            one column of its neutral value are taken for every row of the batch, and for every
+            column of the input it goes with, and one row of COLUMNS for every row: so a default
+            fits any request.
+        """
+        sizes = _Sizes(self._inputs, inputs)
+        inputs = self._fitted(inputs, sizes)
+        fine = [tf.reduce_all(ok) for ok in _good(inputs, self._params).values()]
+        if self._counted:
+            # Comparing strings is slow, and padding makes many: only where there are columns enough to
+            # break it.
+            fine.append(tf.reduce_all(sizes.widths(self._counted) <= list(self._counted.values())))
+        if not fine:
+            return {name: tf.identity(inputs[name]) for name in self._names}
+        given = [inputs[name] for name in self._names]
+        # What a request is refused with is put together only for one that may be.
+        check = tf.cond(tf.reduce_all(fine), lambda: tf.constant(True), lambda: self._refuse(given))
+        with tf.control_dependencies([check]):
+            return {name: tf.identity(inputs[name]) for name in self._names}
+
+    def _refused(self, given: Sequence[tf.Tensor]) -> tf.Tensor:
+        inputs = dict(zip(self._names, given, strict=True))
+        checks = [
+            _at_most(inputs[name], name, *_COUNTED[name], limit) for name, limit in self._counted.items()
+        ]
+        good = _good(inputs, self._params)
+        checks += [_within(ok, inputs[name], name, self._params) for name, ok in good.items()]
         with tf.control_dependencies(checks):
             return tf.constant(True)
 
-    # What a request is refused with is put together only for one that may be.
-    check = tf.cond(tf.reduce_all(fine), lambda: tf.constant(True), apart(refused)) if fine else tf.no_op()
-    with tf.control_dependencies([check]):
-        return {item.name: tf.identity(inputs[item.name]) for item in signature.inputs}
+    def _fitted(self, inputs: Tensors, sizes: _Sizes) -> dict[str, tf.Tensor]:
+        """The inputs, with neutral rows of optional ones in the shape of the others.
+
+        What is of another shape even then is INVALID_ARGUMENT.
+        """
+        names = self._names
+        if len(names) == 1:
+            return dict(inputs)
+        fits = tf.reduce_all(sizes.rows(names) == sizes.rows([(self._required or names)[0]] * len(names)))
+        if self._followed:
+            fits &= tf.reduce_all(sizes.widths(self._followed) == sizes.widths(self._followed.values()))
+        given = [inputs[name] for name in names]
+        found = tf.cond(fits, lambda: given, lambda: self._in_shape(given))
+        return dict(zip(names, found, strict=True))
+
+    def _shaped(self, given: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        inputs = dict(zip(self._names, given, strict=True))
+        sizes = _Sizes(self._inputs, inputs)
+        of = self._required[:1]
+        batch = sizes.rows(of)[0] if of else tf.reduce_max(sizes.rows(self._names))
+        found = {item.name: self._shape(item, inputs, batch) for item in self._inputs}
+        checks = [_same_batch(found)]
+        checks += [_same_shape(found, a, b) for a, b in _SAME_SHAPE if a in found and b in found]
+        with tf.control_dependencies(checks):
+            return [tf.identity(found[name]) for name in self._names]
+
+    def _shape(self, item: contract.Input, inputs: Tensors, batch: tf.Tensor) -> tf.Tensor:
+        value = inputs[item.name]
+        if item.required:
+            return value
+        shape = [batch]
+        if item.columns:
+            followed = self._followed.get(item.name)
+            shape.append(1 if followed is None else tf.shape(inputs[followed])[1])
+        if item.name == contract.COLUMNS:
+            return tf.tile(value, [tf.where(tf.shape(value)[0] == 1, batch, 1), 1])
+        is_nothing = value == tf.constant(item.neutral, value.dtype)
+        if item.name == contract.K:
+            is_nothing |= value == self._params.default_k  # its default, which says the same
+        one = tf.reduce_all(tf.shape(value) == 1)
+        # Repeated rather than chosen by a condition: a branch for every input is most of a small graph.
+        return tf.tile(value, tf.where(one & tf.reduce_all(is_nothing), shape, 1))
 
 
 class _Sizes:
     """The sizes of a request's inputs, one tensor for all."""
 
-    def __init__(self, signature: contract.Signature, inputs: Tensors) -> None:
+    def __init__(self, items: Sequence[contract.Input], inputs: Tensors) -> None:
         self._places: dict[str, int] = {}
         end = 0
-        for item in signature.inputs:
+        for item in items:
             self._places[item.name] = end
             end += len(item.shape(0))
         self._all = tf.concat([tf.shape(inputs[name]) for name in self._places], axis=0)
@@ -95,59 +174,6 @@ class _Sizes:
     def widths(self, names: Iterable[str]) -> tf.Tensor:
         """int32[X]: the second ones."""
         return tf.gather(self._all, [self._places[name] + 1 for name in names])
-
-
-def _fitted(
-    signature: contract.Signature, inputs: Tensors, sizes: _Sizes, params: IndexParams
-) -> dict[str, tf.Tensor]:
-    """The inputs, with neutral rows of optional ones in the shape of the others.
-
-    What is of another shape even then is INVALID_ARGUMENT.
-    """
-    names = [item.name for item in signature.inputs]
-    if len(names) == 1:
-        return dict(inputs)
-    # The first input of each letter of columns decides how wide the others of its letter are.
-    first: dict[str, str] = {}
-    for item in signature.inputs:
-        if item.columns:
-            first.setdefault(item.columns, item.name)
-    followed = {
-        item.name: first[item.columns]
-        for item in signature.inputs
-        if item.columns and first[item.columns] != item.name
-    }
-    required = [item.name for item in signature.inputs if item.required]
-    fits = tf.reduce_all(sizes.rows(names) == sizes.rows([(required or names)[0]] * len(names)))
-    if followed:
-        fits &= tf.reduce_all(sizes.widths(followed) == sizes.widths(followed.values()))
-
-    def fit(item: contract.Input, batch: tf.Tensor) -> tf.Tensor:
-        value = inputs[item.name]
-        if item.required:
-            return value
-        shape = [batch]
-        if item.columns:
-            shape.append(tf.shape(inputs[followed[item.name]])[1] if item.name in followed else 1)
-        if item.name == contract.COLUMNS:
-            return tf.tile(value, [tf.where(tf.shape(value)[0] == 1, batch, 1), 1])
-        is_nothing = value == tf.constant(item.neutral, value.dtype)
-        if item.name == contract.K:
-            is_nothing |= value == params.default_k  # its default, which says the same
-        one = tf.reduce_all(tf.shape(value) == 1)
-        # Repeated rather than chosen by a condition: a branch for every input is most of a small graph.
-        return tf.tile(value, tf.where(one & tf.reduce_all(is_nothing), shape, 1))
-
-    def fitted() -> list[tf.Tensor]:
-        batch = sizes.rows(required[:1])[0] if required else tf.reduce_max(sizes.rows(names))
-        found = {item.name: fit(item, batch) for item in signature.inputs}
-        checks = [_same_batch(found)]
-        checks += [_same_shape(found, a, b) for a, b in _SAME_SHAPE if a in found and b in found]
-        with tf.control_dependencies(checks):
-            return [tf.identity(found[name]) for name in names]
-
-    given = [inputs[name] for name in names]
-    return dict(zip(names, tf.cond(fits, lambda: given, apart(fitted)), strict=True))
 
 
 def _good(inputs: Tensors, params: IndexParams) -> dict[str, tf.Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from components.common.tensors import apart
 from components.index.conditions.asked import Asked
 from components.index.conditions.conditions import Conditions
 from components.index.search.blocks import MIN_BLOCK, best_in_blocks
@@ -28,6 +29,11 @@ class ExactSearch(tf.Module):
         self._embeddings = embeddings
         self._conditions = conditions
         self._block_scores = block_scores
+        rows, width = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([], tf.int32)
+        queries = tf.TensorSpec([None, embeddings.shape[1]], tf.float32)
+        # One function each, however many signatures search exactly or fall back on it.
+        self._all = apart(lambda queries, *rest: self._blocks(queries, None, *rest), [queries, rows, width])
+        self._asked = apart(self._blocks, [queries, Asked.specs(), rows, width])
 
     def __call__(
         self,
@@ -52,6 +58,13 @@ class ExactSearch(tf.Module):
           Candidates [B, width], best first, the lower row first among equals.
         """
         del needed, most
+        if wanted is None:
+            return Candidates(*self._all(queries, seen.rows, width))
+        return Candidates(*self._asked(queries, wanted, seen.rows, width))
+
+    def _blocks(
+        self, queries: tf.Tensor, wanted: Asked | None, seen: tf.Tensor, width: tf.Tensor
+    ) -> Candidates:
         batch = tf.shape(queries)[0]
         block = tf.maximum(
             self._block_scores // (tf.maximum(batch, 1) * self._conditions.per_score), MIN_BLOCK
@@ -61,4 +74,5 @@ class ExactSearch(tf.Module):
         def score(start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
             return tf.matmul(queries, embeddings[start:stop], transpose_b=True)
 
-        return best_in_blocks(self._embeddings.shape[0], block, score, self._conditions, wanted, seen, width)
+        items = self._embeddings.shape[0]
+        return best_in_blocks(items, block, score, self._conditions, wanted, Seen(seen), width)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from components.common.tensors import apart
 from components.index.conditions.asked import Asked
 from components.index.conditions.conditions import Conditions
 from components.index.search.blocks import MIN_BLOCK, best_in_blocks
@@ -30,6 +31,11 @@ class PopularList(tf.Module):
         self._shares = shares
         self._conditions = conditions
         self._block_scores = block_scores
+        rows, each = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)
+        width = tf.TensorSpec([], tf.int32)
+        # One function each, however many signatures list what is popular.
+        self._all = apart(lambda *rest: self._blocks(None, *rest), [rows, each, width])
+        self._asked = apart(self._blocks, [Asked.specs(), rows, each, width])
 
     def __call__(self, wanted: Asked | None, seen: Seen, needed: tf.Tensor, width: tf.Tensor) -> Candidates:
         """Lists.
@@ -43,6 +49,13 @@ class PopularList(tf.Module):
         Returns:
           Candidates [B, width], the most rated first.
         """
+        if wanted is None:
+            return Candidates(*self._all(seen.rows, needed, width))
+        return Candidates(*self._asked(wanted, seen.rows, needed, width))
+
+    def _blocks(
+        self, wanted: Asked | None, seen: tf.Tensor, needed: tf.Tensor, width: tf.Tensor
+    ) -> Candidates:
         batch = tf.maximum(tf.shape(needed)[0], 1)
         block = tf.clip_by_value(
             self._block_scores // (batch * self._conditions.per_score), MIN_BLOCK, _BLOCK
@@ -55,6 +68,5 @@ class PopularList(tf.Module):
         def complete(found: Candidates) -> tf.Tensor:
             return tf.reduce_all(found.count >= needed)
 
-        return best_in_blocks(
-            self._shares.shape[0], block, score, self._conditions, wanted, seen, width, complete
-        )
+        items = self._shares.shape[0]
+        return best_in_blocks(items, block, score, self._conditions, wanted, Seen(seen), width, complete)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pipeline.commands.common import Subparsers, add_command, add_config_arguments, load_config
 from pipeline.errors import OK, InputError, ServerError
+from pipeline.report import files as report_files
 
 _HOST = "127.0.0.1"
 # Users of the training data that the page may show: the one who looks has the data on this machine.
@@ -77,7 +78,10 @@ def run(args: argparse.Namespace) -> int:
                 "--database", f"sqlite:///{progress.parent.absolute()}/app.sqlite", "--port", str(args.port),
                 "--no-keys",
             ],
-            {"MARQUEE_APP_PROGRESS_FILE": str(progress), "MARQUEE_APP_KNOWN_USERS": "true"},
+            {
+                "MARQUEE_APP_PROGRESS_FILE": str(progress), "MARQUEE_APP_KNOWN_USERS": "true",
+                "MARQUEE_APP_REPORTS": str(Path(report_files.folder(config)).absolute()),
+            },
             quiet=progress.parent / "app.log",
         )  # fmt: skip
         _until_answered(page, parts, (200, 503))

@@ -35,7 +35,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from components.common import storage
-    from components.pusher import retention, versions
+    from components.pusher import removal, retention, versions
     from pipeline.errors import InputError
     from pipeline.report import files
     from pipeline.retention import artifacts as artifact_retention
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         with lock.run_lock(lock.lock_path(config), "forget"):
             freed = artifact_retention.delete(store, found.artifacts).bytes
             for version in retired:
-                retention.delete(config.serving_dir, version.number)
+                removal.delete(config.serving_dir, version.number)
             for number in found.withdrawn:
                 retention.delete_withdrawn(config.serving_dir, number)
             for report in reports:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.commands.common import (
     Subparsers,
@@ -65,7 +64,14 @@ def run(args: argparse.Namespace) -> int:
     source = data.resolve(config)
     config = source.applied(config)
     with logs_to_file(Path(config.logs_dir) / "drift.log"):
-        findings, about = _findings(config, last, args.requests)
+        from pipeline.dag import Launch
+        from pipeline.drift import compared
+
+        launch = Launch.local(config)
+        now = compared.as_it_is(launch.data, launch.fingerprint, config.example_gen)
+        findings, about = compared.findings(
+            last, now, args.requests, config.drift, lambda: _stored(config, last)
+        )
     checked = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     document = written.document(
         findings, version=last.number, checked=checked, data=str(source.path), **about
@@ -83,45 +89,21 @@ def run(args: argparse.Namespace) -> int:
     return REFUSED if document["drifted"] else OK
 
 
-def _findings(config: Config, last: Version, requests: list[str]) -> tuple[list[Any], dict[str, int]]:
-    """Every check, and how many events there were before and are newer."""
-    from components.common.metrics import names
-    from components.pusher.versions import item_ids, list_versions
-    from pipeline.drift import checks, served
-    from pipeline.errors import InputError
-
-    # Of a refresh the towers are an older version's: what they were fitted to is what counts.
-    fitted = next((one for one in list_versions(config.serving_dir) if one.number == last.fitted_for), last)
-    before = _before(config, fitted)
-    now = _now(config)
-    known = {item.encode() for item in item_ids(last.path)}
-    findings = checks.of_logs(before, now, known, config.drift)
-    tested = fitted.record.get("metrics", {}).get(names.RECALL_10)
-    if tested is not None and last.path_exact and before.last:
-        findings.append(served.recall(last.path_exact, tested, before, now, config.drift))
-    if requests:
-        try:
-            findings += served.requests(requests, known, config.drift)
-            if last.path_exact:
-                findings.append(served.scores(last.path_exact, requests, before, config.drift))
-        except FileNotFoundError as error:
-            raise InputError(f"--requests: there is no file {error}; expected PredictionLogs") from error
-    newer = len(now.after(before.last)) if before.last else len(now)
-    return findings, {"events": len(before), "newer": newer}
-
-
-def _before(config: Config, fitted: Version) -> Log:
-    """The log that the version's run read.
+def _stored(config: Config, last: Version) -> Log:
+    """The log that the run of a version without one read, from the metadata store and its artifacts.
 
     Raises:
       InputError: its artifacts are gone.
     """
     from components.common import storage
+    from components.pusher.versions import list_versions
     from pipeline.drift import log
     from pipeline.errors import InputError
     from pipeline.runs import run_records
     from pipeline.terminal.typed import typed
 
+    # Of a refresh the towers are an older version's: what they were fitted to is what counts.
+    fitted = next((one for one in list_versions(config.serving_dir) if one.number == last.fitted_for), last)
     store = open_store(config)
     wanted = fitted.record.get("run")
     for found in run_records.runs(store, config.name) if store else []:
@@ -131,36 +113,7 @@ def _before(config: Config, fitted: Version) -> Log:
             if all(map(storage.exists, uris)):
                 return log.read(*uris)
     raise InputError(
-        f"the timelines of run {wanted}, which fitted version {fitted.number}, are not in "
-        f"{config.artifacts_dir} any more (keep_runs); a training makes new ones: `{typed('run')}`"
+        f"version {last.number} carries no log (index.drift_users), and the timelines of run {wanted}, which "
+        f"fitted version {fitted.number}, are not in {config.artifacts_dir} any more (keep_runs); a training "
+        f"makes new ones: `{typed('run')}`"
     )
-
-
-def _now(config: Config) -> Log:
-    """The log as it is, read as ExampleGen reads it, into a folder that goes afterwards."""
-    from tfx.types.experimental.simple_artifacts import File
-    from tfx.types.standard_artifacts import Examples
-
-    import contract
-    from components.example_gen.errors import DataError
-    from components.example_gen.executor import Executor
-    from pipeline.dag import Launch
-    from pipeline.drift import log
-    from pipeline.errors import InputError
-
-    launch = Launch.local(config)
-    with tempfile.TemporaryDirectory(prefix="marquee-drift-") as folder:
-        outputs = {"timelines": [Examples()], "items": [Examples()], "quarantine": [File()]}
-        for name, [artifact] in outputs.items():
-            artifact.uri = str(Path(folder) / name)
-            Path(artifact.uri).mkdir()
-        properties = {
-            "data_path": launch.data,
-            contract.DATA_FINGERPRINT: launch.fingerprint,
-            contract.PARAMS: config.example_gen.to_json(),
-        }
-        try:
-            Executor().Do({}, outputs, properties)
-        except DataError as error:
-            raise InputError(str(error)) from error
-        return log.read(*(outputs[name][0].uri for name in ("timelines", "items")))

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Security
+from fastapi import APIRouter, Body, Security
 from pydantic import Field
 
 from serving.app.api.keys import ADMIN, allowed
 from serving.app.api.problems import documented
-from serving.app.interfaces import Services, services
+from serving.app.interfaces import Used
 from serving.app.results import Experiment, ExperimentId, NewExperiment, Result
 
 router = APIRouter(
     prefix="/v1/experiments", tags=["experiments"], dependencies=[Security(allowed, scopes=[ADMIN])]
 )
-Used = Annotated[Services, Depends(services)]
 _EXAMPLE = {
     "id": "towers-2",
     "variants": [{"name": "control", "weight": 9}, {"name": "new", "label": "canary", "weight": 1}],

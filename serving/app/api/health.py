@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Depends, Response, Security
+from fastapi import APIRouter, Response, Security
 from pydantic import BaseModel
 
 from serving.app.api.keys import METRICS, allowed
 from serving.app.api.problems import documented
 from serving.app.edge import metrics
-from serving.app.interfaces import Services, services
+from serving.app.interfaces import Used
 
 router = APIRouter(tags=["health"])
 
@@ -29,7 +29,7 @@ async def live() -> Health:
 
 
 @router.get("/health/ready", responses=documented(503))
-async def ready(used: Annotated[Services, Depends(services)], response: Response) -> Health:
+async def ready(used: Used, response: Response) -> Health:
     """The database answers and a version of the model has been seen: requests have an answer."""
     response.headers["Cache-Control"] = "no-store"
     await used.database.check()

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Security
+from fastapi import APIRouter, Path, Query, Security
 from pydantic import Field
 
 from serving.app.api.keys import READ, allowed
 from serving.app.api.problems import documented
 from serving.app.api.wishes import Filters, ListFilters
-from serving.app.interfaces import Services, services
+from serving.app.interfaces import Used
 from serving.app.results import MAX_PAGE, Found, ItemDetails, ItemId, ItemList, ModelDescription
 
 router = APIRouter(prefix="/v1", tags=["items"], dependencies=[Security(allowed, scopes=[READ])])
-Used = Annotated[Services, Depends(services)]
 
 
 class Search(Filters):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Query, Response, Security
+from fastapi import APIRouter, Body, Query, Response, Security
 from pydantic import Field
 
 from serving.app.api.keys import READ, WRITE, allowed
 from serving.app.api.problems import documented
-from serving.app.interfaces import Services, services
+from serving.app.interfaces import Used
 from serving.app.results import (
     MAX_BATCH,
     MAX_PAGE,
@@ -25,7 +25,6 @@ from serving.app.results import (
 )
 
 router = APIRouter(prefix="/v1/people", tags=["people and events"])
-Used = Annotated[Services, Depends(services)]
 _read, _write = Security(allowed, scopes=[READ]), Security(allowed, scopes=[WRITE])
 _LIKE = {"id": "e-1001", "kind": "like", "item_id": "318", "time": 1_700_000_000}
 _RATING = {"id": "e-1002", "kind": "rating", "item_id": "858", "value": 4.5, "time": 1_700_000_060}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import threading
 import time
 from collections.abc import Collection, Mapping
 
@@ -12,6 +13,36 @@ from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from serving.app.errors import TooManyRequestsError
+
+# Seconds between looks for counts that are over.
+_FORGET_S = 60.0
+
+
+class _Awake(threading.Timer):
+    def is_alive(self) -> bool:
+        return True
+
+
+class _Counts(MemoryStorage):
+    """The library's own forgets old counts in a new thread, up to a hundred times a second.
+
+    A thread that starts takes the processor from the requests that run. Here one of these forgets, once a
+    minute.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.timer.join()
+        self.timer = _Awake(0.0, lambda: None)
+        self._forget_at = 0.0
+
+    def forget(self) -> None:
+        now = time.time()
+        if now < self._forget_at:
+            return
+        self._forget_at = now + _FORGET_S
+        for key in [key for key, ends in self.expirations.items() if ends <= now]:
+            self.clear(key)
 
 
 class RateLimit:
@@ -26,7 +57,8 @@ class RateLimit:
         self._text = text
         self._whose = whose
         self._item: RateLimitItem = parse(text)
-        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._counts = _Counts()
+        self._limiter = SlidingWindowCounterRateLimiter(self._counts)
 
     def count(self, who: str) -> None:
         """Counts one request.
@@ -34,6 +66,7 @@ class RateLimit:
         Raises:
           TooManyRequestsError: it is one too many.
         """
+        self._counts.forget()
         if self._limiter.hit(self._item, who):
             return
         ends = self._limiter.get_window_stats(self._item, who).reset_time

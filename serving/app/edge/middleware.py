@@ -6,10 +6,12 @@ import asyncio
 import re
 import time
 import uuid
+from collections.abc import Iterable
 
 import structlog
+from opentelemetry import context as contexts
 from opentelemetry import propagate, trace
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,6 +27,12 @@ _log = structlog.get_logger(__name__)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Time that a client has for its body.
 _BODY_S = 30.0
+# Headers as ASGI has them.
+_EACH = tuple(
+    (name.lower().encode(), value.encode())
+    for name, value in (*edge_headers.HEADERS.items(), edge_headers.NOT_STORED)
+)
+_REQUEST_ID_NAME = edge_headers.REQUEST_ID.lower().encode()
 # Probes are of the cluster, not of a client.
 _UNLIMITED = ("/health/",)
 
@@ -53,12 +61,12 @@ class Edge:
             nonlocal status, answering
             if message["type"] == "http.response.start":
                 status, answering = message["status"], True
-                _add_headers(MutableHeaders(scope=message), request_id)
+                message["headers"] = _with_headers(message.get("headers", ()), request_id)
             await send(message)
 
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        context = propagate.extract(dict(headers))
+        context = _context(headers)
         with TRACER.start_as_current_span(
             scope["method"], context, kind=trace.SpanKind.SERVER, record_exception=False
         ) as span:
@@ -146,11 +154,20 @@ def _replayed(messages: list[Message] | None, receive: Receive) -> Receive:
     return next_message
 
 
-def _add_headers(headers: MutableHeaders, request_id: str) -> None:
-    for name, value in edge_headers.HEADERS.items():
-        headers.setdefault(name, value)
-    headers.setdefault(*edge_headers.NOT_STORED)
-    headers[edge_headers.REQUEST_ID] = request_id
+def _context(headers: Headers) -> contexts.Context:
+    """What came with the request of a trace; of most requests nothing does."""
+    if propagate.get_global_textmap().fields.isdisjoint(headers.keys()):
+        return contexts.Context()
+    return propagate.extract(dict(headers))
+
+
+def _with_headers(given: Iterable[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
+    """An answer's headers and what each answer has, where it does not say otherwise itself."""
+    found = [pair for pair in given if pair[0].lower() != _REQUEST_ID_NAME]
+    names = {name.lower() for name, _ in found}
+    found += [pair for pair in _EACH if pair[0] not in names]
+    found.append((_REQUEST_ID_NAME, request_id.encode()))
+    return found
 
 
 def _failed() -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -57,7 +58,7 @@ class Snapshot:
         """Whether the model predicts ratings."""
         return self.explicit
 
-    @property
+    @functools.cached_property
     def scale(self) -> Scale | None:
         """Of the data's ratings; None for data without."""
         return _scale(self.description)

@@ -14,6 +14,7 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
+from markupsafe import Markup, escape
 from sqlalchemy.exc import SQLAlchemyError
 
 import contract
@@ -28,6 +29,8 @@ from serving.app.results import Item
 
 _log = structlog.get_logger(__name__)
 _RETRY_S: Final = "2"
+# Letters of a value that is kept on one line; a longer one may be wider than a card.
+_SHORT: Final = 14
 
 environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -115,7 +118,7 @@ def _art(snapshot: Snapshot | None) -> Callable[[Item], Any]:
     return drawn
 
 
-def _facts(snapshot: Snapshot | None) -> Callable[[Item], str]:
+def _facts(snapshot: Snapshot | None) -> Callable[[Item], Markup]:
     """A line about an item: year and values, as many as are short."""
     named = [
         column.name
@@ -125,11 +128,19 @@ def _facts(snapshot: Snapshot | None) -> Callable[[Item], str]:
     taste = snapshot.taste_column if snapshot else None
     named.sort(key=lambda name: name != taste)
 
-    def line(item: Item) -> str:
-        parts = [", ".join(values(item, name)[:3]) for name in named]
-        return " · ".join([str(item.year)] * bool(item.year) + [part for part in parts if part][:2])
+    def line(item: Item) -> Markup:
+        parts = [Markup(", ").join(map(_unbroken, values(item, name)[:3])) for name in named]
+        year = [escape(item.year)] if item.year else []
+        return Markup(" · ").join(year + [part for part in parts if part][:2])
 
     return line
+
+
+def _unbroken(value: str) -> Markup:
+    """A short value on one line: "Sci-Fi" is no word to part."""
+    return (
+        Markup('<span class="whole-word">{}</span>').format(value) if len(value) <= _SHORT else escape(value)
+    )
 
 
 def values(item: Item, column: str | None) -> tuple[str, ...]:

@@ -7,7 +7,9 @@ from typing import Final
 
 # MovieLens and libraries sort titles without their article: "Matrix, The", "Avventura, L'".
 _MOVED_ARTICLE: Final = re.compile(
-    r"^(?P<rest>.+), (?P<article>the|an?|las?|les?|el|los|il|lo|gli|une?|der|die|das|ein|eine|den|l')$",
+    r"^(?P<rest>.+), (?P<article>the|an?|las?|les?|el|los|il|lo|gli|une?|der|die|das|ein|eine|den|l')"
+    # Behind it the title may stand in another language.
+    r"(?P<more>( \([^()]*\))*)$",
     re.IGNORECASE,
 )
 
@@ -17,7 +19,8 @@ def spoken(title: str) -> str:
     found = _MOVED_ARTICLE.match(title)
     if found is None:
         return title
-    return f"{found['article']}{'' if found['article'].endswith(chr(39)) else ' '}{found['rest']}"
+    space = "" if found["article"].endswith("'") else " "
+    return f"{found['article']}{space}{found['rest']}{found['more']}"
 
 
 def sentence(name: str) -> str:

@@ -10,10 +10,10 @@ from typing import Any
 import structlog
 
 from serving.app.background import Background
-from serving.app.errors import BadRequestError
+from serving.app.errors import AppError, BadRequestError, ConflictError
 from serving.app.link.snapshot import Snapshot
 from serving.app.link.versions import Versions
-from serving.app.results import Experiment, NewExperiment, Recommendations, Variant
+from serving.app.results import ConfiguredExperiment, Experiment, NewExperiment, Recommendations, Variant
 from serving.app.store.experiments import ExperimentStore
 
 _log = structlog.get_logger(__name__)
@@ -36,11 +36,15 @@ class Experiments:
     Args:
       store: where it stands.
       versions: told which labels to follow.
+      configured: what the settings say runs; None leaves it to admin calls.
     """
 
-    def __init__(self, store: ExperimentStore, versions: Versions) -> None:
+    def __init__(
+        self, store: ExperimentStore, versions: Versions, configured: ConfiguredExperiment | None = None
+    ) -> None:
         self.store = store
         self._versions = versions
+        self._configured = configured
         self._running: Experiment | None = None
         self._background = Background()
 
@@ -77,6 +81,13 @@ class Experiments:
           BadRequestError: the model server has no version of a variant's label.
           ConflictError: the id was taken before, or another experiment is running.
         """
+        await self._check_labels(new)
+        experiment = await self.store.start(new)
+        await self.refresh()
+        return experiment
+
+    async def _check_labels(self, new: NewExperiment) -> None:
+        """Raises BadRequestError where the model server has no version of a variant's label."""
         unknown = await self._versions.watch(_labels(self._running) | _labels(new))
         for place, variant in enumerate(new.variants):
             if variant.label in unknown:
@@ -87,9 +98,6 @@ class Experiments:
                     f"({unknown[variant.label]}); give a version this label first, or leave the label out "
                     "for the default version",
                 )
-        experiment = await self.store.start(new)
-        await self.refresh()
-        return experiment
 
     async def reweigh(self, id_: str, weights: Mapping[str, float]) -> Experiment:
         experiment = await self.store.reweigh(id_, weights)
@@ -111,11 +119,51 @@ class Experiments:
         self._running = running
 
     async def start(self) -> None:
-        await self.refresh()
-        self._background.start(self.refresh, _REFRESH_S)
+        await self._round()
+        self._background.start(self._round, _REFRESH_S)
 
     async def stop(self) -> None:
         await self._background.stop()
+
+    async def _round(self) -> None:
+        wanted = self._configured
+        if wanted is not None:
+            try:
+                await self._configure(wanted)
+                self._configured = None
+            except (BadRequestError, ConflictError) as error:
+                # A variant without a version, or another process that is faster: the next round may do.
+                _log.warning("experiment_of_the_settings_waits", experiment=wanted.id,
+                             problem=error.detail)  # fmt: skip
+            except AppError as error:
+                _log.error("experiment_of_the_settings_refused", experiment=wanted.id,
+                           problem=error.detail)  # fmt: skip
+                self._configured = None
+        await self.refresh()
+
+    async def _configure(self, wanted: ConfiguredExperiment) -> None:
+        """Brings about what the settings say.
+
+        Raises:
+          BadRequestError, ConflictError: as `begin`.
+          NotFoundError: the experiment runs with other variants.
+        """
+        known = {experiment.id: experiment for experiment in await self.store.all()}
+        before = known.get(wanted.id)
+        if before is None and wanted.running:
+            await self._check_labels(wanted)
+            for other in known.values():
+                if other.stopped is None:
+                    await self.end(other.id)
+            await self.begin(NewExperiment(id=wanted.id, variants=wanted.variants))
+        elif before is not None and before.stopped is not None and wanted.running:
+            _log.warning("experiment_was_stopped", experiment=wanted.id, advice="give a new one another id")
+        elif before is not None and before.stopped is None and not wanted.running:
+            await self.end(wanted.id)
+        elif before is not None and before.stopped is None:
+            weights = {variant.name: variant.weight for variant in wanted.variants}
+            if weights != {variant.name: variant.weight for variant in before.variants}:
+                await self.reweigh(wanted.id, weights)
 
 
 def _labels(experiment: NewExperiment | None) -> set[str]:

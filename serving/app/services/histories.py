@@ -49,8 +49,9 @@ def profile(events: Iterable[AnyEvent], snapshot: Snapshot) -> Profile:
         # Taken out first: an item stands where its last word stands.
         last.pop(event.item_id, None)
         last[event.item_id] = event
-    told = [_history_event(event, snapshot) for event in last.values() if _counts(event, snapshot)]
-    history = tuple(told[-snapshot.limit("max_history") :])
+    left_out = ("hide",) if snapshot.explicit else ("hide", "dislike")
+    told = [event for event in last.values() if event.kind not in left_out]
+    history = _history(told[-snapshot.limit("max_history") :], snapshot)
     kept = {event.item_id for event in history}
     return Profile(history, frozenset(seen), tuple(item for item in reversed(seen) if item not in kept))
 
@@ -87,15 +88,23 @@ def _joined(*parts: str) -> str:
     return ".".join(part for part in parts if part)
 
 
-def _counts(event: AnyEvent, snapshot: Snapshot) -> bool:
-    return event.kind != "hide" and (snapshot.explicit or event.kind != "dislike")
-
-
-def _history_event(event: AnyEvent, snapshot: Snapshot) -> HistoryEvent:
+def _history(events: Sequence[AnyEvent], snapshot: Snapshot) -> tuple[HistoryEvent, ...]:
+    """Events as the model reads them. Hundreds for a list: what is the same for all is looked up once."""
     scale = snapshot.scale
     if scale is None:
-        weight = snapshot.event_weights.get(event.kind, _UNKNOWN)
-        return HistoryEvent(event.item_id, timestamp=event.time or 0, weight=weight)
-    if event.kind == "rating" and event.value is not None:
-        return HistoryEvent(event.item_id, scale.stars(event.value), event.time or 0)
-    return HistoryEvent(event.item_id, STARS.get(event.kind, _UNKNOWN), event.time or 0)
+        weight = snapshot.event_weights.get
+        return tuple(
+            HistoryEvent(event.item_id, timestamp=event.time or 0, weight=weight(event.kind, _UNKNOWN))
+            for event in events
+        )
+    stars = scale.stars
+    return tuple(
+        HistoryEvent(
+            event.item_id,
+            stars(event.value)
+            if event.kind == "rating" and event.value is not None
+            else STARS.get(event.kind, _UNKNOWN),
+            event.time or 0,
+        )
+        for event in events
+    )

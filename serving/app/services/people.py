@@ -73,7 +73,8 @@ class PeopleService:
         """The person's newest events, oldest first, with titles."""
         snapshot = self._versions.current()
         said = await self._events.history(person, histories.MAX_READ)
-        return [_titled(one.event(), snapshot) for one in said]
+        title, row = snapshot.catalogue.titles, snapshot.catalogue.row
+        return [one.event(None if (at := row(one.item_id)) is None else title[at]) for one in said]
 
     async def events(self, person: str, limit: int, cursor: str | None = None) -> Page[Event]:
         """A page of the person's events, newest first, with titles."""

@@ -160,11 +160,15 @@ class RecommendationService:
         note = None
         stars: Sequence[float | None] = [None] * len(ids)
         reasons: Sequence[Sequence[Reason]] = [()] * len(ids)
-        rated, explained = await asyncio.gather(
-            self._rated(snapshot, profile, ids, wishes, deadline),
-            self._explained(snapshot, profile, ids, wishes, deadline),
-            return_exceptions=True,
-        )
+        rated: Ratings | BaseException | None = None
+        explained: Explanations | BaseException | None = None
+        # Tasks cost more than they bring where neither is wanted.
+        if wishes.ratings or wishes.explain:
+            rated, explained = await asyncio.gather(
+                self._rated(snapshot, profile, ids, wishes, deadline),
+                self._explained(snapshot, profile, ids, wishes, deadline),
+                return_exceptions=True,
+            )
         for failed in (rated, explained):
             if isinstance(failed, ModelGoneError):
                 note = f"predicted ratings or reasons are missing: {failed}"
@@ -184,7 +188,12 @@ class RecommendationService:
             row = snapshot.catalogue.row(id_)
             assert row is not None, "unknown items were taken out"
             fields = snapshot.catalogue.fields(row)
-            items.append(Recommended(**fields, score=score, predicted_rating=predicted, reasons=list(why)))
+            # Not validated: it is the application's own, and there are many.
+            items.append(
+                Recommended.model_construct(
+                    **fields, score=score, predicted_rating=predicted, reasons=list(why)
+                )
+            )
         return items, note
 
     async def _rated(

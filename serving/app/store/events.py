@@ -22,6 +22,15 @@ _SHOWN = (_COLUMNS.id, _COLUMNS.kind, _COLUMNS.item_id, _COLUMNS.value, _COLUMNS
 _TRIES = 3
 # Ids in one question: below SQLite's bound on variables.
 _ASKED = 500
+# Events that are read within the event loop; who has more waits for a thread.
+_FEW = 500
+_NUMBER = people.number_query(sa.bindparam("person"))
+_HISTORY = (
+    sa.select(*_SHOWN)
+    .where(_COLUMNS.person == _NUMBER.scalar_subquery())
+    .order_by(_COLUMNS.time.desc(), _COLUMNS.number.desc())
+    .limit(sa.bindparam("limit"))
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,9 +57,9 @@ class Said(NamedTuple):
     value: float | None
     time: int
 
-    def event(self) -> Event:
+    def event(self, title: str | None) -> Event:
         return Event.model_construct(
-            id=self.id, kind=self.kind, item_id=self.item_id, value=self.value, time=self.time, title=None
+            id=self.id, kind=self.kind, item_id=self.item_id, value=self.value, time=self.time, title=title
         )
 
 
@@ -113,7 +122,13 @@ class Events:
         Raises:
           NotFoundError: there is no such person.
         """
-        return await self._database.read(lambda connection: _history(connection, person, limit))
+        rows = await self._database.few(_HISTORY, person=person, limit=min(limit, _FEW))
+        if len(rows) == _FEW < limit:
+            values = {"person": person, "limit": limit}
+            rows = await self._database.read(lambda connection: connection.execute(_HISTORY, values).all())
+        elif not rows:
+            people.asked(next(iter(await self._database.few(_NUMBER, person=person)), (None,))[0], person)
+        return [Said(*row) for row in reversed(rows)]
 
     async def page(self, person: str, limit: int, cursor: str | None) -> Page[Event]:
         """A page of the person's events, newest first.
@@ -216,17 +231,6 @@ def _differs(stored: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
         for name in ("kind", "item_id", "value", "time")
         if given[name] is not None
     ) or (given["value"] is None and stored["value"] is not None)
-
-
-def _history(connection: sa.Connection, person: str, limit: int) -> list[Said]:
-    number = people.asked(connection.scalar(people.number_query(person)), person)
-    query = (
-        sa.select(*_SHOWN)
-        .where(_COLUMNS.person == number)
-        .order_by(_COLUMNS.time.desc(), _COLUMNS.number.desc())
-        .limit(limit)
-    )
-    return [Said(*row) for row in reversed(connection.execute(query).all())]
 
 
 def _event(row: Any) -> Event:

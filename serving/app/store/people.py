@@ -24,7 +24,7 @@ async def number_of(connection: AsyncConnection, person: str) -> int:
     return asked(await connection.scalar(number_query(person)), person)
 
 
-def number_query(person: str) -> sa.Select[Any]:
+def number_query(person: str | sa.BindParameter[str]) -> sa.Select[Any]:
     """Selects a person's number."""
     return sa.select(tables.people.c.number).where(tables.people.c.id == person)
 

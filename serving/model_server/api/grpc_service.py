@@ -224,7 +224,7 @@ class _Service:
         async def inputs(signature: Signature) -> dict[str, Any]:
             # Before any tensor is made: a few bytes can stand for a large one.
             checks.check_names(signature, set(request.inputs))
-            checks.check_types(signature, {name: proto.dtype for name, proto in request.inputs.items()})
+            checks.check_types(signature, request.inputs)
             large = access.request_bytes >= large_requests.REQUEST_BYTES
             decoded = await large_requests.in_thread(large, tensors.decode_all, request.inputs)
             access.rows = _rows(decoded)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from contract import refusals
 from serving.model_server.execution.runtime import Model, Signature
 from serving.protocol import dtypes
 from serving.protocol.errors import Code, StatusError, invalid_argument
+
+if TYPE_CHECKING:
+    from tensorflow.core.framework import tensor_pb2
 
 DEFAULT_SIGNATURE = "serving_default"
 PREDICT = "tensorflow/serving/predict"
@@ -50,16 +54,14 @@ def predict_inputs(
       StatusError: INVALID_ARGUMENT for one missing, unknown or of another type, and, where defaults
         of a signature of the contract are filled in, for unequal or too many rows.
     """
-    wanted = signature.inputs
     if left_out := check_names(signature, given.keys()):
         given = {**given, **_defaults(signature, given, left_out, max_rows)}
     found = {}
-    for name, info in wanted.items():
+    for name, rank, dtype in signature.arrays:
         array = given[name]
-        if array.ndim != signature.ranks.get(name, array.ndim):
+        if rank is not None and array.ndim != rank:
             raise _wrong_rank(signature, name, array)
-        expected = dtypes.BY_NUMBER.get(info.dtype)
-        if expected is None or array.dtype != expected.numpy:
+        if dtype is None or array.dtype != dtype:
             raise _wrong_type(signature, name, dtypes.of_array(array).number)
         found[name] = array
     return found
@@ -199,18 +201,25 @@ def predict_outputs(signature: Signature, output_filter: Sequence[str]) -> tuple
     return tuple([name for name in signature.output_names if name in output_filter])
 
 
-def check_types(signature: Signature, given: Mapping[str, int]) -> None:
-    """Refuses inputs of another type than the signature's, by their numbers, before they are decoded.
+def check_types(signature: Signature, given: Mapping[str, tensor_pb2.TensorProto]) -> None:
+    """Refuses inputs of another type than the signature's before they are decoded.
 
     Types that no tensor may have are left to the decoder.
+
+    Args:
+      signature: see there.
+      given: tensors whose names `check_names` has let pass.
 
     Raises:
       StatusError: INVALID_ARGUMENT.
     """
-    for name, info in signature.inputs.items():
-        number = given.get(name, info.dtype)
-        if number != info.dtype and number in dtypes.BY_NUMBER:
-            raise _wrong_type(signature, name, number)
+    wanted = signature.inputs
+    wrong = {name: proto.dtype for name, proto in given.items() if proto.dtype != wanted[name].dtype}
+    if not wrong:
+        return
+    for name in wanted:
+        if wrong.get(name) in dtypes.BY_NUMBER:
+            raise _wrong_type(signature, name, wrong[name])
 
 
 def _wrong_type(signature: Signature, name: str, number: int) -> StatusError:

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from serving.model_server.process.ports import BACKLOG
+
 _log = logging.getLogger(__name__)
 
 _REMIND_S: Final = 60.0
@@ -107,7 +109,7 @@ async def serve(runner: web.AppRunner, opened: socket.socket, most: int = 0) -> 
 
 class _Site(web.SockSite):
     def __init__(self, runner: web.AppRunner, opened: socket.socket, bound: Bound) -> None:
-        super().__init__(runner, opened, backlog=1024)
+        super().__init__(runner, opened, backlog=BACKLOG)
         self._opened = opened
         self._bound = bound
 
@@ -116,5 +118,5 @@ class _Site(web.SockSite):
         server = self._runner.server
         assert server is not None
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: _Counted(self._bound, server()), sock=self._opened, backlog=1024
+            lambda: _Counted(self._bound, server()), sock=self._opened, backlog=BACKLOG
         )

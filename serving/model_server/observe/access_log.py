@@ -10,6 +10,7 @@ import secrets
 import sys
 import threading
 import time
+from pathlib import Path
 
 import orjson
 
@@ -20,6 +21,8 @@ _log = logging.getLogger(__name__)
 # Lines that may wait for the disk; what comes on top is dropped and counted.
 _MAX_WAITING = 100_000
 _SECONDS_BETWEEN_WRITES = 0.2
+# Between two mentions of lines that are lost.
+_REMIND_S = 60.0
 # How long the end of the server waits for the last lines.
 _CLOSE_SECONDS = 2.0
 _PREFIX = secrets.token_hex(6)
@@ -69,21 +72,23 @@ def request_id(sent: str | None) -> str:
 class AccessLog:
     """Writes lines from a thread of its own: a full pipe or slow disk holds up no request.
 
-    Several processes may write to one file.
+    Several processes may write to one file. Where it cannot be opened, or takes no more, its lines are lost,
+    which the server's own log says once a minute; it is tried again with the next ones.
 
     Args:
       target: file to append to, or "-" for stdout.
-
-    Raises:
-      OSError: the file cannot be written.
     """
 
     def __init__(self, target: str) -> None:
         self._target = target
-        self._file = os.dup(sys.stdout.fileno()) if target == "-" else _open(target)
+        self._file: int | None = os.dup(sys.stdout.fileno()) if target == "-" else None
+        if target != "-":
+            self._take(target)
         self._reopen = False
         self._waiting: list[tuple[float, float, Code, Access]] = []
         self._dropped = 0
+        self._lost = 0
+        self._said = -_REMIND_S
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._write_all, name="access_log", daemon=True)
         self._thread.start()
@@ -105,20 +110,22 @@ class AccessLog:
         self._thread.join(_CLOSE_SECONDS)
         if self._thread.is_alive():
             _log.error("access log: its last lines are lost: the file or pipe takes none")
-        else:
+        elif self._file is not None:
             os.close(self._file)
 
     def _take(self, target: str) -> None:
         try:
             opened = _open(target)
         except OSError as error:  # its folder is gone, say: the file that is open takes the lines
-            _log.error("access log: %s cannot be opened anew: %s; the old file goes on", target, error)
+            goes_on = "its lines are lost until it can be" if self._file is None else "the old file goes on"
+            _log.error("access log: %s cannot be opened anew: %s; %s", target, error.strerror, goes_on)
             return
-        os.close(self._file)
+        if self._file is not None:
+            os.close(self._file)
         self._file = opened
 
     def _write_all(self) -> None:
-        closing = False
+        closing, reason = False, ""
         while not closing:
             closing = self._closing.wait(_SECONDS_BETWEEN_WRITES)
             if self._reopen:
@@ -129,9 +136,26 @@ class AccessLog:
             if dropped:
                 _log.error("access log: %d lines dropped, they come faster than they are written", dropped)
             try:
+                if waiting and self._file is None:
+                    self._file = _open(self._target)
                 _write_fully(self._file, b"".join(map(_line, waiting)))
             except Exception as error:  # noqa: BLE001 (lines that cannot be written end no others)
-                _log.error("access log: %d lines lost: %s: %s", len(waiting), type(error).__name__, error)
+                self._lost += len(waiting)
+                reason = f"{type(error).__name__}: {error}"
+            if self._lost and (closing or time.monotonic() - self._said > _REMIND_S):
+                _log.error("access log: %d lines lost: %s", self._lost, reason)
+                self._lost, self._said = 0, time.monotonic()
+
+
+def check(target: str) -> None:
+    """Whether there can be such a log. A pipe is left alone: to open and close it would end its reader.
+
+    Raises:
+      OSError: the file cannot be opened.
+    """
+    path = Path(target)
+    if target not in ("", "-") and (path.is_file() or not path.exists()):
+        os.close(_open(target))
 
 
 def _open(target: str) -> int:
@@ -163,7 +187,7 @@ def _text(name: str) -> str:
     return name[:_MAX_NAME].encode("utf-8", "backslashreplace").decode()
 
 
-def _write_fully(file: int, data: bytes) -> None:
+def _write_fully(file: int | None, data: bytes) -> None:
     view = memoryview(data)
-    while view:
+    while view and file is not None:
         view = view[os.write(file, view) :]

@@ -11,6 +11,7 @@ import signal
 import sys
 from typing import NoReturn
 
+from serving.model_server.observe import access_log
 from serving.model_server.observe.metrics import Metrics
 from serving.model_server.process import server
 from serving.model_server.process.options import ServerOptions
@@ -48,6 +49,16 @@ def run(options: ServerOptions, on_ready: server.OnReady = server.print_ready) -
     if options.parent_pid and not _bind_to_parent(options.parent_pid):
         print(
             f"error: --parent_pid: process {options.parent_pid} is not this server's parent", file=sys.stderr
+        )
+        return server.FAILED
+    try:
+        # Here alone: a worker that is started anew must not end because of a folder that is gone meanwhile.
+        access_log.check(options.access_log)
+    except OSError as error:
+        print(
+            f"error: --access_log: {options.access_log} cannot be written: {error.strerror}; "
+            "make its folder, or name another file",
+            file=sys.stderr,
         )
         return server.FAILED
     server.announce(options)

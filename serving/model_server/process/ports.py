@@ -9,6 +9,10 @@ import struct
 
 from serving.model_server.process.options import ServerOptions
 
+# Connections that wait to be taken, or refused; the kernel's somaxconn bounds it. A client that finds no
+# room among them waits for a second before its system tries again.
+BACKLOG = 4096
+
 
 class PortInUseError(Exception):
     """A port cannot be had; the text says which and what to do."""
@@ -57,7 +61,7 @@ def open_port(host: str, port: int, share: bool) -> socket.socket:
         opened = _bind(host, port, share)
     except OSError as error:
         raise PortInUseError(_reason("rest_api_port", host, port, error)) from error
-    opened.listen(1024)
+    opened.listen(BACKLOG)
     opened.setblocking(False)
     return opened
 

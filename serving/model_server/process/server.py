@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
-import gc
 import logging
 import os
 import signal
@@ -16,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from serving import collector
 from serving.model_server.observe import certificates
 from serving.model_server.observe.metrics import Metrics, resident_bytes
 from serving.model_server.process.options import ServerOptions
@@ -29,8 +29,6 @@ _log = logging.getLogger(__name__)
 
 OK = 0
 FAILED = 1
-# Objects that may be made before a garbage collection: more than requests under way have.
-_GC_THRESHOLD = 50_000
 
 
 async def serve(
@@ -117,10 +115,7 @@ def assemble(options: ServerOptions, metrics: Metrics) -> tuple[Any, Manager]:
     from serving.model_server.process.frontend import Frontend
     from serving.model_server.versions.loading import ModelLoader
 
-    # Requests leave no cycles behind; looking for them in all that the imports
-    # made took up to a tenth of a request's CPU.
-    gc.freeze()
-    gc.set_threshold(_GC_THRESHOLD)
+    collector.settle()
     manager = Manager(ModelLoader(options, metrics), metrics)
     return Frontend(options, manager, metrics), manager
 

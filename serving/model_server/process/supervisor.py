@@ -37,6 +37,8 @@ _YOUNG_S = 60.0
 _HANGS_AFTER_S = 60.0
 # A tick of the supervisor that took so long: the whole server was paused, and no worker hangs.
 _PAUSED_AFTER_S = 5.0
+# A clock that went so much further, or less far, than time did was set.
+_CLOCK_JUMP_S = 5.0
 # Beyond the grace period, for a worker to end by itself.
 _KILL_AFTER_S = 10.0
 
@@ -77,6 +79,7 @@ class Supervisor:
         self._workers = [_Worker(number) for number in range(options.workers)]
         self._signals: list[int] = []
         self._ticked = self._resumed = time.monotonic()
+        self._clock = time.time() - self._ticked
 
     def run(self) -> int:
         """Serves until SIGTERM or Ctrl-C; returns the exit code.
@@ -99,12 +102,19 @@ class Supervisor:
         return 128 + self._signals[1] if len(self._signals) > 1 else 0
 
     def _tick(self) -> None:
-        """Notices that all processes stood still (Ctrl-Z, a frozen container): silence counts from now on."""
+        """Notices that all processes stood still (Ctrl-Z, a frozen container): silence counts from now on.
+
+        And that the clock was set: times in logs, and ages that Prometheus reckons, jump there.
+        """
         now = time.monotonic()
         if now - self._ticked > _PAUSED_AFTER_S:
             _log.warning("the server was paused for %.0f s", now - self._ticked)
             self._resumed = now
         self._ticked = now
+        jumped = time.time() - now - self._clock
+        if abs(jumped) > _CLOCK_JUMP_S:
+            _log.warning("the machine's clock jumped by %+.0f s", jumped)
+            self._clock += jumped
 
     def _silent_seconds(self, worker: _Worker) -> float:
         return min(self._state.silent_seconds(worker.number), time.monotonic() - self._resumed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from serving.model_server.execution.runtime import Model, RuntimeOptions
+from serving.model_server.execution.runtime import Model, RuntimeOptions, give_back_memory
 from serving.model_server.observe.metrics import Metrics
 from serving.model_server.process.options import ServerOptions
 from serving.model_server.versions import pushed_hashes, version_folders
@@ -75,6 +75,7 @@ class ModelLoader:
                 self._metrics.observe_warmup(path, code, time.perf_counter() - started)
         if records:
             self._metrics.count_warmup_records(path, records)
+            give_back_memory()
 
 
 def _changed(path: str, files: frozenset[tuple[str, int, int]]) -> str:

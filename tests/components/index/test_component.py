@@ -13,6 +13,7 @@ from components.example_gen.records.read import split_uri
 from components.example_gen.records.schemas import ITEMS_SPLIT
 from components.example_gen.records.write import write_shard
 from components.index import executor
+from components.index.carried import fitted_log
 from components.index.component import Index
 from components.index.params import IndexParams
 
@@ -62,9 +63,20 @@ def test_executor_reads_artifacts_and_writes_both_models(fake, tmp_path):
         assert (described["model"], described["kind"], described["items"]) == (name, "ease", 20)
     carried = tmp_path / "a" / "Format-Serving" / contract.ASSETS_EXTRA / contract.WARM_START
     assert carried.read_bytes() == b"weights"
+    assert fitted_log.about(str(carried.parents[1]))[1] == 4
+    assert not (tmp_path / "b" / "Format-Serving" / contract.ASSETS_EXTRA / contract.FITTED_LOG).exists()
     signatures = tf.saved_model.load(str(tmp_path / "a" / "Format-Serving")).signatures
     alike = signatures[contract.SIMILAR](item_id=tf.constant([ids[0]]), k=tf.constant([3]))
     assert set(alike[contract.ITEM_IDS].numpy()[0, :3]) < {item.encode() for item in ids[1:]}
+
+
+def test_towers_of_a_pushed_version_keep_the_log_that_they_were_fitted_to(tmp_path):
+    towers, model = tmp_path / "towers", tmp_path / "model"
+    towers.mkdir()
+    for name in (contract.FITTED_LOG, contract.FITTED_ITEMS):
+        (towers / name).write_text(name)
+    assert executor.carry(str(towers), str(model)) == [contract.FITTED_LOG, contract.FITTED_ITEMS]
+    assert (model / contract.FITTED_LOG).read_text() == contract.FITTED_LOG
 
 
 def test_the_component_declares_what_the_executor_reads():

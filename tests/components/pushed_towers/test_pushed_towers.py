@@ -39,6 +39,8 @@ def pushed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     extra = folder / "model" / contract.ASSETS_EXTRA
     extra.mkdir()
     (extra / contract.WARM_START).write_bytes(b"weights")
+    for name in (contract.FITTED_LOG, contract.CATALOGUE):
+        (extra / name).write_text(name)
     (extra / contract.DESCRIPTION).write_text('{"kind": "two_tower"}')
     served, sources = str(folder / "served"), dict.fromkeys(contract.MODELS, str(folder / "model"))
     number = publish(sources, served, {}, now=100).number
@@ -51,8 +53,7 @@ def pushed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def extract(pushed: dict[str, Any], folder: Path, fitted_for: int) -> Path:
     out = artifact(standard_artifacts.Model, folder / "model")
     properties = {"destination": pushed["served"], "fitted_for": str(fitted_for), "name": contract.MODEL}
-    inputs = {"items": [artifact(standard_artifacts.Examples, folder / "items")]}
-    Executor().Do(inputs, {"model": [out]}, properties)
+    Executor().Do({}, {"model": [out]}, properties)
     return Path(path_utils.serving_model_path(out.uri))
 
 
@@ -66,6 +67,8 @@ def test_kind_and_weights_travel_with_them(pushed: dict[str, Any], tmp_path: Pat
     extra = extract(pushed, tmp_path, pushed["number"]) / contract.ASSETS_EXTRA
     assert (extra / contract.KIND).read_text() == "two_tower"
     assert (extra / contract.WARM_START).read_bytes() == b"weights"
+    assert (extra / contract.FITTED_LOG).read_text() == contract.FITTED_LOG
+    assert (extra / contract.FITTED_ITEMS).read_text() == contract.CATALOGUE, "the items of that version"
 
 
 def test_a_refresh_has_the_towers_when_the_first_version_is_gone(

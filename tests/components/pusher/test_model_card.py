@@ -51,6 +51,7 @@ def test_what_nobody_said_is_said(document: dict[str, Any]) -> None:
     assert "pusher.contact" in document["model_details"]["contact"]
     assert document["personal_data"] == {
         "histories": 0, "what": "no user's id or history", "user_columns": ["city"],
+        "drift_histories": 0,
     }  # fmt: skip
 
 
@@ -63,6 +64,12 @@ def test_markdown_has_every_section_of_the_paper(document: dict[str, Any]) -> No
     for line in text.splitlines():
         if line.startswith("|"):
             assert line.endswith("|")
+
+
+def test_the_log_that_travels_for_drift_is_personal_data() -> None:
+    card = model_card.card("r1", ABOUT, False, INFO, Report(ModelMetrics({}, {})), [], PusherParams(), 12)
+    text = model_card.markdown(card)
+    assert "Personal data held: no user's id. For `marquee drift`: the events of 12 users" in text
 
 
 def test_json_is_strict(document: dict[str, Any]) -> None:

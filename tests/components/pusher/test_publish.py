@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -232,3 +233,27 @@ def test_claims_without_any_pause(tmp_path: Path) -> None:
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(hold, range(100)))
     assert sorted(held) == list(range(50, 150))
+
+
+def test_what_a_push_that_failed_had_made_visible_goes_out_of_sight_whole(
+    make_sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that looks meanwhile finds all of the second model or none of it."""
+    served, rename, removed = tmp_path / "served", storage.rename_folder, []
+
+    def fails_at_the_last(source: str, target: str) -> None:
+        if Path(target).parent.name == contract.MODEL and Path(target).name.isdigit():
+            raise OSError("the disk is gone")
+        rename(source, target)
+
+    def remove(path: str) -> None:
+        removed.append(Path(path).name)
+        assert not Path(path).exists() or not Path(path).name.isdigit(), "deleted file by file in sight"
+        shutil.rmtree(path, ignore_errors=True)
+
+    monkeypatch.setattr(storage, "rename_folder", fails_at_the_last)
+    monkeypatch.setattr(storage, "remove_tree", remove)
+    with pytest.raises(OSError, match="the disk is gone"):
+        publish(make_sources("a"), str(served), {}, now=100)
+    assert ".outgoing-100" in removed
+    assert [path for path in served.rglob("*") if path.name == "saved_model.pb"] == []

@@ -18,15 +18,16 @@ from support.models import contract_model
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 import contract
-from components.common import feature_file
+from components.common import feature_file, storage
 from components.common.features import Features
 from components.example_gen.records import schemas, write
 from components.example_gen.records.read import split_uri
-from components.serving_check import queries
+from components.serving_check import answers, queries
 from components.serving_check.check import Trial, check
 from components.serving_check.latency import NoAnswerError, measure
 from components.serving_check.latency_gate import BLOCKS
 from components.serving_check.params import ServingCheckParams
+from components.serving_check.server import place
 
 USERS = 3
 
@@ -161,7 +162,7 @@ def test_a_candidate_slower_than_the_pushed_model_is_refused(tmp_path: Path) -> 
     params = ServingCheckParams(latency_queries=BLOCKS, latency_rate=40.0, latency_floor_ms=1.0)
     examples = timelines(tmp_path / "examples")
     fast, other = contract_model.save(tmp_path / "fast"), contract_model.save(tmp_path / "slow", slow)
-    [found] = check({contract.MODEL: other}, 120.0, trial=Trial(examples, params, fast, "17", ""))
+    [found] = check({contract.MODEL: other}, 900.0, trial=Trial(examples, params, fast, "17", ""))
     assert found.latency is not None
     assert found.latency.ratios["p50"] > 2
     assert found.latency.queries == 2 * BLOCKS, "what would refuse is measured twice"
@@ -171,12 +172,22 @@ def test_a_candidate_slower_than_the_pushed_model_is_refused(tmp_path: Path) -> 
     assert [gate.name for gate in found.gates] == ["p50 latency", "p99 latency"]
 
 
+def test_a_model_that_is_asked_one_signature_is_warmed_up_for_that_one(tmp_path: Path) -> None:
+    model_dir = contract_model.save(tmp_path / "model")
+    before = list(answers.read_requests(model_dir))
+    place(model_dir, tmp_path / "served" / "1", contract.RECOMMEND)
+    kept = list(answers.read_requests(str(tmp_path / "served" / "1")))
+    assert kept == [each for each in before if each.model_spec.signature_name == contract.RECOMMEND] != []
+    assert list(answers.read_requests(model_dir)) == before, "the pushed version is as it was"
+    assert set(storage.list_files(str(tmp_path / "served" / "1"))) == set(storage.list_files(model_dir))
+
+
 def test_a_pushed_model_that_does_not_answer_is_nothing_to_compare_with(tmp_path: Path) -> None:
     params = ServingCheckParams(latency_queries=BLOCKS, latency_rate=100.0)
     examples = timelines(tmp_path / "examples")
     good = contract_model.save(tmp_path / "good")
     pushed = contract_model.save(tmp_path / "pushed", without=contract.RECOMMEND, unasked=contract.RECOMMEND)
-    [found] = check({contract.MODEL: good}, 120.0, trial=Trial(examples, params, pushed, "17", ""))
+    [found] = check({contract.MODEL: good}, 900.0, trial=Trial(examples, params, pushed, "17", ""))
     assert (found.ok, found.reason) == (True, "")
     assert found.latency is not None
     assert found.latency.no_comparison.startswith("version 17 does not answer: ")

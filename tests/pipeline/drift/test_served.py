@@ -98,7 +98,7 @@ def test_scores_served_are_compared_with_those_of_the_log_before(
     path = tmp_path / "requests"
     # A pad is no score; the lists end with one.
     write_requests(path, [b"x", b""], [b"a", b"c", b""], (*answered, contract.PAD_SCORE), times=50)
-    found = served.scores(fixed, [str(path)], BEFORE, PARAMS)
+    found = served.scores(fixed, served.sampled([str(path)]), BEFORE, PARAMS)
     assert found.value is not None
     assert found.drifted is drifted, found
     assert found.why.startswith("median 0.85 of 2 users of the log before") and "100 scores" in found.why
@@ -107,7 +107,7 @@ def test_scores_served_are_compared_with_those_of_the_log_before(
 def test_requests_without_a_history_say_nothing_of_scores(fixed: str, tmp_path: Path) -> None:
     path = tmp_path / "requests"
     write_requests(path, [b"", b""], [b"a", b"c"], (0.5, 0.4), times=50)
-    found = served.scores(fixed, [str(path)], BEFORE, PARAMS)
+    found = served.scores(fixed, served.sampled([str(path)]), BEFORE, PARAMS)
     assert (found.value, found.drifted) == (None, False)
     assert found.why == "0 scores of requests with a history, fewer than drift.min_events"
 
@@ -115,7 +115,7 @@ def test_requests_without_a_history_say_nothing_of_scores(fixed: str, tmp_path: 
 def test_sampled_requests_show_unseen_items_and_what_is_served_too_often(tmp_path: Path) -> None:
     path = tmp_path / "requests"
     write_requests(path, [b"a", b"new", b""], [b"a", b"a", b"c", b""])
-    unseen, served_most = served.requests([str(path)], {b"a", b"c", b"d"}, PARAMS)
+    unseen, served_most = served.requests(served.sampled([str(path)]), {b"a", b"c", b"d"}, PARAMS)
     assert unseen.value == pytest.approx(0.5) and unseen.drifted
     assert served_most.value == pytest.approx(2 / 3) and served_most.drifted
     assert served_most.why == "a; 2 of 3 items were served"
@@ -123,4 +123,4 @@ def test_sampled_requests_show_unseen_items_and_what_is_served_too_often(tmp_pat
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nothing"):
-        served.requests([str(tmp_path / "nothing")], set(), PARAMS)
+        served.sampled([str(tmp_path / "nothing")])

@@ -17,12 +17,16 @@ from pipeline import cli
 from pipeline.config.reader import load
 from pipeline.dag import Launch, create_pipeline
 from pipeline.errors import ConfigError
-from pipeline.kubeflow.compiler import FIND_DATA, compile_pipeline
+from pipeline.kubeflow.compiler import compile_drift, compile_pipeline
 from pipeline.kubeflow.documents import Documents, read_all
 from pipeline.kubeflow.lint import problems
+from pipeline.kubeflow.steps import check_drift
+from pipeline.kubeflow.steps.spec import DRIFT, FIND_DATA
 from pipeline.kubeflow.task import MODULE
 
 REPOSITORY = Path(__file__).parents[3]
+# Parameters that the step `drift` reads.
+DRIFTS = {"train_if": ("STRING", "always"), "requests": ("STRING", ""), "gauges": ("STRING", "")}
 KNOBS = (
     "name=shop",
     "final_fit=all",
@@ -83,15 +87,16 @@ def dag(*overrides: str) -> Pipeline:
 
 
 @pytest.mark.parametrize("final_fit", ["train", "all"])
-def test_the_graph_is_the_dag_and_a_step_that_finds_the_data(
+def test_the_graph_is_the_dag_and_the_steps_before_it(
     plain: Documents, full: Documents, final_fit: str
 ) -> None:
     expected = {
         node.id.replace("_", "-"): {up.id.replace("_", "-") for up in node.upstream_nodes}
         for node in dag(f"final_fit={final_fit}").components
     }
-    expected["example-gen"] = {FIND_DATA}
-    assert graph(full if final_fit == "all" else plain) == {**expected, FIND_DATA: set()}
+    expected["example-gen"] = {FIND_DATA, DRIFT}
+    own = {FIND_DATA: set(), DRIFT: {FIND_DATA}}
+    assert graph(full if final_fit == "all" else plain) == {**expected, **own}
 
 
 def test_it_is_sound_and_parses_strictly(plain: Documents, full: Documents, tmp_path: Path) -> None:
@@ -127,6 +132,7 @@ def test_a_runs_parameters(plain: Documents, full: Documents) -> None:
         "date": ("STRING", ""),
         "fingerprint": ("STRING", ""),
         "push_to": ("STRING", None),
+        **DRIFTS,
         "max_steps": ("NUMBER_INTEGER", 0),
     }
     assert parameters(full) == {
@@ -134,6 +140,7 @@ def test_a_runs_parameters(plain: Documents, full: Documents) -> None:
         "date": ("STRING", ""),
         "fingerprint": ("STRING", ""),
         "push_to": ("STRING", "/mnt/marquee/serving_model"),
+        **DRIFTS,
         "max_steps": ("NUMBER_INTEGER", 300),
     }
 
@@ -162,6 +169,37 @@ def test_what_a_run_is_given_reaches_the_steps(full: Documents) -> None:
         assert inputs[step][key] == {"componentInputParameter": parameter}
 
 
+def test_nothing_trains_unless_the_drift_step_says_so(full: Documents) -> None:
+    """The condition is the reader's, from which every other step comes; in the form of kfp's own compiler."""
+    conditions = {
+        name: task["triggerPolicy"] for name, task in tasks(full).items() if "triggerPolicy" in task
+    }
+    assert conditions == {"example-gen": {"condition": "inputs.parameter_values['needed'] == 'yes'"}}
+    assert tasks(full)["example-gen"]["inputs"]["parameters"]["needed"] == {
+        "taskOutputParameter": {"producerTask": DRIFT, "outputParameterKey": "needed"}
+    }
+    after = {"example-gen"}
+    while more := {name for name, before in graph(full).items() if before & after} - after:
+        after |= more
+    assert after == tasks(full).keys() - {FIND_DATA, DRIFT}
+
+
+def test_a_pipeline_that_only_looks_for_drift(full: Documents) -> None:
+    drift = compile_drift(load(None, KNOBS))
+    assert drift.name == "shop-drift"
+    assert graph(drift) == {FIND_DATA: set(), DRIFT: {FIND_DATA}}
+    given = tasks(drift)[DRIFT]["inputs"]["parameters"]
+    assert given["train_if"] == {"runtimeValue": {"constant": check_drift.NEVER}}
+    assert set(drift.pipeline["root"]["inputDefinitions"]["parameters"]) == {
+        "data", "date", "fingerprint", "push_to", "requests", "gauges",
+    }  # fmt: skip
+    # Drift once is drift again; else it is sized, mounted and kept as the steps of the other pipeline.
+    assert not any("retryPolicy" in task for task in tasks(drift).values())
+    assert containers(drift)[DRIFT]["resources"] == containers(full)[DRIFT]["resources"]
+    assert kubernetes(drift)[DRIFT] == kubernetes(full)[DRIFT]
+    assert drift.pipeline["defaultPipelineRoot"] == "s3://bucket/runs"
+
+
 def test_beams_flags_reach_what_runs_on_beam(full: Documents) -> None:
     for name in ("example-gen", "statistics-timelines", "transform"):
         assert {"--runner=FlinkRunner", "--flink_master=flink:8081"} <= set(containers(full)[name]["args"])
@@ -169,7 +207,7 @@ def test_beams_flags_reach_what_runs_on_beam(full: Documents) -> None:
 
 def test_what_looks_outside_its_inputs_is_never_cached(plain: Documents) -> None:
     cached = {name for name, task in tasks(plain).items() if task["cachingOptions"].get("enableCache")}
-    assert tasks(plain).keys() - cached == {FIND_DATA, "baseline", "pusher"}
+    assert tasks(plain).keys() - cached == {FIND_DATA, DRIFT, "baseline", "pusher"}
     uncached = compile_pipeline(load(None, ["cache=false"]))
     assert not any(task.get("cachingOptions") for task in tasks(uncached).values())
 
@@ -178,7 +216,7 @@ def test_every_step_runs_the_projects_entry_point_in_the_image(full: Documents) 
     for name, container in containers(full).items():
         assert container["image"] == "registry.example/marquee:7"
         assert container["env"] == [{"name": "TZ", "value": "UTC"}]
-        if name == FIND_DATA:
+        if name in (FIND_DATA, DRIFT):
             continue
         assert container["command"] == ["python", "-m", MODULE]
         arguments = container["args"]
@@ -325,7 +363,7 @@ def test_the_command_writes_the_file(
     monkeypatch.chdir(tmp_path)
     assert cli.main(["kubeflow", "compile", "--output", "out/spec.yaml"]) == 0
     out = capfd.readouterr().out
-    assert "out/spec.yaml: marquee, 16 steps, image marquee-pipeline:0.1.0" in out
+    assert "out/spec.yaml: marquee, 17 steps, image marquee-pipeline:0.1.0" in out
     assert "must be given" in out
     written = list(yaml.safe_load_all((tmp_path / "out" / "spec.yaml").read_text()))
     assert written == [plain.pipeline, plain.platform]

@@ -128,6 +128,14 @@ TASKS = "root/dag/tasks"
 EXECUTORS = "deploymentSpec/executors"
 TRAIN = f"{TASKS}/train"
 PLANTED = {
+    "a condition of another form": (
+        put("root/dag/tasks/read/triggerPolicy", {"condition": "1 == 2"}),
+        "root.dag.tasks.read.triggerPolicy.condition: is '1 == 2'; expected inputs.parameter_values",
+    ),
+    "a condition on what is not read": (
+        put("root/dag/tasks/read/triggerPolicy", {"condition": "inputs.parameter_values['x'] == 'y'"}),
+        "triggerPolicy.condition: the component reads no parameter 'x'; there are path",
+    ),
     # What open-source Kubeflow rejects or ignores.
     "schema 2.0": (put("schemaVersion", "2.0.0"), "schemaVersion: is 2.0.0; open-source Kubeflow"),
     "no schema": (drop("schemaVersion"), "schemaVersion: is None"),

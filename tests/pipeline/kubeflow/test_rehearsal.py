@@ -260,11 +260,25 @@ def test_a_missing_parameter_is_named(tmp_path: Path) -> None:
         rehearse(documents(), {}, tmp_path, Shown().display)
 
 
+@pytest.mark.parametrize(("data", "state"), [("/d", State.RAN), ("/e", State.SKIPPED)])
+def test_a_condition_holds_or_the_task_and_what_waits_for_it_are_skipped(
+    tmp_path: Path, data: str, state: State
+) -> None:
+    conditional, shown = documents(), Shown()
+    train = conditional.pipeline["root"]["dag"]["tasks"]["train"]
+    train["triggerPolicy"] = {"condition": "inputs.parameter_values['path'] == '/d!'"}
+    assert problems([conditional.pipeline]) == []
+    outcomes = rehearse(conditional, {"data": data}, tmp_path, shown.display)
+    assert [node.state for node in outcomes] == [State.RAN, state, state]
+    assert (tmp_path / "work" / "push").exists() is (state is State.RAN)
+    assert shown.lines[-1].split()[1:3] == ["push", str(state)]
+
+
 def test_what_is_not_rehearsed_is_refused(tmp_path: Path) -> None:
-    conditional = documents()
-    conditional.pipeline["root"]["dag"]["tasks"]["train"]["triggerPolicy"] = {"condition": "1 == 2"}
-    with pytest.raises(InputError, match="train has a condition, which Kubeflow runs but"):
-        rehearse(conditional, {"data": "/d"}, tmp_path, Shown().display)
+    looped = documents()
+    looped.pipeline["root"]["dag"]["tasks"]["train"]["parameterIterator"] = {"itemInput": "path"}
+    with pytest.raises(InputError, match="train has an iterator, which Kubeflow runs but"):
+        rehearse(looped, {"data": "/d"}, tmp_path, Shown().display)
 
 
 def test_the_commands_exit_codes_and_lines(

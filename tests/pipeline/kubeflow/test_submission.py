@@ -26,6 +26,7 @@ SPEC = {
             "parameters": {
                 "data": {"parameterType": "STRING"},
                 "max_steps": {"parameterType": "NUMBER_INTEGER", "defaultValue": 0},
+                "train_if": {"parameterType": "STRING", "defaultValue": "always"},
             }
         },
         "dag": {"tasks": {"find": {"taskInfo": {"name": "find"}, "componentRef": {"name": "comp-find"}}}},
@@ -103,6 +104,18 @@ def test_a_run_is_of_this_version_with_the_values_given(
     }
     assert run["experiment_id"] == "experiment-1"
     assert api.experiments[0]["display_name"] == "mine"
+
+
+def test_a_schedule_may_train_only_if_the_data_have_drifted(
+    api: Api, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host = f"kubeflow.host={api.url}"
+    arguments = ("--if-drift", "--param", "data=/mnt/{date}", "--set", host)
+    assert submit(file, "--schedule", "0 0 3 * * *", *arguments) == 0
+    [schedule] = api.schedules
+    assert schedule["runtime_config"]["parameters"] == {"data": "/mnt/{date}", "train_if": "drift"}
+    assert submit(file, *arguments) == 2
+    assert "--if-drift says when runs train; give --schedule CRON, or --run" in capsys.readouterr().err
 
 
 def test_a_schedule_is_a_recurring_run_without_overlap(

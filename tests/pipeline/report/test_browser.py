@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser
-from support.browser import browser, violations
+from support.browser import browser, check_file
 from support.workspace import Workspace
 
 from pipeline.drift import written
@@ -55,19 +55,7 @@ def pages(pushed_workspace: Workspace, tmp_path_factory: pytest.TempPathFactory)
 def test_a_page_is_for_everybody_and_fetches_nothing(
     chromium: Browser, pages: dict[str, Path], name: str, scheme: Literal["light", "dark"], width: int
 ) -> None:
-    context = chromium.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
-    shown = context.new_page()
-    asked: list[str] = []
-    wrong: list[str] = []
-    shown.on("request", lambda request: asked.append(request.url))
-    shown.on("console", lambda said: wrong.append(said.text))
-    shown.goto(pages[name].as_uri())
-    for details in shown.locator("details").all():
-        details.evaluate("closed => { closed.open = true }")
-    assert violations(shown) == []
-    assert shown.evaluate("document.documentElement.scrollWidth") <= width
-    assert (asked, wrong) == ([pages[name].as_uri()], [])
-    context.close()
+    check_file(chromium, pages[name], scheme, width)
 
 
 def test_a_report_can_be_printed(chromium: Browser, pages: dict[str, Path]) -> None:

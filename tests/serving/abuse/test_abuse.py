@@ -2,19 +2,25 @@
 
 All on 127.0.0.1 and bounded: a server of two workers, at most a few dozen connections and some
 hundred MiB. The attacker comes from an address of its own. The short form sees that everything is
-answered and nothing restarts; the minute-long one also how fast, which wants a quiet machine.
+answered and nothing restarts; the minute-long one also how fast, which wants a quiet machine, and
+prints its figures (`pytest -rP`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gzip
 import http.client
 import json
+import math
+import shutil
 import socket
+import subprocess
+import sys
+import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import grpc
@@ -22,6 +28,7 @@ import psutil
 import pytest
 import tensorflow as tf
 from support.models import tiny_models
+from support.servers import patient_client
 from support.servers.model_servers import OUR_COMMAND, Server, predict_request, start
 from support.small_disk import leave, small_disk
 from tensorflow.core.framework import types_pb2
@@ -32,6 +39,9 @@ import contract
 ATTACKER, HONEST = "127.0.0.9", "127.0.0.1"
 # Beyond what it has when it is idle; of all processes together.
 MEMORY = 1200 * 2**20
+THREADS = 64
+# 64 connections of REST in each process, as --max_connections says, and gRPC's own.
+DESCRIPTORS = 256
 ROW = {
     contract.HISTORY_ITEM_IDS: ["1", "2"],
     contract.HISTORY_RATINGS: [4.0, 3.0],
@@ -50,6 +60,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def server(tmp_path_factory: pytest.TempPathFactory, disk: Path) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("abuse")
     tiny_models.histories(folder / "m" / "1")
+    (disk / "tmp").mkdir()
     started = start(
         OUR_COMMAND[:4],
         [
@@ -62,34 +73,33 @@ def server(tmp_path_factory: pytest.TempPathFactory, disk: Path) -> Iterator[Ser
             f"--access_log={disk}/access.log",
         ],
         folder,
+        environment={"TMPDIR": str(disk / "tmp")},
     )
     yield started
     assert started.stop() == 0
 
 
-def memory(server: Server) -> int:
+@dataclasses.dataclass(frozen=True)
+class Held:
+    """What all processes of the server have at a moment."""
+
+    memory: int  # bytes
+    threads: int
+    descriptors: int
+
+
+def held(server: Server) -> Held:
     parent = psutil.Process(server.process.pid)
-    return sum(process.memory_info().rss for process in (parent, *parent.children()))
+    processes = (parent, *parent.children())
+    return Held(
+        sum(process.memory_info().rss for process in processes),
+        sum(process.num_threads() for process in processes),
+        sum(process.num_fds() for process in processes),
+    )
 
 
-def ask(server: Server) -> float:
-    """One query over REST, on a connection of its own; the seconds that it took."""
-    assert server.rest is not None
-    began = time.monotonic()
-    connection = http.client.HTTPConnection(server.rest, timeout=30, source_address=(HONEST, 0))
-    try:
-        connection.request(
-            "POST",
-            "/v1/models/m:predict",
-            json.dumps({"instances": [ROW]}),
-        )
-        answer = connection.getresponse()
-        body = answer.read()
-        assert answer.status == 200, body
-        assert len(json.loads(body)["predictions"]) == 1
-    finally:
-        connection.close()
-    return time.monotonic() - began
+def most_of(seen: Sequence[Held]) -> Held:
+    return Held(*(max(values) for values in zip(*map(dataclasses.astuple, seen), strict=True)))
 
 
 # --- attacks: each runs in some threads until it is told to stop -----------------
@@ -108,6 +118,10 @@ def _post(server: Server, body: bytes, headers: dict[str, str] | None = None) ->
     with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
         connection.request("POST", "/v1/models/m:predict", body, headers or {})
         connection.getresponse().read()
+
+
+def nothing(server: Server, stop: threading.Event) -> None:
+    """What the machine itself makes of it."""
 
 
 def threads(server: Server, stop: threading.Event) -> None:
@@ -196,6 +210,7 @@ def small_requests_that_fill_the_log(server: Server, stop: threading.Event) -> N
 
 
 ATTACKS: list[tuple[Attack, int]] = [
+    (nothing, 1),
     (threads, 4),
     (stretched, 4),
     (memory_held_back, 2),
@@ -207,41 +222,96 @@ ATTACKS: list[tuple[Attack, int]] = [
 NAMES = [attack.__name__ for attack, _ in ATTACKS]
 
 
-def under_attack(server: Server, attack: Attack, count: int, questions: int, pause: float) -> list[float]:
-    """Seconds of each of the honest client's queries; sees that nothing ends and memory is bounded."""
-    before = memory(server)
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What an attack did to the honest client and to the server."""
+
+    seconds: list[float]  # of each query, from when it was due
+    before: Held
+    most: Held
+
+
+def under_attack(server: Server, attack: Attack, count: int, questions: int, pause: float) -> Seen:
+    """A patient client's queries meanwhile; sees that nothing ends and what is held is bounded."""
+    assert server.rest is not None
+    before = held(server)
     stop = threading.Event()
     attackers = [threading.Thread(target=attack, args=(server, stop), daemon=True) for _ in range(count)]
     for attacker in attackers:
         attacker.start()
-    seconds, most = [], before
+    seconds, seen = [], [before]
+    arguments = [*server.rest.split(":"), HONEST, str(questions), str(pause)]
+    with tempfile.TemporaryFile() as body:
+        body.write(json.dumps({"instances": [ROW]}).encode())
+        body.seek(0)
+        client = subprocess.Popen(
+            [sys.executable, patient_client.__file__, *arguments],
+            stdin=body,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
     try:
-        for _ in range(questions):
-            time.sleep(pause)
-            seconds.append(ask(server))
-            most = max(most, memory(server))
+        assert client.stdout is not None
+        for line in client.stdout:
+            seconds.append(float(line))
+            seen.append(held(server))
     finally:
         stop.set()
         for attacker in attackers:
             attacker.join(60)
+        client.kill()
+        client.communicate()
+    assert len(seconds) == questions
+    most = most_of(seen)
     assert not any(attacker.is_alive() for attacker in attackers)
-    assert most - before < MEMORY
+    assert most.memory - before.memory < MEMORY
+    assert most.threads - before.threads <= THREADS
+    assert most.descriptors - before.descriptors <= DESCRIPTORS
     assert server.alive
     assert "starting it anew" not in server.output and "hangs" not in server.output
     assert server.http("GET", "/livez").status == 200
-    return seconds
+    return Seen(seconds, before, most)
 
 
 @pytest.mark.parametrize(("attack", "count"), ATTACKS, ids=NAMES)
 def test_others_are_answered(server: Server, disk: Path, attack: Attack, count: int) -> None:
     if attack is small_requests_that_fill_the_log:
         leave(disk, 0)
-    assert len(under_attack(server, attack, count, questions=4, pause=0.5)) == 4
+    assert len(under_attack(server, attack, count, questions=4, pause=0.5).seconds) == 4
+
+
+def test_a_full_and_then_a_swept_folder_for_temporary_files_hurt_neither_requests_nor_metrics(
+    server: Server, disk: Path
+) -> None:
+    def sound() -> bool:
+        found = [server.http("POST", "/v1/models/m:predict", {"instances": [ROW]}) for _ in range(4)]
+        found += [server.http("GET", path) for path in ("/monitoring/prometheus/metrics", "/livez")]
+        return [one.status for one in found] == [200] * 6
+
+    filler = leave(disk, 0)
+    assert sound()
+    filler.unlink()
+    shutil.rmtree(disk / "tmp")
+    assert sound()
+    assert "starting it anew" not in server.output
 
 
 @pytest.mark.nightly("serving/model_server")
 @pytest.mark.parametrize(("attack", "count"), ATTACKS, ids=NAMES)
-def test_others_are_answered_in_time(server: Server, attack: Attack, count: int) -> None:
-    """For a minute, asked once a second: within a second, 99 of 100."""
-    seconds = sorted(under_attack(server, attack, count, questions=60, pause=1.0))
-    assert seconds[int(0.99 * len(seconds)) - 1] < 1.0, seconds[-5:]
+def test_others_are_answered_in_time(server: Server, disk: Path, attack: Attack, count: int) -> None:
+    """For a minute, asked once a second: within a second, 99 of 100 (by the nearest rank: of 60, all)."""
+    if attack is small_requests_that_fill_the_log:
+        leave(disk, 0)
+    found = under_attack(server, attack, count, questions=60, pause=1.0)
+    seconds = sorted(found.seconds)
+    p50, p99 = (seconds[math.ceil(share * len(seconds)) - 1] for share in (0.5, 0.99))
+    figures = (
+        f"{attack.__name__}: p50 {1000 * p50:.0f} ms, p99 {1000 * p99:.0f} ms; "
+        f"memory {found.before.memory >> 20} -> {found.most.memory >> 20} MiB, "
+        f"threads {found.before.threads} -> {found.most.threads}, "
+        f"descriptors {found.before.descriptors} -> {found.most.descriptors}"
+    )
+    print(figures)  # noqa: T201  what docs/measurements/serving.md holds
+    assert p99 < 1.0, seconds[-5:]
+    if attack is small_requests_that_fill_the_log:
+        assert "lines lost: " in server.output

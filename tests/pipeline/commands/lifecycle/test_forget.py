@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import contract
+from components.index.carried import fitted_log
 from components.pusher import versions
 from components.pusher.publish import publish
 from pipeline import cli
@@ -66,6 +67,25 @@ def test_a_user_s_places_are_listed_and_those_that_may_go_are_deleted(
     again = forget(own, capsys, user)
     assert again["runs"] == [] and len(again["runs_whose_timelines_are_gone"]) == 1
     assert again["artifacts"] == again["versions"] == []
+
+
+def test_a_refresh_holds_the_log_that_its_towers_were_fitted_to(
+    own: Path, world: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its own run read a log without the user; what it carries for drift is of the first run."""
+    user = world["timelines"][contract.TEST].column(contract.USER_ID)[0].as_py()
+    run_id = forget(own, capsys, user)["runs"][0]
+    push_by_hand(own, 1_700_000_100)
+    version = own / "serving_model" / contract.MODEL / "1700000100"
+    fitted_log.write(
+        str(version / contract.ASSETS_EXTRA), str(own / "timelines"), [contract.TEST], 10, run_id
+    )
+    push_by_hand(own, 1_700_000_200)
+    paths = [str(version.parent / number) for number in ("1700000000", "1700000100")]
+    assert forget(own, capsys, user)["versions"] == paths
+    assert cli.main(["retire", "1700000100", "--set", f"artifacts={own}"]) == 0
+    listed = forget(own, capsys, user)
+    assert (listed["versions"], listed["versions_withdrawn"]) == (paths[:1], [1_700_000_100])
 
 
 def test_a_pinned_version_stays_and_a_stranger_has_nothing(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import contract
-from components.pusher import retention, versions
+from components.pusher import removal, retention, versions
 from pipeline import cli
 
 
@@ -43,7 +43,7 @@ def test_a_version_that_retention_takes_meanwhile_is_not_made_anew(
 
     def deleted_after_the_look(destination: str, number: int) -> bool:
         found = complete(destination, number)
-        retention.delete(destination, number)
+        removal.delete(destination, number)
         return found
 
     monkeypatch.setattr(versions, "is_complete", deleted_after_the_look)
@@ -57,7 +57,7 @@ def test_a_version_that_retention_takes_meanwhile_is_not_made_anew(
 
 
 def test_a_version_pinned_while_retention_runs_stays(served: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    delete = retention.delete
+    delete = removal.delete
 
     def pins_the_next(destination: str, number: int) -> None:
         versions.pin(destination, 200)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import time
 import uuid
 from collections.abc import Iterator
 
@@ -188,3 +190,17 @@ def test_a_wrong_body_names_its_fields(api, person):
         answer = api.post(f"/v1/people/{person}/events", json=event)
         assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == field, answer.text
     assert api.post(f"/v1/people/{person}/events", content=b"{", headers={}).status_code == 422
+
+
+def test_counting_starts_no_threads_and_forgets_what_is_over(monkeypatch):
+    limit = limits.RateLimit("5/second", "address")
+    before = threading.active_count()
+    now = time.time()
+    for number in range(200):
+        limit.count(f"10.0.0.{number}")
+    assert threading.active_count() == before
+    kept = limit._counts.expirations
+    assert len(kept) == 200
+    monkeypatch.setattr(time, "time", lambda: now + 1000)
+    limit.count("10.0.1.1")
+    assert len(kept) == 1

@@ -6,6 +6,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from support.browser import violations
 
+from serving.app.page.covers import cover
+
 pytestmark = pytest.mark.long
 
 VIEWS = (
@@ -72,6 +74,22 @@ def test_no_view_is_wider_than_the_window(chromium: Browser, address: str, width
         )
     context.close()
     assert {view: by for view, by in wide.items() if by > 0} == {}
+
+
+def test_titles_stay_on_their_covers(page: Page) -> None:
+    titles = (
+        "Braveheart", "Independence Day (a.k.a. ID4)", "Hamburger Hill", "WWW", "Mommy and me, memory",
+        "Return of the Jedi - A New Hope", "Ängelägård", "Illicit little bill", "1917 & 1984",
+    )  # fmt: skip
+    drawn = "".join(str(cover(f"{number}", title)) for title in titles for number in range(12))
+    page.goto("/forget")
+    page.evaluate("covers => { document.querySelector('main').innerHTML = covers }", drawn)
+    page.evaluate("document.fonts.ready.then(() => true)")
+    beyond = page.locator(".cover text").evaluate_all(
+        "texts => texts.filter(text => text.getBBox().x + text.getBBox().width > 290)"
+        ".map(text => text.textContent + ' ' + text.getAttribute('class'))"
+    )
+    assert beyond == []
 
 
 def test_nothing_jumps_while_the_list_is_on_its_way(page: Page) -> None:

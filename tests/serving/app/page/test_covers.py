@@ -60,3 +60,11 @@ def test_any_title_is_text_in_a_well_formed_picture_that_fits(title: str, note: 
 
 def test_a_title_that_would_be_markup_is_not() -> None:
     assert "<script" not in str(cover("1", "<script>alert(1)</script>", ('"><script>',), "<b>"))
+
+
+def test_a_dash_begins_no_line() -> None:
+    for number in range(60):
+        drawn = str(cover(str(number), "Star Wars: Episode VI - Return of the Jedi", ("x",)))
+        lines = re.findall(r'<text class="v[abc]"[^>]*>([^<]*)<', drawn)
+        assert not any(line.startswith("-") for line in lines)
+        assert "VI -" not in lines

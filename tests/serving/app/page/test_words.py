@@ -12,6 +12,8 @@ from serving.app.results import Event, Scale
 @pytest.mark.parametrize(
     ("title", "said"),
     [("Matrix, The", "The Matrix"), ("Avventura, L'", "L'Avventura"), ("Ciénaga, La", "La Ciénaga"),
+     ("Circle, The (El círculo, 1998)", "The Circle (El círculo, 1998)"),
+     ("City, The (Cité, La) (a.k.a. C)", "The City (Cité, La) (a.k.a. C)"), ("Heat (1995)", "Heat (1995)"),
      ("Heat", "Heat"), ("Lock, Stock", "Lock, Stock"), ("Pavel, Tariq and Rosa", "Pavel, Tariq and Rosa")],
 )  # fmt: skip
 def test_titles_are_written_as_people_say_them(title: str, said: str) -> None:

@@ -62,3 +62,44 @@ def test_every_variant_answers_at_once_and_events_count_for_the_version_shown(la
         event = {"kind": "view", "item_id": snapshot.catalogue.ids[0]}
         assert labelled.post(f"/v1/people/{person}/events", json=event).status_code == 201
         assert counted(version) == before + 1
+
+
+def test_the_settings_start_weigh_and_stop_an_experiment(model_server, tmp_path):
+    def seen(experiment):
+        with running(model_server, tmp_path, experiment=experiment) as client:
+            return {
+                one["id"]: one["stopped"] or {each["name"]: each["weight"] for each in one["variants"]}
+                for one in client.get("/v1/experiments").json()
+            }
+
+    new = {"name": "new", "label": "canary"}
+    first = {"id": "first", "variants": [_CONTROL, new]}
+    assert seen(first) == {"first": {"control": 1, "new": 1}}
+    assert seen(None) == {"first": {"control": 1, "new": 1}}
+    assert seen({**first, "variants": [_CONTROL, {**new, "weight": 3}]}) == {
+        "first": {"control": 1, "new": 3}
+    }
+    assert seen({"id": "first", "variants": [_CONTROL, {"name": "b"}]}) == {"first": {"control": 1, "new": 3}}
+    second = {"id": "second", "variants": [_CONTROL, new]}
+    found = seen(second)
+    assert found["second"] == {"control": 1, "new": 1} and isinstance(found["first"], int)
+    # What was stopped is not begun again: its people were counted up to then.
+    assert seen(first) == found
+    assert all(isinstance(stopped, int) for stopped in seen({**second, "running": False}).values())
+
+
+def test_an_experiment_of_the_settings_waits_for_its_version(model_server, tmp_path):
+    wanted = {"id": "early", "variants": [_CONTROL, {"name": "new", "label": "cannary"}]}
+    with running(model_server, tmp_path, experiment=wanted) as client:
+        assert client.get("/v1/experiments").json() == []
+        assert client.get("/health/ready").json()["model"] == "answering"
+        experiments = client.app.state.services.experiments
+        variants = [variant.model_copy(update={"label": ""}) for variant in experiments._configured.variants]
+        experiments._configured = experiments._configured.model_copy(update={"variants": variants})
+        client.portal.call(experiments._round)
+        assert experiments.running.id == "early"
+
+
+def test_two_variants_of_one_name_are_refused(labelled):
+    answer = labelled.post("/v1/experiments", json={"id": "y", "variants": [_CONTROL, _CONTROL]})
+    assert answer.status_code == 422 and "twice there: control" in answer.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Coroutine
@@ -228,3 +229,49 @@ def test_an_export_has_the_events_of_those_who_are_there(url, tmp_path):
     export.write(url, path, (1.0, 10.0))
     rows = [row for row in pq.read_table(path).to_pylist() if row["user"] == "export-a"]
     assert [row["rating"] for row in rows] == [None, 3.5, None, 2.0]
+
+
+def test_a_history_is_whole_whatever_its_length(url):
+    async def work(database):
+        people, events = People(database), Events(database)
+        nobody, person = f"nobody-{uuid.uuid4().hex}", (await people.create()).id
+        with pytest.raises(NotFoundError, match=nobody):
+            await events.history(nobody, 10)
+        assert await events.history(person, 10) == []
+        for start in range(0, 1100, 275):
+            # The newest are stored first.
+            batch = [event(str(n), f"e{n}", time=n) for n in range(start, start + 275)]
+            await events.add(person, batch[::-1])
+            stored = [str(n) for n in range(start + 275)]
+            assert [one.item_id for one in await events.history(person, 20_000)] == stored
+            assert [one.item_id for one in await events.history(person, 700)] == stored[-700:]
+            assert [one.item_id for one in await events.history(person, 3)] == stored[-3:]
+
+    run(url, work)
+
+
+def test_a_locked_file_holds_up_no_other_request(url):
+    if not url.startswith("sqlite"):
+        pytest.skip("a file of SQLite")
+
+    async def work(database):
+        person = (await People(database).create()).id
+        await Events(database).add(person, [event("1", "a", time=5)])
+        path = database.url.database
+        await database.close()
+        lock = sqlite3.connect(path, isolation_level=None)
+        lock.execute("PRAGMA locking_mode=EXCLUSIVE")
+        lock.execute("DELETE FROM events WHERE id = 'none'")
+        database = Database(url)
+        reading = asyncio.create_task(Events(database).history(person, 10))
+        for _ in range(20):
+            began = time.monotonic()
+            await asyncio.sleep(0.01)
+            # The lock is waited for 10 seconds.
+            assert time.monotonic() - began < 5
+        assert not reading.done()
+        lock.close()
+        assert [one.item_id for one in await reading] == ["1"]
+        await database.close()
+
+    run(url, work)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import threading
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
+import pytest
 from aiohttp import web
 
 from serving.model_server.api import rest_service
@@ -183,6 +186,57 @@ def test_a_small_body_that_unpacks_to_much_is_413() -> None:
     run(test)
 
 
+def test_a_small_body_that_unpacks_to_much_leaves_the_event_loop_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither the part that is looked at nor the rest of a refused body is unpacked there."""
+    here, there = 0, 0
+    unpack = rest_service.ZLibDecompressor.decompress_sync
+
+    def counted(self: Any, data: bytes, max_length: int = 0) -> bytes:
+        nonlocal here, there
+        found = unpack(self, data, max_length)
+        if threading.current_thread() is threading.main_thread():
+            here += len(found)
+        else:
+            there += len(found)
+        return found
+
+    monkeypatch.setattr(rest_service.ZLibDecompressor, "decompress_sync", counted)
+
+    async def test(port: int) -> None:
+        bomb = gzip.compress(bytes(64 << 20))
+        head = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
+        assert (await exchange(port, head + bomb)).startswith(b"HTTP/1.1 413 ")
+
+    run(test, max_body=8 << 20)
+    assert here <= 1 << 16
+    assert 8 << 20 < here + there < 10 << 20
+
+
+def test_packed_bodies_of_any_size_and_kind_are_read() -> None:
+    async def test(port: int) -> None:
+        for size in (0, 70_000, 3_000_000):
+            plain = b'{"instances": [1]}' + b" " * size
+            halves = gzip.compress(plain[:10]) + gzip.compress(plain[10:])
+            headless = zlib.compressobj(wbits=-15)
+            packed = {
+                "gzip": (gzip.compress(plain), halves),
+                "Deflate": (zlib.compress(plain), headless.compress(plain) + headless.flush()),
+                "identity": (plain,),
+            }
+            for encoding, bodies in packed.items():
+                for body in bodies:
+                    head = HEAD + f"Connection: close\r\nContent-Encoding: {encoding}\r\n".encode()
+                    found = await exchange(port, head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+                    assert found.startswith(b"HTTP/1.1 404 "), (encoding, size, found)
+        unknown = HEAD + b"Connection: close\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}"
+        found = await exchange(port, unknown)
+        assert found.startswith(b"HTTP/1.1 400 ") and b'must be gzip or deflate, got \\"br\\"' in found
+
+    run(test, max_body=8 << 20)
+
+
 def test_a_body_that_does_not_unpack_is_400() -> None:
     async def test(port: int) -> None:
         half = gzip.compress(b'{"instances": [' + b",".join(b"%d" % (n * n) for n in range(300)))
@@ -209,5 +263,21 @@ def test_a_client_that_leaves_is_no_error() -> None:
         for _ in range(20):
             await exchange(port, HEAD + b"Content-Length: 100\r\n\r\n{", end=True)
         await answers(port)
+
+    run(test)
+
+
+def test_the_liveness_probe_fails_once_nothing_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = 59.0
+    monkeypatch.setattr(DataPlane, "stalled_seconds", lambda self: seconds)
+
+    async def test(port: int) -> None:
+        nonlocal seconds
+        probe = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        assert (await exchange(port, probe)).startswith(b"HTTP/1.1 200 ")
+        seconds = 61.0
+        found = await exchange(port, probe)
+        assert found.startswith(b"HTTP/1.1 503 ")
+        assert b"requests have waited for 61 s, and none was answered meanwhile" in found
 
     run(test)

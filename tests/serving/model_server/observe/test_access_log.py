@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from support.servers.model_servers import OUR_COMMAND, Server, predict_request, 
 
 from serving.model_server.observe import access_log
 from serving.model_server.observe.access_log import Access, AccessLog, request_id
+from serving.model_server.process import launch, options
 from serving.protocol.errors import Code
 
 
@@ -164,9 +166,35 @@ def reading(file: int) -> Callable[[], bytes]:
     return end
 
 
-def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="No such file"):
-        AccessLog(str(tmp_path / "none" / "log"))
+def test_a_file_that_cannot_be_written_ends_the_start_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A worker that is started anew goes on without it, and its lines come once they can."""
+    file = tmp_path / "gone" / "log"
+    flags = ["--model_base_path=/unused", "--port=0", "--rest_api_port=0", "--grpc_socket_path=/unused"]
+    assert launch.run(options.parse([*flags, f"--access_log={file}"], {})) == 1
+    assert (
+        f"--access_log: {file} cannot be written: No such file or directory; make" in capsys.readouterr().err
+    )
+    log = AccessLog(str(file))
+    for number in range(3):
+        log.write(access(str(number)), Code.OK)
+    wait_until(lambda: "access log: 3 lines lost: FileNotFoundError" in caplog.text)
+    assert "cannot be opened anew: No such file or directory; its lines are lost" in caplog.text
+    log.write(access("3"), Code.OK)
+    time.sleep(0.5)
+    assert caplog.text.count("lines lost") == 1  # once a minute
+    file.parent.mkdir()
+    log.write(access("4"), Code.OK)
+    wait_until(file.exists)
+    log.close()
+    assert [line["request_id"] for line in lines(file)] == ["4"]
+    assert "access log: 1 lines lost" in caplog.text
+
+
+def test_a_pipe_is_not_opened_to_see_whether_it_can_be(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    access_log.check(str(tmp_path / "pipe"))  # would wait for a reader
 
 
 def line() -> Access:

@@ -214,6 +214,23 @@ def test_a_pause_of_the_whole_server_is_no_hang(
     assert run(meanwhile) == 0
 
 
+def test_a_clock_that_is_set_is_no_pause_and_is_said_once(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = time.time
+
+    def meanwhile() -> None:
+        for seconds in (0, -3600):
+            monkeypatch.setattr(supervisor.time, "time", lambda seconds=seconds: clock() + seconds)
+            time.sleep(0.6)
+        assert caplog.text.count("the machine's clock jumped by") == 1
+        assert "the machine's clock jumped by -3600 s" in caplog.text
+        assert "paused" not in caplog.text and "hangs" not in caplog.text
+        assert run.restarts() == [0, 0]
+
+    assert run(meanwhile) == 0
+
+
 def test_a_worker_that_does_not_end_is_killed(
     run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -166,15 +166,18 @@ class Chart {
       const item = this.items[row];
       const text = item.title.length > 30 ? `${item.title.slice(0, 29)}…` : item.title;
       const [x, y] = this.place(item);
-      const box = [x + 9, y - 9, x + 13 + pen.measureText(text).width, y + 9];
+      const width = pen.measureText(text).width;
+      // To the left of a dot near the right edge: half a name is none.
+      const at = x + 13 + width > this.canvas.clientWidth ? Math.max(2, x - 11 - width) : x + 11;
+      const box = [at - 2, y - 9, at + 2 + width, y + 9];
       if (taken.some((other) => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3])) continue;
       taken.push(box);
       left -= 1;
       pen.lineWidth = 4;
       pen.strokeStyle = sheet;
-      pen.strokeText(text, x + 11, y + 4);
+      pen.strokeText(text, at, y + 4);
       pen.fillStyle = ink;
-      pen.fillText(text, x + 11, y + 4);
+      pen.fillText(text, at, y + 4);
     }
   }
 

@@ -20,7 +20,7 @@ from components.example_gen.params import ExampleGenParams
 from pipeline.errors import OK, InputError
 from pipeline.kubeflow.task import ERROR
 
-MODULE = "pipeline.kubeflow.find_data"
+MODULE = "pipeline.kubeflow.steps.find_data"
 DATE = "{date}"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 

@@ -10,7 +10,7 @@ import pytest
 from components.example_gen.fingerprint import fingerprint
 from components.example_gen.params import ExampleGenParams
 from pipeline.errors import InputError
-from pipeline.kubeflow import find_data
+from pipeline.kubeflow.steps import find_data
 
 PARAMS = ExampleGenParams()
 TODAY = datetime.date(2026, 11, 22)
