@@ -48,7 +48,7 @@ def books(tmp_path_factory):
 
 
 def ask(folder, *args):
-    return marquee(*args, "--config", "log.yaml", *settings(artifacts="artifacts"), cwd=folder)
+    return marquee(*args, "--config", "log.yaml", *settings(artifacts="artifacts"), cwd=folder, timeout=3_000)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_a_catalogue_of_a_dozen_items_can_be_pushed(tmp_path):
     (case,) = CASES.glob("35_*")
     done = marquee(
         "run", "--json", "--config", str(case / "config.yaml"), "--data", str(case / "log.csv"),
-        *settings(artifacts="artifacts"), cwd=tmp_path,
+        *settings(artifacts="artifacts"), cwd=tmp_path, timeout=3_000,
     )  # fmt: skip
     assert done.code == 0, done.out + done.err
     found = done.json()
