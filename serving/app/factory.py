@@ -62,7 +62,8 @@ def create_app(settings: Settings) -> FastAPI:
     # Added last, it is the outermost.
     app.add_middleware(Edge, settings=settings)
     traces.configure(settings.otlp_endpoint)
-    for module in (people, recommendations, items, experiments, health):
+    # Routes are tried in this order.
+    for module in (recommendations, people, items, experiments, health):
         app.include_router(module.router)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     page.install(app, settings)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from serving.protocol.errors import StatusError
+
 _KEY: Final = "error"
 # As a JSON schema.
 SCHEMA: Final[dict[str, Any]] = {
@@ -15,10 +17,10 @@ SCHEMA: Final[dict[str, Any]] = {
 }
 
 
-def write(message: str) -> bytes:
-    """The body that says `message`; what is not UTF-8 in it is replaced."""
+def write(error: StatusError) -> bytes:
+    """The body that says the error's message; what is not UTF-8 in it is replaced."""
     return json.dumps(
-        {_KEY: message.encode("utf-8", "replace").decode()}, ensure_ascii=False, separators=(",", ":")
+        {_KEY: error.message.encode("utf-8", "replace").decode()}, ensure_ascii=False, separators=(",", ":")
     ).encode()
 
 

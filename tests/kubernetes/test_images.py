@@ -140,8 +140,9 @@ def container(images: dict[str, str], pushed_workspace: Workspace) -> Iterator[t
     run(
         *[part for part in RESTRICTED if part != "--rm"], "--detach", f"--name={name}",
         f"--publish=127.0.0.1:{grpc}:8500", f"--publish=127.0.0.1:{rest}:8501",
-        f"--volume={models}:/models/marquee:ro", images["model-server"],
-        "--model_name=marquee", "--model_base_path=/models/marquee", "--workers=2",
+        # Pushed models are for their owner and group.
+        f"--group-add={models.stat().st_gid}", f"--volume={models}:/models/marquee:ro",
+        images["model-server"], "--model_name=marquee", "--model_base_path=/models/marquee", "--workers=2",
     )  # fmt: skip
     try:
         yield name, grpc, rest

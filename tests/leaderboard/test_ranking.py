@@ -38,12 +38,7 @@ def naive(split, part, scores: dict[str, np.ndarray]) -> dict[int, dict[str, flo
             continue
         order = sorted(range(split.catalogue.size), key=lambda row: (-scores[id_][row], row))
         ranked = [str(row) for row in order if row not in history and scores[id_][row] > -np.inf]
-        found[user] = {
-            names.RECALL_10: plain_metrics.recall_at_k(ranked, relevant, 10),
-            names.RECALL_20: plain_metrics.recall_at_k(ranked, relevant, 20),
-            names.RECALL_100: plain_metrics.recall_at_k(ranked, relevant, 100),
-            names.NDCG_10: plain_metrics.ndcg_at_k(ranked, relevant, 10),
-        }
+        found[user] = {name: of(ranked, relevant) for name, of in plain_metrics.OF_RANKING.items()}
     return found
 
 

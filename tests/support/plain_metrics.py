@@ -8,10 +8,13 @@ that count is zero.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from components.common.metrics import names
 
 Id = bytes | str
 
@@ -109,3 +112,14 @@ def mae(predicted: ArrayLike, actual: ArrayLike) -> float:
     """Mean absolute difference, in stars."""
     difference = np.asarray(predicted, np.float64) - np.asarray(actual, np.float64)
     return float(np.mean(np.abs(difference))) if difference.size else math.nan
+
+
+# What each metric of the registry that reads HITS must be, of a user's ranking and relevant items.
+OF_RANKING: Final[dict[str, Callable[[Sequence[Id], Collection[Id]], float]]] = {
+    names.RECALL_10: lambda ranked, relevant: recall_at_k(ranked, relevant, 10),
+    names.RECALL_20: lambda ranked, relevant: recall_at_k(ranked, relevant, 20),
+    names.RECALL_100: lambda ranked, relevant: recall_at_k(ranked, relevant, 100),
+    names.PRECISION_10: lambda ranked, relevant: precision_at_k(ranked, relevant, 10),
+    names.NDCG_10: lambda ranked, relevant: ndcg_at_k(ranked, relevant, 10),
+    names.MRR: lambda ranked, relevant: mrr(ranked[:100], relevant),
+}

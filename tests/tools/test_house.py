@@ -92,6 +92,7 @@ def test_the_contract_is_held_to_the_standard_library() -> None:
 def test_the_files_of_a_change_are_those_that_the_docs_name() -> None:
     page = (
         "# I want to\n\n## A gate\n\n| file | what |\n|---|---|\n| `a.py`, `b.py` | x |\n| `tests/c.py` | |\n"
+        "| `docs/d.md` | |\n"
     )
     assert places.files_to_touch("A gate", page) == ["a.py", "b.py"]
     with pytest.raises(ValueError, match="no section '## A probe'"):

@@ -62,6 +62,8 @@ _METHODS = {"predict": "Predict", "classify": "Classify", "regress": "Regress"}
 # What bodies may be packed by, and how many bytes are unpacked in the event loop (a tenth of a millisecond).
 _PACKED = ("gzip", "deflate")
 _UNPACKED_AT_ONCE = 1 << 16
+# Before a body of so many bytes is decoded, which takes a millisecond, the loop looks who is still there.
+_LOOKED_AFTER = 1 << 14
 _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST, GET",
@@ -117,14 +119,16 @@ def create_runner(
     )
 
 
-class _HttpError(Exception):
+class _HttpError(StatusError):
     """An answer outside TensorFlow Serving's table of statuses."""
 
     def __init__(self, status: int, code: Code, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
+        super().__init__(code, message)
+        self._status = status
+
+    @property
+    def http_status(self) -> int:
+        return self._status
 
 
 class _Api:
@@ -161,17 +165,15 @@ class _Api:
         try:
             kind, body = await self._answer(request, access)
         except StatusError as error:
-            code, status, body = error.code, error.http_status, error_body.write(error.message)
-        except _HttpError as error:
-            code, status, body = error.code, error.status, error_body.write(error.message)
+            code, status, body = error.code, error.http_status, error_body.write(error)
         except asyncio.CancelledError:
             code = Code.CANCELLED
             raise
         except Exception as error:  # noqa: BLE001 (a bug in one request must not end the server)
             # As its repr: a path may hold the end of a line, and then what looks like another.
             _log.exception("%s %r (request %s)", request.method, request.raw_path, access.request_id)
-            code, status = Code.INTERNAL, 500
-            body = error_body.write(f"{type(error).__name__}: {error}")
+            bug = StatusError(Code.INTERNAL, f"{type(error).__name__}: {error}")
+            code, status, body = bug.code, bug.http_status, error_body.write(bug)
         finally:
             if self._access_log is not None:
                 access.peer = request.remote or ""
@@ -328,6 +330,8 @@ class _Api:
             ) from None
         except (ClientConnectionError, web.RequestPayloadError, HttpProcessingError) as error:
             raise invalid_argument(f"the request's body cannot be read: {error}") from error
+        if len(body) > _LOOKED_AFTER:
+            await asyncio.sleep(0)  # a client that has left meanwhile is seen, and its body not decoded
         encoding = request.headers.get("Content-Encoding", "identity").lower()
         return bytes(body if encoding == "identity" else await self._unpacked(body, encoding, hold))
 

@@ -9,9 +9,9 @@ import struct
 
 from serving.model_server.process.options import ServerOptions
 
-# Connections that wait to be taken, or refused; the kernel's somaxconn bounds it. A client that finds no
-# room among them waits for a second before its system tries again.
-BACKLOG = 4096
+# Connections that wait to be taken, or refused. Fewer, and a client that finds no room waits for a second
+# before its system tries again; more, and those of clients that have long left are answered first.
+BACKLOG = 1024
 
 
 class PortInUseError(Exception):

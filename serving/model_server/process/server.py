@@ -100,6 +100,8 @@ async def _start(
 
 
 async def _load_and_open(coordinator: Coordinator, frontend: Any, siblings: Siblings | None) -> None:
+    if siblings is not None:
+        siblings.starts(coordinator)
     await coordinator.start(in_force=siblings is not None and siblings.config_in_force)
     if siblings is not None:
         await siblings.all_loaded()

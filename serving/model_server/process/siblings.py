@@ -89,6 +89,7 @@ class Siblings:
         self.config_in_force = False
         self._state.set("pid", os.getpid(), number)
         self._models: Configurable | None = None
+        self._starting: Configurable | None = None
         self._applying = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -110,6 +111,11 @@ class Siblings:
             raw = document.get("config")
         self.config_in_force = bool(raw)
         return model_server_config_pb2.ModelServerConfig.FromString(base64.b64decode(raw)) if raw else None
+
+    def starts(self, models: Configurable) -> None:
+        """From now on a config that is read anew is applied to `models`, which still load: the one that they
+        wait for may be wrong."""
+        self._starting = models
 
     async def catch_up(self, models: Configurable) -> None:
         """Applies what has been reloaded while `models` started with `newest_config`.
@@ -163,16 +169,19 @@ class Siblings:
             return  # as TensorFlow Serving: "Taking no action for empty config."
         # In a task of its own: half a config must not come into force because the client gave up.
         number, added = await asyncio.shield(asyncio.ensure_future(self._publish(config)))
+        if self._models is None:
+            return  # the start waits for them
         await self._answers(number, added)
         await self._others_answer(number)
 
     async def _publish(
         self, config: model_server_config_pb2.ModelServerConfig
     ) -> tuple[int, Mapping[str, Any]]:
-        if self._models is None:
+        models = self._models or self._starting
+        if models is None:
             raise StatusError(Code.UNAVAILABLE, "the server is starting or stopping")
         async with self._applying:
-            added = await self._models.apply(config)
+            added = await models.apply(config)
             with self._state.document() as document:
                 self._config = self._state.get("newest_config") + 1
                 document["config"] = base64.b64encode(config.SerializeToString()).decode()

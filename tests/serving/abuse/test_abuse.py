@@ -38,7 +38,7 @@ import contract
 
 ATTACKER, HONEST = "127.0.0.9", "127.0.0.1"
 # Beyond what it has when it is idle; of all processes together.
-MEMORY = 1200 * 2**20
+MEMORY = 512 * 2**20
 THREADS = 64
 # 64 connections of REST in each process, as --max_connections says, and gRPC's own.
 DESCRIPTORS = 256

@@ -159,7 +159,8 @@ class World:
         def found() -> bool:
             return self.server.output[self.seen :].count(text) >= times
 
-        wait_until(found, 120, lambda: f"{text!r}\n{self.server.output[self.seen :][-4000:]}")
+        # A worker that starts on a busy machine takes minutes.
+        wait_until(found, 600, lambda: f"{text!r}\n{self.server.output[self.seen :][-4000:]}")
 
     def metrics(self) -> str:
         return self.server.http("GET", "/monitoring/prometheus/metrics").body.decode()
@@ -374,8 +375,8 @@ def test_a_day_of_faults(world: World) -> None:
         stop.set()
         for client in clients:
             client.join(90)
-    counts = f"{dict(done)}; answers {dict(world.answers)}, refused {dict(world.refused)}"
-    print(counts)  # noqa: T201  what docs/measurements/serving.md holds
+        counts = f"{dict(done)}; answers {dict(world.answers)}, refused {dict(world.refused)}"
+        print(f"{time.monotonic() - began:.0f} s: {counts}")  # noqa: T201  for docs/measurements/serving.md
     assert world.wrong == [] and min(world.answers["gRPC"], world.answers["REST"]) > done.total()
     assert world.server.http("GET", "/livez").status == 200
     # What the first faults take is no leak; from then on five in a hundred are one.
@@ -384,7 +385,7 @@ def test_a_day_of_faults(world: World) -> None:
     grown = []
     for field in (field.name for field in dataclasses.fields(Sample)[1:]):
         before, after = _typical(early, field), _typical(late, field)
-        print(f"{field}: {before:.0f} -> {after:.0f}")  # noqa: T201  the same
+        print(f"{field}: {before:.0f} -> {after:.0f}")  # noqa: T201  for the same page
         if after > 1.05 * before:
             grown.append(field)
     assert grown == []

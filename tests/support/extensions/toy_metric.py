@@ -1,4 +1,4 @@
-"""A metric as docs/develop/i-want-to.md says: an entry in the registry, nothing else."""
+"""A metric as docs/develop/i-want-to.md says: an entry in the registry; its plain loop is its test's."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def rest_server(script: Script, port: int = 0, context: ssl.SSLContext | None = 
             try:
                 outputs = script.answer(seen)
             except StatusError as error:
-                self._send(error.http_status, error_body.write(error.message))
+                self._send(error.http_status, error_body.write(error))
                 return
             # A single output comes without its name.
             self._send(200, {"outputs": next(iter(outputs.values())) if len(outputs) == 1 else outputs})

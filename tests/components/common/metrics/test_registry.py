@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from support import plain_metrics
 from support.extensions import toy_metric
 
 from components.common.metrics import names, registry
@@ -13,12 +14,13 @@ from components.common.metrics import names, registry
 REPOSITORY = Path(__file__).parents[4]
 
 
-def test_a_metric_is_one_entry_of_the_file_that_the_docs_name() -> None:
+def test_the_docs_name_the_entry_of_a_metric_and_its_plain_loop() -> None:
     """What the entry does is tested where it is seen: the evaluator's executor, the leaderboard's board."""
     page = (REPOSITORY / "docs" / "develop" / "i-want-to.md").read_text()
     section = page.split("## A metric\n")[1].split("\n## ")[0]
     files = re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
-    assert files == [Path(registry.__file__).relative_to(REPOSITORY).as_posix()]
+    named = [Path(module.__file__).relative_to(REPOSITORY).as_posix() for module in (registry, plain_metrics)]
+    assert files == named
 
 
 def test_names_are_unique_and_those_that_code_asks_for_are_there() -> None:

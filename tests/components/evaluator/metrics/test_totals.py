@@ -41,20 +41,18 @@ def by_definition(users: list[Any]) -> dict[str, float]:
         liked = {t for t, r in zip(user.targets, user.ratings, strict=True) if r >= 4.0}
         cold = {t for t, c in zip(user.targets, user.cold, strict=True) if t in liked and c}
         if liked:
-            for k, ours, theirs, recent in (
-                (10, names.RECALL_10, names.POPULARITY_RECALL_10, names.RECENT_POPULARITY_RECALL_10),
-                (20, names.RECALL_20, names.POPULARITY_RECALL_20, names.RECENT_POPULARITY_RECALL_20),
-                (100, names.RECALL_100, names.POPULARITY_RECALL_100, names.RECENT_POPULARITY_RECALL_100),
+            for name, of in plain_metrics.OF_RANKING.items():
+                found[name].append(of(user.ranked, liked))
+            for k, theirs, recent in (
+                (10, names.POPULARITY_RECALL_10, names.RECENT_POPULARITY_RECALL_10),
+                (20, names.POPULARITY_RECALL_20, names.RECENT_POPULARITY_RECALL_20),
+                (100, names.POPULARITY_RECALL_100, names.RECENT_POPULARITY_RECALL_100),
             ):
-                found[ours].append(plain_metrics.recall_at_k(user.ranked, liked, k))
                 found[theirs].append(plain_metrics.recall_at_k(user.popular, liked, k))
                 found[recent].append(plain_metrics.recall_at_k(recently(user), liked, k))
             found[names.RECALL_MINUS_RECENT_POPULARITY_10].append(
                 found[names.RECALL_10][-1] - found[names.RECENT_POPULARITY_RECALL_10][-1]
             )
-            found[names.PRECISION_10].append(plain_metrics.precision_at_k(user.ranked, liked, 10))
-            found[names.NDCG_10].append(plain_metrics.ndcg_at_k(user.ranked, liked, 10))
-            found[names.MRR].append(plain_metrics.mrr(user.ranked, liked))
         if cold:
             found[names.COLD_RECALL_10].append(plain_metrics.recall_at_k(user.ranked, cold, 10))
             found[names.COLD_RECALL_100].append(plain_metrics.recall_at_k(user.ranked, cold, 100))

@@ -21,6 +21,8 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from serving.protocol import error_body
+
 # Of docs/reference/tensorflow-serving.md; HTTP's own statuses are those of requests that are no HTTP.
 STATUSES = {200, 400, 401, 403, 404, 408, 409, 413, 429, 499, 500, 501, 503, 504}
 # What a fuzzed request must never end with: a bug of ours.
@@ -118,7 +120,7 @@ def fuzz_rest(server: Server, count: int, seed: int) -> dict[int, int]:
         statuses[response.status] = statuses.get(response.status, 0) + 1
         assert response.status in STATUSES - BUGS, (method, path, body, response.status, text)
         if response.status != 200 and method != "HEAD" and "json" in response.headers["Content-Type"]:
-            assert list(json.loads(text)) == ["error"], (method, path, body, text)
+            assert list(json.loads(text)) == error_body.SCHEMA["required"], (method, path, body, text)
     connection.close()
     return statuses
 

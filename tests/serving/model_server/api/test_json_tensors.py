@@ -419,4 +419,4 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
         json_text.parse(body)
     except StatusError as error:
         assert error.code is Code.INVALID_ARGUMENT
-        error_body.write(error.message).decode()
+        error_body.write(error).decode()

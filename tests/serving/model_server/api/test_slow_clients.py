@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
 import threading
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from serving.model_server.api import rest_service
+from serving.model_server.api import json_tensors, rest_service
 from serving.model_server.execution.batching.batcher import Batcher
 from serving.model_server.execution.batching.options import BatchingOptions
 from serving.model_server.execution.large_requests import ByteBudget
@@ -265,6 +266,31 @@ def test_a_client_that_leaves_is_no_error() -> None:
         await answers(port)
 
     run(test)
+
+
+def test_the_body_of_a_client_that_has_left_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = 0
+    read = json_tensors.read_predict
+
+    def counted(body: bytes) -> Any:
+        nonlocal decoded
+        decoded += 1
+        return read(body)
+
+    monkeypatch.setattr(json_tensors, "read_predict", counted)
+    body = b'{"instances": [1]}' + b" " * 100_000
+
+    def leave(port: int) -> None:
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+    async def test(port: int) -> None:
+        for _ in range(20):
+            await asyncio.to_thread(leave, port)
+        await answers(port)
+
+    run(test, max_body=1 << 20)
+    assert decoded < 10
 
 
 def test_the_liveness_probe_fails_once_nothing_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,7 @@ def test_the_data_port_refuses_what_the_socket_takes_for_all_workers(
         code, text = refusal(lambda: reload(server, wanted))
         assert code is grpc.StatusCode.PERMISSION_DENIED
         assert "--admin_socket_path" in text
+        model_servers.wait_until(socket.exists)  # the other worker may be the first to open its ports
         assert stat.S_IMODE(os.stat(socket).st_mode) & 0o077 == 0  # noqa: PTH116
         admin = Target(f"unix:{socket}", None)
         code, text = refusal(lambda: reload(admin, config("b", f"{tmp_path}/elsewhere")))

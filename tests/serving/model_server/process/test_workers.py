@@ -196,6 +196,38 @@ def test_a_config_file_that_is_polled_reaches_workers_that_come_later(
         server.stop()
 
 
+def test_a_config_that_names_a_version_that_is_not_there_can_be_corrected_while_the_start_waits(
+    tmp_path: Path, put_version: PutVersion
+) -> None:
+    put_version(tmp_path / "half", 2)
+    path = tmp_path / "models.config"
+
+    def write(version: int) -> None:
+        policy = f"model_version_policy {{ specific {{ versions: {version} }} }}"
+        model = f'name: "half" base_path: "{tmp_path / "half"}" model_platform: "tensorflow" {policy}'
+        path.write_text(f"model_config_list {{ config {{ {model} }} }}")
+
+    write(1)
+    flags = (
+        "--host=127.0.0.1",
+        f"--workers={WORKERS}",
+        f"--model_config_file={path}",
+        "--model_config_file_poll_wait_seconds=1",
+    )
+    server = start(COMMAND, flags, tmp_path, wait=False)
+    try:
+        missing = "version 1, which the config asks for, is not there"
+        wait_until(lambda: server.output.count(missing) >= WORKERS, 90, lambda: server.output)
+        write(2)
+        wait_until(lambda: "ready  " in server.output, 90, lambda: server.output)
+        assert all(states(server).get("2") == "AVAILABLE" for _ in range(20))
+        os.kill(workers(server)[0].pid, signal.SIGKILL)
+        wait_until(lambda: "serves again" in server.output, 90, lambda: server.output)
+        assert all(states(server).get("2") == "AVAILABLE" for _ in range(20))
+    finally:
+        server.stop()
+
+
 def test_a_reload_says_when_a_new_model_does_not_load(
     server: Server, tmp_path: Path, base: Path, put_version: PutVersion
 ) -> None:
