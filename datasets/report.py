@@ -16,6 +16,7 @@ from components.example_gen import accounts
 from components.example_gen.accounts import Account
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
+from components.example_gen.reading.detection.formats import NAMES
 from components.example_gen.reading.quarantine import Quarantine, percent
 from components.example_gen.reading.source import TIME, Dataset, Source
 from components.example_gen.sorting.gather import Gathered, gather, scratch_folder
@@ -150,7 +151,7 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
         noun = params.item_noun or dataset.item_noun
         return Report(
             layout=str(dataset),
-            formats=[_format(table, params) for table in dataset.tables],
+            formats=[_format(table, dataset.layout, params) for table in dataset.tables],
             bytes=sum(file.stat().st_size for file in dataset.files),
             account=dataclasses.replace(account, notes=()),
             bad_rows={
@@ -185,10 +186,11 @@ def check(dataset: Dataset, params: ExampleGenParams, bad_rows: Path | None = No
         )
 
 
-def _format(table: Source, params: ExampleGenParams) -> str:
+def _format(table: Source, layout: str, params: ExampleGenParams) -> str:
     names = getattr(table.format, "names", None)
     # Names that no config gives and no number is are of a header that is written as a comment.
-    header = names is None or not (params.names or all(name.isdigit() for name in names if name))
+    own = layout in NAMES.values()
+    header = names is None or (own and not (params.names or all(name.isdigit() for name in names if name)))
     return f"{table.files[0].name}: {format_words(table.files[0], table.format, header)}"
 
 
@@ -242,8 +244,8 @@ def odd_ids(whose: str, ids: pa.StringArray) -> list[str]:
     scientific = ids.filter(pc.match_substring_regex(ids, r"^\d(\.\d+)?[eE]\+?\d+$"))
     if len(scientific):
         found.append(
-            f"{len(scientific):,} ids of {whose} are in scientific notation, such as {scientific[0]}: a "
-            "spreadsheet may have cut off their last digits"
+            f"{len(scientific):,} ids of {whose} are in scientific notation, such as {scientific[0]}, as "
+            "spreadsheets shorten long numbers: different ids may have become one; export them as text"
         )
     return found
 

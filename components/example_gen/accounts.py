@@ -84,9 +84,24 @@ def account(data: Gathered[Index], known: Totals, bad: Quarantine, params: Examp
         if rows_in != good + sum(kinds.values()) + sum(out.values()):
             raise AssertionError(f"{name}: {rows_in} rows in, {good} used, {kinds} set aside, {out} left out")
         result[name] = TableRows(rows_in, good, kinds, out)
-    joined = _joined(data.dataset, bad, data.left_out)
+    joined = [*_joined(data.dataset, bad, data.left_out), *_without_row(data, bad)]
     order = None if data.dataset.timed or params.split == "random" else known.order_is_no_time()
     return Account(result, (*joined, *([order] if order else []), *bad.unread_cells()))
+
+
+def _without_row(data: Gathered[Index], bad: Quarantine) -> list[str]:
+    """How many items are kept without a row in the table of items, in words."""
+    table = data.dataset.items
+    if table is None or table.of_log:
+        return []
+    rows = bad.rows_in[table.table] - bad.bad(table.table) - sum(bad.left_out[table.table].values())
+    without, all_ = len(data.items) - rows, len(data.items)
+    if without <= 0:
+        return []
+    share = percent(rows / all_)
+    return [
+        f"{rows:,} of {all_:,} items ({share}) have a row in {table}; the title of the others is their id"
+    ]
 
 
 def _joined(dataset: Dataset, bad: Quarantine, left_out: Mapping[str, int]) -> list[str]:

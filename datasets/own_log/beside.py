@@ -29,7 +29,7 @@ _PLACES: Final = frozenset(_PLACED.split())
 
 def is_id(column: Look, file: FileLook) -> bool:
     """Whether each of its values has one row."""
-    return column.distinct >= _ONCE * file.rows
+    return column.distinct >= _ONCE * file.rows > 0
 
 
 def items(file: FileLook, log: FileLook, item: str | None) -> dict[str, Any] | None:
@@ -111,12 +111,17 @@ def _id_of(file: FileLook, name: str | None, role: str, other: str) -> Look | No
     """
     if not file.header:
         return None
-    scores = {column.name: words.score(column.name, role) for column in file.columns}
+    # In artists.csv the column id is of artists.
+    of = file.path.name.partition(".")[0]
+    scores = {
+        name: words.score(f"{of} {name}" if name.lower() == "id" else name, role) for name in file.names
+    }
     most = max(scores.values(), default=0)
     ids = [column for column in file.columns if column.name == name] or [
         column for column in file.columns if most and scores[column.name] == most
     ]
-    if not ids or not is_id(ids[0], file) or any(words.score(n, other) > 1 for n in file.names):
+    others = any(words.says_id(n) and words.score(n, other) > 1 for n in file.names)
+    if not ids or others or not is_id(ids[0], file):
         return None
     return ids[0]
 

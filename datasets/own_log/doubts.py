@@ -8,14 +8,18 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.example_gen.reading.source import EVENT, ITEM, RATING, TIME, USER, WEIGHT, JsonLines
-from datasets.own_log import beside, words
+from components.example_gen.reading.detection.times import units_of
+from components.example_gen.reading.quarantine import percent
+from components.example_gen.reading.source import EVENT, ITEM, RATING, TIME, USER, WEIGHT
+from components.example_gen.reading.values import times
+from datasets.own_log import words
 from datasets.own_log.looks import FileLook, Look
 
 # Several ids in one cell: words with digits, and something between them.
 _SEVERAL: Final = r"^\w*\d\w*([ ,;|]+\w*\d\w*)+$"
 _MOST: Final = 0.5  # of the cells
-_WIDE, _WIDE_SHARE = 10, 0.8  # columns of ratings at least, and of all columns
+_SOME: Final = 0.02
+_SCIENTIFIC: Final = r"^\d(\.\d+)?[eE]\+?\d+$"
 
 
 def of_columns(file: FileLook, columns: Mapping[str, str]) -> Iterator[str]:
@@ -34,15 +38,6 @@ def of_columns(file: FileLook, columns: Mapping[str, str]) -> Iterator[str]:
             f"which of the columns called {name} is meant? The map has none: change their names in the "
             "file's header"
         )
-    if isinstance(file.format, JsonLines) and file.rows == 1 and file.whole:
-        lists = [column.name for column in file.columns if column.what == "list"]
-        if lists:
-            key = lists[0].partition(".")[0]
-            yield (
-                f"is each value of {key} an event? The file is one JSON object; a log has one per line, as "
-                f"`jq -c '.{key}[]' FILE` writes it"
-            )
-    yield from _matrix(file, by_name.get(columns.get(USER, ""), file.columns[0]))
     for role in (USER, ITEM):
         column = by_name.get(columns.get(role, ""))
         if column is not None and _share(column, _SEVERAL) > _MOST:
@@ -61,27 +56,70 @@ def of_columns(file: FileLook, columns: Mapping[str, str]) -> Iterator[str]:
                     f"does {column.name} say how much an event counts? Its values ({values}) are no numbers; "
                     "the map leaves it out, and all events count alike"
                 )
-    if TIME not in columns:
-        for column in free:
-            if column.what == "text" and words.score(column.name, TIME) > 1:
-                values = ", ".join(column.examples)
+    yield from _ids(by_name, columns)
+    yield from _times(by_name.get(columns.get(TIME, "")), free)
+    if not file.header and not {RATING, EVENT, WEIGHT} & columns.keys():
+        yield from _counts(free, by_name.get(columns.get(ITEM, "")))
+
+
+def _counts(free: list[Look], item: Look | None) -> Iterator[str]:
+    """Numbers without a name beside events that count alike; what an item has in all its rows is none."""
+    numbers = [column for column in free if column.what.endswith("numbers") and column.distinct > 1]
+    names = [column.name for column in numbers if item is None or not _is_of(item, column)]
+    if names:
+        which = "do numbers in one of the columns" if len(names) > 1 else "do the numbers in column"
+        yield (
+            f"{which} {', '.join(names)} say how much an event counts, as ratings (`rating`) or how often "
+            "and how many (`weight`)? The map leaves them out: all events count alike"
+        )
+
+
+def _is_of(item: Look, column: Look) -> bool:
+    """Whether each item has one value in all its rows, such as where it is."""
+    pairs = pa.table({"item": item.text, "value": column.text}).group_by(["item", "value"]).aggregate([])
+    return len(pairs) <= item.distinct + 1 < len(item.text)
+
+
+def _ids(by_name: Mapping[str, Look], columns: Mapping[str, str]) -> Iterator[str]:
+    """Numbers that stand for ids and have lost digits."""
+    taken = set(columns.values())
+    for column in by_name.values():
+        is_id = column.name in (columns.get(USER), columns.get(ITEM)) or (
+            column.name not in taken and words.says_id(column.name)
+        )
+        named = max(words.score(column.name, role) for role in (USER, ITEM)) > 1
+        if is_id and named and (share := _share(column, _SCIENTIFIC)) > _SOME:
+            yield (
+                f"are the ids of {column.name} whole ({column.examples[0]})? {percent(share)} are numbers in "
+                "scientific notation, as a spreadsheet shortens long ones, so that different ids may have "
+                "become one: export them as text from where they come"
+            )
+
+
+def _times(column: Look | None, free: list[Look]) -> Iterator[str]:
+    """Times that are not read, and those that are written in several ways."""
+    if column is None:
+        for other in free:
+            number = other.what.endswith("numbers") and words.says_moment(other.name)
+            if number or (other.what == "text" and words.score(other.name, TIME) > 1):
+                known = "Such numbers are in no unit" if number else "It is in no format"
                 yield (
-                    f"is {column.name} a time ({values})? It is in no format that is known; "
+                    f"is {other.name} a time ({', '.join(other.examples)})? {known} that is known; "
                     "example_gen.time_unit can name one. The map leaves it out: the order of the rows counts"
                 )
-
-
-def _matrix(file: FileLook, users: Look) -> Iterator[str]:
-    """A row per user and a column per item."""
-    ratings = [c for c in file.columns if c.what.endswith("numbers") and c.low >= -100 and c.high <= 100]
-    ratings = [c for c in ratings if c is not users and c.distinct <= 101]
-    if len(ratings) < max(_WIDE, _WIDE_SHARE * len(file.columns)) or not beside.is_id(users, file):
         return
-    yield (
-        f"has the file a row per user and a column per item ({ratings[0].name}, {ratings[1].name} and "
-        f"{len(ratings) - 2} more)? A log has a row per event, with a user, an item and what is said of it; "
-        "pandas' melt makes one of such a table"
-    )
+    texts = column.text.drop_null()
+    first = column.units[0] if column.units else ""
+    if not first or pa.types.is_null(texts.type):
+        return
+    odd = texts.filter(pa.array(times.seconds(texts, f"time:{first}")[1] != 0))
+    if len(odd) > _SOME * len(texts):
+        (second, *_) = units_of(odd)
+        yield (
+            f"is {column.name} written in several ways? {percent(1 - len(odd) / len(texts))} are times in "
+            f"{first!r}, others such as {odd[0]} in {second!r}. A log has one: write all alike; the map "
+            "reads the first and sets the others aside"
+        )
 
 
 def _share(column: Look, pattern: str) -> float:

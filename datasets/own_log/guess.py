@@ -13,12 +13,13 @@ import pyarrow.compute as pc
 from components.example_gen.reading.quarantine import percent
 from components.example_gen.reading.source import EVENT, ITEM, OFFSET, RATING, TIME, USER, WEIGHT
 from components.example_gen.reading.values.times import PER_SECOND
-from datasets.own_log import doubts, words
+from datasets.own_log import doubts, shapes, words
 from datasets.own_log.headers import NUMBER
 from datasets.own_log.looks import FileLook, Look
 
 _FEW: Final = 60  # different values of a kind of event at most
 _FILLED: Final = 0.9
+_NAMED: Final = 12  # columns in a question
 _SCALE: Final = 101  # different ratings at most
 _ID: Final = ("text", "whole numbers")
 # What the ids of a file without a header may begin with.
@@ -71,7 +72,9 @@ class _Guesser:
         self._repeated()
         self._missing()
         columns = {str(role): self.columns[role] for role in _ORDER if role in self.columns}
-        self.questions += doubts.of_columns(self._file, columns)
+        # Of a file in another shape than a log's every other question would mislead.
+        other_shape = list(shapes.of_file(self._file, columns))
+        self.questions = other_shape or [*self.questions, *doubts.of_columns(self._file, columns)]
         if columns and (rest := [name for name in self._file.names if name not in columns.values()]):
             self.evidence.append(f"not read: {', '.join(rest)}")
         return Guess({"columns": columns, **self.values}, tuple(self.questions), tuple(self.evidence))
@@ -104,11 +107,12 @@ class _Guesser:
     def _ids(self) -> None:
         rows = self._file.rows
         for role in (USER, ITEM):
-            if (found := self._best(role, lambda c: c.what in _ID)) is not None:
+            if (found := self._best(role, self._is_id)) is not None:
                 self._take(role, found)
         left = [role for role in (USER, ITEM) if role not in self.columns]
         # Ids repeat, and are neither stars nor numbers of rows.
-        likely = [c for c in self._free() if c.what in _ID and 5 < c.distinct <= max(0.9 * rows, 6)]
+        likely = [c for c in self._free() if self._may_be_id(c) and 5 < c.distinct <= max(0.9 * rows, 6)]
+        likely.sort(key=lambda c: not words.says_id(c.name))
         for role in [] if self._file.header else list(left):
             matching = [c for c in likely if _all(c, _PREFIXES[role])]
             if len(matching) == 1:
@@ -118,18 +122,37 @@ class _Guesser:
         if not left:
             return
         if len(likely) < len(left):
-            names = ", ".join(self._file.names)
+            names = ", ".join(self._file.names[:_NAMED])
+            if (more := len(self._file.names) - _NAMED) > 0:
+                names += f" and {more} more"
             self.questions.append(f"which column is the {left[0]}? None of {names} looks like one")
             return
         for role, column in zip(left, likely, strict=False):
             self._take(role, column)
         named = f"{', '.join(f'{self.columns[role]} as the {role}' for role in left)}"
         others = [c.name for c in likely]
+        if len(others) == 1:
+            self.questions.append(f"is {others[0]} the {left[0]}? Its name does not say so; the map has it")
+            return
         which = "which columns are" if len(left) > 1 else "which column is"
         self.questions.append(
             f"{which} {' and '.join(f'the {role}' for role in left)}, among {', '.join(others)}? "
             f"The map has {named}"
         )
+
+    def _is_id(self, column: Look) -> bool:
+        """Whether a column may hold ids, of which its name speaks."""
+        counts = column.what != "text" and words.is_number_of(column.name)
+        return column.what in _ID and not counts and (column.distinct > 1 or self._file.rows < 3)
+
+    def _may_be_id(self, column: Look) -> bool:
+        if not self._file.header:
+            # Large numbers may be times or ids; beside times they may be ids.
+            others = any(c.units for c in self._free() if c is not column)
+            return column.what in _ID or (others and column.units[:1] in [(unit,) for unit in PER_SECOND])
+        elsewhere = [role for role in (USER, ITEM) if role in self.columns]
+        says = [words.score(column.name, role) for role in (*elsewhere, TIME, RATING, WEIGHT)]
+        return self._is_id(column) and max(says) < 2
 
     def _is_rating(self, column: Look) -> bool:
         return column.what.endswith("numbers") and column.distinct <= _SCALE and column.high <= 100
@@ -196,7 +219,7 @@ class _Guesser:
                 what = "negative (returns, cancellations)" if weight.low < 0 else "0"
                 self.evidence.append(f"keep: {weight.name} is {what} in places")
             return
-        flags = [(c, pair) for c in self._free() if words.weight_of(c.name) and (pair := _flag(c))]
+        flags = [(c, pair) for c in self._free() if words.says_yes_or_no(c.name) and (pair := _flag(c))]
         if flags:
             flag, (yes, no) = flags[0]
             self.values["keep"] = [f"{flag.name} = {yes}"]
@@ -211,7 +234,7 @@ class _Guesser:
             return
         named = [c for c in found if words.score(c.name, TIME)] or found
         # The same moment is often there twice; numbers say it without a format.
-        numeric = [c for c in named if c.units[0] in PER_SECOND]
+        numeric = [c for c in named if c.units[0] in PER_SECOND and self._file.header]
         best = max(numeric or named, key=lambda c: (words.score(c.name, TIME), c.distinct))
         self._take(TIME, best)
         if len(best.units) > 1:
@@ -227,13 +250,14 @@ class _Guesser:
 
     def _days(self) -> None:
         """Numbers of days, and the clock beside them."""
-        days = [c for c in self._free() if "day" in words.words_of(c.name) and c.what == "whole numbers"]
+        free = [c for c in self._free() if c.what == "whole numbers" and words.says_moment(c.name)]
+        days = [c for c in free if "day" in words.words_of(c.name)]
         if not days or days[0].low < 0 or days[0].high > 100_000:
             return
         self._take(TIME, days[0])
         self.values["time_unit"] = "d"
-        clocks = [c for c in self._free() if words.score(c.name, TIME) and 0 <= c.low <= c.high < 2_400]
-        if clocks and clocks[0].what == "whole numbers":
+        clocks = [c for c in free if c is not days[0] and 0 <= c.low <= c.high < 2_400]
+        if clocks:
             self._take(OFFSET, clocks[0])
             self.values["offset_unit"] = "clock"
 
@@ -297,7 +321,8 @@ def _apart(value: float, found: dict[float, int], inside: list[float]) -> bool:
     if value < 0 or value > inside[-1] + 10:
         return True
     often = found[value] > 0.3 * sum(found.values()) or found[value] > 2 * found[inside[0]]
-    return value == 0 and inside[0] >= 1 and often
+    stars = inside[0] == 1 and inside[-1] == 5 and all(rating == int(rating) for rating in inside)
+    return value == 0 and inside[0] >= 1 and (often or stars or inside[0] > 1)
 
 
 def _plain(number: float) -> float | int:

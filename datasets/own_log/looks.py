@@ -14,6 +14,7 @@ from components.example_gen.reading import tables
 from components.example_gen.reading.detection import formats, times
 from components.example_gen.reading.formats import packing, sheet
 from components.example_gen.reading.places import Place
+from components.example_gen.reading.quarantine import WIDTH
 from components.example_gen.reading.source import (
     Delimited,
     Format,
@@ -21,13 +22,16 @@ from components.example_gen.reading.source import (
     Sheet,
     Source,
 )
+from components.example_gen.reading.values.times import PER_SECOND
+from datasets.own_log import words
 from datasets.own_log.headers import ENOUGH, NUMBER, has_header
 from datasets.own_log.profile import SAMPLE_BYTES
 from datasets.own_log.texts import as_text, shown
 
 _WHOLE: Final = r"^[+-]?\d+(\.0*)?$"
 _FIRST_ROWS: Final = 10_000  # of Parquet and sheets, whatever their size
-_LEAST_SECONDS: Final = 10**8  # 1973
+_FROM: Final = 631_152_000  # 1990 and 2100 in seconds, between which logs are
+_UNTIL: Final = 4_102_444_800
 _NAMES: Final = {"\t": "tabs", " ": "blanks", ",": "commas", ";": "semicolons", "\x01": "Ctrl-A"}
 
 
@@ -60,7 +64,8 @@ class Look:
         if self.what == "empty":
             return "no value"
         what = f"times ({' or '.join(self.units)})" if self.units else self.what
-        span = f" from {self.low:g} to {self.high:g}" if self.what.endswith("numbers") else ""
+        form = ".0f" if self.what == "whole numbers" else "g"
+        span = f" from {self.low:{form}} to {self.high:{form}}" if self.what.endswith("numbers") else ""
         gaps = "" if self.filled == 1 else f", {self.filled:.0%} filled".replace("%", " %")
         return f"{what}{span}, {self.distinct:,} different{gaps}: {', '.join(self.examples)}"
 
@@ -76,6 +81,8 @@ class FileLook:
       whole: whether these are all.
       columns: in the file's order, without those that share a name.
       twice: names that several have.
+      no_records: how many lines are none, and what is wrong with the first.
+      line_ends: in the cells of the rows, inside quotes.
     """
 
     path: Place
@@ -85,6 +92,8 @@ class FileLook:
     whole: bool
     columns: tuple[Look, ...]
     twice: tuple[str, ...] = ()
+    no_records: tuple[int, str] = (0, "")
+    line_ends: int = 0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,7 +102,12 @@ class FileLook:
     def __str__(self) -> str:
         """For instance "text with ';' between the columns, a header, Latin-1, gzip; 1,234 records"."""
         count = f"{self.rows:,} records" if self.whole else f"the first {self.rows:,} records looked at"
-        return f"{format_words(self.path, self.format, self.header)}; {count}"
+        count += f" over {self.rows + self.line_ends:,} lines" * (self.line_ends > 0)
+        lines, first = self.no_records
+        odd = f"; {lines:,} {'lines that are none' if lines > 1 else 'line that is none'}: {first}" * (
+            lines > 0
+        )
+        return f"{format_words(self.path, self.format, self.header)}; {count}{odd}"
 
 
 def format_words(path: Place, format_: Format, header: bool) -> str:
@@ -123,13 +137,16 @@ def format_words(path: Place, format_: Format, header: bool) -> str:
     return ", ".join([*parts, *([packed] if packed else [])])
 
 
-def look(path: Place, params: ExampleGenParams) -> FileLook:
+def look(path: Place, params: ExampleGenParams, format_: Format | None = None) -> FileLook:
     """A file by its first SAMPLE_BYTES.
+
+    Args:
+      format_: as `format_of` knows it; None: not known yet.
 
     Raises:
       DataError: it is no table, cut off or damaged, or no column has a name of its own.
     """
-    format_ = formats.format_of(path, params)
+    format_ = format_ or formats.format_of(path, params)
     header = True
     if isinstance(format_, Delimited) and format_.names is None and not has_header(path, format_, params):
         header = False
@@ -146,12 +163,23 @@ def look(path: Place, params: ExampleGenParams) -> FileLook:
         "columns", (path,), format_, {name: name for name in names}, dict.fromkeys(names, "any"),
         optional=frozenset(names),
     )  # fmt: skip
-    sample = tables.sample(source, path, params.max_line_bytes, SAMPLE_BYTES)
+    no_records: list[str] = []
+
+    def set_aside(line: int, kind: str, reason: str) -> None:
+        no_records.append(f"line {line} has {reason}" if kind == WIDTH else f"line {line}: {reason}")
+
+    sample = tables.sample(source, path, params.max_line_bytes, SAMPLE_BYTES, set_aside)
     missing = pa.array(params.missing_markers)
     columns = tuple(look_of(name, sample[name], missing) for name in names)
     whole = _is_small(path, format_, len(sample))
     twice = tuple(dict.fromkeys(name for name in header_names if name and header_names.count(name) > 1))
-    return FileLook(path, format_, header and params.names == (), len(sample), whole, columns, twice)
+    odd = len(no_records), next(iter(no_records), "")
+    ends = 0
+    if isinstance(format_, Delimited) and format_.quoted:
+        ends = sum(pc.sum(pc.count_substring(as_text(sample[name]), "\n")).as_py() or 0 for name in names)
+    return FileLook(
+        path, format_, header and params.names == (), len(sample), whole, columns, twice, odd, ends
+    )
 
 
 def _is_small(path: Place, format_: Format, rows: int) -> bool:
@@ -195,7 +223,7 @@ def look_of(name: str, column: pa.Array, missing: pa.Array | None = None) -> Loo
             low, high = float(found.min()), float(found.max())
             whole = pc.all(pc.match_substring_regex(numbers, _WHOLE)).as_py()
             what = "whole numbers" if whole else "numbers"
-            units = _units(numbers, low, high)
+            units = () if words.says_id(name) else _units(numbers, low, high)
         else:
             units = tuple(unit for unit in times.units_of(values) if unit != "s")
             what = "times" if units else "text"
@@ -207,8 +235,14 @@ def look_of(name: str, column: pa.Array, missing: pa.Array | None = None) -> Loo
 
 
 def _units(numbers: pa.StringArray, low: float, high: float) -> tuple[str, ...]:
-    """The unit of numbers that may be times: none are before 1973, or they are dates in digits."""
+    """The unit of numbers that may be times: of these years, or dates in digits.
+
+    Numbers that begin with 0 are ids.
+    """
+    if pc.any(pc.match_substring_regex(numbers, r"^0\d")).as_py():
+        return ()
     units = tuple(times.units_of(numbers))
-    if units == ("s",):
-        return units if low > _LEAST_SECONDS and high < 2**32 else ()
-    return units if low > 0 else ()
+    per_second = PER_SECOND.get(units[0])
+    if per_second is None:
+        return units if low > 0 else ()
+    return units if low / per_second >= _FROM and high / per_second < _UNTIL else ()

@@ -14,11 +14,11 @@ from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import cells, tables
 from components.example_gen.reading.detection import encodings
 from components.example_gen.reading.quarantine import percent
-from components.example_gen.reading.source import GENRES, Dataset, Delimited, JsonLines, Source
+from components.example_gen.reading.source import GENRES, ITEM, KEY, Dataset, Delimited, JsonLines, Source
 from datasets.own_log.headers import has_header
 from datasets.own_log.texts import as_text, shown
 
-SAMPLE_BYTES: Final = 16 << 20
+SAMPLE_BYTES: Final = 6 << 20  # with what the format is known by, 16 MB of a file are read
 _SHOWN: Final = 3
 SEPARATORS: Final = ("|", ";", ", ", ",", "/")
 
@@ -56,9 +56,15 @@ class Profile:
 def profiles(dataset: Dataset, params: ExampleGenParams) -> list[Profile]:
     """Of each column that is read, by at most SAMPLE_BYTES of the first file of its table."""
     found = []
-    for source in (table.in_file for table in dataset.tables):
+    tables_ = [(table.in_file, table.in_file.columns) for table in dataset.tables]
+    if dataset.items is not None and dataset.items.of_log:
+        # Titles and features that stand in the log.
+        items = dataset.items.in_file
+        columns = {role: name for role, name in items.columns.items() if role not in (ITEM, KEY)}
+        tables_.append((dataclasses.replace(items, table=dataset.ratings.table), columns))
+    for source, read in tables_:
         sample = sample_of(source, params)
-        for role, column in source.columns.items():
+        for role, column in read.items():
             wrong = cells.typed(sample[role], source.kinds[role], source.missing)[1]
             found.append(_profile(source, role, column, sample[role], wrong))
     return found

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import fnmatch
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from components.example_gen.reading import tables
 from components.example_gen.reading.detection import formats
 from components.example_gen.reading.layouts import own
 from components.example_gen.reading.places import Place
-from components.example_gen.reading.source import EVENT, ITEM, RATING, USER, WEIGHT
+from components.example_gen.reading.source import EVENT, ITEM, RATING, USER, WEIGHT, Format
 from datasets.own_log import beside, words
 from datasets.own_log.guess import Guess, guess
 from datasets.own_log.looks import FileLook, look
@@ -79,19 +79,27 @@ def survey(path: Place, params: ExampleGenParams) -> Survey:
     Raises:
       DataError: there is nothing that may be a log, or a file is damaged.
     """
-    groups = _groups(path, params)
-    looks = [look(files[0], params) for files in groups]
-    guesses = [guess(file) for file in looks]
-    logs = _logs(looks, guesses)
+    found = _groups(path, params)
+    groups = [files for _, files in found]
+    looks = [look(files[0], params, format_) for format_, files in found]
+    every = [
+        _joined(file, guess(file), {other: looks[other] for other in range(len(looks)) if other != n})
+        for n, file in enumerate(looks)
+    ]
+    logs = _logs([seen for seen, _, _ in every], [best for _, best, _ in every])
     log = max(logs, key=lambda n: sum(file.stat().st_size for file in groups[n]))
     left = {n: file for n, file in enumerate(looks) if n != log}
-    seen, best, joined = _joined(looks[log], guesses[log], left)
+    seen, best, joined = every[log]
     values, questions = dict(best.values), list(best.questions)
     evidence = list(best.evidence)
     if joined is not None:
         values["join"] = _relative(left.pop(joined).path, path)
     if len(logs) > 1:
         questions += _which(log, logs, looks, groups)
+    questions += _one_log(groups[log], looks[log])
+    if "repeated" not in values and (len(groups[log]) > 1 or not seen.whole):
+        values["repeated"] = "strongest" if {EVENT, WEIGHT} & values["columns"].keys() else "last"
+        evidence.append("repeated: a user may have an item again in what was not looked at")
     if len(groups) > 1:
         beside_it = [file.name for n, files in enumerate(groups) if n != log for file in files]
         values["files"] = _pattern(groups[log], beside_it)
@@ -139,29 +147,33 @@ def _joined(
     return log, alone, None
 
 
-def _groups(path: Place, params: ExampleGenParams) -> list[list[Place]]:
-    """The files, those of one format and header together."""
+def _groups(path: Place, params: ExampleGenParams) -> list[tuple[Format, list[Place]]]:
+    """The files, those of one format and header together, with the first one's format."""
     files = own.log_files(path, params)
     if not files:
         raise DataError(path.name, "has no file that may be a log; example_gen.files names patterns")
-    found: dict[Any, list[Place]] = collections.defaultdict(list)
+    found: dict[Any, tuple[Format, list[Place]]] = {}
     for file in files[:_MOST_FILES]:
         if not file.stat().st_size:
             raise DataError(file.name, "is empty; expected a table")
         format_ = formats.format_of(file, params)
         names = tables.header(format_, file, params.max_line_bytes)
         headless = any(name.strip().replace(".", "").isdigit() for name in names)
-        found[type(format_), len(names) if headless else tuple(sorted(names))].append(file)
+        key = type(format_), len(names) if headless else tuple(sorted(names))
+        found.setdefault(key, (format_, []))[1].append(file)
     return list(found.values())
 
 
 def _logs(looks: list[FileLook], guesses: list[Guess]) -> list[int]:
-    """Files with user and item: if possible for certain, with a rating or event, several rows of each."""
+    """Files with user and item: if possible with several rows of each, a rating or event, and for certain.
+
+    What a file without a header has in its columns is too uncertain to choose by.
+    """
     found = [n for n, guess_ in enumerate(guesses) if {USER, ITEM} <= guess_.values["columns"].keys()]
     for narrower in (
-        [n for n in found if guesses[n].certain],
-        [n for n in found if {RATING, EVENT} & guesses[n].values["columns"].keys()],
         [n for n in found if not _of_ids(looks[n], guesses[n].values["columns"])],
+        [n for n in found if {RATING, EVENT} & guesses[n].values["columns"].keys() or not looks[n].header],
+        [n for n in found if guesses[n].certain],
     ):
         found = [n for n in found if n in narrower] or found
     return found or [0]
@@ -185,6 +197,17 @@ def _events_of_files(files: list[Place], columns: dict[str, str]) -> dict[str, A
         "event_of_file": events,
         "event_weights": {events[name]: weight for name, weight in known.items()},
     }
+
+
+def _one_log(files: list[Place], first: FileLook) -> Iterator[str]:
+    """A question about files without a header that have as many columns, and names that are not alike."""
+    names = {re.sub(r"\d+", "", file.name) for file in files}
+    if not first.header and len(names) > 1:
+        *some, last = [file.name for file in files[:4]] + ["others"] * (len(files) > 4)
+        yield (
+            f"are {', '.join(some)} and {last} one log? They have no header, and as many columns; the map "
+            "has all of them: example_gen.files names those that are the log"
+        )
 
 
 def _which(log: int, logs: list[int], looks: list[FileLook], groups: list[list[Place]]) -> Iterator[str]:

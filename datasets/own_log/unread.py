@@ -11,10 +11,17 @@ from datasets.own_log.words import score
 
 
 def notes(dataset: Dataset, params: ExampleGenParams) -> Iterator[str]:
-    """Quantities below 0."""
+    """Quantities below 0, and records over several lines."""
     log = dataset.ratings
     read = set(log.columns.values())
-    for column in look(log.files[0], params).columns if params.columns else ():
+    if not params.columns:
+        return
+    file = look(log.files[0], params)
+    if file.line_ends:
+        rows, lines = f"{file.rows:,}", f"{file.rows + file.line_ends:,}"
+        first = "" if file.whole else "the first "
+        yield f"{first}{rows} records of {file.path.name} go over {lines} lines: quotes enclose line ends"
+    for column in file.columns:
         numbers = column.what.endswith("numbers") and column.low < 0
         if numbers and column.name not in read and score(column.name, WEIGHT):
             yield (

@@ -28,8 +28,8 @@ _WORDS: Final = {
     "hotel joke post job content material offer artikel produkt producto produit prodotto",
     RATING: "rating score star overall rate grade vote mark bewertung",
     EVENT: "event action behavior behaviour type interaction activity",
-    TIME: "time timestamp date datetime unix ts at created when epoch day datum zeit fecha",
-    WEIGHT: "play playcount listen hour quantity qty playtime weight amount watched count menge anzahl",
+    TIME: "time timestamp date datetime unix ts at created when epoch day hour datum zeit fecha",
+    WEIGHT: "play playcount listen hours quantity qty playtime weight amount watched count menge anzahl",
     TITLE: "title name description",
     YEAR: "year released release",
     GENRES: "genre category class tag",
@@ -37,13 +37,18 @@ _WORDS: Final = {
 WORDS: Final[Mapping[str, frozenset[str]]] = {role: frozenset(text.split()) for role, text in _WORDS.items()}
 # Words that are ids by themselves.
 _IDS: Final = ("uid", "iid", "sku", "asin", "isbn", "upc", "ean", "gtin")
+_OF_IDS: Final = frozenset(("id", "code", "key", "no", "nr"))  # words of names of ids
 _BARE: Final = ("id", "oid", "uuid", "key", "code")  # names of parts that say of nothing what it is
 # What else a name may say of a user or an item than who it is.
 _OF_THEM: Final = (
     "name title age country city type category url text date time count rating score price gender location "
-    "description author parent group genre year summary review email zip lat lng"
+    "description author parent group genre year summary review email zip lat lng status level segment "
+    "frequency"
 )
 _ATTRIBUTES: Final = frozenset(_OF_THEM.split())
+# Words of lengths of time, and of parts of one: no moment by themselves.
+_LENGTHS: Final = "since spent duration of diff between ago days hours times"
+_SPANS: Final = frozenset(_LENGTHS.split())
 # Words of numbers that are no rating of one user.
 _SUMS: Final = frozenset(("helpful", "useful", "total", "count", "num", "number", "average", "avg", "mean"))
 # How much events say beside a view, by words in their names.
@@ -78,14 +83,48 @@ def score(name: str, role: str) -> int:
         if plain in known or single in known:
             points = max(points, 3 if word in _IDS or plain != word else 2)
     if points and ids:
-        points += bool({"id", "code", "key", "no", "nr"} & set(found)) and points < 3
-        points -= 2 * bool(_ATTRIBUTES & set(found))
+        points += bool(_OF_IDS & set(found)) and points < 3
+        of_them = _ATTRIBUTES & set(found)
+        # A product that others are variants of is one by its number: parent_asin.
+        points -= 2 * bool(of_them) - (of_them == {"parent"} and points > 2)
     if points and not ids:
         points += len(found) == 1
         points -= bool(_SUMS & set(found))
         # An amount of money is what an item costs, not how much somebody likes it.
         points = 0 if role == WEIGHT and re.search(r"price|cost|tax", name, re.IGNORECASE) else points
     return max(points, 0)
+
+
+def is_number_of(name: str) -> bool:
+    """Whether a column of numbers says how many there are of something, by its name: members, item_count."""
+    found = words_of(name)
+    return bool(_SUMS & set(found)) or (_is_plural(found) and not _OF_IDS & set(found))
+
+
+def _is_plural(found: list[str]) -> bool:
+    ids = WORDS[USER] | WORDS[ITEM]
+    return bool(found) and found[-1] not in ids and found[-1].removesuffix("s") in ids
+
+
+def says_id(name: str) -> bool:
+    """Whether a column holds ids by its name, whatever they look like."""
+    found = words_of(name)
+    if not found or score(name, TIME):
+        return False
+    best = max(score(name, USER), score(name, ITEM))
+    alone = len(found) == 1 and not _is_plural(found)
+    return best > 2 or (best == 2 and alone) or found[-1] in _OF_IDS or found[-1] in _IDS
+
+
+def says_moment(name: str) -> bool:
+    """Whether a column holds times, and no lengths or parts of one, by its name."""
+    return score(name, TIME) > 1 and not _SPANS & set(words_of(name)) and not score(name, WEIGHT)
+
+
+def says_yes_or_no(name: str) -> bool:
+    """Whether a column of two values says by its name that there was an event, or none."""
+    known = ("label", "target", *(part for parts in _EVENTS.values() for part in parts))
+    return any(word.startswith(known) for word in words_of(name))
 
 
 def weight_of(event: str) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import contract
 from pipeline.commands.common import (
     Subparsers,
     add_command,
@@ -193,14 +194,27 @@ def _run(
         else:
             already = " (already there)" if all(node.cached for node in outcomes) else ""
             display.line(f"pushed  {found.pushed}{already}", "bold green")
-            # Whose ids are in a log of somebody's own, only its owner knows.
-            who = "ID" if config.example_gen.columns else "1"
-            display.line(f"next    {typed('recommend', *named, '--user', who)}")
+            display.line(f"next    {typed('recommend', *named, '--user', _a_user(config, run_id))}")
         _clean_up(config, display)
         if file:
             file.end(state)
     summary = {"state": state, "components": nodes, **as_json(found)}
     return summary, REFUSED if found.refused else OK
+
+
+def _a_user(config: Config, run_id: str) -> str:
+    """The id of a user of the log, for a command that works as it is printed."""
+    from pipeline.ask import user_timeline
+    from pipeline.runs.metadata_store import connect
+
+    try:
+        uri = user_timeline.timelines_uri(connect(config.metadata_url), config.name, run_id)
+    except user_timeline.NoTimelinesError:  # another pipeline's, or they are gone already
+        return "ID" if config.example_gen.columns else "1"
+    for split in (contract.TEST, contract.TRAIN):
+        for user, _ in user_timeline.some(uri, split, most=1, among=1):
+            return user
+    raise AssertionError(f"a model was pushed, and {uri} has no user")
 
 
 def _clean_up(config: Config, display: Any) -> None:

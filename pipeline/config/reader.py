@@ -7,9 +7,10 @@ nearest key when one is misspelt.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pydantic
 import yaml
@@ -23,6 +24,9 @@ from pipeline.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 DEFAULT_FILE = CONFIGS / "reference.yaml"
+
+# What stands alone as a delimiter or the like, of which YAML would make something else or nothing.
+_SIGNS: Final = re.compile(r"[|>:;^#@$&*%,]|[|>:;^#@$&*%,~]{2}")
 
 
 def load(file: str | Path | None = None, overrides: Sequence[str] = ()) -> Config:
@@ -134,7 +138,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
     if not equals or not all(keys):
         raise ConfigError(f"--set {override}: expected key.path=value, such as --set trainer.epochs=5")
     try:
-        value = yaml.load(text, Loader)
+        value = text.strip() if _SIGNS.fullmatch(text.strip()) else yaml.load(text, Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {override}: the value is not valid YAML: {_one_line(error)}") from error
     at = values

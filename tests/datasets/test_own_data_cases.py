@@ -133,6 +133,7 @@ def test_a_table_of_some_of_the_items():
     assert anomaly(report_on("27"), "16 of 24 rows (67 %) have their item in items.csv")
     kept, dropped = report_on("27", unknown_items="keep"), report_on("27", unknown_items="drop")
     assert (kept.items, kept.events, kept.stops) == (9, 24, [])
+    assert anomaly(kept, "6 of 9 items (67 %) have a row in items.csv; the title of the others is their id")
     assert (dropped.items, dropped.events, dropped.stops) == (6, 16, [])
     left_out = dropped.account.tables["ratings"].left_out
     assert left_out == {"of an item that is not in the table of items": 8}
@@ -285,4 +286,6 @@ def test_titles_stand_in_the_log_itself(tmp_path):
     with Quarantine() as bad:
         data = gather(layouts.detect(folder / "log.csv", options), options, bad, tmp_path)
     assert data.items["title"].to_pylist() == [f"Mug {number}" for number in range(1, 10)]
-    assert report_on("31").events == 24
+    report = report_on("31")
+    assert report.events == 24
+    assert "ratings.name (title): 100 % filled, 9 different, such as Mug 4, Mug 6, Mug 8" in text(report)

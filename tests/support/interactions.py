@@ -118,29 +118,34 @@ class Read:
 @pytest.fixture
 def read(tmp_path_factory) -> Callable[..., Read]:
     """Reads a path as ExampleGen does; keywords are ExampleGenParams."""
+    folder = tmp_path_factory.mktemp("scratch")
 
     def do(path: Path, **params) -> Read:
-        knobs = ExampleGenParams(**params)
-        scratch = tmp_path_factory.mktemp("scratch")
-        with Quarantine(scratch / "bad") as bad:
-            data = gather.gather(layouts.detect(path, knobs), knobs, bad, scratch)
-        rows_bad = [json.loads(line) for line in (scratch / "bad").read_text().splitlines()]
-        events = data.log.events(0, len(data.log.user_ids))
-        users = np.repeat(np.array(events.user_ids.to_pylist()), np.diff(events.offsets)).tolist()
-        items = events.item_ids.take(pa.array(events.items)).to_pylist()
-        ratings = list(zip(users, items, events.ratings.tolist(), events.timestamps.tolist(), strict=True))
-        known = totals(data.log, knobs, data.dataset.timed)
-        # Every row is somewhere, whatever was read.
-        rows = accounts.account(data, known, bad, knobs).tables["ratings"]
-        assert rows.rows_in == rows.used + sum(rows.bad.values()) + sum(rows.left_out.values())
-        return Read(
-            str(data.dataset),
-            ratings,
-            data.items.to_pylist(),
-            data.tags.to_pylist(),
-            data.left_out,
-            bad,
-            rows_bad,
-        )
+        # Thousands of logs may be read by one test: what the reader leaves on disk goes with each.
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            return _read(path, Path(scratch), ExampleGenParams(**params))
 
     return do
+
+
+def _read(path: Path, scratch: Path, knobs: ExampleGenParams) -> Read:
+    with Quarantine(scratch / "bad") as bad:
+        data = gather.gather(layouts.detect(path, knobs), knobs, bad, scratch)
+    rows_bad = [json.loads(line) for line in (scratch / "bad").read_text().splitlines()]
+    events = data.log.events(0, len(data.log.user_ids))
+    users = np.repeat(np.array(events.user_ids.to_pylist()), np.diff(events.offsets)).tolist()
+    items = events.item_ids.take(pa.array(events.items)).to_pylist()
+    ratings = list(zip(users, items, events.ratings.tolist(), events.timestamps.tolist(), strict=True))
+    known = totals(data.log, knobs, data.dataset.timed)
+    # Every row is somewhere, whatever was read.
+    rows = accounts.account(data, known, bad, knobs).tables["ratings"]
+    assert rows.rows_in == rows.used + sum(rows.bad.values()) + sum(rows.left_out.values())
+    return Read(
+        str(data.dataset),
+        ratings,
+        data.items.to_pylist(),
+        data.tags.to_pylist(),
+        data.left_out,
+        bad,
+        rows_bad,
+    )

@@ -7,6 +7,7 @@ sign, blanks or more digits than always fit, and times in a spelling that Arrow 
 
 from __future__ import annotations
 
+import datetime
 from typing import Final
 
 import numpy as np
@@ -36,14 +37,17 @@ _EXPECTED: Final = {
     "finite": "a number or nothing",
     "integer": "a whole number",
     "year": "a year",
-    "iso": "a time in ISO 8601",
+    "iso": "a time in ISO 8601, such as 2017-12-31 23:59:00",
     "clock": "a time of a day such as 9:05",
 }
+_EXAMPLE: Final = datetime.datetime(2017, 12, 31, 23, 59, tzinfo=datetime.UTC)
 
 
 def _expected(kind: Kind) -> str:
     unit = times.unit_of(kind) or kind
-    return _EXPECTED.get(unit, f"a time such as {unit}" if "%" in unit else "a whole number")
+    if "%" in unit:
+        return f"a time in the format {unit}, such as {_EXAMPLE:{unit}}"
+    return _EXPECTED.get(unit, "a whole number")
 
 
 def _is_time(kind: Kind) -> bool:
@@ -103,8 +107,8 @@ def problem(name: str, cell: pa.Scalar, kind: Kind, wrong: int) -> tuple[str, st
     if not cell.is_valid:
         return kind_missing, f"{name} is null, expected a value"
     if not isinstance(cell, pa.StringScalar):
-        found = kind_missing if wrong == MISSING else quarantine.NOT_A_NUMBER
-        return found, f"{name} is {cell}, expected {_expected(kind)}"
+        found = quarantine.NOT_A_TIME if _is_time(kind) else quarantine.NOT_A_NUMBER
+        return kind_missing if wrong == MISSING else found, f"{name} is {cell}, expected {_expected(kind)}"
     text = cell.as_buffer().to_pybytes().decode("utf-8", "surrogateescape")
     if wrong == NOT_UTF8:
         return quarantine.ENCODING, f"{name} is {ascii(text)[:80]}, expected UTF-8 text"
@@ -115,8 +119,8 @@ def problem(name: str, cell: pa.Scalar, kind: Kind, wrong: int) -> tuple[str, st
         return OPEN_QUOTE, f"{name} is {short}, over several lines; expected an id (is a quote not closed?)"
     if kind in ("id", "cell"):
         return kind_missing, f"{name} is {short}, expected {'an id' if kind == 'id' else 'a value'}"
-    found = quarantine.MISSING if wrong == MISSING else quarantine.NOT_A_NUMBER
-    return found, f"{name} is {short}, expected {_expected(kind)}"
+    found = quarantine.NOT_A_TIME if _is_time(kind) else quarantine.NOT_A_NUMBER
+    return quarantine.MISSING if wrong == MISSING else found, f"{name} is {short}, expected {_expected(kind)}"
 
 
 def _of_text(column: pa.Array, kind: Kind, missing: tuple[str, ...]) -> tuple[pa.Array, np.ndarray]:

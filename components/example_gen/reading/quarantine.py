@@ -19,6 +19,7 @@ WIDTH: Final = "wrong number of columns"
 MISSING: Final = "missing field"
 MISSING_ID: Final = "missing user or item"
 NOT_A_NUMBER: Final = "not a number"
+NOT_A_TIME: Final = "not a time"
 NAN: Final = "NaN"
 OUT_OF_SCALE: Final = "rating out of scale"
 BAD_TIME: Final = "impossible time"
@@ -33,8 +34,9 @@ NO_JSON: Final = "no JSON object"
 
 NOT_JOINED: Final = "without a row in the joined table"
 KINDS: Final = (
-    WIDTH, MISSING, MISSING_ID, NOT_A_NUMBER, NAN, OUT_OF_SCALE, BAD_TIME, UNKNOWN_ITEM, UNKNOWN_EVENT,
-    NO_WEIGHT, ID_AGAIN, DUPLICATE, REPEATED, ENCODING, NO_JSON, NOT_JOINED, LONG_LINE, OPEN_QUOTE,
+    WIDTH, MISSING, MISSING_ID, NOT_A_NUMBER, NOT_A_TIME, NAN, OUT_OF_SCALE, BAD_TIME, UNKNOWN_ITEM,
+    UNKNOWN_EVENT, NO_WEIGHT, ID_AGAIN, DUPLICATE, REPEATED, ENCODING, NO_JSON, NOT_JOINED, LONG_LINE,
+    OPEN_QUOTE,
 )  # fmt: skip
 
 # Kinds that have a limit of their own, where the config gives one.
@@ -45,7 +47,9 @@ _HELP: Final = {
     WIDTH: "another example_gen.delimiter, or example_gen.quoted",
     MISSING: "example_gen.keep: ['COLUMN is not missing'], which leaves such rows out",
     MISSING_ID: "a higher example_gen.max_missing_share, if such rows are to be set aside",
-    NOT_A_NUMBER: "example_gen.time_unit for times, example_gen.missing for words that mean nothing",
+    NOT_A_NUMBER: "example_gen.missing for words that mean nothing, example_gen.decimal for decimal commas",
+    NOT_A_TIME: "example_gen.time_unit, where all times have another format; where a column has several, "
+    "write them all in one, or set the others aside by example_gen.max_share_of: {not a time: SHARE}",
     OUT_OF_SCALE: "example_gen.rating_scale, the lowest and the highest rating",
     BAD_TIME: "example_gen.time_unit",
     UNKNOWN_ITEM: "example_gen.unknown_items: drop or keep, if the table of items is not meant to be whole",

@@ -133,15 +133,22 @@ def header(format_: Format, path: Place, max_line_bytes: int) -> tuple[str, ...]
 
 
 def sample(
-    source: Source, path: Place, max_line_bytes: int, block_bytes: int = SAMPLE_BYTES
+    source: Source,
+    path: Place,
+    max_line_bytes: int,
+    block_bytes: int = SAMPLE_BYTES,
+    set_aside: SetAside = lambda *_: None,
 ) -> pa.RecordBatch:
     """The first rows of a file, by meaning, as the reader has them before their kinds count.
+
+    Args:
+      set_aside: is told of the lines before and among them that are no records.
 
     Raises:
       DataError: as `read`.
     """
     rows = _FORMATS[type(source.format)].rows
-    for batch, _ in rows(source, path, WHOLE, max_line_bytes, lambda *_: None, block_bytes):
+    for batch, _ in rows(source, path, WHOLE, max_line_bytes, set_aside, block_bytes):
         if len(batch):
             return batch
     return pa.RecordBatch.from_pydict({role: pa.array([], pa.string()) for role in source.columns})

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from components.example_gen.errors import DataError
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading import layouts
+from components.example_gen.reading.formats import packing
 from datasets.own_log.survey import survey
 from datasets.report import check
 
@@ -94,3 +95,25 @@ def test_columns_without_names_of_their_own_are_refused_by_name(tmp_path, conten
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"no column has a name that no other has: .*example_gen\.names"):
         survey(path, ExampleGenParams())
+
+
+def test_of_a_large_file_at_most_16_mb_are_read(tmp_path, monkeypatch):
+    rows = "".join(f"{n % 977},{n % 61},{1_500_000_000 + n},some words\n" for n in range(20_000))
+    text = ("user,item,time,note\n" + rows * 35).encode()
+    assert len(text) > 20_000_000
+    path = tmp_path / "log.csv"
+    path.write_bytes(text)
+    read, unpacked = [], packing.unpacked
+
+    @contextlib.contextmanager
+    def counted(file):
+        with unpacked(file) as opened:
+            whole = opened.read
+            monkeypatch.setattr(
+                opened, "read", lambda size=-1: read.append(data := whole(size)) or data, raising=False
+            )
+            yield opened
+
+    monkeypatch.setattr(packing, "unpacked", counted)
+    assert survey(path, ExampleGenParams()).guess.certain
+    assert 0 < sum(map(len, read)) <= 16_000_000

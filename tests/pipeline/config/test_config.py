@@ -59,6 +59,11 @@ def test_every_shipped_file_loads_by_name(file: Path) -> None:
     assert load(file.stem) == load(file)
 
 
+@pytest.mark.parametrize("delimiter", ["|", ">", ";", "::", "#", ",", "|~", "^"])
+def test_a_delimiter_is_itself_though_yaml_has_signs_like_it(delimiter: str) -> None:
+    assert load(None, [f"example_gen.delimiter={delimiter}"]).example_gen.delimiter == delimiter
+
+
 def test_overrides_are_yaml_and_the_last_wins() -> None:
     config = load(
         None,

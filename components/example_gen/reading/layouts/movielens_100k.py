@@ -23,7 +23,7 @@ _ITEMS: Final = ("movie id", "movie title", "release date", "video release date"
 
 
 def _detect(path: Place, params: ExampleGenParams) -> bool:
-    return not params.columns and has(path, "u.data")
+    return not params.columns and has(path, "u.data") and present(folder_of(path), "u.item").is_file()
 
 
 def _describe(path: Place, params: ExampleGenParams) -> Dataset:

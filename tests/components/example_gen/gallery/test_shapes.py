@@ -142,7 +142,11 @@ def check_guess(tmp_path, read, delimiter, several, end) -> None:
         assert rows.bad.rows_in["ratings"] + more in counts(lines)
 
 
-lenient = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
+# A loaded machine draws slowly, which is no fault of a log.
+lenient = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+}
 between = st.sampled_from(DELIMITERS)
 
 

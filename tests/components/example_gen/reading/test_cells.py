@@ -137,7 +137,7 @@ def test_columns_of_other_types_and_nulls(column, kind, expected):
 def test_a_whole_number_is_no_time_in_iso_8601():
     column = pa.array([1_537_799_250])
     assert cells.typed(column, "time:iso")[1].tolist() == [cells.NOT_OF_KIND]
-    expected = "time is 1537799250, expected a time in ISO 8601"
+    expected = "time is 1537799250, expected a time in ISO 8601, such as 2017-12-31 23:59:00"
     assert cells.problem("time", column[0], "time:iso", cells.NOT_OF_KIND)[1] == expected
 
 

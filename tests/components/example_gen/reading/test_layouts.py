@@ -363,5 +363,5 @@ def test_mind_behaviours_are_a_row_per_click(tmp_path, read):
     assert [(row["title"], row["genres"]) for row in found.items] == [
         ('The "N1"', ["news", "a"]), ('The "N2"', ["news"]), ('The "N3"', ["news", "b"]),
     ]  # fmt: skip
-    assert [(row["line"], row["kind"]) for row in found.rows_bad] == [(4, "not a number")]
+    assert [(row["line"], row["kind"]) for row in found.rows_bad] == [(4, "not a time")]
     assert found.layout == "mind: behaviors.tsv, news.tsv; no ratings: events count alike"
