@@ -159,10 +159,13 @@ def _comment(lines: Sequence[str], wanted: Sequence[str]) -> str | None:
 def are_numbers_of_columns(row: Sequence[str]) -> bool:
     """Whether a first line numbers its columns, as pandas writes a table without names.
 
-    Three cells or fewer may as well be a user, an item and a rating.
+    Three cells or fewer may as well be a user, an item and a rating, but behind an empty one, which
+    stands above the numbers of rows.
     """
-    numbers = [str(number) for number in range(len(row) + 1)]
-    return len(row) > 3 and list(row) in (numbers[:-1], numbers[1:])
+    behind = len(row) > 1 and not row[0].strip()
+    cells = list(row[1:] if behind else row)
+    numbers = [str(number) for number in range(len(cells) + 1)]
+    return (behind or len(cells) > 3) and cells in (numbers[:-1], numbers[1:])
 
 
 def _names(rows: Sequence[Sequence[str]], wanted: Sequence[str]) -> tuple[str, ...]:

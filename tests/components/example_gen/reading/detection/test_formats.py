@@ -11,6 +11,7 @@ import zipfile
 from decimal import Decimal
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -394,3 +395,16 @@ def test_headers_and_comments_behind_a_hash(tmp_path, read, head, rows):
     guess = survey(tmp_path / "log.csv", ExampleGenParams())
     assert guess.files[0].header
     assert (guess.files[0].rows, set(columns.values()) <= set(guess.files[0].names)) == (rows, True)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("width", [2, 3, 4])
+def test_numbers_above_the_columns_beside_numbers_of_rows_are_names(tmp_path, read, first, width):
+    """As pandas writes a table without names: no column is one of them by its place."""
+    rows = [[f"u{n % 5}", f"i{n // 5}", "4.5", str(1_500_000_000 + n)][:width] for n in range(20)]
+    frame = pd.DataFrame(rows, columns=range(first, first + width))
+    frame.to_csv(tmp_path / "log.csv")
+    roles = ("user", "item", "rating", "time")[:width]
+    found = read(tmp_path / "log.csv", columns={role: str(n + first) for n, role in enumerate(roles)})
+    assert sorted(row[:2] for row in found.ratings) == sorted((row[0], row[1]) for row in rows)
+    assert found.bad.rows_in["ratings"] == 20
