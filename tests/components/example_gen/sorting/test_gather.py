@@ -26,7 +26,7 @@ GOOD = "1,10,4.0,100\n"
         ("1,20,inf,100", quarantine.OUT_OF_SCALE, "rating is inf, expected 0.5 to 5 stars"),
         ("1,20,7,100", quarantine.OUT_OF_SCALE, "rating is 7.0, expected 0.5 to 5 stars"),
         ("1,20,0,100", quarantine.OUT_OF_SCALE, "rating is 0.0, expected 0.5 to 5 stars"),
-        ("1,20,4,1.5e9", quarantine.NOT_A_NUMBER, "timestamp is '1.5e9', expected a whole number"),
+        ("1,20,4,1.5e9", quarantine.NOT_A_TIME, "timestamp is '1.5e9', expected a whole number"),
         ("1,20,4,-1", quarantine.BAD_TIME, "timestamp is -1, expected Unix seconds, 0 or later"),
         (
             "1,20,4,1500000000000",
