@@ -6,6 +6,7 @@ import json
 import shlex
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from support.workspace import REPOSITORY, Workspace, marquee, settings
 
@@ -64,14 +65,13 @@ def test_ratings_that_mean_none_are_events_from_the_split_to_the_report(books, r
     found = run.json()
     assert found["state"] == "pushed"
     # No row is left out, and those with a rating weigh by it.
-    rows = found["rows"]["ratings"] if "rows" in found else None
     report = ask(books, "data", "check", "--json", "BX-Book-Ratings.csv").json()
-    tables = report["rows"]["ratings"]
-    assert rows is None or rows == tables
+    tables = report["account"]["ratings"]
     assert (tables["used"], tables["left_out"], tables["bad"]) == (USERS * 20, {}, {})
     unrated = sum(rating == 0 for _, _, rating in ratings())
-    assert report["ratings"]["0.55"] >= unrated  # the middle of 0.1 to 1
-    assert sum(split["targets"] for split in report["splits"].values()) > 0
+    assert report["ratings"]["0.55"] == unrated  # the middle of 0.1 to 1
+    assert (report["implicit"], report["rating_scale"]) == (True, None)
+    assert report["splits"]["test"]["targets"] == USERS * 2
     # The model: no rating head, and nothing is judged by one.
     gates = {gate["name"]: gate for gate in found["gates"]}
     assert not gates["rating head"]["applies"]
@@ -80,17 +80,20 @@ def test_ratings_that_mean_none_are_events_from_the_split_to_the_report(books, r
     (version,) = Workspace(books).pushed
     described = json.loads((version / contract.ASSETS_EXTRA / contract.DESCRIPTION).read_text())
     assert (described["feedback"], described["rating_scale"]) == ("implicit", None)
-    rate = ask(books, "rate", "--user", "1000", "--items", f"{3:010}")
-    assert "rating" in rate.out + rate.err
+    rate = ask(books, "rate", "--user", "1000")
+    assert rate.code == 2
+    assert "this model was trained on events without ratings, so it predicts none" in rate.err
     # The command that comes next works as it is printed.
     (next_,) = [line for line in run.err.splitlines() if line.startswith("next ")]
     told = marquee(*shlex.split(next_.removeprefix("next"))[1:], "--json", cwd=books)
     assert told.code == 0, told.err
     assert told.json()["results"] and not told.json().get("popular")
     # The report speaks of events, and of no rating.
-    page = next((books / "artifacts").rglob("report.html")).read_text()
-    assert "events" in page
-    assert "stars" not in page
+    (path,) = (books / "artifacts" / "reports").glob("*.html")
+    page = path.read_text()
+    assert "the log has no ratings, so there is no rating head" in page
+    assert "an event" in page and "book" in page
+    assert " stars" not in page
 
 
 @pytest.mark.nightly("components/evaluator", "components/example_gen")
@@ -104,4 +107,9 @@ def test_a_catalogue_of_a_dozen_items_can_be_pushed(tmp_path):
     found = done.json()
     gates = {gate["name"]: gate for gate in found["gates"]}
     assert found["state"] == "pushed"
-    assert gates["popularity"]["bound"] <= 1.0
+    # A perfect list of ten of fourteen beats no bound, so popularity does not judge it; nor are there ghosts.
+    assert not gates["popularity"]["applies"]
+    assert gates["recall@10 floor"]["ok"]
+    (version,) = Workspace(tmp_path).pushed
+    catalogue = pq.read_table(version / contract.ASSETS_EXTRA / contract.CATALOGUE)
+    assert sorted(catalogue[contract.ITEM_ID].to_pylist()) == sorted(f"i{n}" for n in range(1, 15))
