@@ -105,10 +105,10 @@ def test_sigterm_answers_what_is_under_way_and_takes_nothing_new(
     assert health.Check(health_pb2.HealthCheckRequest()).status == health_pb2.HealthCheckResponse.SERVING
     watched = health.Watch(health_pb2.HealthCheckRequest(service="PredictionService"))
     assert next(watched).status == health_pb2.HealthCheckResponse.SERVING
-    steps = {"steps": tf.constant([1500])}
+    steps = {"steps": tf.constant([8000])}
     pending = server.predictions.Predict.future(predict_request("echo", steps, "slow"), timeout=60)
     rest_answers = []
-    body = {"instances": [1500], "signature_name": "slow"}
+    body = {"instances": [8000], "signature_name": "slow"}
     rest = threading.Thread(
         target=lambda: rest_answers.append(server.http("POST", "/v1/models/echo:predict", body))
     )
@@ -123,9 +123,9 @@ def test_sigterm_answers_what_is_under_way_and_takes_nothing_new(
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         stub.Predict(predict_request("echo", {"text": "late"}), timeout=5)
     assert error.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert outputs_of(pending.result())["steps"].tolist() == [1500]
+    assert outputs_of(pending.result())["steps"].tolist() == [8000]
     rest.join(60)
-    assert rest_answers[0].json == {"predictions": [1500]}
+    assert rest_answers[0].json == {"predictions": [8000]}
     assert server.process.wait(30) == 0
 
 

@@ -332,7 +332,7 @@ def test_requests_under_way_are_answered_when_it_stops(tmp_path: Path) -> None:
         assert server.rest is not None
         connection = http.client.HTTPConnection(server.rest, timeout=60)
         connection.request(
-            "POST", "/v1/models/echo:predict", json.dumps({"instances": [800], "signature_name": "slow"})
+            "POST", "/v1/models/echo:predict", json.dumps({"instances": [4000], "signature_name": "slow"})
         )
         answers.append(json.loads(connection.getresponse().read()))
 
@@ -343,7 +343,7 @@ def test_requests_under_way_are_answered_when_it_stops(tmp_path: Path) -> None:
     assert server.stop() == 0
     for thread in threads:
         thread.join()
-    assert answers == [{"predictions": [800]}] * 4
+    assert answers == [{"predictions": [4000]}] * 4
 
 
 def test_a_worker_gives_signs_of_life_while_it_finishes_its_requests(tmp_path: Path) -> None:
@@ -361,7 +361,7 @@ def test_a_worker_gives_signs_of_life_while_it_finishes_its_requests(tmp_path: P
         state = SharedState(WORKERS, os.open(shared, os.O_RDWR))
         assert server.rest is not None
         connection = http.client.HTTPConnection(server.rest, timeout=60)
-        body = json.dumps({"instances": [6000], "signature_name": "slow"})
+        body = json.dumps({"instances": [20_000], "signature_name": "slow"})
         connection.request("POST", "/v1/models/echo:predict", body)
         [asked] = [
             process
@@ -375,7 +375,7 @@ def test_a_worker_gives_signs_of_life_while_it_finishes_its_requests(tmp_path: P
         before = state.get("alive_at", number)
         wait_until(lambda: state.get("alive_at", number) > before + 1e9, 20, lambda: server.output)
         assert state.get("pid", number) == asked.pid, "it has ended, and its successor lives"
-        assert json.loads(connection.getresponse().read()) == {"predictions": [6000]}
+        assert json.loads(connection.getresponse().read()) == {"predictions": [20_000]}
     finally:
         code = server.stop()
     assert code == 0
