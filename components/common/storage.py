@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import logging
 import os
 import posixpath
@@ -18,7 +19,10 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _CHUNK = 1 << 20  # bytes
 
@@ -186,6 +190,29 @@ def link_tree(source: str, target: str) -> None:
             except OSError as error:
                 _log.debug("No hard link (%s): copying.", error)
         copy_file(from_path, to_path)
+
+
+def write_parquet(path: str, table: pa.Table, compression: str = "snappy") -> None:
+    """Writes a table as one Parquet file."""
+    import pyarrow.parquet as pq  # here: most readers of files need no Arrow
+
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression=compression)
+    with open_binary(path, "wb") as stream:
+        stream.write(buffer.getvalue())
+
+
+def read_parquet(path: str) -> pa.Table:
+    """Reads what `write_parquet` wrote.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with open_binary(path, "rb") as stream:
+        return pq.read_table(pa.BufferReader(stream.read()))
 
 
 @contextlib.contextmanager

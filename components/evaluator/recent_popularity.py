@@ -11,7 +11,6 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 import contract
@@ -120,15 +119,13 @@ def write(evaluation: str, measured: pa.Table) -> str:
     """Writes what `measure` found into the evaluation artifact, for `read`; returns the file's path."""
     storage.make_folder(evaluation)
     path = storage.join(evaluation, _FILE)
-    with storage.open_binary(path, "wb") as stream:
-        pq.write_table(measured, stream)
+    storage.write_parquet(path, measured)
     return path
 
 
 def read(path: str) -> dict[bytes, NDArray[np.int64]]:
     """User id -> int64[targets], the ranks that `measure` found."""
-    with storage.open_binary(path, "rb") as stream:
-        table = pq.read_table(pa.BufferReader(stream.read()))
+    table = storage.read_parquet(path)
     lists = table[_RANKS].combine_chunks()
     values = np.split(lists.flatten().to_numpy(), offsets_of(lists.value_lengths().to_numpy())[1:-1])
     return dict(zip((user.encode() for user in table[contract.USER_ID].to_pylist()), values, strict=True))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
@@ -44,7 +42,7 @@ def write_extra_assets(
     with tf.io.TFRecordWriter(storage.join(folder, contract.WARMUP_REQUESTS)) as writer:
         for request in requests:
             writer.write(request.SerializeToString(deterministic=True))
-    _write_parquet(storage.join(folder, contract.CATALOGUE), catalogue.table)
+    storage.write_parquet(storage.join(folder, contract.CATALOGUE), catalogue.table)
     # The catalogue's order is popularity's.
     popularity = pa.table(
         {
@@ -52,15 +50,8 @@ def write_extra_assets(
             SCORE: pa.array(catalogue.shares),
         }
     )
-    _write_parquet(storage.join(folder, contract.POPULARITY), popularity)
+    storage.write_parquet(storage.join(folder, contract.POPULARITY), popularity)
     for name, table in tables.items():
-        _write_parquet(storage.join(folder, name), table)
+        storage.write_parquet(storage.join(folder, name), table)
     for name, document in ((contract.INDEX_INFO, info), (contract.DESCRIPTION, description.to_dict())):
         storage.write_text(storage.join(folder, name), json.dumps(document, indent=2) + "\n")
-
-
-def _write_parquet(path: str, table: pa.Table) -> None:
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer)
-    with storage.open_binary(path, "wb") as stream:
-        stream.write(buffer.getvalue())

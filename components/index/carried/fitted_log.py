@@ -8,7 +8,6 @@ compared with what its towers learnt from.
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import zlib
 from collections.abc import Sequence
@@ -72,10 +71,7 @@ def write(extra: str, timelines: str, splits: Sequence[str], most_users: int, ru
         "features": feature_file.read(timelines).model_dump(mode="json"),
     }
     table = table.replace_schema_metadata({_KEY: json.dumps(about).encode()})
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    with storage.open_binary(storage.join(extra, contract.FITTED_LOG), "wb") as stream:
-        stream.write(buffer.getvalue())
+    storage.write_parquet(storage.join(extra, contract.FITTED_LOG), table, "zstd")
 
 
 def read(model_dir: str) -> tuple[pa.Table, pa.Table, About] | None:
@@ -88,11 +84,11 @@ def read(model_dir: str) -> tuple[pa.Table, pa.Table, About] | None:
     path = storage.join(extra, contract.FITTED_LOG)
     if not storage.exists(path):
         return None
-    table = _read(path)
+    table = storage.read_parquet(path)
     items = storage.join(extra, contract.FITTED_ITEMS)
     if not storage.exists(items):  # no refresh: the model's own
         items = storage.join(extra, contract.CATALOGUE)
-    return table, _read(items), _about(table.schema)
+    return table, storage.read_parquet(items), _about(table.schema)
 
 
 def about(model_dir: str) -> tuple[About, int] | None:
@@ -108,11 +104,6 @@ def about(model_dir: str) -> tuple[About, int] | None:
 def _about(schema: pa.Schema) -> About:
     said: dict[str, Any] = json.loads(schema.metadata[_KEY])
     return About(said["run"], said["users"], Features.model_validate(said["features"]))
-
-
-def _read(path: str) -> pa.Table:
-    with storage.open_binary(path, "rb") as stream:
-        return pq.read_table(pa.BufferReader(stream.read()))
 
 
 def _drawn(timelines: str, split: str, share: float) -> pa.Table:
