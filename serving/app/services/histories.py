@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Sequence
 
 from serving.app.errors import BadRequestError
@@ -97,7 +98,7 @@ def _history(events: Sequence[AnyEvent], snapshot: Snapshot) -> tuple[HistoryEve
             HistoryEvent(event.item_id, timestamp=event.time or 0, weight=weight(event.kind, _UNKNOWN))
             for event in events
         )
-    stars = scale.stars
+    stars = functools.cache(scale.stars)  # people give few different ratings
     return tuple(
         HistoryEvent(
             event.item_id,

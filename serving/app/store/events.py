@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -22,8 +23,9 @@ _SHOWN = (_COLUMNS.id, _COLUMNS.kind, _COLUMNS.item_id, _COLUMNS.value, _COLUMNS
 _TRIES = 3
 # Ids in one question: below SQLite's bound on variables.
 _ASKED = 500
-# Events that are read within the event loop; who has more waits for a thread.
-_FEW = 500
+# Events that are read within the event loop: three milliseconds. A thread would take longer, and would hold
+# the interpreter's lock for as long, against all others. Who has more waits for one.
+_FEW = 5000
 _NUMBER = people.number_query(sa.bindparam("person"))
 _HISTORY = (
     sa.select(*_SHOWN)
@@ -128,7 +130,7 @@ class Events:
             rows = await self._database.read(lambda connection: connection.execute(_HISTORY, values).all())
         elif not rows:
             people.asked(next(iter(await self._database.few(_NUMBER, person=person)), (None,))[0], person)
-        return [Said(*row) for row in reversed(rows)]
+        return list(itertools.starmap(Said, reversed(rows)))
 
     async def page(self, person: str, limit: int, cursor: str | None) -> Page[Event]:
         """A page of the person's events, newest first.

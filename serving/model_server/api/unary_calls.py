@@ -228,6 +228,10 @@ class _Call:
         except Exception as error:  # noqa: BLE001 (a bug met by one call is an answer to that call)
             _log.exception("%s", self._path)
             reply = Reply(None, grpc.StatusCode.INTERNAL.value[0], f"{type(error).__name__}: {error}")
+        finally:
+            # The task's context leads back to this call: all that the request holds would
+            # otherwise wait for a search for cycles.
+            self._task = None
         self._reply(reply)
 
     def _reply(self, reply: Reply) -> None:
