@@ -6,19 +6,18 @@ import asyncio
 import logging
 import re
 import time
-import zlib
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import numpy as np
 from aiohttp import ClientConnectionError, web
-from aiohttp.compression_utils import ZLibDecompressor
 from aiohttp.http_exceptions import HttpProcessingError
 
 from serving.model_server.api import json_examples, json_tensors, json_text, model_info, openapi
 from serving.model_server.execution import clients, large_requests
 from serving.model_server.execution.large_requests import ByteBudget, Hold
 from serving.model_server.execution.requests import ModelSpec
+from serving.model_server.listening import packed_bodies
 from serving.model_server.observe.access_log import Access, AccessLog, request_id
 from serving.model_server.versions import carried_files
 from serving.protocol import error_body
@@ -59,8 +58,7 @@ _FILE = re.compile(
 )
 _JSON = "application/json"
 _METHODS = {"predict": "Predict", "classify": "Classify", "regress": "Regress"}
-# What bodies may be packed by, and how many bytes are unpacked in the event loop (a tenth of a millisecond).
-_PACKED = ("gzip", "deflate")
+# Bytes of a packed body that are unpacked in the event loop: a tenth of a millisecond.
 _UNPACKED_AT_ONCE = 1 << 16
 # Before a body of so many bytes is decoded, which takes a millisecond, the loop looks who is still there.
 _LOOKED_AFTER = 1 << 14
@@ -337,27 +335,24 @@ class _Api:
 
     async def _unpacked(self, body: bytearray, encoding: str, hold: Hold) -> bytearray:
         """Part by part and, where that takes long, beside the event loop: a few bytes may unpack to all."""
-        if encoding not in _PACKED:
+        if encoding not in packed_bodies.ENCODINGS:
             raise invalid_argument(
-                f'Content-Encoding must be {" or ".join(_PACKED)}, got "{encoding[:50]}"; or leave it out'
+                f'Content-Encoding must be {" or ".join(packed_bodies.ENCODINGS)}, got "{encoding[:50]}"; '
+                "or leave it out"
             )
-        headless = encoding == "deflate" and bool(body) and body[0] & 0xF != 8  # as some clients send it
-        unpacker = ZLibDecompressor(encoding, suppress_deflate_header=headless)
-        unpacked, rest = bytearray(), bytes(body)
-        while True:
+        unpacker, unpacked = packed_bodies.Unpacker(bytes(body), encoding), bytearray()
+        while not unpacker.ended:
             large = len(body) + len(unpacked) > _UNPACKED_AT_ONCE
             size = large_requests.REQUEST_BYTES if large else _UNPACKED_AT_ONCE
             try:
-                part = await large_requests.in_thread(large, unpacker.decompress_sync, rest, size)
-            except zlib.error as error:
+                part = await large_requests.in_thread(large, unpacker.part, size)
+            except ValueError as error:
                 raise invalid_argument(f"the request's body cannot be read: {error}") from error
             unpacked += part
             if len(unpacked) > self._max_body:
                 raise self._too_large()
             hold.add(len(part))
-            rest = b""
-            if not unpacker.data_available:
-                return unpacked
+        return unpacked
 
     def _too_large(self) -> _HttpError:
         return _HttpError(
