@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -42,13 +43,15 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def generate(log: Path, target: Path, **params: Any) -> None:
+def generate(log: Path, target: Path, set_aside: Path | None = None, **params: Any) -> None:
     knobs = ExampleGenParams(**params)
     artifacts = {}
     for name in (example_gen.TIMELINES, example_gen.ITEMS, example_gen.QUARANTINE):
         kind = simple_artifacts.File if name == example_gen.QUARANTINE else standard_artifacts.Examples
         artifacts[name] = kind()
         artifacts[name].uri = str(target / name)
+    if set_aside is not None:
+        artifacts[example_gen.QUARANTINE].uri = str(set_aside)
     step = ExampleGen(str(log), fingerprint(log, knobs), knobs)
     example_gen.Executor().Do({}, {k: [v] for k, v in artifacts.items()}, step.spec.exec_properties)
 
@@ -84,6 +87,36 @@ def test_example_gen_writes_records(log: Path, full: Path, free: int) -> None:
 def test_example_gen_sorts_on_disk(log: Path, full: Path, tmp_path: Path) -> None:
     on_a_full_disk(lambda: generate(log, tmp_path / "out", scratch=str(full)), full, 64)
     assert list(full.iterdir()) == []  # its room is given back
+
+
+def with_bad_rows(log: Path, folder: Path, count: int) -> Path:
+    """A copy of the log with rows that are none."""
+    shutil.copytree(log, folder)
+    with (folder / "ratings.csv").open("a") as file:
+        file.writelines(f"{number},{'no item ' * 20},five,never\n" for number in range(count))
+    return folder
+
+
+@pytest.mark.parametrize("free", [0, 64])
+def test_rows_set_aside_are_kept_whole_or_the_step_fails(
+    log: Path, full: Path, tmp_path: Path, free: int
+) -> None:
+    """They are shown to whoever asks what was left out of the log: half of them would be a wrong answer."""
+    bad, set_aside = with_bad_rows(log, tmp_path / "bad", 2000), full / "quarantine"
+    params = {"max_bad_share": 0.5}
+    on_a_full_disk(lambda: generate(bad, tmp_path / "out", set_aside, **params), full, free)
+    generate(bad, tmp_path / "roomy", **params)
+    rows = tmp_path / "roomy" / example_gen.QUARANTINE / contract.BAD_ROWS
+    assert rows.stat().st_size > 64 << 10
+    assert (set_aside / contract.BAD_ROWS).read_bytes() == rows.read_bytes()
+
+
+def test_rows_set_aside_find_no_room_while_the_log_is_read(log: Path, full: Path, tmp_path: Path) -> None:
+    bad = with_bad_rows(log, tmp_path / "bad", 2000)
+    on_a_full_disk(
+        lambda: generate(bad, tmp_path / "out", scratch=str(full), max_bad_share=0.5), full, 64
+    )  # fmt: skip
+    assert list(full.iterdir()) == []  # their room is given back
 
 
 @pytest.mark.nightly("components/index/build.py", "components/common/disk.py")

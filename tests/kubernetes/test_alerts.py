@@ -61,6 +61,16 @@ def test_the_alerts_fire_when_they_should(folder: Path, name: str) -> None:
     promtool("test", "rules", name, cwd=folder)
 
 
+def test_the_rules_look_no_further_back_than_any_prometheus_keeps(groups: Any) -> None:
+    """One day is what the operator of Prometheus keeps by default. Six hours, the page says."""
+    texts = [str(rule["expr"]) for group in groups for rule in group["rules"]]
+    spans = [span for text in texts for span in re.findall(r"(?:\[|offset\s+)(\w+)", text)]
+    spans += [rule["for"] for group in groups for rule in group["rules"] if "for" in rule]
+    assert set(spans) & {"6h"} and len(spans) > 30
+    units = {"s": 1, "m": 60, "h": 3600}  # a day, a week, a year: none
+    assert max(int(span[:-1]) * units[span[-1]] for span in spans) == 6 * 3600
+
+
 def test_every_alert_is_tested_firing_and_explained(groups: Any) -> None:
     alerts = {rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule}
     fired = {
