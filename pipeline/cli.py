@@ -16,8 +16,9 @@ import traceback
 from collections.abc import Sequence
 from types import TracebackType
 
+from pipeline.commands.common import config_options
 from pipeline.errors import FAILED, INTERRUPTED, MarqueeError
-from pipeline.terminal.typed import typed
+from pipeline.terminal.typed import about_config, typed
 
 COMMANDS = (
     "run", "status", "gates", "serve", "application.app", "application.demo", "application.events",
@@ -50,6 +51,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Artifacts and models hold people's histories: not for everybody on the machine or the shared volume.
     os.umask(os.umask(0o027) | 0o027)
     sys.excepthook = _unexpected
+    with about_config(config_options(args) if hasattr(args, "overrides") else []):
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     try:
         code = args.run(args)
         assert isinstance(code, int)

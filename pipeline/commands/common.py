@@ -45,6 +45,12 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def config_options(args: argparse.Namespace) -> list[str]:
+    """The arguments that say which config this is, for a command that follows."""
+    named = ["--config", args.config] if args.config else []
+    return named + [part for override in args.overrides for part in ("--set", override)]
+
+
 def load_config(args: argparse.Namespace) -> Config:
     from pipeline.config import reader
 

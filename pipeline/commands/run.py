@@ -117,9 +117,7 @@ def run_here(args: argparse.Namespace, graph: Callable[[Config], Pipeline]) -> i
                 write = typed("data", "check", str(source.path), "--write", "log.yaml")
                 print(f"      {write} saves it to change it", file=terminal)
             print(f"log   {log}", file=terminal)
-            named = [*(("--config", args.config) if args.config else ())]
-            named += [part for override in args.overrides for part in ("--set", override)]
-            summary, code = _run(config, graph, run_id, terminal, named, args.progress)
+            summary, code = _run(config, graph, run_id, terminal, args.progress)
     if args.json:
         print_json({"run": run_id, "data": str(source.path), "log": str(log), **summary})
     return code
@@ -130,13 +128,11 @@ def _run(
     graph: Callable[[Config], Pipeline],
     run_id: str,
     terminal: Any,
-    named: list[str],
     progress_path: Path | None,
 ) -> tuple[dict[str, Any], int]:
     """Runs the DAG and shows how it went; returns the JSON summary and the exit code.
 
     Args:
-      named: the arguments that say which config this is, for the commands that come next.
       progress_path: a file that says how far it is; None for none.
     """
     import logging
@@ -184,17 +180,17 @@ def _run(
         state = "refused" if found.refused else "withdrawn" if is_withdrawn(found.pushed) else "pushed"
         if state == "refused":
             display.line("refused: the model was not pushed", "bold yellow")
-            display.line(f"next  {typed('gates', *named)}")
+            display.line(f"next  {typed('gates')}")
         elif state == "withdrawn":
             version = found.pushed.rpartition("/")[2]
             display.line(
                 f"withdrawn  {version}: nothing has changed since it was taken out of sight", "bold yellow"
             )
-            display.line(f"next  {typed('status', *named)}, {typed('rollback', version, *named)}")
+            display.line(f"next  {typed('status')}, {typed('rollback', version)}")
         else:
             already = " (already there)" if all(node.cached for node in outcomes) else ""
             display.line(f"pushed  {found.pushed}{already}", "bold green")
-            display.line(f"next    {typed('recommend', *named, '--user', _a_user(config, run_id))}")
+            display.line(f"next    {typed('recommend', '--user', _a_user(config, run_id))}")
         _clean_up(config, display)
         if file:
             file.end(state)

@@ -168,5 +168,5 @@ def test_status_and_gates_before_the_first_run(tmp_path: Path, capsys: pytest.Ca
     assert cli.main(["status", *there, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["runs"] == []
     assert cli.main(["gates", *there]) == 2
-    assert f"`{typed('run')}` makes one" in capsys.readouterr().err
+    assert f"`{typed('run', *there)}` makes one" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()

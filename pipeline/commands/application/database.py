@@ -24,7 +24,7 @@ def opened_url(given: str | None) -> str:
         if pending := migrate.pending(url):
             missing = ", ".join(pending)
             raise InputError(
-                f"{parsed.render_as_string()} lacks the migrations {missing}: `{typed('app migrate')}`"
+                f"{parsed.render_as_string()} lacks the migrations {missing}: `{typed('app', 'migrate')}`"
             )
     except ValidationError as error:
         raise InputError("; ".join(str(one["msg"]) for one in error.errors())) from None

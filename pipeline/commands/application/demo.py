@@ -15,7 +15,13 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipeline.commands.common import Subparsers, add_command, add_config_arguments, load_config
+from pipeline.commands.common import (
+    Subparsers,
+    add_command,
+    add_config_arguments,
+    config_options,
+    load_config,
+)
 from pipeline.errors import OK, InputError, ServerError
 from pipeline.report import files as report_files
 
@@ -65,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     progress = Path(config.artifacts_dir) / "demo" / "progress.json"
     progress.parent.mkdir(parents=True, exist_ok=True)
     progress.unlink(missing_ok=True)
-    given = _given(args)
+    given = config_options(args)
     parts = _Parts()
     # A shell starts what it puts in the background with SIGINT ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -236,12 +242,6 @@ def _free_ports(count: int) -> list[int]:
     finally:
         for probe in probes:
             probe.close()
-
-
-def _given(args: argparse.Namespace) -> list[str]:
-    """The arguments that say which config, for the commands that are started."""
-    config = ["--config", args.config] if args.config else []
-    return [*config, *(part for pair in args.overrides for part in ("--set", pair))]
 
 
 def _say(as_json: bool, page: str, state: str) -> None:

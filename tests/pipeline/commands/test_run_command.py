@@ -255,7 +255,9 @@ def test_ctrl_c(sleeping: subprocess.Popen[str]) -> None:
     sleeping.send_signal(signal.SIGINT)
     _, err = sleeping.communicate(timeout=30)
     assert sleeping.returncode == 130
-    assert f"interrupted; `{typed('run')}` goes on from what was finished" in err
+    (interrupted,) = [line for line in err.splitlines() if "interrupted" in line]
+    assert interrupted.startswith(f"marquee: interrupted; `{typed('run')} --set artifacts=")
+    assert interrupted.endswith("` goes on from what was finished")
     assert "Traceback" not in err
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from pipeline.terminal.typed import typed
+from pipeline.cli import build_parser
+from pipeline.terminal.typed import about_config, typed
 
 
 @pytest.fixture
@@ -48,4 +50,23 @@ def test_an_argument_with_spaces_is_quoted(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_no_script_at_all_still_names_the_command(script: Path) -> None:
     script.unlink()
+    assert typed("run") == "marquee run"
+
+
+@pytest.mark.parametrize(
+    "proposed",
+    [
+        ["run"], ["gates"], ["status"], ["runs"], ["report"], ["drift"], ["serve"], ["rollback", "7"],
+        ["unpin", "7"], ["forget", "anna", "--delete"], ["recommend", "--user", "anna"],
+    ],
+)  # fmt: skip
+def test_a_proposal_is_about_the_same_config(proposed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it, a roll-back would be of another place's model."""
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    with about_config(["--config", "shop", "--set", "artifacts=my runs"]):
+        _, *words = shlex.split(typed(*proposed))
+        args = build_parser().parse_args(words)
+        assert (args.config, args.overrides) == ("shop", ["artifacts=my runs"])
+        assert typed("app", "migrate") == "marquee app migrate"
+        assert typed("run", "--config", "sample") == "marquee run --config sample"
     assert typed("run") == "marquee run"

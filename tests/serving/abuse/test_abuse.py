@@ -37,6 +37,7 @@ from tensorflow_serving.apis import prediction_service_pb2_grpc
 import contract
 
 ATTACKER, HONEST = "127.0.0.9", "127.0.0.1"
+_BIND_ADDRESS_NO_PORT = 24  # of Linux (ip(7)); Python names it from 3.12 on
 # Beyond what it has when it is idle; of all processes together.
 MEMORY = 512 * 2**20
 THREADS = 64
@@ -109,13 +110,24 @@ Attack = Callable[[Server, threading.Event], None]
 def _connect(server: Server) -> socket.socket:
     assert server.rest is not None
     host, port = server.rest.split(":")
-    return socket.create_connection((host, int(port)), timeout=10, source_address=(ATTACKER, 0))
+    connection = socket.socket()
+    connection.settimeout(30)
+    # Else each of its ports, for a minute after its end, is one that nobody else on the machine gets.
+    connection.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
+    connection.bind((ATTACKER, 0))
+    try:
+        connection.connect((host, int(port)))
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def _post(server: Server, body: bytes, headers: dict[str, str] | None = None) -> None:
     assert server.rest is not None
-    connection = http.client.HTTPConnection(server.rest, timeout=30, source_address=(ATTACKER, 0))
+    connection = http.client.HTTPConnection(server.rest)
     with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
+        connection.sock = _connect(server)
         connection.request("POST", "/v1/models/m:predict", body, headers or {})
         connection.getresponse().read()
 

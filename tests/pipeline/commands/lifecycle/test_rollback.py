@@ -10,6 +10,7 @@ import pytest
 import contract
 from components.pusher import versions
 from pipeline import cli
+from pipeline.terminal.typed import typed
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def test_back_to_the_last_but_one_and_forward_again(
     served = str(tmp_path / "served")
     assert cli.main(["rollback", "--why", "too many old items", *there]) == 0
     out = capsys.readouterr().out
-    assert "newest  200" in out and "rollback 300` brings it back" in out
+    assert "newest  200" in out and f"`{typed('rollback', *there, '300')}` brings it back" in out
     assert versions.numbers(served, contract.MODEL) == [100, 200]
     assert cli.main(["rollback", "300", "--json", *there]) == 0
     event = json.loads(capsys.readouterr().out)
