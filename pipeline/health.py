@@ -15,6 +15,7 @@ from typing import Final
 
 import contract
 from components.common import disk, storage
+from contract.nouns import counted
 from pipeline.config.sections import Config
 from pipeline.errors import MarqueeError
 from pipeline.terminal.typed import typed
@@ -164,7 +165,7 @@ def _store(config: Config) -> Check:
         return Check(name, WRONG, str(error), "the config's key `metadata` says where it is")
     if store is None:
         return Check(name, SKIPPED, f"none in {config.artifacts_dir} yet", f"{typed('run')} makes it")
-    return Check(name, OK, f"{len(run_records.runs(store, config.name))} runs of {config.name}")
+    return Check(name, OK, f"{counted(len(run_records.runs(store, config.name)), 'run')} of {config.name}")
 
 
 def _model(config: Config) -> Check:

@@ -44,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(f"user {args.user} is not in the log that this model was trained on")
         if not found.targets:
             raise InputError(
-                f"user {args.user} has {len(found.history)} ratings, too few to hold any back for the test"
+                f"user {args.user} has {counted(len(found.history), 'rating')}, too few to hold any back for "
+                "the test"
             )
         predicted = predict(servable, args.user, found)
     own = servable.features.scale.rating

@@ -32,7 +32,7 @@ def test_doctor_of_a_machine_with_a_pushed_model(marquee_json: MarqueeJson) -> N
     """The packages are as whoever installed them left them; all else is this machine's and the fixture's."""
     checks = {check["name"]: check for check in marquee_json("doctor", may_fail=True)["checks"]}
     assert [checks[name]["state"] for name in ("python", "glibc")] == ["ok", "ok"]
-    assert checks["metadata store"]["found"] == "1 runs of marquee"
+    assert checks["metadata store"]["found"] == "1 run of marquee"
     assert checks["pushed model"]["state"] == "ok"
     assert "version 1700000000 loads and answers" in checks["pushed model"]["found"]
 
