@@ -95,6 +95,6 @@ def _restore_nulls(paths: dict[str, Any]) -> None:
         for status, response in route.responses.items():
             for media_type, content in response.get("content", {}).items():
                 if "examples" in content:
-                    for method in route.methods:
+                    for method in route.methods or ():
                         described = paths[route.path_format][method.lower()]["responses"][str(status)]
                         described["content"][media_type]["examples"] = content["examples"]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import alembic.command
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
@@ -19,7 +20,7 @@ from alembic.runtime.migration import MigrationContext
 
 from serving.app.errors import ConflictError, NotFoundError
 from serving.app.results import Experiment, NewEvent, NewExperiment, Recommendations, Recommended, Variant
-from serving.app.store import experiment_counts, export, migrate, tables
+from serving.app.store import experiment_counts, experiments, export, migrate, tables
 from serving.app.store.database import Database, parse
 from serving.app.store.events import Events
 from serving.app.store.experiments import ExperimentStore
@@ -301,3 +302,25 @@ def test_a_locked_file_holds_up_no_other_request(url):
         await database.close()
 
     run(url, work)
+
+
+def test_what_an_earlier_version_stored_survives_the_migrations(tmp_path):
+    url = f"sqlite:///{tmp_path / 'old.sqlite'}"
+    engine = sa.create_engine(url)
+    variants = json.dumps([{"name": "a"}, {"name": "b"}])
+    with engine.begin() as connection:
+        alembic.command.upgrade(migrate._config(connection), "0001")
+        for row in (
+            "INSERT INTO people (number, id, created) VALUES (1, 'ada', 1)",
+            f"INSERT INTO experiments (id, started, variants) VALUES ('x', 1, '{variants}')",
+            "INSERT INTO exposures (experiment, variant, person, time, version, source, items) "
+            "VALUES ('x', 'b', 1, 2, 7, 'model', '[]')",
+        ):
+            connection.exec_driver_sql(row)
+    assert migrate.pending(url) == ["0002"]
+    migrate.upgrade(url)
+    with engine.connect() as connection:
+        (experiment,) = experiments.read_all(connection)
+        assert experiment.weighed is None
+        assert experiment_counts.read(connection, experiment)["b"].split == 1
+    engine.dispose()
