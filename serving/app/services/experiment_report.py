@@ -82,7 +82,7 @@ def report(experiment: Experiment, counts: Mapping[str, Counts]) -> Report:
     empty = Counts(np.zeros(0), {}, 0)
     found = [counts.get(variant.name, empty) for variant in variants]
     reports = []
-    for variant, mine in zip(variants, found, strict=True):
+    for place, (variant, mine) in enumerate(zip(variants, found, strict=True)):
         reports.append(
             VariantReport(
                 variant.name,
@@ -90,9 +90,7 @@ def report(experiment: Experiment, counts: Mapping[str, Counts]) -> Report:
                 len(mine.exposures),
                 int(mine.exposures.sum()),
                 {name: _rate(mine, kind)[0] for name, kind in RATES.items()},
-                {name: _difference(found[0], mine, kind) for name, kind in RATES.items()}
-                if mine is not found[0]
-                else {},
+                {name: _difference(found[0], mine, kind) for name, kind in RATES.items()} if place else {},
             )
         )
     split_p = _split([mine.split for mine in found], [variant.weight for variant in variants])
