@@ -36,8 +36,9 @@ import sqlalchemy as sa
 import contract
 from benchmarks import report
 from benchmarks.harness import app_data, postgres
+from benchmarks.harness.ports import free_port
 from benchmarks.report import Bar
-from benchmarks.serving import PREDICT, Server, free_port, generated, histories, newest, ours_command, started
+from benchmarks.serving import PREDICT, Server, generated, histories, newest, ours_command, started
 from serving.protocol import messages, tensors
 from serving.protocol.arrays import as_array
 

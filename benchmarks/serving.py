@@ -45,6 +45,7 @@ sys.path.insert(0, str(ROOT))  # before this folder, in which this file hides th
 import contract  # noqa: E402
 from benchmarks import report  # noqa: E402
 from benchmarks.harness import load  # noqa: E402
+from benchmarks.harness.ports import free_port  # noqa: E402
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 TIMES_NAIVE = 4.0
@@ -127,13 +128,6 @@ def check_answer(kind: str, answer: bytes) -> None:
 
 
 # --- servers ------------------------------------------------------------------
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

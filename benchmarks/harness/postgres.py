@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.serving import free_port
+from benchmarks.harness.ports import free_port
 
 
 def find() -> Path | None:

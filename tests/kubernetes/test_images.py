@@ -23,10 +23,11 @@ from typing import Any
 
 import pytest
 from support.cluster.manifests import FOLDER, REPOSITORY
-from support.servers.model_servers import free_port, wait_until
+from support.servers.model_servers import wait_until
 from support.workspace import Workspace, marquee, new_workspace
 
 import contract
+from benchmarks.harness.ports import free_port
 from pipeline.kubeflow.documents import Documents, read_all
 from pipeline.kubeflow.rehearsal import rehearse
 from pipeline.runs.run_records import State

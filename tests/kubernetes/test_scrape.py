@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 import yaml
 from support.cluster.manifests import FOLDER, render, render_with
-from support.servers.model_servers import OUR_COMMAND, Server, free_port, start, wait_until
+from support.servers.model_servers import OUR_COMMAND, Server, start, wait_until
 
 import contract
+from benchmarks.harness.ports import free_port
 from serving.client import Client, ServingError
 
 pytestmark = pytest.mark.long

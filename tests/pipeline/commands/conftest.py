@@ -14,9 +14,9 @@ import pyarrow as pa
 import pytest
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
-from support.servers.model_servers import free_port
 
 import contract
+from benchmarks.harness.ports import free_port
 from pipeline import cli
 from pipeline.ask import running_server
 from pipeline.runs.metadata_store import connection_config

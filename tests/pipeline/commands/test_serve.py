@@ -12,10 +12,10 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from support.servers.model_servers import free_port
 from support.workspace import REPOSITORY, Workspace
 
 import contract
+from benchmarks.harness.ports import free_port
 from pipeline import cli
 
 

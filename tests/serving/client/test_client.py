@@ -17,6 +17,7 @@ import pytest
 from support.servers.scripted_server import VERSION, Script, rest_server, unavailable
 
 import contract
+from benchmarks.harness.ports import free_port
 from serving.client import AsyncClient, Client, Code, Event, Query, Retry, Scored, ServingError, Tls
 from serving.client.errors import TransportError
 from serving.protocol.errors import StatusError
@@ -248,14 +249,9 @@ def test_a_delay_beyond_the_deadline_is_not_waited_for(monkeypatch):
     )
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
-
-
 @pytest.mark.parametrize("form", ["127.0.0.1:{}", "http://127.0.0.1:{}"])
 def test_nobody_there(form):
-    address = form.format(_free_port())
+    address = form.format(free_port())
     with Client(address, retry=QUICK) as client, pytest.raises(ServingError) as error:
         client.similar("1")
     assert error.value.code is Code.UNAVAILABLE and error.value.attempts == 4
@@ -265,7 +261,7 @@ def test_nobody_there(form):
 
 def test_a_server_that_comes_late_and_one_that_comes_back(serve):
     """A refused connection is tried again, and one that was lost while idle is made anew."""
-    port = _free_port()
+    port = free_port()
     where = {"port": port} if serve is rest_server else {"address": f"127.0.0.1:{port}"}
     address = f"http://127.0.0.1:{port}" if serve is rest_server else f"127.0.0.1:{port}"
     patient = Retry(attempts=1000, first_delay_s=0.02, max_delay_s=0.1)

@@ -12,7 +12,6 @@ import dataclasses
 import http.server
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +23,8 @@ from typing import Any
 import pytest
 import yaml
 from support.cluster.manifests import REPOSITORY, schema_problems
+
+from benchmarks.harness.ports import free_port
 
 NAMESPACE = "kubeflow"
 _PATH = f"/apis/kubeflow.org/v1/namespaces/{NAMESPACE}/tfjobs"
@@ -152,15 +153,9 @@ class Operator:
 def _cluster(body: dict[str, Any]) -> dict[str, list[str]]:
     """As the operator's TF_CONFIG, with ports of this machine for the names of services."""
     return {
-        kind.lower(): [f"127.0.0.1:{_free_port()}" for _ in range(replicas["replicas"])]
+        kind.lower(): [f"127.0.0.1:{free_port()}" for _ in range(replicas["replicas"])]
         for kind, replicas in body["spec"]["tfReplicaSpecs"].items()
     }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

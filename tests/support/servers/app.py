@@ -11,8 +11,9 @@ from typing import Any
 import uvicorn
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
-from support.servers.model_servers import OUR_COMMAND, Server, free_port, start, wait_until
+from support.servers.model_servers import OUR_COMMAND, Server, start, wait_until
 
+from benchmarks.harness.ports import free_port
 from serving.app.factory import create_app
 from serving.app.settings import Settings
 from serving.app.store import migrate

@@ -8,7 +8,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from benchmarks.harness.ports import free_port
 from serving.protocol import error_body
 
 REPOSITORY = Path(__file__).parents[3]
@@ -250,9 +250,3 @@ def wait_until(
     while not condition():
         assert time.monotonic() < end, f"still not so after {seconds} s. {explain()}"
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.socket() as opened:
-        opened.bind(("127.0.0.1", 0))
-        return int(opened.getsockname()[1])

@@ -12,7 +12,9 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from support.servers.model_servers import START_SECONDS, Server, free_port
+from support.servers.model_servers import START_SECONDS, Server
+
+from benchmarks.harness.ports import free_port
 
 
 @contextlib.contextmanager

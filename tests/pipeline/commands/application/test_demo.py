@@ -17,6 +17,8 @@ import psutil
 import pytest
 from support.workspace import REPOSITORY, Workspace, settings
 
+from benchmarks.harness.ports import free_port
+
 pytestmark = pytest.mark.long
 
 
@@ -26,12 +28,6 @@ def get(address: str) -> tuple[int, str]:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_from_nothing_pushed_to_the_app_and_its_end(workspace_to_run_in: Workspace, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from support.servers.model_servers import free_port
 
+from benchmarks.harness.ports import free_port
 from serving.model_server.process import ports
 from serving.model_server.process.options import ServerOptions
 

@@ -22,7 +22,6 @@ from support.servers.certificates import Authority
 from support.servers.model_servers import (
     Server,
     Target,
-    free_port,
     outputs_of,
     predict_request,
     refusal,
@@ -30,6 +29,8 @@ from support.servers.model_servers import (
     wait_until,
 )
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+from benchmarks.harness.ports import free_port
 
 pytestmark = pytest.mark.long
 
