@@ -161,9 +161,10 @@ def _settings(args: argparse.Namespace) -> Settings:
                 "Leave --no-keys out, or listen on 127.0.0.1"
             )
     except ValidationError as error:
-        words = "; ".join(f"{ENV_PREFIX}{'.'.join(map(str, one['loc'])).upper()}: {one['msg']}"
-                          for one in error.errors())  # fmt: skip
-        raise CommandError(words) from None
+        names = (".".join(map(str, one["loc"])).upper() for one in error.errors())
+        words = (one["msg"].removeprefix("Value error, ") for one in error.errors())
+        told = "; ".join(f"{ENV_PREFIX}{name}: {each}" for name, each in zip(names, words, strict=True))
+        raise CommandError(told) from None
     return settings
 
 

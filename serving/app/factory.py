@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
 from serving.app import interfaces, page
 from serving.app.api import experiments, health, items, people, problems, recommendations
@@ -26,6 +27,9 @@ People, what they did, and what they may like next.
 Every list says where it comes from (`source`): the model, this person's last list, or the popular one.
 Errors are `application/problem+json` (RFC 9457). Keys go into `Authorization: Bearer KEY`.
 """
+
+# Routes are tried in this order.
+_ROUTERS = [module.router for module in (recommendations, people, items, experiments, health)]
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -62,9 +66,8 @@ def create_app(settings: Settings) -> FastAPI:
     # Added last, it is the outermost.
     app.add_middleware(Edge, settings=settings)
     traces.configure(settings.otlp_endpoint)
-    # Routes are tried in this order.
-    for module in (recommendations, people, items, experiments, health):
-        app.include_router(module.router)
+    for router in _ROUTERS:
+        app.include_router(router)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     page.install(app, settings)
     return app
@@ -80,5 +83,18 @@ def _described(app: FastAPI) -> dict[str, Any]:
         schemas |= schemas["Problem"].pop("$defs")
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
+        _restore_nulls(document["paths"])
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _restore_nulls(paths: dict[str, Any]) -> None:
+    """Puts the examples of answers in once more: FastAPI leaves out what is null, and fields may be."""
+    routes = [route for router in _ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    for route in routes:
+        for status, response in route.responses.items():
+            for media_type, content in response.get("content", {}).items():
+                if "examples" in content:
+                    for method in route.methods or ():
+                        described = paths[route.path_format][method.lower()]["responses"][str(status)]
+                        described["content"][media_type]["examples"] = content["examples"]

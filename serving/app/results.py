@@ -343,3 +343,6 @@ class ConfiguredExperiment(NewExperiment):
 class Experiment(NewExperiment):
     started: Time
     stopped: Time | None
+    weighed: Time | None = Field(
+        default=None, description="when the weights were last changed; null for those of the start"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
@@ -77,6 +78,22 @@ class Settings(BaseSettings):
     )
     otlp_endpoint: str = Field(default="", description="OTLP/HTTP endpoint for traces; empty for none")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("experiment", mode="before")
+    @classmethod
+    def _read_experiment(cls, value: object) -> object:
+        """What could be read as JSON comes as a dictionary; a text is what could not."""
+        if not isinstance(value, str):
+            return value
+        if not value.strip():
+            return None  # as with the other settings
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"it is not JSON ({error}): expected what POST /v1/experiments takes, as in "
+                '{"id": "towers-2", "variants": [{"name": "control"}, {"name": "new", "label": "canary"}]}'
+            ) from error
 
     @field_validator("database")
     @classmethod

@@ -46,9 +46,9 @@ def run(args: argparse.Namespace) -> int:
         if not chosen:
             names = ", ".join(one.id for one in known) or "none"
             raise InputError(f"there is no experiment {args.experiment or 'yet'}; there are: {names}")
-        counts = experiment_counts.read(connection, chosen[0].id)
+        counts = experiment_counts.read(connection, chosen[0])
     engine.dispose()
-    report = experiment_report.report(chosen[0].id, chosen[0].variants, counts)
+    report = experiment_report.report(chosen[0], counts)
     if args.json:
         print_json(dataclasses.asdict(report))
     else:
@@ -73,5 +73,5 @@ def _text(report: Report) -> str:
 
 def _interval(difference: Difference) -> str:
     if difference.low is None or difference.high is None:
-        return f"{difference.value:+.4f}, too few people for an interval"
+        return f"{difference.value:+.4f}, too few people or events for an interval"
     return f"{difference.value:+.4f}, 95 % interval {difference.low:+.4f} to {difference.high:+.4f}"

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Security
 from pydantic import Field
 
+from serving.app.api.examples import EXPERIMENT, answers
 from serving.app.api.keys import ADMIN, allowed
 from serving.app.api.problems import documented
 from serving.app.interfaces import Used
@@ -27,7 +28,7 @@ class Weights(Result):
     weights: dict[ExperimentId, Annotated[float, Field(gt=0, le=1000)]] = Field(min_length=1, max_length=10)
 
 
-@router.post("", status_code=201, responses=documented(409))
+@router.post("", status_code=201, responses=answers(201, EXPERIMENT) | documented(409))
 async def start_experiment(
     used: Used, new: Annotated[NewExperiment, Body(openapi_examples={"canary": {"value": _EXAMPLE}})]
 ) -> Experiment:
@@ -35,13 +36,13 @@ async def start_experiment(
     return await used.experiments.begin(new)
 
 
-@router.get("")
+@router.get("", responses=answers(200, [EXPERIMENT]))
 async def list_experiments(used: Used) -> list[Experiment]:
     """All experiments, newest first."""
     return await used.experiments.store.all()
 
 
-@router.put("/{experiment}/weights", responses=documented(404))
+@router.put("/{experiment}/weights", responses=answers(200, EXPERIMENT) | documented(404))
 async def weigh_experiment(
     used: Used,
     experiment: ExperimentId,
@@ -51,7 +52,7 @@ async def weigh_experiment(
     return await used.experiments.reweigh(experiment, weights.weights)
 
 
-@router.post("/{experiment}/stop", responses=documented(404))
+@router.post("/{experiment}/stop", responses=answers(200, EXPERIMENT) | documented(404))
 async def stop_experiment(used: Used, experiment: ExperimentId) -> Experiment:
     """Stop an experiment; everybody gets the default version within seconds."""
     return await used.experiments.end(experiment)

@@ -7,6 +7,8 @@ from typing import Literal
 from fastapi import APIRouter, Response, Security
 from pydantic import BaseModel
 
+from serving.app.api import examples
+from serving.app.api.examples import answers
 from serving.app.api.keys import METRICS, allowed
 from serving.app.api.problems import documented
 from serving.app.edge import metrics
@@ -22,13 +24,13 @@ class Health(BaseModel):
     model: Literal["answering", "not answering"] | None = None
 
 
-@router.get("/health/live")
+@router.get("/health/live", responses=answers(200, examples.LIVE))
 async def live() -> Health:
     """The process answers."""
     return Health(status="live")
 
 
-@router.get("/health/ready", responses=documented(503))
+@router.get("/health/ready", responses=answers(200, examples.READY) | documented(503))
 async def ready(used: Used, response: Response) -> Health:
     """The database answers and a version of the model has been seen: requests have an answer."""
     response.headers["Cache-Control"] = "no-store"
@@ -41,7 +43,7 @@ async def ready(used: Used, response: Response) -> Health:
     "/metrics",
     dependencies=[Security(allowed, scopes=[METRICS])],
     response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}, "example": examples.METRICS}}}},
 )
 async def get_metrics() -> Response:
     """Prometheus's page; with keys on, of a key with the scope metrics."""

@@ -7,6 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Query, Response, Security
 from pydantic import Field
 
+from serving.app.api import examples
+from serving.app.api.examples import answers
 from serving.app.api.keys import READ, WRITE, allowed
 from serving.app.api.problems import documented
 from serving.app.interfaces import Used
@@ -46,7 +48,7 @@ class Batch(Result):
     "",
     status_code=201,
     dependencies=[_write],
-    responses=documented(409),
+    responses=answers(201, examples.PERSON) | documented(409),
 )
 async def create_person(
     used: Used,
@@ -58,19 +60,24 @@ async def create_person(
     return await used.people.create(person.id)
 
 
-@router.get("/{person}", dependencies=[_read], responses=documented(404))
+@router.get("/{person}", dependencies=[_read], responses=answers(200, examples.PERSON) | documented(404))
 async def get_person(used: Used, person: PersonId) -> Person:
     """A person, and how many events are stored."""
     return await used.people.get(person)
 
 
-@router.delete("/{person}", dependencies=[_write], responses=documented(404))
+@router.delete("/{person}", dependencies=[_write], responses=answers(200, examples.ERASED) | documented(404))
 async def erase_person(used: Used, person: PersonId) -> Erased:
     """Erase a person with everything; says what was erased."""
     return await used.people.erase(person)
 
 
-@router.post("/{person}/events", status_code=201, dependencies=[_write], responses=documented(404, 409, 503))
+@router.post(
+    "/{person}/events",
+    status_code=201,
+    dependencies=[_write],
+    responses=answers(201, examples.STORED) | documented(404, 409, 503),
+)
 async def post_event(
     used: Used,
     person: PersonId,
@@ -83,7 +90,10 @@ async def post_event(
 
 
 @router.post(
-    "/{person}/events/batch", status_code=201, dependencies=[_write], responses=documented(404, 409, 503)
+    "/{person}/events/batch",
+    status_code=201,
+    dependencies=[_write],
+    responses=answers(201, examples.STORED) | documented(404, 409, 503),
 )
 async def post_events(
     used: Used,
@@ -94,7 +104,11 @@ async def post_events(
     return await used.people.add(person, batch.events)
 
 
-@router.get("/{person}/events", dependencies=[_read], responses=documented(404, 503))
+@router.get(
+    "/{person}/events",
+    dependencies=[_read],
+    responses=answers(200, examples.EVENTS) | documented(404, 503),
+)
 async def list_events(
     used: Used,
     person: PersonId,
@@ -105,13 +119,21 @@ async def list_events(
     return await used.people.events(person, limit, cursor)
 
 
-@router.get("/{person}/events/{event}", dependencies=[_read], responses=documented(404, 503))
+@router.get(
+    "/{person}/events/{event}",
+    dependencies=[_read],
+    responses=answers(200, examples.EVENT) | documented(404, 503),
+)
 async def get_event(used: Used, person: PersonId, event: EventId) -> Event:
     """One event."""
     return await used.people.event(person, event)
 
 
-@router.put("/{person}/events/{event}", dependencies=[_write], responses=documented(404, 409, 503))
+@router.put(
+    "/{person}/events/{event}",
+    dependencies=[_write],
+    responses=answers(200, examples.EVENT) | documented(404, 409, 503),
+)
 async def correct_event(
     used: Used,
     person: PersonId,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -83,7 +84,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        errors = [FieldError(field=_field(one["loc"]), detail=str(one["msg"])) for one in error.errors()]
+        errors = [_field_error(one) for one in error.errors()]
         words = "; ".join(f"{one.field}: {one.detail}" for one in errors)
         return response(422, BadRequestError.title, words, errors)
 
@@ -91,7 +92,9 @@ def install(app: FastAPI) -> None:
     async def http_error(request: Request, error: HTTPException) -> Response:
         if error.status_code == 400:
             # Of a body that is no text or no JSON: one status for whatever is wrong with a request.
-            return response(422, BadRequestError.title, "body: it is not JSON in UTF-8")
+            words = "it is not JSON in UTF-8"
+            errors = [FieldError(field="body", detail=words)]
+            return response(422, BadRequestError.title, f"body: {words}", errors)
         headers = dict(error.headers or {})
         return response(error.status_code, str(error.detail), f"{request.method} {request.url.path}: "
                         f"{error.detail}", headers=headers)  # fmt: skip
@@ -100,6 +103,14 @@ def install(app: FastAPI) -> None:
     async def no_database(request: Request, error: SQLAlchemyError) -> Response:
         _log.error("database_failed", error=f"{type(error).__name__}: {error}".partition("\n")[0])
         return response(503, "Not ready", "the database does not answer; try again shortly")
+
+
+def _field_error(error: Mapping[str, Any]) -> FieldError:
+    """Of one of pydantic's errors, or of JSON that cannot be read: its location is ("body", POSITION)."""
+    if error["type"] == "json_invalid":
+        what, position = error["ctx"]["error"], error["loc"][-1]
+        return FieldError(field="body", detail=f"it is not JSON: {what}, at character {position}")
+    return FieldError(field=_field(error["loc"]), detail=str(error["msg"]))
 
 
 def _field(location: tuple[int | str, ...]) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Query, Response, Security
 from pydantic import Field
 
+from serving.app.api.examples import FALLEN_BACK, RECOMMENDED, answers
 from serving.app.api.keys import READ, allowed
 from serving.app.api.problems import documented
 from serving.app.api.wishes import PersonWishes
@@ -32,7 +33,7 @@ class Asked(Wishes):
     "/people/{person}/recommendations",
     dependencies=[_read],
     response_model=Recommendations,
-    responses=documented(404, 503),
+    responses=answers(200, RECOMMENDED, popular=FALLEN_BACK) | documented(404, 503),
 )
 async def recommend_to_person(
     used: Used, person: PersonId, asked: Annotated[PersonWishes, Query()]
@@ -42,7 +43,10 @@ async def recommend_to_person(
 
 
 @router.post(
-    "/recommendations", dependencies=[_read], response_model=Recommendations, responses=documented(503)
+    "/recommendations",
+    dependencies=[_read],
+    response_model=Recommendations,
+    responses=answers(200, RECOMMENDED) | documented(503),
 )
 async def recommend(
     used: Used,

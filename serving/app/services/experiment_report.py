@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from scipy import stats
 
-from serving.app.results import Variant
+from serving.app.results import Experiment
 from serving.app.store.experiment_counts import Counts
 
 # Outcome kinds by the name of their rate.
@@ -25,6 +25,9 @@ SRM_ALPHA: Final = 0.001
 _Z: Final = float(stats.norm.ppf(0.975))
 # People of a variant below whom an interval by a normal distribution means nothing.
 _MIN_PEOPLE: Final = 30
+_REWEIGHED: Final = (
+    "The weights were changed: the split is checked on people seen since, and rates are over all that time."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +65,8 @@ class Report:
     """An experiment.
 
     Attributes:
-      split_p: probability of a split as uneven as this one, if the weights were kept; None without people.
+      split_p: probability of a split as uneven as this one, if the weights were kept, over the people seen
+        since these are the weights; None without such people.
       words: what it comes to.
     """
 
@@ -72,12 +76,13 @@ class Report:
     words: Sequence[str]
 
 
-def report(experiment: str, variants: Sequence[Variant], counts: Mapping[str, Counts]) -> Report:
+def report(experiment: Experiment, counts: Mapping[str, Counts]) -> Report:
     """The report; variants stand in the order of the experiment, the first is what is compared with."""
-    empty = Counts(np.zeros(0), {})
+    variants = experiment.variants
+    empty = Counts(np.zeros(0), {}, 0)
     found = [counts.get(variant.name, empty) for variant in variants]
     reports = []
-    for variant, mine in zip(variants, found, strict=True):
+    for place, (variant, mine) in enumerate(zip(variants, found, strict=True)):
         reports.append(
             VariantReport(
                 variant.name,
@@ -85,13 +90,14 @@ def report(experiment: str, variants: Sequence[Variant], counts: Mapping[str, Co
                 len(mine.exposures),
                 int(mine.exposures.sum()),
                 {name: _rate(mine, kind)[0] for name, kind in RATES.items()},
-                {name: _difference(found[0], mine, kind) for name, kind in RATES.items()}
-                if mine is not found[0]
-                else {},
+                {name: _difference(found[0], mine, kind) for name, kind in RATES.items()} if place else {},
             )
         )
-    split_p = _split(reports)
-    return Report(experiment, reports, split_p, _words(reports, split_p))
+    split_p = _split([mine.split for mine in found], [variant.weight for variant in variants])
+    words = _words(reports, split_p)
+    if experiment.weighed is not None:
+        words.append(_REWEIGHED)
+    return Report(experiment.id, reports, split_p, words)
 
 
 def _rate(counts: Counts, kind: str) -> tuple[float | None, float]:
@@ -119,18 +125,17 @@ def _difference(base: Counts, other: Counts, kind: str) -> Difference:
     return Difference(value, value - _Z * deviation, value + _Z * deviation)
 
 
-def _split(variants: Sequence[VariantReport]) -> float | None:
-    people = np.asarray([variant.people for variant in variants], float)
-    weights = np.asarray([variant.weight for variant in variants])
+def _split(seen: Sequence[int], weighed: Sequence[float]) -> float | None:
+    people, weights = np.asarray(seen, float), np.asarray(weighed)
     if not people.sum():
         return None
     return float(stats.chisquare(people, weights / weights.sum() * people.sum()).pvalue)
 
 
 def _words(variants: Sequence[VariantReport], split_p: float | None) -> list[str]:
-    if split_p is None:
+    if not any(variant.people for variant in variants):
         return ["Nobody has been shown a list yet: the data decide nothing."]
-    if split_p < SRM_ALPHA:
+    if split_p is not None and split_p < SRM_ALPHA:
         return [
             f"Sample ratio mismatch (p = {split_p:.2g}): people are not split as the weights say. "
             "Find out why before reading any difference."
@@ -143,6 +148,8 @@ def _words(variants: Sequence[VariantReport], split_p: float | None) -> list[str
                 words.append(f"{variant.name} has a {more} {name} rate than {variants[0].name}.")
     if words:
         return words
-    few = min(variant.people for variant in variants) < _MIN_PEOPLE
-    why = f"a variant has fewer than {_MIN_PEOPLE} people" if few else "every interval holds 0"
+    if min(variant.people for variant in variants) < _MIN_PEOPLE:
+        return [f"The data decide nothing: a variant has fewer than {_MIN_PEOPLE} people."]
+    told = any(one.low is not None for variant in variants for one in variant.differences.values())
+    why = "every interval holds 0" if told else "nobody clicked, liked or hid what was shown"
     return [f"The data decide nothing: {why}."]

@@ -69,10 +69,9 @@ def check(events: Sequence[NewEvent], snapshot: Snapshot, where: str) -> None:
         scale = snapshot.scale
         if event.kind == "rating":
             if scale is None or event.value is None or not scale.low <= event.value <= scale.high:
-                bounds = f"from {scale.low:g} to {scale.high:g}" if scale else ""
-                raise BadRequestError(
-                    _joined(field, "value"), f"a rating has a value {bounds}, got {event.value}"
-                )
+                bounds = f" from {scale.low:g} to {scale.high:g}" if scale else ""
+                got = "none" if event.value is None else f"{event.value:g}"
+                raise BadRequestError(_joined(field, "value"), f"a rating has a value{bounds}, got {got}")
         elif event.value is not None:
             raise BadRequestError(
                 _joined(field, "value"), f"only a rating has a value; this is a {event.kind}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 import contract
 from serving.app.errors import NotFoundError
@@ -13,6 +15,27 @@ from serving.app.link.snapshot import Snapshot
 from serving.app.link.versions import Versions
 from serving.app.results import Item, NewEvent, Recommendations, Wishes
 from serving.app.services.recommendations import RecommendationService
+
+# Values of the taste column that stand for a list of items.
+_TASTES: Final = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """A user in a line.
+
+    Attributes:
+      events: in the history.
+      held_out: events that the model has not seen.
+      rating: the history's mean, on the data's own scale; None for data without ratings.
+      tastes: values of the taste column that most of the history has, most frequent first.
+    """
+
+    id: str
+    events: int
+    held_out: int
+    rating: float | None
+    tastes: Sequence[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +47,14 @@ class Shown:
       rating: on the data's own scale; None for data without ratings.
       item: None for one that the version does not know.
       predicted: the rating that the model expects, on the same scale; None where it does not say.
+      place: in the recommendations, from 1; None for an item that is not among them.
     """
 
     item_id: str
     rating: float | None
     item: Item | None
     predicted: float | None = None
+    place: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,15 +62,19 @@ class Look:
     """A user to look at.
 
     Attributes:
+      error: mean distance of the held-out ratings from those that the model expects; None without these.
+      tastes: values of the taste column that most of the recommendations have.
       history: newest first.
       held_out: what the model has not seen, with the rating it expects from the history.
       answer: recommendations from the history.
     """
 
-    id: str
+    summary: Summary
     history: Sequence[Shown]
     held_out: Sequence[Shown]
     answer: Recommendations
+    error: float | None
+    tastes: Sequence[str]
 
 
 class KnownUserService:
@@ -59,15 +88,28 @@ class KnownUserService:
         self._recommendations = recommendations
         self._timeout_s = timeout_s
 
-    def all(self) -> Sequence[KnownUser]:
-        return tuple(self._versions.current().carried.users.values())
+    def all(self) -> Sequence[Summary]:
+        snapshot = self._versions.current()
+        return [_summary(snapshot, user) for user in snapshot.carried.users.values()]
+
+    def around(self, user: str) -> tuple[str, str]:
+        """Whom the version carries before and after a user, in a ring. Raises NotFoundError as `look`."""
+        ids = list(self._versions.current().carried.users)
+        if user not in ids:
+            raise self._unknown(user)
+        at = ids.index(user)
+        return ids[at - 1], ids[(at + 1) % len(ids)]
+
+    def _unknown(self, user: str) -> NotFoundError:
+        version = self._versions.current().version
+        return NotFoundError(f'version {version} carries no user "{user}" to look at')
 
     async def look(self, user: str, k: int) -> Look:
         """Raises NotFoundError for a user whom the version does not carry."""
         snapshot = self._versions.current()
         known = snapshot.carried.users.get(user)
         if known is None:
-            raise NotFoundError(f'version {snapshot.version} carries no user "{user}" to look at')
+            raise self._unknown(user)
         kind = "rating" if snapshot.explicit else "like"
         scale, rows = snapshot.scale, snapshot.catalogue
         history = [
@@ -79,10 +121,12 @@ class KnownUserService:
             )
             for event in known.history
         ]
-        # The page shows titles alone of this list.
-        wishes = Wishes(k=k, explain=False, ratings=False)
+        # The page shows no reasons.
+        wishes = Wishes(k=k, explain=False)
         answer = await self._recommendations.for_history(history, wishes)
         predicted = await self._predicted(snapshot, known) if snapshot.rates else [None] * len(known.held_out)
+
+        places = {item.id: place for place, item in enumerate(answer.items, 1)}
 
         def shown(event: KnownEvent, stars: float | None = None) -> Shown:
             row = rows.row(event.item_id)
@@ -91,13 +135,22 @@ class KnownUserService:
                 scale.rating(event.rating) if scale else None,
                 None if row is None else rows.item(row),
                 scale.rating(stars) if scale and stars is not None else None,
+                places.get(event.item_id),
             )
 
+        held_out = [shown(event, stars) for event, stars in zip(known.held_out, predicted, strict=True)]
+        errors = [
+            abs(one.predicted - one.rating)
+            for one in held_out
+            if one.predicted is not None and one.rating is not None
+        ]
         return Look(
-            user,
+            _summary(snapshot, known),
             [shown(event) for event in reversed(known.history)],
-            [shown(event, stars) for event, stars in zip(known.held_out, predicted, strict=True)],
+            held_out,
             answer,
+            sum(errors) / len(errors) if errors else None,
+            _tastes(snapshot, (item.id for item in answer.items)),
         )
 
     async def _predicted(self, snapshot: Snapshot, known: KnownUser) -> Sequence[float | None]:
@@ -117,3 +170,23 @@ class KnownUserService:
         except (ModelGoneError, VersionGoneError):
             return [None] * len(ids)
         return ratings.stars
+
+
+def _summary(snapshot: Snapshot, user: KnownUser) -> Summary:
+    ratings = [snapshot.scale.rating(event.rating) for event in user.history] if snapshot.scale else []
+    return Summary(
+        user.id,
+        len(user.history),
+        len(user.held_out),
+        sum(ratings) / len(ratings) if ratings else None,
+        _tastes(snapshot, (event.item_id for event in user.history)),
+    )
+
+
+def _tastes(snapshot: Snapshot, items: Iterable[str]) -> list[str]:
+    rows, column = snapshot.catalogue, snapshot.taste_column
+    if column is None:
+        return []
+    known = (row for item in items if (row := rows.row(item)) is not None)
+    counts = collections.Counter(value for row in known for value in rows.values_of(column, row))
+    return [value for value, _ in counts.most_common(_TASTES)]

@@ -55,12 +55,17 @@ class ExperimentStore:
             variant.model_copy(update={"weight": weights.get(variant.name, variant.weight)})
             for variant in experiment.variants
         ]
+        if variants == experiment.variants:
+            return experiment
         text = json.dumps([variant.model_dump() for variant in variants])
+        now = int(time.time())
         async with self._database.writing() as connection:
             await connection.execute(
-                sa.update(tables.experiments).where(tables.experiments.c.id == id_).values(variants=text)
+                sa.update(tables.experiments)
+                .where(tables.experiments.c.id == id_)
+                .values(variants=text, weighed=now)
             )
-        return experiment.model_copy(update={"variants": variants})
+        return experiment.model_copy(update={"variants": variants, "weighed": now})
 
     async def stop(self, id_: str) -> Experiment:
         """Ends an experiment; one that has ended stays as it is."""
@@ -147,5 +152,6 @@ def _experiment(row: Any) -> Experiment:
         id=row.id,
         started=row.started,
         stopped=row.stopped,
+        weighed=row.weighed,
         variants=[Variant(**variant) for variant in json.loads(row.variants)],
     )

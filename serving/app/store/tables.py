@@ -75,6 +75,7 @@ experiments = Table(
     Column("id", String(64), primary_key=True),
     Column("started", BigInteger, nullable=False),
     Column("stopped", BigInteger),
+    Column("weighed", BigInteger),  # since when the weights are these; null: since the start
     Column("variants", Text, nullable=False),  # JSON: [{"name", "label", "weight"}]
 )
 

@@ -58,8 +58,23 @@ def test_a_database_that_cannot_be_is_told(capsys, database, words):
     assert code == 2 and words in err, err
 
 
+@pytest.mark.parametrize(
+    ("experiment", "words"),
+    [
+        ('{"id": "x"', "MARQUEE_APP_EXPERIMENT: it is not JSON (Expecting"),
+        ('{"id": "x"}', "MARQUEE_APP_EXPERIMENT.VARIANTS: Field required"),
+        ('["x"]', "MARQUEE_APP_EXPERIMENT: Input should be a valid dictionary"),
+        ("", "no loopback address"),  # as if it were not set; what is told is the next mistake
+    ],
+)
+def test_an_experiment_of_the_settings_that_cannot_be_is_told(capsys, url, monkeypatch, experiment, words):
+    monkeypatch.setenv("MARQUEE_APP_EXPERIMENT", experiment)
+    code, _, err = run(capsys, "app", "--no-keys", "--host", "0.0.0.0", "--database", url)
+    assert code == 2 and words in err, err
+
+
 def test_migrate_twice(capsys, url):
-    assert run(capsys, "app", "migrate", "--database", url)[1] == "ran 0001\n"
+    assert run(capsys, "app", "migrate", "--database", url)[1] == "ran 0001, 0002\n"
     assert run(capsys, "app", "migrate", "--database", url)[1] == "the database is up to date\n"
 
 

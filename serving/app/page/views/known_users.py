@@ -19,8 +19,7 @@ async def known_users(request: Request) -> Response:
 
 @router.get("/known/{user:path}")
 async def known_user(request: Request, user: str) -> Response:
-    used = services(request)
-    users = [one.id for one in used.known_users.all()]
-    look = await used.known_users.look(user, _LIST)
-    at = users.index(user)
-    return render(request, "user.html", user=look, before=users[at - 1], after=users[(at + 1) % len(users)])
+    known = services(request).known_users
+    before, after = known.around(user)
+    look = await known.look(user, _LIST)
+    return render(request, "user.html", user=look, before=before, after=after)

@@ -132,6 +132,25 @@ def test_a_bug_is_a_problem_without_its_words(api, monkeypatch):
     assert "default-src" in answer.headers["content-security-policy"]
 
 
+@pytest.mark.parametrize(
+    ("body", "field", "words"),
+    [
+        (b'{"kind": "like", "item_id"', "body", "it is not JSON: Expecting ':' delimiter, at character 26"),
+        (b"", "body", "Field required"),
+        (b"\xff{}", "body", "it is not JSON in UTF-8"),
+        (b'["like"]', "body", "Input should be a valid dictionary"),
+        (b'{"kind": "rating", "item_id": "1"}', "value", "got none"),
+        (b'{"kind": "like", "item_id": "1", "stars": 2}', "stars", "Extra inputs"),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_named_as_such(api, person, body, field, words):
+    headers = {"Content-Type": "application/json"}
+    answer = api.post(f"/v1/people/{person}/events", content=body, headers=headers)
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert (error["field"], words in error["detail"]) == (field, True), error
+
+
 def test_logs_name_routes_and_requests_but_nobody(api, capsys, popular):
     person = f"quiet-{uuid.uuid4().hex}"
     api.post("/v1/people", json={"id": person})

@@ -218,8 +218,13 @@ def test_the_model_and_a_known_user(page: Page) -> None:
     page.goto("/known")
     page.locator("table a").first.click()
     expect(page.get_by_role("heading", name="Held out")).to_be_visible()
-    rated = page.locator("tbody tr").first.locator("td.n").all_inner_texts()
-    assert len(rated) == 2 and all(0.5 <= float(value) <= 5 for value in rated)
+    rows = [row.locator("td.n").all_inner_texts() for row in page.locator("tbody tr").all()]
+    assert all(0.5 <= float(value) <= 5 for *rated, _ in rows for value in rated)
+    assert all(len(row) == 3 for row in rows)
+    # What is said of the held-out items in the list is what the two show.
+    in_list = [row[2] for row in rows if row[2] != "–"]
+    expect(page.locator(".figures")).to_contain_text(f"{len(in_list)} of 12")
+    assert page.locator(".strip", has=page.locator("text=held out")).count() == bool(in_list)
     assert page.locator(".strip .tile").count() >= 13
 
 

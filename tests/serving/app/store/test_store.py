@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import alembic.command
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
@@ -18,8 +19,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from serving.app.errors import ConflictError, NotFoundError
-from serving.app.results import NewEvent, NewExperiment, Recommendations, Recommended, Variant
-from serving.app.store import experiment_counts, export, migrate, tables
+from serving.app.results import Experiment, NewEvent, NewExperiment, Recommendations, Recommended, Variant
+from serving.app.store import experiment_counts, experiments, export, migrate, tables
 from serving.app.store.database import Database, parse
 from serving.app.store.events import Events
 from serving.app.store.experiments import ExperimentStore
@@ -128,7 +129,7 @@ def test_what_an_experiment_counted_of_an_event_follows_its_correction(url):
 
         async def outcomes() -> dict[str, float]:
             async with database.reading() as connection:
-                counts = await connection.run_sync(experiment_counts.read, experiment.id)
+                counts = await connection.run_sync(experiment_counts.read, experiment)
             return {kind: float(by_person.sum()) for kind, by_person in counts["b"].outcomes.items()}
 
         assert await outcomes() == {"like": 2}
@@ -138,6 +139,32 @@ def test_what_an_experiment_counted_of_an_event_follows_its_correction(url):
         await events.correct(person, "two", event("3", None, "like"))
         assert await outcomes() == {"hide": 1}
         await experiments.stop(experiment.id)
+
+    run(url, work)
+
+
+def test_people_are_held_against_the_weights_that_they_were_split_by(url):
+    async def work(database):
+        people, experiments = People(database), ExperimentStore(database)
+        person = (await people.create()).id
+        variants = [Variant(name="a"), Variant(name="b")]
+        begun = await experiments.start(NewExperiment(id=f"x{uuid.uuid4().hex[:8]}", variants=variants))
+        await experiments.expose(begun.id, "b", person, answer("1"))
+
+        async def split(experiment: Experiment) -> int:
+            async with database.reading() as connection:
+                counts = await connection.run_sync(experiment_counts.read, experiment)
+            return counts["b"].split
+
+        assert await split(begun) == 1
+        same = await experiments.reweigh(begun.id, {"b": 1.0})
+        assert (same.weighed, await split(same)) == (None, 1)
+        other = await experiments.reweigh(begun.id, {"b": 2.0})
+        assert other == await experiments.get(begun.id)
+        assert other.weighed is not None and await split(other) == 0
+        settled = other.model_copy(update={"weighed": other.weighed - experiment_counts.SETTLED_S - 5})
+        assert await split(settled) == 1
+        await experiments.stop(begun.id)
 
     run(url, work)
 
@@ -275,3 +302,25 @@ def test_a_locked_file_holds_up_no_other_request(url):
         await database.close()
 
     run(url, work)
+
+
+def test_what_an_earlier_version_stored_survives_the_migrations(tmp_path):
+    url = f"sqlite:///{tmp_path / 'old.sqlite'}"
+    engine = sa.create_engine(url)
+    variants = json.dumps([{"name": "a"}, {"name": "b"}])
+    with engine.begin() as connection:
+        alembic.command.upgrade(migrate._config(connection), "0001")
+        for row in (
+            "INSERT INTO people (number, id, created) VALUES (1, 'ada', 1)",
+            f"INSERT INTO experiments (id, started, variants) VALUES ('x', 1, '{variants}')",
+            "INSERT INTO exposures (experiment, variant, person, time, version, source, items) "
+            "VALUES ('x', 'b', 1, 2, 7, 'model', '[]')",
+        ):
+            connection.exec_driver_sql(row)
+    assert migrate.pending(url) == ["0002"]
+    migrate.upgrade(url)
+    with engine.connect() as connection:
+        (experiment,) = experiments.read_all(connection)
+        assert experiment.weighed is None
+        assert experiment_counts.read(connection, experiment)["b"].split == 1
+    engine.dispose()
