@@ -12,16 +12,18 @@ from typing import Any, Protocol
 import grpc
 
 from serving.model_server.api import unary_calls
-from serving.model_server.api.unary_calls import Handler, Metadata, UnaryCalls
+from serving.model_server.api.unary_calls import (
+    MESSAGE_SECONDS,
+    MOST_HELD_BACK,
+    Handler,
+    Metadata,
+    UnaryCalls,
+)
 
 _log = logging.getLogger(__name__)
 
 # For streams: reflection, and a health service that is asked once.
 _STREAM_THREADS = 32
-# Messages that clients may hold back at a time.
-MOST_HELD_BACK = 4
-# That a client has for its message, as for a body of REST.
-MESSAGE_SECONDS = 60.0
 _STOP_POLL_S = 0.005
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 

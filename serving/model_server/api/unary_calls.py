@@ -36,6 +36,10 @@ _NO_WAIT = 0.0  # a time that has passed
 _ACCEPTED_AHEAD = 64
 # Events after which others in the loop have their turn.
 _BURST = 64
+# Messages that clients may hold back at a time.
+MOST_HELD_BACK = 4
+# That a client has for its message, as for a body of REST.
+MESSAGE_SECONDS = 60.0
 # Between looks for messages that are still on their way. One that so many looks met is held back.
 _LOOK_S = 0.25
 _LOOKS = 2
@@ -115,8 +119,8 @@ class UnaryCalls:
         self,
         server: grpc.Server,
         methods: Mapping[str, Handler],
-        most_held_back: int,
-        message_seconds: float,
+        most_held_back: int = MOST_HELD_BACK,
+        message_seconds: float = MESSAGE_SECONDS,
     ) -> None:
         if missing := [part for part in _PARTS if not hasattr(cygrpc, part)]:
             raise RuntimeError(f"cygrpc has no {', '.join(missing)}")
