@@ -176,7 +176,7 @@ def test_every_metric_that_is_read_is_there(query: Query, tmp_path: Path) -> Non
 def test_every_panel_shows_something(query: Query) -> None:
     ratio = query("marquee:slow:ratio_rate5m")
     assert {one["metric"]["model_name"] for one in ratio} == set(contract.MODELS)
-    assert all(0 <= float(one["value"][1]) <= 1 for one in ratio)
+    assert all(0 <= float(one["value"][1]) <= 1 for one in ratio), ratio
     for expression in dashboard():
         filled = expression.replace("$namespace", ".*").replace("$model", ".*")
         found = query(filled)

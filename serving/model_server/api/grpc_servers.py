@@ -12,7 +12,13 @@ from typing import Any, Protocol
 import grpc
 
 from serving.model_server.api import unary_calls
-from serving.model_server.api.unary_calls import Handler, Metadata, UnaryCalls
+from serving.model_server.api.unary_calls import (
+    MESSAGE_SECONDS,
+    MOST_HELD_BACK,
+    Handler,
+    Metadata,
+    UnaryCalls,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -40,15 +46,18 @@ class GrpcServer(Protocol):
         """Takes no new calls; those under way have `grace_s` seconds before they are cut off."""
 
 
-def make(methods: Mapping[str, Handler], options: ChannelOptions) -> GrpcServer:
+def make(
+    methods: Mapping[str, Handler], options: ChannelOptions, most_held_back: int = MOST_HELD_BACK
+) -> GrpcServer:
     """The fastest server that this grpcio allows; one warning if that is not the usual one.
 
     Args:
       methods: full path -> handler.
       options: gRPC's channel arguments.
+      most_held_back: messages that may come slowly at a time; grpc.aio has no such bound.
     """
     try:
-        return QueueServer(methods, options)
+        return QueueServer(methods, options, most_held_back)
     except unary_calls.PARTS_HAVE_MOVED as error:
         _log.warning(
             "grpcio %s is not built as those that were tried (%s): gRPC is answered by grpc.aio, which "
@@ -62,9 +71,15 @@ def make(methods: Mapping[str, Handler], options: ChannelOptions) -> GrpcServer:
 class QueueServer:
     """`grpc.server`, whose unary methods are taken from its completion queue."""
 
-    def __init__(self, methods: Mapping[str, Handler], options: ChannelOptions) -> None:
+    def __init__(
+        self,
+        methods: Mapping[str, Handler],
+        options: ChannelOptions,
+        most_held_back: int = MOST_HELD_BACK,
+        message_seconds: float = MESSAGE_SECONDS,
+    ) -> None:
         self.services = grpc.server(ThreadPoolExecutor(_STREAM_THREADS), options=options)
-        self._calls = UnaryCalls(self.services, methods)
+        self._calls = UnaryCalls(self.services, methods, most_held_back, message_seconds)
 
     async def start(self) -> None:
         self.services.start()

@@ -51,6 +51,9 @@ HEALTH_NAMES = ("", "PredictionService", "ModelService")
 # A status travels in HTTP/2 headers, which are small. In bytes, as in TensorFlow Serving.
 _MAX_DETAILS = 1024
 _REQUEST_ID = "x-request-id"
+# gRPC's own limit of a message where no option says another, and what no limit comes to.
+_GRPC_DEFAULT_MESSAGE = 4 << 20
+_NO_LIMIT = 2**31
 
 Answer = Callable[[Any, Access, float | None], Awaitable[Message]]
 
@@ -87,7 +90,9 @@ class GrpcServices:
             descriptors.register(_FILES[name], name, types)
             for method, (request, _, answer) in methods.items():
                 calls[f"/{name}/{method}"] = _handler(method, request, answer, budget, access_log)
-        self._server = grpc_servers.make(calls, channel_options)
+        largest = int(dict(channel_options).get("grpc.max_receive_message_length", _GRPC_DEFAULT_MESSAGE))
+        most_held_back = max(1, budget.most // (largest if largest > 0 else _NO_LIMIT))
+        self._server = grpc_servers.make(calls, channel_options, most_held_back)
         self.ports = self._server.services
         names = [PREDICTION_SERVICE, MODEL_SERVICE, reflection.SERVICE_NAME]
         self._health = None

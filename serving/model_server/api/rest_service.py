@@ -91,7 +91,8 @@ def create_app(
     """
     api = _Api(data_plane, manager, metrics, options, budget, access_log, body_seconds)
     app = web.Application(client_max_size=options.rest_api_max_body_bytes)
-    app.router.add_route("*", "/{path:.*}", api.handle)
+    # Any path, also one that holds the end of a line (%0A): aiohttp's own 404 is not the API's.
+    app.router.add_route("*", r"/{path:[\s\S]*}", api.handle)
     return app
 
 

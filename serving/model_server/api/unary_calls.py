@@ -36,6 +36,13 @@ _NO_WAIT = 0.0  # a time that has passed
 _ACCEPTED_AHEAD = 64
 # Events after which others in the loop have their turn.
 _BURST = 64
+# Messages that clients may hold back at a time.
+MOST_HELD_BACK = 4
+# That a client has for its message, as for a body of REST.
+MESSAGE_SECONDS = 60.0
+# Between looks for messages that are still on their way. One that so many looks met is held back.
+_LOOK_S = 0.25
+_LOOKS = 2
 # Seconds since 1970: gRPC's "no deadline" lies beyond.
 _NEVER = 1e15
 _PARTS = (
@@ -85,6 +92,8 @@ class Call(Protocol):
         """The client's address."""
 
 
+# Calls whose message is on its way, the oldest first, by time.monotonic() of their headers.
+_Arriving = dict["_Call", float]
 # Serialized request -> reply. Cancelled when the client has gone or its deadline has passed.
 Handler = Callable[[bytes, Call], Awaitable[Reply]]
 
@@ -92,15 +101,27 @@ Handler = Callable[[bytes, Call], Awaitable[Reply]]
 class UnaryCalls:
     """Unary methods of a server. Made before it starts, stopped after it has.
 
+    gRPC makes room for all of a message once its first bytes say how long it is, and holds what has come
+    for as long as the client likes. So few may be held back at a time: the next is RESOURCE_EXHAUSTED, and
+    one that is not there in time is DEADLINE_EXCEEDED.
+
     Args:
       server: not started yet; its other services stay its own.
       methods: full path -> handler. They take precedence over the server's.
+      most_held_back: messages that may be on their way for more than half a second.
+      message_seconds: time that a client has for its message.
 
     Raises:
       RuntimeError, AttributeError, TypeError: this grpcio is not built as those that were tried.
     """
 
-    def __init__(self, server: grpc.Server, methods: Mapping[str, Handler]) -> None:
+    def __init__(
+        self,
+        server: grpc.Server,
+        methods: Mapping[str, Handler],
+        most_held_back: int = MOST_HELD_BACK,
+        message_seconds: float = MESSAGE_SECONDS,
+    ) -> None:
         if missing := [part for part in _PARTS if not hasattr(cygrpc, part)]:
             raise RuntimeError(f"cygrpc has no {', '.join(missing)}")
         core = getattr(server, "_cy_server", None)
@@ -118,6 +139,12 @@ class UnaryCalls:
         self._may_wait = threading.Semaphore(0)
         self._ended = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._most_held_back = most_held_back
+        self._message_seconds = message_seconds
+        self._arriving: _Arriving = {}
+        self._look_again: asyncio.TimerHandle | None = None
+        self._waiting = False  # for events: there is none
+        self._emptied = False  # the queue, since the last look
 
     def start(self) -> None:
         """Takes calls, in the running loop. The server must have been started."""
@@ -150,6 +177,7 @@ class UnaryCalls:
             del event  # it holds a call, which must not outlive its server
 
     def _first(self, event: Any) -> None:
+        self._waiting = False
         self._handle(event)
         del event
         self._take_all()
@@ -159,6 +187,7 @@ class UnaryCalls:
         for _ in range(_BURST):
             event = poll(_NO_WAIT)
             if event.completion_type == self._timed_out:
+                self._waiting = self._emptied = True
                 self._may_wait.release()
                 return
             if event.completion_type == self._shut_down:
@@ -185,15 +214,58 @@ class UnaryCalls:
             return
         if not self._stopping:
             self._accept(path)
-        _Call(event, path, self._methods[path]).receive()
+        call = _Call(event, path, self._methods[path], self._arriving)
+        self._arriving[call] = time.monotonic()
+        call.receive()
+        self._look_later()
+
+    def _look(self) -> None:
+        """Refuses messages that are held back: the newest if they are too many, all in the end."""
+        self._look_again = None
+        # What is there already, but behind others in the queue, is not held back.
+        emptied, self._emptied = self._emptied, self._waiting
+        held_back = []
+        for call in self._arriving if emptied else ():  # the oldest first
+            call.looks += 1
+            if call.looks >= _LOOKS:
+                held_back.append(call)
+        now = time.monotonic()
+        for place, call in enumerate(held_back):
+            if now - self._arriving[call] > self._message_seconds:
+                text = f"the request's message was not there after {self._message_seconds:g} seconds"
+                call.refuse(Reply(None, grpc.StatusCode.DEADLINE_EXCEEDED.value[0], text))
+            elif place >= self._most_held_back:
+                text = (
+                    f"{self._most_held_back} other messages are on their way already and come slowly: more "
+                    "would not fit --max_pending_request_bytes if each were as large as "
+                    "--grpc_max_message_bytes; try again later"
+                )
+                call.refuse(Reply(None, grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], text))
+        self._look_later()
+
+    def _look_later(self) -> None:
+        if self._arriving and self._look_again is None and self._loop is not None:
+            self._look_again = self._loop.call_later(_LOOK_S, self._look)
 
 
 class _Call:
     """One call, from its headers to its status. What is under way in gRPC keeps it alive."""
 
-    __slots__ = ("_alive", "_core", "_handler", "_path", "_task", "deadline", "metadata")
+    __slots__ = (
+        "_alive",
+        "_arriving",
+        "_core",
+        "_handler",
+        "_path",
+        "_task",
+        "deadline",
+        "looks",
+        "metadata",
+    )
 
-    def __init__(self, event: Any, path: str, handler: Handler) -> None:
+    def __init__(self, event: Any, path: str, handler: Handler, arriving: _Arriving) -> None:
+        self.looks = 0  # at messages on their way that met this one
+        self._arriving = arriving
         self._core = event.call
         self._path = path
         self._handler = handler
@@ -212,6 +284,7 @@ class _Call:
         self._core.start_server_batch((cygrpc.ReceiveMessageOperation(_NO_FLAGS),), self._received)
 
     def _received(self, event: Any) -> None:
+        self._arriving.pop(self, None)
         raw = event.batch_operations[0].message()
         if not self._alive:
             return
@@ -221,6 +294,12 @@ class _Call:
             self._reply(Reply(None, grpc.StatusCode.UNIMPLEMENTED.value[0], text))
             return
         self._task = asyncio.get_running_loop().create_task(self._answer(raw))
+
+    def refuse(self, reply: Reply) -> None:
+        """Answers a call whose message is not there yet; what has come of it is dropped."""
+        self._arriving.pop(self, None)
+        self._reply(reply)
+        self._alive = False
 
     async def _answer(self, raw: bytes) -> None:
         try:
@@ -252,5 +331,6 @@ class _Call:
     def _closed(self, event: Any) -> None:
         """The call is over: answered, cancelled or past its deadline."""
         self._alive = False
+        self._arriving.pop(self, None)
         if self._task is not None and event.batch_operations[0].cancelled():
             self._task.cancel()

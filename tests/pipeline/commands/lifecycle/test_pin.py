@@ -17,7 +17,7 @@ def test_a_pinned_version_outlives_any_number_of_pushes(
 ) -> None:
     there = ["--set", f"push_to={served}"]
     assert cli.main(["pin", "100", *there]) == 0
-    assert "unpin 100`" in capsys.readouterr().out
+    assert f"unpin --set push_to={served} 100`" in capsys.readouterr().out
     # In each model's folder: a server of the second one looks there.
     assert all((Path(served) / model / "100" / contract.PINNED).is_file() for model in contract.MODELS)
     assert retention.apply(served, 1) == [200]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from typing import Any
 
 import grpc
 import pytest
+from support.servers.held_back import HeldBack
 
 from serving.model_server.api import grpc_servers, unary_calls
 from serving.model_server.api.grpc_servers import AioServer, QueueServer
@@ -171,6 +173,47 @@ def test_a_message_above_the_limit_is_refused_and_the_next_call_answered(kind: K
             code, _ = await status(ask(b"x" * 1001))
             assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
             assert await ask(b"x" * 1000) == b"x" * 1000
+
+    run(body)
+
+
+@pytest.mark.parametrize(("most", "seconds", "refused"), [(2, 60.0, 4), (100, 0.5, 6)])
+def test_messages_that_are_held_back_are_few_and_not_for_ever(
+    most: int, seconds: float, refused: int
+) -> None:
+    """gRPC keeps what has come of a message for as long as its client likes."""
+
+    async def body() -> None:
+        server = QueueServer({METHOD: echo}, [("grpc.max_receive_message_length", 8 << 20)], most, seconds)
+        port = server.services.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            held = HeldBack(connection, METHOD, 6, 4 << 20)
+            while held.ended < refused:
+                await asyncio.to_thread(held.go_on, 0.1)
+                async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+                    assert await channel.unary_unary(METHOD)(bytes(2 << 20)) == bytes(2 << 20)
+            await asyncio.to_thread(held.go_on, 1.0)
+            assert held.ended == refused
+        await server.stop(0)
+
+    run(body)
+
+
+def test_what_waits_behind_others_in_the_queue_is_not_held_back() -> None:
+    """A loop that stood still finds messages there that no look has met."""
+
+    async def body() -> None:
+        server = QueueServer({METHOD: echo}, (), 1, 60.0)
+        port = server.services.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            for _ in range(3):
+                calls = [asyncio.ensure_future(channel.unary_unary(METHOD)(b"x")) for _ in range(200)]
+                await asyncio.sleep(0.01)
+                time.sleep(0.6)  # the event loop stands still
+                assert await asyncio.gather(*calls) == [b"x"] * 200
+        await server.stop(0)
 
     run(body)
 

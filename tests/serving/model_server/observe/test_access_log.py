@@ -54,6 +54,9 @@ def ask(server: Server) -> None:
     server.http("GET", f"/v1/models/{HALF}")
     server.http("GET", "/nowhere")
     server.http("GET", "/v1/models/%ff")
+    # A path with the end of a line in it is the API's like any other: not aiohttp's, which says its version.
+    broken = server.http("GET", "/v1/models/a%0Ab")
+    assert (broken.status, broken.headers["Server"]) == (404, "marquee")
 
 
 def test_a_line_says_who_asked_what_and_how_it_went(served: list[dict[str, Any]]) -> None:
@@ -80,6 +83,7 @@ def test_errors_and_other_methods_are_logged(served: list[dict[str, Any]]) -> No
     assert ("REST", "GetModelStatus", HALF, "OK") in found
     assert ("REST", "GET", "", "NOT_FOUND") in found
     assert ("REST", "GetModelStatus", "\\udcff", "NOT_FOUND") in found
+    assert ("REST", "GetModelStatus", "a\nb", "NOT_FOUND") in found
 
 
 def test_no_value_of_a_request_is_logged(served: list[dict[str, Any]]) -> None:
