@@ -18,6 +18,7 @@ from serving.app.edge import headers as edge_headers
 from serving.app.edge import traces
 from serving.app.edge.limits import RateLimit
 from serving.app.edge.middleware import Edge
+from serving.app.page.problem_pages import ProblemPages
 from serving.app.settings import Settings
 from serving.app.store.keys import Keys
 
@@ -63,8 +64,9 @@ def create_app(settings: Settings) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", edge_headers.REQUEST_ID],
             expose_headers=[edge_headers.REQUEST_ID, "Retry-After"],
         )
-    # Added last, it is the outermost.
     app.add_middleware(Edge, settings=settings)
+    # Added last, it is the outermost.
+    app.add_middleware(ProblemPages)
     traces.configure(settings.otlp_endpoint)
     for router in _ROUTERS:
         app.include_router(router)

@@ -69,9 +69,7 @@ class Settings(BaseSettings):
     trusted_proxies: tuple[str, ...] = Field(
         default=(), description="addresses whose X-Forwarded-For is believed, such as an ingress's"
     )
-    rate_limit: str = Field(
-        default="600/minute", description="requests of a key (or, without one, an address)"
-    )
+    rate_limit: str = Field(default="600/minute", description="requests of a key")
     address_limit: str = Field(default="1200/minute", description="requests of an address, whatever its keys")
     max_body_bytes: Annotated[int, Field(ge=1024)] = Field(
         default=2**20, description="of a request; a batch of 1,000 events has some 200 kB"

@@ -174,9 +174,15 @@ def test_the_page_speaks_of_products_on_every_view(shop, run, tmp_path):
             assert "Pick three products" in first
             assert "Category" in first and "Price, at least" in first
             assert "of 5</span>" not in first  # likes alone: there are no ratings
+            assert "What you like, hide or have seen" in first
+            assert "rating" not in visitor.get("/forget").text
             item = re.findall(r'data-item="([^"]+)"', first)[0]
             for view in ("/search?query=blue", f"/items/{item}", "/map", "/map/points", "/model", "/known"):
                 assert visitor.get(view).status_code == 200, view
+            user = re.findall(r'href="(/known/[^"]+)"', visitor.get("/known").text)[0]
+            look = visitor.get(user).text
+            assert "mostly" in look and "held-out" in look
+            assert not re.search("rating|Rated|Expected", look)
             done = visitor.post("/act", data={"do": "like", "item_id": item, "back": "/"})
             assert (done.status_code, done.headers["location"]) == (303, "/")
             after = visitor.get("/").text

@@ -78,6 +78,22 @@ def test_migrate_twice(capsys, url):
     assert run(capsys, "app", "migrate", "--database", url)[1] == "the database is up to date\n"
 
 
+def test_tables_of_a_newer_version_are_told(capsys, url, tmp_path):
+    migrate.upgrade(url)
+    store = sqlite3.connect(tmp_path / "app.sqlite")
+    store.execute("UPDATE alembic_version SET version_num = '9999'")
+    store.commit()
+    for command in (
+        ("app", "--no-keys"),
+        ("app", "migrate"),
+        ("app", "keys", "list"),
+        ("events", "export", tmp_path / "events.parquet"),
+        ("experiments", "report"),
+    ):
+        code, _, err = run(capsys, *command, "--database", url)
+        assert code == 2 and "newer version of the application (migration 9999" in err, (command, err)
+
+
 def test_export_and_report_of_an_empty_database(capsys, url, tmp_path):
     path = tmp_path / "events.parquet"
     code, _, err = run(capsys, "events", "export", path, "--database", url)
