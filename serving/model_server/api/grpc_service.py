@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,6 +52,7 @@ HEALTH_NAMES = ("", "PredictionService", "ModelService")
 # A status travels in HTTP/2 headers, which are small. In bytes, as in TensorFlow Serving.
 _MAX_DETAILS = 1024
 _REQUEST_ID = "x-request-id"
+_HEALTH_THREADS = 4
 # gRPC's own limit of a message where no option says another, and what no limit comes to.
 _GRPC_DEFAULT_MESSAGE = 4 << 20
 _NO_LIMIT = 2**31
@@ -97,7 +99,10 @@ class GrpcServices:
         names = [PREDICTION_SERVICE, MODEL_SERVICE, reflection.SERVICE_NAME]
         self._health = None
         if options.enable_grpc_healthcheck_service:
-            self._health = health.HealthServicer()
+            # Streams of reflection hold a thread for as long as their clients like: none of a probe's.
+            threads = ThreadPoolExecutor(_HEALTH_THREADS, "grpc_health")
+            self._health = health.HealthServicer(experimental_thread_pool=threads)
+            self._health.Check.__func__.experimental_thread_pool = threads
             health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server.services)
             names.append(health.SERVICE_NAME)
         if options.enable_descriptions:

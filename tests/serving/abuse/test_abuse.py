@@ -29,6 +29,7 @@ import pytest
 import tensorflow as tf
 from support.models import tiny_models
 from support.servers import patient_client
+from support.servers.held_back import HeldBack
 from support.servers.model_servers import OUR_COMMAND, Server, predict_request, start
 from support.small_disk import leave, small_disk
 from tensorflow.core.framework import types_pb2
@@ -48,6 +49,7 @@ ROW = {
     contract.HISTORY_RATINGS: [4.0, 3.0],
     contract.HISTORY_TIMESTAMPS: [1, 2],
 }
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
 HEAD = "POST /v1/models/m:predict HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n"
 
 
@@ -175,6 +177,16 @@ def memory_held_back(server: Server, stop: threading.Event) -> None:
         connection.close()
 
 
+def messages_held_back(server: Server, stop: threading.Event) -> None:
+    """The same over gRPC: large messages on one connection, of which the last byte never comes."""
+    host, port = server.grpc.split(":")
+    while not stop.is_set():
+        with contextlib.suppress(OSError), socket.create_connection((host, int(port))) as connection:
+            held = HeldBack(connection, PREDICT, 8, 60 << 20)
+            while not stop.is_set() and held.ended < 8:
+                held.go_on(0.2)
+
+
 def descriptors(server: Server, stop: threading.Event) -> None:
     """Connections that say nothing, as many as there can be."""
     held: list[socket.socket] = []
@@ -226,6 +238,7 @@ ATTACKS: list[tuple[Attack, int]] = [
     (threads, 4),
     (stretched, 4),
     (memory_held_back, 2),
+    (messages_held_back, 2),
     (descriptors, 2),
     (event_loop, 2),
     (queue, 2),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,14 @@ def test_a_version_pinned_while_retention_runs_stays(served: str, monkeypatch: p
     monkeypatch.setattr(retention, "delete", pins_the_next)
     retention.apply(served, 1)
     assert versions.numbers(served, contract.MODEL) == [200, 300]
+
+
+def test_what_a_command_writes_is_for_owner_and_group_alone(served: str) -> None:
+    before = os.umask(0o022)
+    try:
+        assert cli.main(["pin", "200", "--set", f"push_to={served}"]) == 0
+        assert os.umask(0o022) == 0o027
+    finally:
+        os.umask(before)
+    pinned = Path(served) / contract.MODEL / "200" / contract.PINNED
+    assert pinned.stat().st_mode & 0o027 == 0

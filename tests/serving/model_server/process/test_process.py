@@ -95,6 +95,33 @@ def test_start_says_what_is_served_where_and_what_it_took(
     assert server.stop() == 0
 
 
+def test_probes_are_answered_while_streams_hold_every_thread(
+    run: Callable[..., Server], tmp_path: Path
+) -> None:
+    """A stream of reflection that says nothing holds a thread for as long as its client likes."""
+    conformance_models.echo(tmp_path / "echo" / "1")
+    server = run(
+        "--model_name=echo", f"--model_base_path={tmp_path / 'echo'}", "--enable_grpc_healthcheck_service"
+    )
+    end = threading.Event()
+
+    def nothing() -> Iterator[bytes]:
+        end.wait()
+        yield from ()
+
+    with grpc.insecure_channel(server.grpc) as channel:
+        reflect = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+        streams = [reflect(nothing()) for _ in range(40)]
+        health = health_pb2_grpc.HealthStub(server.channel)
+        time.sleep(1.0)  # for the streams to begin
+        found = health.Check(health_pb2.HealthCheckRequest(), timeout=10)
+        assert found.status == health_pb2.HealthCheckResponse.SERVING
+        end.set()
+        for stream in streams:
+            stream.cancel()
+    assert server.stop() == 0
+
+
 def test_sigterm_answers_what_is_under_way_and_takes_nothing_new(
     run: Callable[..., Server], tmp_path: Path
 ) -> None:
