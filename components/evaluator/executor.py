@@ -69,7 +69,12 @@ class Executor(executor.Executor):
         no_recent = recent if isinstance(recent, str) else ""
         path = "" if isinstance(recent, str) else recent_popularity.write(evaluation, recent)
         config = proto_utils.proto_to_json(eval_config(path))
-        super().Do(inputs, output_dict, {**exec_properties, standard_component_specs.EVAL_CONFIG_KEY: config})
+        properties = {**exec_properties, standard_component_specs.EVAL_CONFIG_KEY: config}
+        try:
+            super().Do(inputs, output_dict, properties)
+        finally:
+            if path:  # ids of users: an evaluation outlives its run and `marquee forget`
+                storage.remove_file(path)
 
         version = baseline.get_string_custom_property(contract.VERSION_PROPERTY) if baseline else ""
         results = read_results(evaluation, version)

@@ -99,6 +99,8 @@ def test_first_model(fake_model: ModuleType, tmp_path: Path) -> None:
 
     assert found.candidate.overall == pytest.approx(metrics_of(users, fake_model), rel=1e-6, nan_ok=True)
     assert found.candidate.overall[names.RECENT_POPULARITY_RECALL_100] > 0
+    # Evaluations are kept for good, also by `marquee forget`: nothing of a person is in one.
+    assert not list(tmp_path.rglob("recent_popularity.parquet"))
     assert list(found.candidate.overall) == list(registry.evaluated())
     for feature, values in found.candidate.slices.items():
         for value, metrics in values.items():
