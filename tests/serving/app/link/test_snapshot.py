@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
+import weakref
 
 import pytest
 
@@ -24,6 +26,21 @@ def test_a_version_is_read_as_its_description_has_it(pushed_workspace):
         ("year", "number", True), ("genres", "multi", True), ("tags", "multi", False),
     ]  # fmt: skip
     assert found.limit("max_k") == 100 and found.limits["max_boost"] == 2.0
+
+
+def test_a_version_that_is_let_go_is_freed_at_once(pushed_workspace):
+    """Python searches for cycles so seldom that a catalogue in one would stay for days."""
+    version = pushed_workspace.pushed[-1]
+    gc.disable()
+    try:
+        files = FolderFiles(version.parent.parent)
+        found = asyncio.run(snapshot.load(files, version.parent.name, int(version.name)))
+        assert found.catalogue.fields(0) and found.scale and found.taste_column
+        gone = weakref.ref(found), weakref.ref(found.catalogue)
+        del found
+        assert [one() for one in gone] == [None, None]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(
