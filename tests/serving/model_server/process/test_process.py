@@ -95,14 +95,19 @@ def test_start_says_what_is_served_where_and_what_it_took(
     assert server.stop() == 0
 
 
+def with_health(run: Callable[..., Server], folder: Path) -> Server:
+    """A server of the model `echo` with gRPC's health service."""
+    conformance_models.echo(folder / "echo" / "1")
+    return run(
+        "--model_name=echo", f"--model_base_path={folder / 'echo'}", "--enable_grpc_healthcheck_service"
+    )
+
+
 def test_probes_are_answered_while_streams_hold_every_thread(
     run: Callable[..., Server], tmp_path: Path
 ) -> None:
     """A stream of reflection that says nothing holds a thread for as long as its client likes."""
-    conformance_models.echo(tmp_path / "echo" / "1")
-    server = run(
-        "--model_name=echo", f"--model_base_path={tmp_path / 'echo'}", "--enable_grpc_healthcheck_service"
-    )
+    server = with_health(run, tmp_path)
     end = threading.Event()
 
     def nothing() -> Iterator[bytes]:
@@ -125,10 +130,7 @@ def test_probes_are_answered_while_streams_hold_every_thread(
 def test_sigterm_answers_what_is_under_way_and_takes_nothing_new(
     run: Callable[..., Server], tmp_path: Path
 ) -> None:
-    conformance_models.echo(tmp_path / "echo" / "1")
-    server = run(
-        "--model_name=echo", f"--model_base_path={tmp_path / 'echo'}", "--enable_grpc_healthcheck_service"
-    )
+    server = with_health(run, tmp_path)
     health = health_pb2_grpc.HealthStub(server.channel)
     assert health.Check(health_pb2.HealthCheckRequest()).status == health_pb2.HealthCheckResponse.SERVING
     watched = health.Watch(health_pb2.HealthCheckRequest(service="PredictionService"))
