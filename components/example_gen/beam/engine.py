@@ -18,7 +18,7 @@ from components.common import storage
 from components.common.ragged import offsets_of
 from components.example_gen.beam import partitions, reading, spans, writing
 from components.example_gen.beam.job import Job
-from components.example_gen.beam.partitions import SORTED, STAY, Partition
+from components.example_gen.beam.partitions import SORTED, STAY, load_partition
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading.quarantine import Quarantine
 from components.example_gen.reading.source import Dataset
@@ -37,7 +37,6 @@ from components.example_gen.sorting.log_store import Index
 from components.example_gen.sorting.totals import Totals
 
 SPAN_BYTES = 64 << 20  # what a worker reads at once of a file that can be cut
-_SPANS = "spans"
 _COUNTS = "counts"
 
 
@@ -93,7 +92,7 @@ class Workers:
           uri: of the artifact.
         """
         log, job = data.log, data.log.job
-        job.save(log.item_ids.filter(pa.array(known.seen)), writing.SEEN)
+        job.save_ids(log.item_ids.filter(pa.array(known.seen)), writing.SEEN)
         files: dict[int, dict[str, str]] = collections.defaultdict(dict)
         for split in contract.SPLITS:
             storage.make_folder(split_uri(uri, split))
@@ -123,20 +122,18 @@ class Workers:
         left_out: collections.Counter[str],
     ) -> tuple[PartitionedLog, np.ndarray]:
         """`gather.ReadEvents` on workers."""
-        job = Job(dataset, params, self._work)
-        job.save(known, reading.CATALOGUE)
+        job = Job(dataset, params, self._work, items_known=known is not None)
+        job.save_ids(pa.array([], pa.string()) if known is None else known, reading.CATALOGUE)
         add_items = known is None or params.unknown_items == "keep"
         with self._make_pipeline() as pipeline:
             _build(pipeline, job, add_items=add_items)
-        if not storage.exists(job.path(_SPANS)):
-            raise reading.unseen(job.work)
-        reading.replay(job.load(_SPANS), job, bad, left_out)
+        reading.replay(job, bad, left_out)
         require_rows(dataset, bad)
         keys, counts = storage.list_names(job.path(SORTED)), job.load(_COUNTS, SORTED)
         ids = counts["item"].combine_chunks()
         item_ids = ids.take(id_order(ids)) if add_items or known is None else known
         for key in keys:
-            found: Partition = job.load(SORTED, key)
+            found = load_partition(job, SORTED, key)
             for row in found.bad:
                 bad.add(row)
             left_out.update(found.left_out)
@@ -156,7 +153,7 @@ class Workers:
         for number in itertools.count():
             stay = counts.filter(pc.greater_equal(counts["events"], least))["item"].combine_chunks()
             stage = f"core-{number}"
-            job.save(stay, STAY, stage)
+            job.save_ids(stay, STAY, stage)
             with self._make_pipeline() as pipeline:
                 selected = (
                     pipeline
@@ -197,7 +194,7 @@ def _build(pipeline: beam.Pipeline, job: Job, add_items: bool) -> None:
         within = beam.Map(reading.within, job, beam.pvalue.AsSingleton(found))
         read = read | "Within the window" >> within
         found = read | "All within" >> beam.combiners.ToList()
-    _ = found | "Keep spans" >> beam.Map(job.save, _SPANS)
+    _ = found | "Keep spans" >> beam.Map(reading.keep_spans, job)
     counts = (
         read
         | "Deal" >> beam.FlatMap(reading.deal, job, beam.pvalue.AsSingleton(found))
@@ -224,7 +221,7 @@ def _save_counts(counts: beam.PCollection, job: Job, stage: str) -> None:
 
 def _log(job: Job, stage: str, keys: list[str], item_ids: pa.StringArray, counts: pa.Table) -> PartitionedLog:
     """The log that a stage's workers left."""
-    found: list[Partition] = [job.load(stage, key) for key in keys]
+    found = [load_partition(job, stage, key) for key in keys]
     ids = [each.log.user_ids for each in found]
     events = [np.diff(each.log.offsets) for each in found]
     row = pc.index_in(item_ids, counts["item"].combine_chunks())

@@ -5,32 +5,35 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import hashlib
-import hmac
-import pickle
-import secrets
+import json
 from typing import IO, Any
+
+import pyarrow as pa
 
 from components.common import storage
 from components.example_gen.params import ExampleGenParams
 from components.example_gen.reading.source import Dataset
+
+_ID = "id"
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
     """A data set on its way.
 
+    What is kept in `work` is Parquet or JSON, which hold values and nothing that runs: who may write to a
+    shared store cannot have a worker run code.
+
     Attributes:
       dataset, params: what is read, and how.
       work: folder that all workers see, a path or URL.
-      key: of this job alone; it reaches the workers with the job and is never in `work`. Who may write
-        there could have a worker run any code by a file of pickle: each carries a code that the key makes.
+      items_known: whether the driver has left the items that there are.
     """
 
     dataset: Dataset
     params: ExampleGenParams
     work: str
-    key: bytes = dataclasses.field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    items_known: bool = False
 
     def path(self, *names: str) -> str:
         return storage.join(self.work, *names)
@@ -40,42 +43,41 @@ class Job:
         storage.make_folder(self.path(*names[:-1]))
         return storage.open_binary(self.path(*names), "wb")
 
-    def save(self, value: Any, *names: str) -> None:
-        """Keeps a value as a file that is there whole; one that is there already is replaced."""
-        with (
-            storage.whole_file(self.path(*names), self.path("temporary")) as name,
-            storage.open_binary(name, "wb") as file,
-        ):
-            raw = pickle.dumps(value)
-            file.write(_code(self.key, self.path(*names), raw) + raw)
+    def save(self, table: pa.Table, *names: str) -> None:
+        """Keeps a table as a file that is there whole; one that is there already is replaced."""
+        with self._whole(names) as name:
+            storage.write_parquet(name, table)
 
-    def load(self, *names: str) -> Any:
-        """What `save` kept.
+    def load(self, *names: str) -> pa.Table:
+        """What `save` kept."""
+        return storage.read_parquet(self.path(*names))
 
-        Raises:
-          ValueError: the file is not one that this job wrote.
-        """
-        return _load(self.path(*names), self.key)
+    def save_ids(self, ids: pa.StringArray, *names: str) -> None:
+        self.save(pa.table({_ID: ids}), *names)
 
-    def shared(self, *names: str) -> Any:
-        """The same, read once by a worker that needs it for each of its elements; not to be changed."""
-        return _shared(self.path(*names), self.key)
+    def load_ids(self, *names: str) -> pa.StringArray:
+        return _load_ids(self.path(*names))
 
+    def shared_ids(self, *names: str) -> pa.StringArray:
+        """The same, read once by a worker that needs it for each of its elements."""
+        return _shared_ids(self.path(*names))
 
-def _load(path: str, key: bytes) -> Any:
-    with storage.open_binary(path, "rb") as file:
-        code, raw = file.read(hashlib.sha256().digest_size), file.read()
-    if not hmac.compare_digest(code, _code(key, path, raw)):
-        raise ValueError(
-            f"{path} is not what this run wrote: somebody else writes to its work folder. Give the run a "
-            "folder that only its workers may write"
-        )
-    return pickle.loads(raw)
+    def save_json(self, value: Any, *names: str) -> None:
+        """Keeps numbers, strings, lists and objects, as `save` keeps tables."""
+        with self._whole(names) as name, storage.open_binary(name, "wb") as file:
+            # ASCII: text of a log may hold half of a surrogate pair, which UTF-8 has no bytes for.
+            file.write(json.dumps(value).encode("ascii"))
 
+    def load_json(self, *names: str) -> Any:
+        with storage.open_binary(self.path(*names), "rb") as file:
+            return json.load(file)
 
-def _code(key: bytes, path: str, raw: bytes) -> bytes:
-    # With the path: no file of the job can stand for another.
-    return hmac.digest(key, path.encode() + b"\0" + raw, "sha256")
+    def _whole(self, names: tuple[str, ...]) -> contextlib.AbstractContextManager[str]:
+        return storage.whole_file(self.path(*names), self.path("temporary"))
 
 
-_shared = functools.lru_cache(maxsize=4)(_load)
+def _load_ids(path: str) -> pa.StringArray:
+    return storage.read_parquet(path)[_ID].combine_chunks()
+
+
+_shared_ids = functools.lru_cache(maxsize=4)(_load_ids)

@@ -13,7 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+import contract
 from components.common import storage
+from components.common.ragged import offsets_of
 from components.example_gen.beam.job import Job
 from components.example_gen.reading.quarantine import BadRow, Quarantine
 from components.example_gen.sorting import log_store
@@ -22,6 +24,9 @@ from components.example_gen.sorting.log_store import Log
 from components.example_gen.sorting.totals import Totals, totals
 
 SORTED: Final = "sorted"
+# Tables beside the columns of a log: what is known of each user and item.
+_USERS: Final = "users"
+_ITEMS: Final = "items"
 STAY: Final = "stay"  # string[items] that stay, one file per round of the k-core
 
 # Counts per item: all events, those in train, and the sum of the latter's stars or weights. Sums of
@@ -78,14 +83,53 @@ def select(key: str, job: Job, before: str, stage: str) -> pa.Table:
     Returns:
       The counts of its items.
     """
-    log: Log = job.load(before, key).log
-    stay = is_in(log.item_ids, job.shared(STAY, stage))
+    log = load_partition(job, before, key).log
+    stay = is_in(log.item_ids, job.shared_ids(STAY, stage))
     per_user = np.zeros(len(log.user_ids), np.int64)
     for user, item in log.items(job.params.buffer_rows):
         per_user += np.bincount(user[stay[item]], minlength=len(per_user))
     enough = per_user >= job.params.min_ratings_per_user
     core = log_store.select(log, enough, stay, _new_folder(job), job.params.buffer_rows)
     return _keep(core, [], collections.Counter(), job, stage, key)
+
+
+def load_partition(job: Job, stage: str, key: str) -> Partition:
+    """What `sort` or `select` kept."""
+    kept = job.load_json(stage, key)
+    folder: str = kept["folder"]
+    users = storage.read_parquet(storage.join(folder, _USERS))
+    items = storage.read_parquet(storage.join(folder, _ITEMS))["id"].combine_chunks()
+    column = {name: users[name].to_numpy() for name in users.column_names if name != "id"}
+    log = Log(users["id"].combine_chunks(), offsets_of(column["events"]), items, folder)
+    known = Totals(
+        np.zeros(0, np.int64),
+        np.zeros(0),
+        column["last_train"],
+        {split: column[f"history_{split}"] for split in contract.SPLITS},
+        {split: column[f"targets_{split}"] for split in contract.SPLITS},
+        np.array(kept["by_item"], np.int64),
+        np.array(kept["by_rating"], np.int64),
+    )
+    bad = [BadRow(**row) for row in kept["bad"]]
+    return Partition(log, bad, collections.Counter(kept["left_out"]), known)
+
+
+def _save_partition(partition: Partition, job: Job, stage: str, key: str) -> None:
+    """Keeps the tables beside the log's columns, in its folder; the JSON file, the last, names that."""
+    log, known = partition.log, partition.totals
+    users = {"id": log.user_ids, "events": np.diff(log.offsets), "last_train": known.last_train}
+    for split in contract.SPLITS:
+        users |= {f"history_{split}": known.history[split], f"targets_{split}": known.targets[split]}
+    storage.write_parquet(storage.join(log.folder, _USERS), pa.table(users))
+    storage.write_parquet(storage.join(log.folder, _ITEMS), pa.table({"id": log.item_ids}))
+    kept = {
+        "folder": log.folder,
+        "bad": [vars(row) for row in partition.bad],
+        "left_out": partition.left_out,
+        "by_item": known.by_item.tolist(),
+        "by_rating": known.by_rating.tolist(),
+    }
+    job.save_json(kept, stage, key)
 
 
 def uncounted(items: pa.StringArray) -> pa.Table:
@@ -111,7 +155,7 @@ def _keep(
 ) -> pa.Table:
     """Keeps a partition for the next stage; returns the counts of its items."""
     found = totals(log, job.params, job.dataset.timed)
-    job.save(Partition(log, bad, left_out, found.of_users()), stage, key)
+    _save_partition(Partition(log, bad, left_out, found.of_users()), job, stage, key)
     events = np.zeros(len(log.item_ids), np.int64)
     for _, item in log.items(job.params.buffer_rows):
         events += np.bincount(item, minlength=len(events))

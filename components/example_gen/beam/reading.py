@@ -7,7 +7,7 @@ import dataclasses
 import uuid
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ from components.example_gen.beam.job import Job
 from components.example_gen.beam.spans import Where
 from components.example_gen.errors import DataError
 from components.example_gen.reading.places import Place
-from components.example_gen.reading.quarantine import Quarantine
+from components.example_gen.reading.quarantine import BadRow, Quarantine
 from components.example_gen.reading.source import TIME
 from components.example_gen.sorting import log_store
 from components.example_gen.sorting.gather import (
@@ -30,8 +30,11 @@ from components.example_gen.sorting.gather import (
     window_start,
 )
 
-CATALOGUE: Final = "catalogue"  # string[M] if the items are known beforehand, else None
-_IDS: Final = "ids"  # of a span's rows: string[users], string[items]
+CATALOGUE: Final = "catalogue"  # ids of the items that are known beforehand
+_SPANS: Final = "spans"
+# Of a span:
+_USERS: Final = "users"
+_ITEMS: Final = "items"
 _BAD: Final = "bad"
 _ROWS: Final = "rows"
 
@@ -84,15 +87,17 @@ def read(where: Where, job: Job) -> SpanRead:
             if not storage.exists(needed):
                 raise unseen(needed)
         with job.new_file(folder, _ROWS) as file:
-            rows = log_store.Rows(file, codes_of(job.shared(CATALOGUE), job.params))
+            known = job.shared_ids(CATALOGUE) if job.items_known else None
+            rows = log_store.Rows(file, codes_of(known, job.params))
             for chunk in read_file(job.dataset, number, span, bad, job.params):
                 add(job.dataset, chunk, job.params, rows, bad, left_out)
         good, largest, newest = int(rows.counts.sum()), rows.largest, rows.newest
         left_out.update(bad.left_out.pop(RATINGS, {}))
-        job.save((rows.users.ids(), rows.items.ids()), folder, _IDS)
+        job.save_ids(rows.users.ids(), folder, _USERS)
+        job.save_ids(rows.items.ids(), folder, _ITEMS)
     except DataError as wrong:
         error = (wrong.file, wrong.reason, wrong.line)
-    job.save(bad.rows, folder, _BAD)
+    job.save_json([vars(row) for row in bad.rows], folder, _BAD)
     rows_in = bad.rows_in[RATINGS]
     return SpanRead(number, span.start, folder, _ROWS, rows_in, good, largest, newest, left_out, error)
 
@@ -106,7 +111,7 @@ def within(span: SpanRead, job: Job, spans: Sequence[SpanRead]) -> SpanRead:
     if span.error:
         return span
     newest = max(each.newest for each in spans)
-    time, users = window_start(job.params, newest), len(job.load(span.folder, _IDS)[0])
+    time, users = window_start(job.params, newest), len(job.load_ids(span.folder, _USERS))
     name = f"{_ROWS}-{uuid.uuid4().hex}"
     with job.new_file(span.folder, name) as file:
         counts, largest = log_store.write_newer(job.path(span.folder, span.rows_file), file, time, users)
@@ -115,25 +120,39 @@ def within(span: SpanRead, job: Job, spans: Sequence[SpanRead]) -> SpanRead:
     return dataclasses.replace(span, rows_file=name, rows=rows, largest=largest, left_out=left_out)
 
 
-def replay(spans: Sequence[SpanRead], job: Job, bad: Quarantine, left_out: collections.Counter[str]) -> None:
+def keep_spans(spans: Sequence[SpanRead], job: Job) -> None:
+    """Keeps what came of all spans, for `replay`."""
+    job.save_json([vars(span) for span in spans], _SPANS)
+
+
+def replay(job: Job, bad: Quarantine, left_out: collections.Counter[str]) -> None:
     """Accounts for what workers read, as if this process had read it.
 
     Raises:
-      DataError: that of the first span which has one, or too many rows are bad.
+      DataError: that of the first span which has one, too many rows are bad, or this process does not see
+        what workers kept.
     """
-    for span in sorted(spans):
+    if not storage.exists(job.path(_SPANS)):
+        raise unseen(job.work)
+    for span in sorted(map(_span_of, job.load_json(_SPANS))):
         if span.error is not None:
             raise DataError(*span.error)
         bad.count(RATINGS, span.rows_in)
-        for row in job.load(span.folder, _BAD):
-            bad.add(row)
+        for row in job.load_json(span.folder, _BAD):
+            bad.add(BadRow(**row))
         left_out.update(span.left_out)
         bad.require_hope(RATINGS, job.params)
 
 
+def _span_of(kept: dict[str, Any]) -> SpanRead:
+    """A span as it was before it was JSON."""
+    error, left_out = kept["error"], collections.Counter(kept["left_out"])
+    return SpanRead(**kept | {"left_out": left_out, "error": None if error is None else tuple(error)})
+
+
 def items(span: SpanRead, job: Job) -> pa.StringArray:
     """The ids of a span's items, also of those that no good row has."""
-    return pa.array([], pa.string()) if span.error else job.load(span.folder, _IDS)[1]
+    return pa.array([], pa.string()) if span.error else job.load_ids(span.folder, _ITEMS)
 
 
 def deal(span: SpanRead, job: Job, spans: Sequence[SpanRead]) -> Iterator[tuple[int, pa.Table]]:
@@ -146,7 +165,7 @@ def deal(span: SpanRead, job: Job, spans: Sequence[SpanRead]) -> Iterator[tuple[
     if not rows or any(each.error for each in spans):
         return
     partitions = -(-rows // min(job.params.events_per_shard, job.params.buffer_rows))
-    users, items = job.load(span.folder, _IDS)
+    users, items = (job.load_ids(span.folder, name) for name in (_USERS, _ITEMS))
     # Python's own hash differs from process to process.
     partition_of = np.array([zlib.crc32(id_.encode()) % partitions for id_ in users.to_pylist()], np.int64)
     # Without times the order of the rows counts, so a span's begin after those before it.

@@ -9,10 +9,9 @@ from typing import Final
 
 from components.common import storage
 from components.example_gen.beam.job import Job
-from components.example_gen.beam.partitions import is_in
+from components.example_gen.beam.partitions import is_in, load_partition
 from components.example_gen.records import splits, timelines
 from components.example_gen.records.write import write_file
-from components.example_gen.sorting.log_store import Log
 
 SEEN: Final = "seen"  # string[items] with a train rating
 PROFILES: Final = "profiles"  # schemas.user_schema by partition
@@ -27,9 +26,9 @@ def write(shards: tuple[str, dict[str, str]], job: Job, stage: str, temporary: s
       temporary: as for `storage.whole_file`, beside the shards.
     """
     key, files = shards
-    log: Log = job.load(stage, key).log
+    log = load_partition(job, stage, key).log
     events = log.events(0, len(log.user_ids))
-    parts, seen = splits.parts(events, job.params), is_in(log.item_ids, job.shared(SEEN))
+    parts, seen = splits.parts(events, job.params), is_in(log.item_ids, job.shared_ids(SEEN))
     known = job.load(PROFILES, key) if job.params.user_features else None
     for split, path in files.items():
         with storage.whole_file(path, temporary) as file:

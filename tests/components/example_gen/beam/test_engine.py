@@ -396,7 +396,10 @@ class Elsewhere(str):
 
 
 def test_workers_that_write_elsewhere_are_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(engine, "Job", lambda dataset, params, work: Job(dataset, params, Elsewhere(work)))
+    def elsewhere(dataset, params, work, **more):
+        return Job(dataset, params, Elsewhere(work), **more)
+
+    monkeypatch.setattr(engine, "Job", elsewhere)
     with pytest.raises(DataError, match=r"^example_gen\.engine: .*/work/.* is not the same for"):
         run(movielens(tmp_path), tmp_path / "out", engine="beam")
     assert not (tmp_path / "out" / executor.QUARANTINE / "work").exists()
