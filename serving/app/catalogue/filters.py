@@ -8,6 +8,9 @@ column's must. An item without a value meets none but those with !=.
 from __future__ import annotations
 
 import collections
+import difflib
+import itertools
+import json
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -21,6 +24,9 @@ from serving.app.results import Wishes
 
 _CONDITION = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*)\s*(<=|>=|!=|=)\s*(.*?)\s*", re.DOTALL)
 
+# Of an unknown value: how many known ones are shown, among how many a similar one is looked for, and how
+# much of the value is compared. They bound the work of a wrong request.
+_SHOWN, _SUGGESTED_OF, _SUGGESTED_LENGTH = 10, 500, 50
 
 # What wishes hold several of: the limit of the model on how many.
 _COUNTED = {
@@ -53,6 +59,12 @@ def check(catalogue: Catalogue, limits: Mapping[str, float], wishes: Wishes) -> 
         if name not in catalogue.values:
             known = ", ".join(sorted(catalogue.values)) or "none"
             raise BadRequestError(f"at_most.{name}", f'there is no column of values "{name}"; known: {known}')
+    _check_genres(catalogue, wishes)
+    taste = next((column.name for column in catalogue.columns if column.taste), None)
+    for value in wishes.tastes:
+        if taste is None:
+            raise BadRequestError(f"tastes.{value}", "the data of this model has no column of tastes")
+        _check_value(catalogue, f"tastes.{value}", taste, value)
     for place, text in enumerate(wishes.where):
         _parsed(catalogue, place, text)
 
@@ -86,6 +98,7 @@ def matching(catalogue: Catalogue, wishes: Wishes) -> np.ndarray:
     """
     mask = np.ones(len(catalogue), bool)
     if wishes.genres:
+        _check_genres(catalogue, wishes)
         mask &= _any_of(catalogue, contract.GENRES, wishes.genres)
     if wishes.year_min:
         mask &= catalogue.years >= wishes.year_min
@@ -123,7 +136,34 @@ def _parsed(catalogue: Catalogue, place: int, text: str) -> tuple[str, str, str]
             raise BadRequestError(f"where.{place}", f"{text!r} compares with what is no number: {rule}")
     elif name not in catalogue.values or operator not in ("=", "!="):
         raise BadRequestError(f"where.{place}", f"{text!r} is of no column of that kind: {rule}")
+    else:
+        _check_value(catalogue, f"where.{place}", name, value)
     return name, operator, value
+
+
+def _check_genres(catalogue: Catalogue, wishes: Wishes) -> None:
+    if wishes.genres and contract.GENRES not in catalogue.values:
+        raise BadRequestError("genres", "the data of this model has no column genres; see where")
+    for place, value in enumerate(wishes.genres):
+        _check_value(catalogue, f"genres.{place}", contract.GENRES, value)
+
+
+def _check_value(catalogue: Catalogue, field: str, name: str, value: str) -> None:
+    """Refuses a value that no item has: an empty list, or a taste without effect, hides the error."""
+    known = catalogue.values.get(name, {})
+    if value in known:
+        return
+    first = list(itertools.islice(known, _SUGGESTED_OF))
+    plain = {one.casefold(): one for one in reversed(first)}
+    near = difflib.get_close_matches(value.casefold()[:_SUGGESTED_LENGTH], plain, n=3)
+    shown = [plain[one] for one in near] or first[:_SHOWN]
+    words = ", ".join(json.dumps(one, ensure_ascii=False) for one in shown)
+    more = ", ..." if not near and len(known) > len(shown) else ""
+    raise BadRequestError(
+        field,
+        f"no item has {name}={json.dumps(value, ensure_ascii=False)}; "
+        + (f"did you mean {words}?" if near else f"{name} has: {words}{more}"),
+    )
 
 
 def _is_number(text: str) -> bool:

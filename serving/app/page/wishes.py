@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from serving.app.catalogue.catalogue import Catalogue
 from serving.app.link.snapshot import Snapshot
 from serving.app.results import Wishes
 
@@ -68,7 +69,9 @@ def form(snapshot: Snapshot, given: Mapping[str, Any]) -> Form:
     fields |= {f"is.{choice.column}" for choice in choices}
     fields |= {f"{end}.{name}" for name, _, _ in ranges for end in ("min", "max")}
     chosen = {
-        name: str(value)[:100] for name, value in given.items() if name in fields and _says(name, str(value))
+        name: str(value)
+        for name, value in given.items()
+        if name in fields and _says(name, str(value)) and _there(catalogue, name, str(value))
     }
     return Form(tastes, choices, ranges, chosen)
 
@@ -86,6 +89,12 @@ def wishes(made: Form, k: int) -> Wishes:
             where.append(f"{column}{'>=' if kind == 'min' else '<='}{float(value):g}")
     diversity = float(made.chosen.get("diversity", 0)) / 100
     return Wishes(k=k, where=where, tastes=tastes, diversity=diversity)
+
+
+def _there(catalogue: Catalogue, name: str, value: str) -> bool:
+    """Whether some item has the value of a choice: an older version's may have had it alone."""
+    kind, _, column = name.partition(".")
+    return kind != "is" or value in catalogue.values[column]
 
 
 def _says(name: str, value: str) -> bool:

@@ -60,7 +60,7 @@ def test_chosen_fields_become_wishes() -> None:
 def test_what_another_version_or_somebody_else_wrote_is_dropped() -> None:
     given = {
         "taste.unknown": "3", "taste.toys": "99", "taste.books": "x", "is.brand": "acme", "min.price": "nan",
-        "diversity": "-5", "is.category": "", "back": "/", "max.price": "1e400",
+        "diversity": "-5", "is.category": "gone", "back": "/", "max.price": "1e400",
     }  # fmt: skip
     assert dict(form(snapshot(), given).chosen) == {}
 

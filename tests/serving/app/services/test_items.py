@@ -52,7 +52,7 @@ def test_facets_count_the_whole_result(api):
         {"year_min": 1980, "year_max": 1999},
         {"where": ["year>=1990"]},
         {"where": ["year>=1980", "year<=2000", "genres=Comedy", "genres=Horror"]},
-        {"where": ["genres=none such"]},
+        {"where": ["genres=Comedy", "year<=1"]},
     ],
 )
 def test_popular_items_are_those_of_the_model_under_the_same_filters(api, params):
@@ -60,6 +60,23 @@ def test_popular_items_are_those_of_the_model_under_the_same_filters(api, params
     asked = api.post("/v1/recommendations", json={"k": 50, **params})
     assert asked.json()["source"] == "model"
     assert ids(api.get("/v1/popular", params={"k": 50, **params})) == ids(asked)
+
+
+@pytest.mark.parametrize("path", ["/v1/items", "/v1/popular", "/v1/new"])
+@pytest.mark.parametrize(
+    ("params", "field"),
+    [
+        ({"genres": ["Comedy", "comdy"]}, "genres.1"),
+        ({"where": "genres=comdy"}, "where.0"),
+        ({"where": "genres!=Comdy"}, "where.0"),
+    ],
+)
+def test_a_value_that_no_item_has_is_refused_with_similar_ones(api, path, params, field):
+    answer = api.get(path, params=params)
+    assert answer.status_code == 422, answer.text
+    [error] = answer.json()["errors"]
+    assert error["field"] == field
+    assert 'did you mean "Comedy"?' in error["detail"], error
 
 
 def test_similar_and_details(api, popular):
