@@ -70,7 +70,10 @@ class Settings(BaseSettings):
         default=(), description="addresses whose X-Forwarded-For is believed, such as an ingress's"
     )
     rate_limit: str = Field(default="600/minute", description="requests of a key")
-    address_limit: str = Field(default="1200/minute", description="requests of an address, whatever its keys")
+    address_limit: str = Field(
+        default="1200/minute",
+        description="requests of an address, whatever its keys; as many again for the page's files",
+    )
     max_body_bytes: Annotated[int, Field(ge=1024)] = Field(
         default=2**20, description="of a request; a batch of 1,000 events has some 200 kB"
     )

@@ -35,6 +35,7 @@ _EACH = tuple(
 _REQUEST_ID_NAME = edge_headers.REQUEST_ID.lower().encode()
 # Probes are of the cluster, not of a client.
 _UNLIMITED = ("/health/",)
+_FILES = "/static/"
 
 
 class Edge:
@@ -44,6 +45,8 @@ class Edge:
         self._app = app
         self._trusted = frozenset(settings.trusted_proxies)
         self._addresses = limits.RateLimit(settings.address_limit, "address")
+        # Apart: a page, or the one that says that an address asks too much, would come without its style.
+        self._files = limits.RateLimit(settings.address_limit, "address")
         self._max_body = settings.max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,7 +106,8 @@ class Edge:
             return None
         peer = scope["client"][0] if scope.get("client") else ""
         try:
-            self._addresses.count(limits.address(peer, headers, self._trusted))
+            counted = self._files if scope["path"].startswith(_FILES) else self._addresses
+            counted.count(limits.address(peer, headers, self._trusted))
             length = headers.get("content-length", "0")
             if length.isdigit() and int(length) > self._max_body:
                 raise TooLargeError(f"the body has {length} bytes, at most {self._max_body} are taken")
@@ -142,6 +146,8 @@ class Edge:
 
 def _route(scope: Scope) -> str:
     """The route's pattern: a path may hold a person's id."""
+    if scope["path"].startswith(_FILES):
+        return _FILES  # mounted, not a route; the names change with their content
     return getattr(scope.get("route"), "path", None) or "unmatched"
 
 

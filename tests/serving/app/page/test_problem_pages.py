@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from support.servers.app import running
+
+from serving.app.edge import metrics
 
 PAGE = {"Accept": "text/html,*/*"}
 
@@ -41,4 +45,8 @@ def test_problems_are_pages_for_browsers_alone(narrow, monkeypatch):
     for _ in range(9):
         last = narrow.get("/map", headers=PAGE)
     told(last, 429, "8/minute requests of one address.")
+    for path in re.findall(r'"(/static/[^"]+\.(?:css|js))"', last.text):
+        assert narrow.get(path).status_code == 200
+    [counted] = metrics.REQUESTS.collect()
+    assert "/static/" in {sample.labels["route"] for sample in counted.samples}
     assert f">Try again</a> in {last.headers['retry-after']} second" in last.text
