@@ -22,8 +22,10 @@ from serving.model_server.api.unary_calls import (
 
 _log = logging.getLogger(__name__)
 
-# For streams: reflection, and a health service that is asked once.
-_STREAM_THREADS = 32
+# For streams: reflection, and watchers of the health service. A thread waits for its stream's message, which
+# the client may hold back at its largest; a watcher that has sent its own needs none.
+_STREAM_THREADS = 8
+_MOST_STREAMS = 1024
 _STOP_POLL_S = 0.005
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -78,7 +80,9 @@ class QueueServer:
         most_held_back: int = MOST_HELD_BACK,
         message_seconds: float = MESSAGE_SECONDS,
     ) -> None:
-        self.services = grpc.server(ThreadPoolExecutor(_STREAM_THREADS), options=options)
+        self.services = grpc.server(
+            ThreadPoolExecutor(_STREAM_THREADS), options=options, maximum_concurrent_rpcs=_MOST_STREAMS
+        )
         self._calls = UnaryCalls(self.services, methods, most_held_back, message_seconds)
 
     async def start(self) -> None:

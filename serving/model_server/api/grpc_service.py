@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import numpy as np
 from google.protobuf.message import DecodeError, Message
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2
 from grpc_reflection.v1alpha import reflection
 from tensorflow_serving.apis import (
     classification_pb2,
@@ -52,7 +52,6 @@ HEALTH_NAMES = ("", "PredictionService", "ModelService")
 # A status travels in HTTP/2 headers, which are small. In bytes, as in TensorFlow Serving.
 _MAX_DETAILS = 1024
 _REQUEST_ID = "x-request-id"
-_HEALTH_THREADS = 4
 # gRPC's own limit of a message where no option says another, and what no limit comes to.
 _GRPC_DEFAULT_MESSAGE = 4 << 20
 _NO_LIMIT = 2**31
@@ -92,18 +91,23 @@ class GrpcServices:
             descriptors.register(_FILES[name], name, types)
             for method, (request, _, answer) in methods.items():
                 calls[f"/{name}/{method}"] = _handler(method, request, answer, budget, access_log)
+        self._health = None
+        if options.enable_grpc_healthcheck_service:
+            self._health = health.HealthServicer()
+            calls[f"/{health.SERVICE_NAME}/Check"] = self._check_health
         largest = int(dict(channel_options).get("grpc.max_receive_message_length", _GRPC_DEFAULT_MESSAGE))
         most_held_back = max(1, budget.most // (largest if largest > 0 else _NO_LIMIT))
         self._server = grpc_servers.make(calls, channel_options, most_held_back)
         self.ports = self._server.services
         names = [PREDICTION_SERVICE, MODEL_SERVICE, reflection.SERVICE_NAME]
-        self._health = None
-        if options.enable_grpc_healthcheck_service:
-            # Streams of reflection hold a thread for as long as their clients like: none of a probe's.
-            threads = ThreadPoolExecutor(_HEALTH_THREADS, "grpc_health")
-            self._health = health.HealthServicer(experimental_thread_pool=threads)
-            self._health.Check.__func__.experimental_thread_pool = threads
-            health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server.services)
+        if self._health is not None:
+            watch = grpc.unary_stream_rpc_method_handler(
+                self._health.Watch,
+                health_pb2.HealthCheckRequest.FromString,
+                health_pb2.HealthCheckResponse.SerializeToString,
+            )
+            handler = grpc.method_handlers_generic_handler(health.SERVICE_NAME, {"Watch": watch})
+            self.ports.add_generic_rpc_handlers((handler,))
             names.append(health.SERVICE_NAME)
         if options.enable_descriptions:
             reflection.enable_server_reflection(names, self._server.services)
@@ -117,6 +121,20 @@ class GrpcServices:
         if self._health is not None:
             for name in HEALTH_NAMES:
                 self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    async def _check_health(self, raw: bytes, _: Call) -> Reply:
+        """A probe, in the event loop: in a pool, messages that are held back would hold every thread."""
+        assert self._health is not None
+        try:
+            request = health_pb2.HealthCheckRequest.FromString(raw)
+        except DecodeError:
+            text = f"{len(raw)} bytes that are no grpc.health.v1.HealthCheckRequest"
+            return Reply(None, Code.INVALID_ARGUMENT, text)
+        noted = _Noted()
+        found = self._health.Check(request, noted)
+        if noted.code is not None:
+            return Reply(None, noted.code.value[0], _cut(f'no service has the name "{request.service}"'))
+        return Reply(found.SerializeToString())
 
     async def stop(self, grace_s: float) -> None:
         """Takes no new calls; those under way have `grace_s` seconds before they are cut off."""
@@ -177,6 +195,15 @@ def _cut(details: str) -> str:
     if len(text) <= _MAX_DETAILS:
         return text.decode()
     return text[:_MAX_DETAILS].decode("utf-8", "ignore") + "...TRUNCATED"
+
+
+class _Noted:
+    """As much of a call's context as the health service uses."""
+
+    code: grpc.StatusCode | None = None
+
+    def set_code(self, code: grpc.StatusCode) -> None:
+        self.code = code
 
 
 class _Service:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +16,9 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.models import conformance_models
+from support.servers.held_back import HeldBack
 from support.servers.model_servers import outputs_of, predict_request
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import model_management_pb2, predict_pb2
@@ -34,6 +37,7 @@ from serving.protocol import tensors
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 RELOAD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
+CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
 STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 
 
@@ -43,9 +47,12 @@ async def broken(config: model_server_config_pb2.ModelServerConfig) -> None:
 
 @asynccontextmanager
 async def serving(
-    may_reload: bool = True, models: Mapping[str, Path] = MappingProxyType({}), budget: int = 1 << 30
+    may_reload: bool = True,
+    models: Mapping[str, Path] = MappingProxyType({}),
+    budget: int = 1 << 30,
+    ports: Callable[[int], None] = lambda _: None,
 ) -> AsyncIterator[grpc.aio.Channel]:
-    """A server of version 1 of each model, with a bug in its reload."""
+    """A server of version 1 of each model, with a bug in its reload; `ports` hears of its port."""
     metrics = Metrics()
     manager = Manager(Model.load, metrics)
     for name, path in models.items():
@@ -57,11 +64,13 @@ async def serving(
         [("grpc.max_receive_message_length", 64 << 20)],
         DataPlane(manager, batcher, metrics),
         manager,
-        ServerOptions(allow_config_reload=may_reload),
+        ServerOptions(allow_config_reload=may_reload, enable_grpc_healthcheck_service=True),
         ByteBudget(budget),
     )
     port = services.ports.add_insecure_port("127.0.0.1:0")
+    ports(port)
     await services.start()
+    services.set_serving()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield channel
     await services.stop(0)
@@ -142,6 +151,43 @@ def test_the_bytes_of_requests_under_way_are_bounded() -> None:
 
     exhausted, invalid = grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INVALID_ARGUMENT
     assert asyncio.run(main()) == [invalid, exhausted, invalid, exhausted, invalid]
+
+
+def test_health_is_what_grpc_says_of_it() -> None:
+    serving_now, unknown = health_pb2.HealthCheckResponse.SERVING, grpc.StatusCode.NOT_FOUND
+
+    async def main() -> None:
+        async with serving() as channel:
+            health = health_pb2_grpc.HealthStub(channel)  # type: ignore[no-untyped-call]
+            for name in ("", "PredictionService", "ModelService"):
+                request = health_pb2.HealthCheckRequest(service=name)
+                assert (await health.Check(request, timeout=60)).status == serving_now
+                watched = health.Watch(request, timeout=60)
+                assert (await watched.read()).status == serving_now
+                watched.cancel()
+            done = health.Check(health_pb2.HealthCheckRequest(service="none"), timeout=60)
+            assert await done.code() is unknown
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "path", [CHECK, WATCH, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"]
+)
+def test_probes_are_answered_whatever_is_held_back(path: str) -> None:
+    """Four half-sent Checks held all threads of the health service."""
+    found: list[int] = []
+
+    async def main() -> None:
+        async with serving(ports=found.append) as channel:
+            [port] = found
+            with socket.create_connection(("127.0.0.1", port)) as connection:
+                held = HeldBack(connection, path, 50, 100)
+                await asyncio.to_thread(held.go_on, 1.0)
+                for _ in range(5):
+                    assert await channel.unary_unary(CHECK)(b"", timeout=10) == b"\x08\x01"
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("count", [3, 400_000])
