@@ -28,6 +28,16 @@ COMMANDS = (
 )  # fmt: skip
 
 
+class _Version(argparse.Action):
+    """Looks the version up only where it is asked for: every start would wait for it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        import importlib.metadata
+
+        print(f"marquee {importlib.metadata.version('marquee')}")
+        parser.exit()
+
+
 def build_parser(
     parser_class: type[argparse.ArgumentParser] = argparse.ArgumentParser,
 ) -> argparse.ArgumentParser:
@@ -39,6 +49,7 @@ def build_parser(
         "marquee COMMAND --help shows a command's own arguments.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the installed version")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for name in COMMANDS:
         importlib.import_module(f"pipeline.commands.{name}").add_parser(subparsers)

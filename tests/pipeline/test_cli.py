@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -64,6 +65,13 @@ def with_command(monkeypatch: pytest.MonkeyPatch, run: Callable[[Any], int]) -> 
     parser.set_defaults(run=run)
     monkeypatch.setattr(cli, "build_parser", lambda: parser)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"marquee {importlib.metadata.version('marquee')}\n"
 
 
 @pytest.mark.parametrize(
