@@ -31,6 +31,17 @@ def test_there_are_no_packages_below_tests() -> None:
     assert list((REPOSITORY / "tests").rglob("__init__.py")) == []
 
 
+def test_make_clean_leaves_what_is_served(tmp_path: Path) -> None:
+    shutil.copy(REPOSITORY / "Makefile", tmp_path)
+    kept = (".venv/x", "data/log.csv", "artifacts/serving_model/marquee/1/saved_model.pb")
+    for name in (*kept, "artifacts/logs/run.log", "artifacts/.hidden/x", ".mypy_cache/x", "build/x"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    subprocess.run(["make", "clean"], cwd=tmp_path, check=True)
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"Makefile", *kept}
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """Names of the files in a wheel, built from a copy so that no build folder is left behind."""

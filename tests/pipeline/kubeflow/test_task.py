@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.kubeflow import task
 from pipeline.kubeflow.task import local_path, localised, restore_uris
 
 EXAMPLES, MODEL = ({"instanceSchema": f"title: tfx.{name}\n"} for name in ("Examples", "Model"))
@@ -69,3 +71,21 @@ def test_the_report_carries_the_stores_uris(tmp_path: Path) -> None:
     restore_uris(report, {"/minio/b/m": "minio://b/m"})
     [artifact] = json.loads(report.read_text())["artifacts"]["model"]["artifacts"]
     assert artifact == {"uri": "minio://b/m", "metadata": {"blessed": 1.0}}
+
+
+def test_what_a_step_writes_is_for_owner_and_group_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = {"outputs": {"outputFile": str(tmp_path / "output.json")}}
+    monkeypatch.setattr(task, "_execute", lambda *_: (tmp_path / "output.json").write_text("{}"))
+    flags = {
+        "executor_class_path": "x",
+        "json_serialized_invocation_args": json.dumps(output),
+        "json_serialized_inputs_spec_args": "{}",
+    }
+    before = os.umask(0)
+    try:
+        assert task.main([f"--{name}={value}" for name, value in flags.items()]) == task.OK
+    finally:
+        os.umask(before)
+    assert (tmp_path / "output.json").stat().st_mode & 0o777 == 0o640

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -93,6 +94,25 @@ def test_start_says_what_is_served_where_and_what_it_took(
     status = server.http("GET", "/v1/models/half").json
     assert status["model_version_status"][0]["state"] == "AVAILABLE"
     assert server.stop() == 0
+
+
+def test_what_the_server_writes_is_for_owner_and_group_alone(
+    run: Callable[..., Server], models: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "access.jsonl"
+    before = os.umask(0)
+    try:
+        server = run("--model_name=half", f"--model_base_path={models}", "--workers=2", f"--access_log={log}")
+    finally:
+        os.umask(before)
+    server.predict("half", X)
+    parent = psutil.Process(server.process.pid)
+    for process in (parent, *parent.children()):
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        assert "Umask:\t0027" in status.splitlines(), process
+    wait_until(lambda: any(log.parent.glob("access*")), 30)
+    for written in log.parent.glob("access*"):
+        assert written.stat().st_mode & 0o027 == 0, written
 
 
 def with_health(run: Callable[..., Server], folder: Path) -> Server:
