@@ -53,7 +53,8 @@ def main() -> None:
                 "does not know; name its config and metadata store (--config, --set)"
             )
         uri = timelines_uri(store, config.name, str(run_id))
-        found = run.measure(version.unseen, uri, lambda line: print(f"... {line}", flush=True))
+        fitted, _ = choose(config.serving_dir, contract.MODEL, version.fitted_for)
+        found = run.measure(version.unseen, uri, fitted.path, lambda line: print(f"... {line}", flush=True))
     except (MarqueeError, ValueError) as error:
         sys.exit(f"error: {error}")
     for title, header, rows in report.tables(found):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import pyarrow.parquet as pq
 
 import contract
 from components.common import storage
@@ -47,10 +46,7 @@ def read(model_dir: str, timelines_uri: str) -> Log:
       ValueError: the catalogue is not an index's, the timelines are another run's, or nobody in
         test has a relevant target.
     """
-    with storage.open_binary(
-        storage.join(model_dir, contract.ASSETS_EXTRA, contract.CATALOGUE), "rb"
-    ) as file:
-        catalogue = Catalogue.of(pq.read_table(file))
+    catalogue = catalogue_of(model_dir)
     if (np.diff(catalogue.table[contract.RATING_COUNT].to_numpy()) > 0).any():
         raise ValueError(f"the catalogue of {model_dir} is not in the order of its items' ratings")
     ids = [id_.encode() for id_ in catalogue.ids]
@@ -73,6 +69,12 @@ def read(model_dir: str, timelines_uri: str) -> Log:
         relevant.take(users),
         targets.take(users),
     )
+
+
+def catalogue_of(model_dir: str) -> Catalogue:
+    """The catalogue that a SavedModel carries."""
+    path = storage.join(model_dir, contract.ASSETS_EXTRA, contract.CATALOGUE)
+    return Catalogue.of(storage.read_parquet(path))
 
 
 def liked(lists: Histories) -> Histories:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import numpy as np
@@ -42,12 +43,15 @@ class NewItems:
         COUNTED, CONTENT and NO_TAGS under an id that training never saw, the last two with no
         ratings; POPULARITY with no ratings.
       unrated: the same of items that really have no train rating; None if nobody liked one.
-      pairs: in `hidden` and in `unrated`.
+      refreshed: the same of items that came with a refresh, which the towers were not fitted with: OWN is
+        then what the refresh made of them; None if nobody liked one.
+      pairs: in `hidden`, in `unrated` and in `refreshed`.
     """
 
     hidden: dict[str, Ratios]
     unrated: dict[str, Ratios] | None
-    pairs: tuple[int, int]
+    refreshed: dict[str, Ratios] | None
+    pairs: tuple[int, int, int]
 
     def above_popularity(self, metric: str) -> Comparison:
         return compare(metric, [self.hidden[CONTENT]], [self.hidden[POPULARITY]], POPULARITY, None)
@@ -55,9 +59,17 @@ class NewItems:
     def above_chance(self, metric: str) -> Comparison:
         return compare(metric, [self.hidden[CONTENT]], [self.hidden[CHANCE]], CHANCE, None)
 
+    def of_a_refresh(self, metric: str) -> Comparison | None:
+        if self.refreshed is None:
+            return None
+        return compare(metric, [self.refreshed[OWN]], [self.refreshed[CONTENT]], CONTENT, None)
 
-def measure(asked: Asked, log: Log) -> NewItems:
+
+def measure(asked: Asked, log: Log, fitted: Collection[str]) -> NewItems:
     """
+    Args:
+      fitted: ids of the items that the towers were fitted with; others came with a refresh.
+
     Raises:
       ValueError: no relevant test item has a train rating.
     """
@@ -71,14 +83,19 @@ def measure(asked: Asked, log: Log) -> NewItems:
         NO_TAGS: asked.items(everything, **unrated, **{contract.TAGS: []}),
     }
     placed = _placed(asked, log, vectors)
-    rated = log.rating_counts[log.relevant.rows] > 0
-    if not rated.any():
+    groups = kinds(log.catalogue.ids, log.rating_counts, fitted)[:, log.relevant.rows]
+    if not groups[0].any():
         raise ValueError("no relevant test item has a train rating; new items cannot be measured here")
-    return NewItems(
-        _by_item(placed, log.relevant.rows, rated),
-        _by_item(placed, log.relevant.rows, ~rated) if not rated.all() else None,
-        (int(rated.sum()), int((~rated).sum())),
-    )
+    found = [_by_item(placed, log.relevant.rows, kept) if kept.any() else None for kept in groups]
+    first, second, third = (int(kept.sum()) for kept in groups)
+    assert found[0] is not None, "there are pairs of it"
+    return NewItems(found[0], found[1], found[2], (first, second, third))
+
+
+def kinds(ids: Sequence[str], counts: np.ndarray, fitted: Collection[str]) -> np.ndarray:
+    """bool[3, N]: items with train ratings, without any, and those that the towers were not fitted with."""
+    came, rated = ~np.isin(np.array(ids), list(fitted)), counts > 0
+    return np.array([rated & ~came, ~rated & ~came, came])
 
 
 def _placed(asked: Asked, log: Log, vectors: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:

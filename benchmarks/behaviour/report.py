@@ -20,7 +20,7 @@ class _Figures(Protocol):
 
 def tables(found: Behaviour) -> list[Table]:
     people, items, near, why = found.cold_start, found.new_items, found.similar, found.explanation
-    pairs, unrated = items.pairs
+    pairs, unrated, refreshed = items.pairs
     parts = [
         _table(
             f"new people ({people.users} people): what is known of them", people.known, cold_start.METRICS
@@ -34,6 +34,9 @@ def tables(found: Behaviour) -> list[Table]:
     if items.unrated:
         title = f"new items: {unrated:,} pairs with an item that has no train rating; told of it"
         parts.append(_table(title, items.unrated, new_items.METRICS))
+    if items.refreshed:
+        title = f"new items: {refreshed:,} pairs with an item that came with a refresh; told of it"
+        parts.append(_table(title, items.refreshed, new_items.METRICS))
     agreement = ("same_first", "same_five", "tau", "largest_error", "within_reach")
     parts += [
         (
@@ -94,6 +97,7 @@ def as_dict(found: Behaviour) -> dict[str, Any]:
             "pairs": items.pairs,
             "hidden": means(items.hidden, new_items.METRICS),
             "unrated": means(items.unrated or {}, new_items.METRICS),
+            "refreshed": means(items.refreshed or {}, new_items.METRICS),
         },
         "explanation": {**numbers, "fall": means(why.fall, (explanation.FALL,))},
         "diversity": means(found.diversity, diversity.METRICS),

@@ -33,11 +33,13 @@ class Behaviour:
         ]
         tastes = people.above(cold_start.GENRES, cold_start.NOTHING, measured.RECALL_20)
         named = self.explanation.falls_further(explanation.RANDOM)
+        refresh = items.of_a_refresh(new_items.PERCENTILE)
         return {
             **{f"new person, {name}": people.above_popularity(name, measured.RECALL_20) for name in known},
             "new person, genres against nothing": tastes,
             "new item": items.above_popularity(new_items.PERCENTILE),
             "new item among new ones": items.above_chance(new_items.AMONG_NEW),
+            **({} if refresh is None else {"item of a refresh": refresh}),
             "explanation, named item taken out": named,
             **{
                 f"similar, {metric}, {other}": near.above(other, metric)
@@ -47,12 +49,15 @@ class Behaviour:
         }
 
 
-def measure(model_dir: str, timelines_uri: str, say: Callable[[str], None] = lambda _: None) -> Behaviour:
+def measure(
+    model_dir: str, timelines_uri: str, fitted_dir: str, say: Callable[[str], None] = lambda _: None
+) -> Behaviour:
     """Asks a pushed model.
 
     Args:
       model_dir: a SavedModel that has not seen the test split (`versions.Version.unseen`).
       timelines_uri: of the run that made it.
+      fitted_dir: the SavedModel whose towers it has: another one's if it is a refresh, else its own.
       say: told what comes next.
 
     Raises:
@@ -64,7 +69,7 @@ def measure(model_dir: str, timelines_uri: str, say: Callable[[str], None] = lam
     say("new people")
     people = cold_start.measure(asked, known)
     say("new items")
-    items = new_items.measure(asked, known)
+    items = new_items.measure(asked, known, log.catalogue_of(fitted_dir).ids)
     say("explanations")
     reasons = explanation.measure(asked, known)
     say("diversity")

@@ -171,6 +171,12 @@ def test_the_place_of_a_new_item_is_the_mean_over_orders_of_ties(others, own):
     assert first == pytest.approx(np.mean([place < 100 for place in places]))
 
 
+def test_an_item_of_a_refresh_is_neither_known_nor_unrated():
+    found = new_items.kinds(["a", "b", "c", "d"], np.array([3, 0, 5, 0]), {"a", "b"})
+    assert [np.flatnonzero(kind).tolist() for kind in found] == [[0], [1], [2, 3]]
+    assert not new_items.kinds(["a", "b"], np.array([3, 0]), ("b", "a"))[2].any()
+
+
 def test_tastes_are_the_genres_most_liked_items_have():
     genres = [["Drama", "War"], ["War"], ["Comedy"], [], ["Drama", "War", "Crime"], ["Western"]]
     catalogue = Catalogue.of(
