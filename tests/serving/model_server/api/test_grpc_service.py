@@ -19,20 +19,13 @@ import tensorflow as tf
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.models import conformance_models
 from support.servers.held_back import HeldBack
+from support.servers.in_process import grpc_port, parts
 from support.servers.model_servers import outputs_of, predict_request
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import model_management_pb2, predict_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.model_server.api import grpc_service
-from serving.model_server.execution.batching.batcher import Batcher
-from serving.model_server.execution.batching.options import BatchingOptions
-from serving.model_server.execution.large_requests import ByteBudget
-from serving.model_server.execution.predict import DataPlane
-from serving.model_server.execution.runtime import Model
-from serving.model_server.observe.metrics import Metrics
 from serving.model_server.process.options import ServerOptions
-from serving.model_server.versions.servables import Manager, Route, Table
 from serving.protocol import tensors
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
@@ -53,29 +46,16 @@ async def serving(
     ports: Callable[[int], None] = lambda _: None,
 ) -> AsyncIterator[grpc.aio.Channel]:
     """A server of version 1 of each model, with a bug in its reload; `ports` hears of its port."""
-    metrics = Metrics()
-    manager = Manager(Model.load, metrics)
-    for name, path in models.items():
-        await manager.load(name, 1, str(path))
-    manager.publish(Table({name: Route(1, (1,)) for name in models}))
-    manager.reload_config = broken
-    batcher = Batcher(BatchingOptions())
-    services = grpc_service.GrpcServices(
-        [("grpc.max_receive_message_length", 64 << 20)],
-        DataPlane(manager, batcher, metrics),
-        manager,
-        ServerOptions(allow_config_reload=may_reload, enable_grpc_healthcheck_service=True),
-        ByteBudget(budget),
-    )
-    port = services.ports.add_insecure_port("127.0.0.1:0")
-    ports(port)
-    await services.start()
-    services.set_serving()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        yield channel
-    await services.stop(0)
-    await manager.close()
-    batcher.close()
+    options = ServerOptions(allow_config_reload=may_reload, enable_grpc_healthcheck_service=True)
+    limits = [("grpc.max_receive_message_length", 64 << 20)]
+    async with parts(models) as used:
+        used.manager.reload_config = broken
+        async with (
+            grpc_port(used, options, budget, limits) as port,
+            grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+        ):
+            ports(port)
+            yield channel
 
 
 def call(*calls: tuple[str, bytes]) -> list[tuple[grpc.StatusCode, str]]:

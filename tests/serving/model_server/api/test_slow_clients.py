@@ -12,18 +12,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiohttp import web
+from support.servers.in_process import parts, rest_port
 
-from serving.model_server.api import json_tensors, rest_service
-from serving.model_server.execution.batching.batcher import Batcher
-from serving.model_server.execution.batching.options import BatchingOptions
-from serving.model_server.execution.large_requests import ByteBudget
+from serving.model_server.api import json_tensors
 from serving.model_server.execution.predict import DataPlane
-from serving.model_server.execution.runtime import Model
 from serving.model_server.listening.packed_bodies import Unpacker
-from serving.model_server.observe.metrics import Metrics
 from serving.model_server.process.options import ServerOptions
-from serving.model_server.versions.servables import Manager
 
 _HEADER_S = 0.5
 _BODY_S = 0.5
@@ -36,28 +30,9 @@ async def serving(
     body_seconds: float, max_body: int = _MAX_BODY, pending_bytes: int = 1 << 30
 ) -> AsyncIterator[int]:
     """The REST API of a server without models, with short limits; gives its port."""
-    metrics = Metrics()
-    manager = Manager(Model.load, metrics)
-    batcher = Batcher(BatchingOptions())
     options = ServerOptions(rest_api_max_body_bytes=max_body)
-    app = rest_service.create_app(
-        DataPlane(manager, batcher, metrics),
-        manager,
-        metrics,
-        options,
-        ByteBudget(pending_bytes),
-        body_seconds=body_seconds,
-    )
-    runner = rest_service.create_runner(app, header_seconds=_HEADER_S, grace_seconds=1.0)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    assert site._server is not None
-    try:
-        yield site._server.sockets[0].getsockname()[1]
-    finally:
-        await runner.cleanup()
-        batcher.close()
+    async with parts() as used, rest_port(used, options, pending_bytes, _HEADER_S, body_seconds) as port:
+        yield port
 
 
 def run(test: Callable[[int], Awaitable[None]], body_seconds: float = _BODY_S, **limits: int) -> None:
