@@ -1,12 +1,17 @@
-"""Genres by what people type: "Action=5, comedy=3"."""
+"""Genres and other values of columns by what people type: "Action=5, comedy=3", "brand=acme"."""
 
 from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 
+import contract
 from pipeline.errors import InputError
+
+_LISTED = 20
+_CONDITION = re.compile(r"\s*([A-Za-z]\w*)\s*(!?=)\s*(.*?)\s*", re.DOTALL)
 
 
 def parse(
@@ -43,12 +48,38 @@ def parse_tastes(
     return tastes
 
 
+def parse_conditions(
+    texts: Iterable[str], values_of: Callable[[str], Sequence[str] | None], noun: str = "item"
+) -> list[str]:
+    """Conditions such as "brand=acme", their values spelt as the catalogue has them.
+
+    Args:
+      values_of: a column -> all its values; None for one that has none, or if that is not known. Conditions
+        on it, and those of another form, stay as they are: the model says what is wrong with them.
+
+    Raises:
+      InputError: as `parse`.
+    """
+    found = []
+    for text in texts:
+        match = _CONDITION.fullmatch(text)
+        known = values_of(match[1].lower()) if match else None
+        if match and known is not None:
+            name = match[1].lower()
+            what = "genre" if name == contract.GENRES else name
+            text = f"{name}{match[2]}{_find(match[3], known, what, noun)}"
+        found.append(text)
+    return found
+
+
 def _parts(texts: Iterable[str]) -> list[str]:
     return [part.strip() for text in texts for part in text.split(",") if part.strip()]
 
 
 def _find(name: str, known: Sequence[str] | None, what: str, noun: str) -> str:
     if known is None:
+        return name.strip()
+    if name.strip() in known:
         return name.strip()
     folded = {genre.casefold(): genre for genre in known}
     wanted = name.strip().casefold()
@@ -58,7 +89,7 @@ def _find(name: str, known: Sequence[str] | None, what: str, noun: str) -> str:
     hint = (
         f"did you mean {' or '.join(folded[key] for key in near)}?"
         if near
-        else f"there are {', '.join(known)}"
+        else f"there are {', '.join(known[:_LISTED])}{', ...' if len(known) > _LISTED else ''}"
         if known
         else "this data has none"
     )

@@ -56,6 +56,16 @@ class Servable(abc.ABC):
             return None
         return sorted({word for item in self.titles.by_id.values() for word in self.tastes_of(item)})
 
+    def values_of(self, column: str) -> list[str] | None:
+        """Every value of a column that has values, by name; None of another one, or if unknown."""
+        kinds = {spec.name: spec.kind for spec in self.features.item if spec.filters}
+        if self.files is None or kinds.get(column) not in ("categorical", "multi"):
+            return None
+        if column == contract.GENRES:
+            return self.genres
+        items = self.titles.by_id.values()
+        return sorted({str(value) for item in items for value in dict(item.own).get(column, ())})
+
     @property
     def taste_name(self) -> str:
         """What such a word is called: genre, or the name of the data's own feature."""

@@ -122,6 +122,7 @@ def _request(args: argparse.Namespace, servable: Servable) -> Request:
     from pipeline.ask import genres
     from pipeline.ask.recommendation import Request
 
+    wanted = (*args.where, *map(_refused, args.unwanted))
     return Request(
         user_id=args.user,
         likes=tuple(
@@ -133,7 +134,7 @@ def _request(args: argparse.Namespace, servable: Servable) -> Request:
         genres=tuple(genres.parse(args.genres, servable.genres, noun=servable.noun)),
         year_min=args.year_min,
         year_max=args.year_max,
-        where=(*args.where, *map(_refused, args.unwanted)),
+        where=tuple(genres.parse_conditions(wanted, servable.values_of, servable.noun)),
         only=tuple(item for item, _ in _items(servable, args.only)),
         at_most=tuple(args.at_most),
         boosts=tuple((item, _boost(item.label, mark)) for item, mark in _items(servable, args.boost)),
@@ -203,7 +204,7 @@ def _note(noun: str, request: Request, answer: Answer) -> str:
         )
     if len(answer.results) < request.k:
         left = counted(len(answer.results), noun)
-        parts.append(f"the filters leave only {left}")
+        parts.append(f"the filters leave only {left}" if answer.results else f"no {noun} meets the filters")
     return "; ".join(parts)
 
 

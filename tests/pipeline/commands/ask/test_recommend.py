@@ -271,6 +271,11 @@ def test_framework_logs_stay_off_the_terminal(marquee: Marquee, world: dict[str,
         (("--likes", "Heat", "--exclude", "Nonesuch"), 'no item is called "Nonesuch"'),
         (("--likes", "Heat", "--diversity", "2"), "diversity must be between 0 and 1"),
         (("--likes", "Heat", "--year-min", "-3"), "year_min must be not negative"),
+        (("--likes", "Heat", "--where", "genres=Dramma"), "did you mean Drama?"),
+        (
+            ("--likes", "Heat", "--not", "genres=Jazz"),
+            'no item has the genre "Jazz"; there are Action, Comedy,',
+        ),
         (("--likes", "Heat", "--where", " "), '--where "" is no condition'),
         (
             ("--likes", "Heat", "--where", "colour=red"),
