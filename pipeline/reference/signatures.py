@@ -51,16 +51,19 @@ _MEANINGS: Final = {
     contract.HISTORY_TIMESTAMPS: "Unix seconds; 0: unknown",
     contract.USER_ID: "a user of the log: the profile, or the known history",
     contract.NOW: "Unix seconds; 0: the last event's",
-    contract.TASTE_GENRES: "genres, or values of the data's taste feature",
+    contract.TASTE_GENRES: "genres, or values of the data's taste feature; one that no item had at the "
+    "training says nothing",
     contract.TASTE_WEIGHTS: "a weight for each",
     contract.K: "results; 0: `index.default_k`",
     contract.EXCLUDE: "ids never returned",
-    contract.GENRES: "any of these; in a request without any there is no filter",
+    contract.GENRES: "any of these; in a request without any there is no filter; one that no item has is "
+    "met by none",
     contract.YEAR_MIN: "inclusive; 0: no bound",
     contract.YEAR_MAX: "inclusive; 0: no bound",
     contract.DIVERSITY: "0: relevance alone, 1: diversity alone (maximal marginal relevance)",
     contract.WHERE: "`brand=acme`, `brand!=acme`, `price<=20`: any of one column's values, none of those "
-    "with `!=`, all of its bounds, every column; an item without a value meets only `!=`",
+    "with `!=`, all of its bounds, every column; an item without a value meets only `!=`; "
+    "a value that no item has is met by none",
     contract.CANDIDATES: "the only items to rank, an unknown id being none; left out: all",
     contract.BOOST_ITEM_IDS: "items with a boost; of an id that stands twice the first counts",
     contract.BOOSTS: "added to the item's score, from -`index.max_boost` to `index.max_boost`; in the "
