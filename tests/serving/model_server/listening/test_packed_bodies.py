@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import zlib
 
 import pytest
@@ -62,3 +63,30 @@ def test_what_follows_the_packed_bytes_is_refused() -> None:
         body, encoding = packed(b"{}", kind)
         with pytest.raises(ValueError, match="Error -3"):
             unpacked(body + b"\xff\xff\xff\xff" * 8, encoding, 100)
+
+
+def test_members_without_end_are_refused_at_once() -> None:
+    """A body of empty members held the thread of all large requests for minutes."""
+    with pytest.raises(ValueError, match="more than 1,000 members"):
+        Unpacker(gzip.compress(b"") * 100_000, "gzip").part(1 << 16)
+
+
+def test_what_is_left_is_not_copied_with_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    make = zlib.decompressobj
+
+    class Watched:
+        def __init__(self, form: int) -> None:
+            self._stream = make(form)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._stream, name)
+
+        def decompress(self, data: bytes, most: int) -> bytes:
+            sizes.append(len(data))
+            return self._stream.decompress(data, most)
+
+    monkeypatch.setattr(zlib, "decompressobj", Watched)
+    plain = random.Random(3).randbytes(1 << 20)
+    assert unpacked(gzip.compress(plain), "gzip", 1000) == plain
+    assert sum(sizes) < 8 * len(plain)
