@@ -63,7 +63,7 @@ _MEANINGS: Final = {
     contract.DIVERSITY: "0: relevance alone, 1: diversity alone (maximal marginal relevance)",
     contract.WHERE: "`brand=acme`, `brand!=acme`, `price<=20`: any of one column's values, none of those "
     "with `!=`, all of its bounds, every column; an item without a value meets only `!=`; "
-    "a value that no item has is met by none",
+    "`=` a value that no item has is met by none",
     contract.CANDIDATES: "the only items to rank, an unknown id being none; left out: all",
     contract.BOOST_ITEM_IDS: "items with a boost; of an id that stands twice the first counts",
     contract.BOOSTS: "added to the item's score, from -`index.max_boost` to `index.max_boost`; in the "

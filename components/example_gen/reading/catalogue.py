@@ -119,10 +119,14 @@ def split_titles(titles: pa.StringArray) -> tuple[pa.StringArray, pa.Int64Array]
 
 def split_genres(genres: pa.StringArray, separator: str = "|") -> pa.LargeListArray:
     """ "Action|Sci-Fi" -> ["Action", "Sci-Fi"]; "(no genres listed)" and "" -> []."""
-    names = pc.split_pattern(genres, separator)
-    values = pc.utf8_trim_whitespace(pc.list_flatten(names))
-    rows = pc.list_parent_indices(names).to_numpy()
-    kept = pc.invert(pc.is_in(values, pa.array(["", _NO_GENRES])))
+    return _named(pc.split_pattern(genres, separator))
+
+
+def _named(genres: pa.ListArray | pa.LargeListArray) -> pa.LargeListArray:
+    """The genres of each row, trimmed, without those that are none."""
+    values = pc.utf8_trim_whitespace(pc.list_flatten(genres))
+    rows = pc.list_parent_indices(genres).to_numpy()
+    kept = pc.invert(pc.is_in(values, pa.array(["", _NO_GENRES], values.type)))
     return ragged.from_rows(rows[kept.to_numpy(zero_copy_only=False)], values.filter(kept), len(genres))
 
 
@@ -135,7 +139,9 @@ def _items(source: Source, table: pa.Table, params: ExampleGenParams) -> pa.Tabl
         titles, years = split_titles(titles)
     if GENRES in table.column_names:
         cells = table[GENRES].combine_chunks()
-        genres = split_genres(cells, params.list_separator) if pa.types.is_string(cells.type) else cells
+        genres = (
+            split_genres(cells, params.list_separator) if pa.types.is_string(cells.type) else _named(cells)
+        )
     else:
         genres = ragged.from_lengths(np.zeros(len(ids), np.int64), pa.array([], pa.string()))
     items = pa.Table.from_arrays([ids, titles, years, genres], schema=ITEMS_SCHEMA)

@@ -26,7 +26,7 @@ _CONDITION = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*)\s*(<=|>=|!=|=)\s*(.*?)\s*",
 
 # Of an unknown value: how many known ones are shown, among how many a similar one is looked for, and how
 # much of the value is compared. They bound the work of a wrong request.
-_SHOWN, _SUGGESTED_OF, _SUGGESTED_LENGTH = 10, 500, 50
+_SHOWN, _SUGGESTED_OF, _SUGGESTED_LENGTH = 10, 100, 30
 
 # What wishes hold several of: the limit of the model on how many.
 _COUNTED = {
@@ -64,7 +64,8 @@ def check(catalogue: Catalogue, limits: Mapping[str, float], wishes: Wishes) -> 
     for value in wishes.tastes:
         if taste is None:
             raise BadRequestError(f"tastes.{value}", "the data of this model has no column of tastes")
-        _check_value(catalogue, f"tastes.{value}", taste, value)
+        if taste in catalogue.values:
+            _check_value(catalogue, f"tastes.{value}", taste, value)
     for place, text in enumerate(wishes.where):
         _parsed(catalogue, place, text)
 
@@ -136,7 +137,8 @@ def _parsed(catalogue: Catalogue, place: int, text: str) -> tuple[str, str, str]
             raise BadRequestError(f"where.{place}", f"{text!r} compares with what is no number: {rule}")
     elif name not in catalogue.values or operator not in ("=", "!="):
         raise BadRequestError(f"where.{place}", f"{text!r} is of no column of that kind: {rule}")
-    else:
+    elif operator == "=":
+        # With != it is met by all: what a shop never shows may be out of stock.
         _check_value(catalogue, f"where.{place}", name, value)
     return name, operator, value
 
@@ -154,7 +156,7 @@ def _check_value(catalogue: Catalogue, field: str, name: str, value: str) -> Non
     if value in known:
         return
     first = list(itertools.islice(known, _SUGGESTED_OF))
-    plain = {one.casefold(): one for one in reversed(first)}
+    plain = {one.casefold()[:_SUGGESTED_LENGTH]: one for one in reversed(first)}
     near = difflib.get_close_matches(value.casefold()[:_SUGGESTED_LENGTH], plain, n=3)
     shown = [plain[one] for one in near] or first[:_SHOWN]
     words = ", ".join(json.dumps(one, ensure_ascii=False) for one in shown)

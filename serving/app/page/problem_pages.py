@@ -59,8 +59,9 @@ async def _send_page(scope: Scope, start: Message, problem: dict[str, str], send
         # A person has the header in words.
         detail=problem["detail"].partition("; Retry-After")[0],
         wait=Headers(raw=start["headers"]).get("retry-after"),
+        again=scope["method"] == "GET",
     )
     headers = [pair for pair in start["headers"] if pair[0].lower() not in _OF_THE_BODY]
-    headers += [pair for pair in page.raw_headers if pair[0] in _OF_THE_BODY]
+    headers += [pair for pair in page.raw_headers if pair[0] in (*_OF_THE_BODY, b"set-cookie")]
     await send({**start, "headers": headers})
     await send({"type": "http.response.body", "body": page.body})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -87,10 +88,17 @@ class KnownUserService:
         self._versions = versions
         self._recommendations = recommendations
         self._timeout_s = timeout_s
+        self._summed: tuple[tuple[str, int], list[Summary]] | None = None
 
-    def all(self) -> Sequence[Summary]:
+    async def all(self) -> Sequence[Summary]:
+        """Of every user; worked out once for a version, beside the event loop."""
         snapshot = self._versions.current()
-        return [_summary(snapshot, user) for user in snapshot.carried.users.values()]
+        which = snapshot.model, snapshot.version
+        if self._summed is None or self._summed[0] != which:
+            users = snapshot.carried.users.values()
+            found = await asyncio.to_thread(lambda: [_summary(snapshot, user) for user in users])
+            self._summed = which, found
+        return self._summed[1]
 
     def around(self, user: str) -> tuple[str, str]:
         """Whom the version carries before and after a user, in a ring. Raises NotFoundError as `look`."""

@@ -14,12 +14,14 @@ This is the one module that uses what `grpc.server` itself is made of,
 from __future__ import annotations
 
 import asyncio
+import collections
 import dataclasses
+import heapq
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 import grpc
 
@@ -92,6 +94,7 @@ class Call(Protocol):
         """The client's address."""
 
 
+AnyCall = TypeVar("AnyCall", bound=Call)
 # Calls whose message is on its way, the oldest first, by time.monotonic() of their headers.
 _Arriving = dict["_Call", float]
 # Serialized request -> reply. Cancelled when the client has gone or its deadline has passed.
@@ -220,7 +223,7 @@ class UnaryCalls:
         self._look_later()
 
     def _look(self) -> None:
-        """Refuses messages that are held back: the newest if they are too many, all in the end."""
+        """Refuses messages that are held back: some if they are too many, all in the end."""
         self._look_again = None
         # What is there already, but behind others in the queue, is not held back.
         emptied, self._emptied = self._emptied, self._waiting
@@ -229,23 +232,42 @@ class UnaryCalls:
             call.looks += 1
             if call.looks >= _LOOKS:
                 held_back.append(call)
-        now = time.monotonic()
-        for place, call in enumerate(held_back):
-            if now - self._arriving[call] > self._message_seconds:
-                text = f"the request's message was not there after {self._message_seconds:g} seconds"
-                call.refuse(Reply(None, grpc.StatusCode.DEADLINE_EXCEEDED.value[0], text))
-            elif place >= self._most_held_back:
-                text = (
-                    f"{self._most_held_back} other messages are on their way already and come slowly: more "
-                    "would not fit --max_pending_request_bytes if each were as large as "
-                    "--grpc_max_message_bytes; try again later"
-                )
-                call.refuse(Reply(None, grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], text))
+        begun_before = time.monotonic() - self._message_seconds
+        in_time = [call for call in held_back if self._arriving[call] >= begun_before]
+        for call in held_back[: len(held_back) - len(in_time)]:
+            text = f"the request's message was not there after {self._message_seconds:g} seconds"
+            call.refuse(Reply(None, grpc.StatusCode.DEADLINE_EXCEEDED.value[0], text))
+        for call in beyond(self._most_held_back, in_time):
+            text = (
+                f"{self._most_held_back} other messages are on their way already and come slowly: more "
+                "would not fit --max_pending_request_bytes if each were as large as "
+                "--grpc_max_message_bytes; try again later"
+            )
+            call.refuse(Reply(None, grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], text))
         self._look_later()
 
     def _look_later(self) -> None:
         if self._arriving and self._look_again is None and self._loop is not None:
             self._look_again = self._loop.call_later(_LOOK_S, self._look)
+
+
+def beyond(most: int, calls: Sequence[AnyCall]) -> list[AnyCall]:
+    """Which calls go so that `most` are left: the newest of the address that has the most, again and again.
+
+    Args:
+      calls: the oldest first.
+    """
+    by_address = collections.defaultdict(list)
+    for call in calls:
+        by_address[call.peer().rpartition(":")[0]].append(call)  # without the port
+    largest = [(-len(mine), address) for address, mine in by_address.items()]
+    heapq.heapify(largest)
+    gone = []
+    for _ in range(len(calls) - most):
+        count, address = largest[0]
+        gone.append(by_address[address].pop())
+        heapq.heapreplace(largest, (count + 1, address))
+    return gone
 
 
 class _Call:

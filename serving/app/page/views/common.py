@@ -7,12 +7,15 @@ from typing import Any
 
 from fastapi import Request
 
-from serving.app.errors import NotFoundError
+from serving.app.errors import BadRequestError, NotFoundError
 from serving.app.interfaces import Services, services
 from serving.app.page import visitor
 from serving.app.page.visitor import Mark
 from serving.app.page.wishes import Form, form, wishes
-from serving.app.results import Recommendations
+from serving.app.results import Recommendations, Wishes
+
+# Fields of the form whose values are numbers.
+_OF_ANY_VERSION = ("min.", "max.", "diversity")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +39,20 @@ class Visit:
         return form(self.services.versions.current(), given)
 
     async def list(self, made: Form, k: int) -> Recommendations:
-        """The list for this person, or for somebody without a history."""
-        asked = wishes(made, k)
+        """The list for this person, or for somebody without a history.
+
+        The version that answers may not be the one whose form it is, in an experiment or as one follows the
+        other: what its catalogue lacks is left out, and the list says so.
+        """
+        try:
+            return await self._answered(wishes(made, k))
+        except BadRequestError as refused:
+            common = {name: value for name, value in made.chosen.items() if name.startswith(_OF_ANY_VERSION)}
+            answer = await self._answered(wishes(dataclasses.replace(made, chosen=common), k))
+            words = f"Shown without choices and tastes: {refused.detail}."
+            return answer.model_copy(update={"reason": answer.reason or words})
+
+    async def _answered(self, asked: Wishes) -> Recommendations:
         if self.person:
             return await self.services.recommendations.for_person(self.person, asked)
         return await self.services.recommendations.for_history([], asked)

@@ -14,7 +14,7 @@ _LIST = 12
 
 @router.get("/known")
 async def known_users(request: Request) -> Response:
-    return render(request, "users.html", users=services(request).known_users.all())
+    return render(request, "users.html", users=await services(request).known_users.all())
 
 
 @router.get("/known/{user:path}")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import collections
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from serving.app.catalogue import filters
 from serving.app.catalogue.catalogue import Catalogue
 from serving.app.page.first_picks import first_picks
+from serving.app.page.views.common import Visit
 from serving.app.page.wishes import form, wishes
-from serving.app.results import Column
+from serving.app.results import Column, Recommendations, Wishes
 
 COLUMNS = [
     Column(name="category", kind="multi", taste=True, filters=True),
@@ -79,3 +83,25 @@ def test_without_a_taste_column_the_most_popular_are_picked() -> None:
     version = snapshot()
     plain = SimpleNamespace(catalogue=version.catalogue, taste_column=None)
     assert [item.id for item in first_picks(plain, 4)] == ["i0", "i1", "i2", "i3"]  # type: ignore[arg-type]
+
+
+def test_what_the_version_that_answers_lacks_is_left_out_and_said() -> None:
+    """The form is of the default version; an experiment's may answer, and no form to mend it was shown."""
+    asked: list[Wishes] = []
+
+    async def for_history(_: Any, given: Wishes) -> Recommendations:
+        asked.append(given)
+        filters.check(snapshot(items=1).catalogue, collections.defaultdict(lambda: 1e9), given)
+        return Recommendations(items=[], source="model", model="m", version=2)
+
+    used = SimpleNamespace(recommendations=SimpleNamespace(for_history=for_history))
+    visit = Visit(SimpleNamespace(), used, None, {})  # type: ignore[arg-type]
+    made = form(
+        snapshot(), {"is.category": "books", "taste.garden": "2", "max.price": "9", "diversity": "40"}
+    )
+    answer = asyncio.run(visit.list(made, 5))
+    first, second = asked
+    assert (first.where, first.tastes) == (["category=books", "price<=9"], {"garden": 2.0})
+    assert (second.where, second.tastes, second.diversity) == (["price<=9"], {}, 0.4)
+    assert answer.reason is not None
+    assert answer.reason.startswith("Shown without choices and tastes: no item has category=")

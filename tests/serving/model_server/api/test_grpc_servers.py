@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import collections
+import dataclasses
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,6 +13,8 @@ from typing import Any
 
 import grpc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.servers.held_back import HeldBack
 
 from serving.model_server.api import grpc_servers, unary_calls
@@ -192,12 +196,33 @@ def test_messages_that_are_held_back_are_few_and_not_for_ever(
             while held.ended < refused:
                 await asyncio.to_thread(held.go_on, 0.1)
                 async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-                    assert await channel.unary_unary(METHOD)(bytes(2 << 20)) == bytes(2 << 20)
+                    assert await channel.unary_unary(METHOD)(bytes(200_000)) == bytes(200_000)
             await asyncio.to_thread(held.go_on, 1.0)
             assert held.ended == refused
         await server.stop(0)
 
     run(body)
+
+
+@given(most=st.integers(1, 6), owners=st.lists(st.integers(0, 4), max_size=20))
+def test_of_too_many_messages_those_of_the_greediest_address_go(most: int, owners: list[int]) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Held:
+        at: int
+        owner: int
+
+        def peer(self) -> str:
+            return f"ipv4:10.0.0.{self.owner}:{4000 + self.at}"
+
+    calls = [Held(at, owner) for at, owner in enumerate(owners)]
+    gone = unary_calls.beyond(most, calls)  # type: ignore[type-var]
+    left = [call for call in calls if call not in gone]
+    assert len(left) == min(most, len(calls))
+    counts = collections.Counter(call.owner for call in left)
+    for call in gone:
+        # Nobody keeps two more than who lost one, and who lost one lost their newest.
+        assert max(counts.values()) <= counts[call.owner] + 1
+        assert all(other.at < call.at for other in left if other.owner == call.owner)
 
 
 def test_what_waits_behind_others_in_the_queue_is_not_held_back() -> None:
