@@ -38,6 +38,10 @@ class ServerError(MarqueeError):
     """A model server did not answer, or could not."""
 
 
+class DeletionError(MarqueeError):
+    """What was to be deleted is there still."""
+
+
 class LockedError(MarqueeError):
     """Another run is using the same artifacts root."""
 

@@ -238,10 +238,18 @@ def remove_file(path: str) -> None:
         return
 
 
-def remove_tree(path: str) -> None:
-    """Removes a folder and what is in it; one that is gone already is fine."""
+def remove_tree(path: str, strict: bool = False) -> None:
+    """Removes a folder and what is in it; one that is gone already is fine.
+
+    Args:
+      strict: whether what cannot be removed is an error; else it stays.
+
+    Raises:
+      OSError: if strict.
+    """
     if is_local(path):
-        shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(path, ignore_errors=not strict)
         return
     fileio = _fileio()
     try:

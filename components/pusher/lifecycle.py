@@ -18,12 +18,14 @@ import dataclasses
 import datetime
 import getpass
 import json
+import os
 import socket
+import time
 from typing import Any, Final
 
 import contract
 from components.common import storage
-from components.pusher import versions
+from components.pusher import claim, versions
 from components.pusher.versions import ORDER, SAVED_MODEL
 
 HIDDEN: Final = ".withdrawn-"
@@ -91,18 +93,36 @@ def roll_back(destination: str, number: int | None, why: str) -> Event:
         number = live[-2]
     if number not in live and number not in hidden:
         raise LifecycleError(f"version {number} is not in {destination}; {_known(live, hidden)}")
+    newer = _newer(destination, number, hidden)
     restored = (number,) if number in hidden else ()
     # First what is to answer, or servers would go over to a third version in between. Also one that is
     # half back: its record comes with the last folder.
     for model in ORDER:
         _show(destination, model, number)
-    newer = sorted(
-        {newer for model in _MODELS for newer in versions.numbers(destination, model) if newer > number}
-        - ({*hidden} if not storage.is_local(destination) else set())
-    )
     for version in newer:
         _withdraw(destination, version)
     return record(destination, "rollback", number, why, tuple(newer), restored)
+
+
+def _newer(destination: str, number: int, hidden: list[int]) -> list[int]:
+    """The versions to withdraw.
+
+    Raises:
+      LifecycleError: one is being pushed: what of it is there now would go, and the rest come.
+    """
+    found = sorted(
+        {newer for model in _MODELS for newer in versions.numbers(destination, model) if newer > number}
+        - ({*hidden} if not storage.is_local(destination) else set())
+    )
+    killed = {left.number for left in claim.abandoned(destination, time.time())}
+    for version in found:
+        pushing = claim.is_claimed(destination, str(version)) and version not in killed
+        if pushing and not versions.is_complete(destination, version):
+            raise LifecycleError(
+                f"version {version} is being pushed to {destination} at this moment; roll back again when "
+                f"that has ended, or, if its run was killed, once {claim.CLAIMS}/{version}* there is deleted"
+            )
+    return found
 
 
 def retire(destination: str, number: int, why: str) -> Event:
@@ -134,13 +154,20 @@ def record(
 ) -> Event:
     """Writes down who did it, and when."""
     now = datetime.datetime.now(datetime.UTC)
-    who = f"{getpass.getuser()}@{socket.gethostname()}"
+    who = f"{_user()}@{socket.gethostname()}"
     event = Event(now.isoformat(timespec="milliseconds"), who, action, version, withdrawn, restored, why)
     name = f"{now:%Y%m%dT%H%M%S%f}-{action}.json"
     storage.write_text(
         storage.join(destination, _EVENTS, name), json.dumps(dataclasses.asdict(event), indent=1) + "\n"
     )
     return event
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have a number alone
+        return str(os.getuid())
 
 
 def events(destination: str) -> list[Event]:

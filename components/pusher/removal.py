@@ -12,10 +12,13 @@ from components.pusher.versions import ORDER, SAVED_MODEL
 OUTGOING: Final = ".outgoing-"
 
 
-def delete(destination: str, number: int) -> None:
+def delete(destination: str, number: int, strict: bool = False) -> None:
     """Deletes one version of every model, the one with the record last.
 
-    A deletion that is interrupted leaves the record, so that the next one ends it.
+    A deletion that is interrupted leaves the record, or a hidden folder: the next one, or a push, ends it.
+
+    Args:
+      strict: as of `storage.remove_tree`.
     """
     for model in ORDER:
         path = versions.folder(destination, model, number)
@@ -27,7 +30,18 @@ def delete(destination: str, number: int) -> None:
                 storage.rename_folder(path, hidden)
             except FileNotFoundError:
                 continue  # another run deletes it at this moment
-            storage.remove_tree(hidden)
+            storage.remove_tree(hidden, strict)
+
+
+def unfinished(destination: str) -> list[str]:
+    """Hidden folders of versions whose deletion did not come to its end."""
+    roots = [storage.join(destination, model) for model in ORDER] if storage.is_local(destination) else []
+    return [
+        storage.join(root, name)
+        for root in roots
+        for name in storage.list_names(root)
+        if name.startswith(OUTGOING)
+    ]
 
 
 def _delete_remote(path: str) -> None:

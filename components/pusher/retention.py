@@ -54,13 +54,13 @@ def _forget_withdrawn(destination: str, oldest: int) -> list[int]:
     return gone
 
 
-def delete_withdrawn(destination: str, number: int) -> None:
-    """Deletes one withdrawn version of every model."""
+def delete_withdrawn(destination: str, number: int, strict: bool = False) -> None:
+    """Deletes one withdrawn version of every model; `strict` as of `storage.remove_tree`."""
     if not storage.is_local(destination):
         delete(destination, number)
         return
     for model in ORDER:
-        storage.remove_tree(lifecycle.hidden_folder(destination, model, number))
+        storage.remove_tree(lifecycle.hidden_folder(destination, model, number), strict)
 
 
 def _is_pushed(destination: str, number: int) -> bool:

@@ -104,7 +104,8 @@ def _histories(whole: Log, part: Log) -> np.ndarray:
 
 
 def _unseen(since: Log, known: Collection[bytes], params: DriftParams) -> Finding:
-    share = 1.0 - float(np.isin(since.items, np.array(list(known), object)).mean())
+    known = frozenset(known)  # of Python's objects NumPy would compare each with each
+    share = float(np.mean([item not in known for item in since.items]))
     why = f"share of {len(since)} newer events on items that the model does not know"
     return Finding("unseen items", share, params.unseen, share > params.unseen, why)
 

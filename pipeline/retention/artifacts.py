@@ -55,8 +55,12 @@ def apply(store: MetadataStore, pipeline: str, root: str, keep_runs: int) -> Fre
     return delete(store, old)
 
 
-def delete(store: MetadataStore, uris: Collection[str]) -> Freed:
-    """Deletes artifacts; no run takes one for whole any more, whatever interrupts this."""
+def delete(store: MetadataStore, uris: Collection[str], strict: bool = False) -> Freed:
+    """Deletes artifacts; no run takes one for whole any more, whatever interrupts this.
+
+    Args:
+      strict: as of `storage.remove_tree`.
+    """
     found = [a for uri in sorted(uris) for a in store.get_artifacts_by_uri(uri)]
     live = [artifact for artifact in found if artifact.state == mlmd.Artifact.LIVE]
     for artifact in live:
@@ -67,7 +71,7 @@ def delete(store: MetadataStore, uris: Collection[str]) -> Freed:
     for uri in sorted(uris):
         if storage.exists(uri):
             size = disk.tree_bytes(uri) if storage.is_local(uri) else 0
-            storage.remove_tree(uri)
+            storage.remove_tree(uri, strict)
             _log.info("deleted %s (%s)", uri, disk.size_text(size))
             count, freed = count + 1, freed + size
     return Freed(count, freed)

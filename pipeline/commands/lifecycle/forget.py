@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipeline.commands.common import (
@@ -36,7 +38,7 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     from components.common import storage
     from components.pusher import removal, retention, versions
-    from pipeline.errors import InputError
+    from pipeline.errors import DeletionError, InputError
     from pipeline.report import files
     from pipeline.retention import artifacts as artifact_retention
     from pipeline.retention import personal_data
@@ -53,16 +55,24 @@ def run(args: argparse.Namespace) -> int:
     serving = [v for v in found.versions if v.pinned or v == latest]
     retired = [v for v in found.versions if v not in serving]
     reports = files.of_runs(config, (*found.runs, *found.unknown))
-    freed = 0
+    freed, stayed = 0, list[str]()
     if args.delete:
         with lock.run_lock(lock.lock_path(config), "forget"):
-            freed = artifact_retention.delete(store, found.artifacts).bytes
-            for version in retired:
-                removal.delete(config.serving_dir, version.number)
-            for number in found.withdrawn:
-                retention.delete_withdrawn(config.serving_dir, number)
-            for report in reports:
-                storage.remove_file(report)
+            hidden = removal.unfinished(config.serving_dir)
+            each: list[Callable[[], Any]] = [
+                *(partial(artifact_retention.delete, store, [uri], True) for uri in found.artifacts),
+                *(partial(removal.delete, config.serving_dir, one.number, True) for one in retired),
+                *(partial(retention.delete_withdrawn, config.serving_dir, number, True)
+                  for number in found.withdrawn),
+                *(partial(storage.remove_file, report) for report in reports),
+                *(partial(storage.remove_tree, path, True) for path in hidden),
+            ]  # fmt: skip
+            for delete in each:
+                try:
+                    done = delete()
+                    freed += done.bytes if isinstance(done, artifact_retention.Freed) else 0
+                except OSError as error:
+                    stayed.append(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
     elsewhere = _elsewhere(config)
     if args.json:
         print_json(
@@ -77,11 +87,17 @@ def run(args: argparse.Namespace) -> int:
                 "reports": reports,
                 "deleted": args.delete,
                 "freed_bytes": freed,
+                "not_deleted": stayed,
                 "elsewhere": elsewhere,
             }
         )
     else:
         _show(args, found, [v.path for v in retired], [v.path for v in serving], reports, freed, elsewhere)
+    if stayed:
+        raise DeletionError(
+            f"{len(stayed)} of the above could not be deleted, and the user's data are there still: "
+            f"{'; '.join(stayed)}. Remove what stands in the way (whose files are they?), and run this again"
+        )
     return 0
 
 

@@ -41,13 +41,13 @@ def run(args: argparse.Namespace) -> int:
             versions.pin(serving_dir, args.version)
         else:
             versions.unpin(serving_dir, args.version)
-        lifecycle.record(serving_dir, "pin" if args.pinned else "unpin", args.version, args.why)
     except KeyError:
         there = ", ".join(map(str, known)) or "none"
         raise InputError(
             f"version {args.version} is not in {serving_dir}; there are: {there}. "
             "--config or --set push_to=FOLDER says where to look"
         ) from None
+    lifecycle.record(serving_dir, "pin" if args.pinned else "unpin", args.version, args.why)
     if args.json:
         print_json({"version": args.version, "pinned": args.pinned, "serving_dir": serving_dir})
     elif args.pinned:

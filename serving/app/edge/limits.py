@@ -6,7 +6,7 @@ import ipaddress
 import math
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
@@ -76,12 +76,16 @@ class RateLimit:
         )
 
 
-def address(peer: str, headers: Mapping[str, str], trusted: Collection[str]) -> str:
-    """Who asks: the peer, or, behind trusted proxies, the last address that none of them has."""
+def address(peer: str, forwarded: Sequence[str], trusted: Collection[str]) -> str:
+    """Who asks: the peer, or, behind trusted proxies, the last address that none of them has.
+
+    Args:
+      forwarded: every X-Forwarded-For header, in order: some proxies add one of their own to the client's.
+    """
     if peer not in trusted:
         return peer
-    forwarded = [part.strip() for part in headers.get("x-forwarded-for", "").split(",") if part.strip()]
-    for hop in reversed(forwarded):
+    hops = [part.strip() for header in forwarded for part in header.split(",") if part.strip()]
+    for hop in reversed(hops):
         if hop not in trusted:
             return hop if _is_address(hop) else peer
     return peer

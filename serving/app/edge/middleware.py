@@ -107,7 +107,7 @@ class Edge:
         peer = scope["client"][0] if scope.get("client") else ""
         try:
             counted = self._files if scope["path"].startswith(_FILES) else self._addresses
-            counted.count(limits.address(peer, headers, self._trusted))
+            counted.count(limits.address(peer, headers.getlist("x-forwarded-for"), self._trusted))
             length = headers.get("content-length", "0")
             if length.isdigit() and int(length) > self._max_body:
                 raise TooLargeError(f"the body has {length} bytes, at most {self._max_body} are taken")

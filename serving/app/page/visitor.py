@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import secrets
 import urllib.parse
 from collections.abc import Iterable, Mapping
@@ -16,6 +17,7 @@ from serving.app.results import Event, Scale
 
 # Whoever knows the id is that person, as with a session: it is long, random and in no log.
 PERSON: Final = "marquee_person"
+_MADE_HERE: Final = re.compile(r"web-[A-Za-z0-9_-]{24}", re.ASCII)
 WISHES: Final = "marquee_wishes"
 FLASH: Final = "marquee_flash"
 _YEAR_S: Final = 365 * 24 * 3600
@@ -65,6 +67,15 @@ def positive(mark: Mark, scale: Scale | None) -> bool:
 
 def new_person() -> str:
     return f"web-{secrets.token_urlsafe(18)}"
+
+
+def person(request: Request) -> str | None:
+    """Whom the cookie names, who may be gone; None where it holds no id that this page made.
+
+    People of the API have ids that a shop chose, which others can guess: none of them is a visitor.
+    """
+    given = request.cookies.get(PERSON, "")
+    return given if _MADE_HERE.fullmatch(given) else None
 
 
 def remember(request: Request, response: Response, name: str, value: str, seconds: int = _YEAR_S) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import structlog
 
 from serving.app.background import Background
-from serving.app.errors import AppError, BadRequestError, ConflictError
+from serving.app.errors import AppError, BadRequestError, ConflictError, NotFoundError
 from serving.app.link.snapshot import Snapshot
 from serving.app.link.versions import Versions
 from serving.app.results import ConfiguredExperiment, Experiment, NewExperiment, Recommendations, Variant
@@ -68,11 +67,6 @@ class Experiments:
         """Stores that the answer was shown."""
         if assigned is not None:
             await self.store.expose(assigned.experiment, assigned.variant, person, answer)
-
-    async def count(self, person: int, events: Sequence[Mapping[str, Any]]) -> None:
-        """Stores which new events are outcomes."""
-        if self._running is not None and events:
-            await self.store.count_outcomes(self._running.id, person, events)
 
     async def begin(self, new: NewExperiment) -> Experiment:
         """Starts an experiment.
@@ -161,6 +155,12 @@ class Experiments:
         elif before is not None and before.stopped is None and not wanted.running:
             await self.end(wanted.id)
         elif before is not None and before.stopped is None:
+            asked, runs = ({one.name: one.label for one in each.variants} for each in (wanted, before))
+            if asked != runs:
+                raise NotFoundError(
+                    f"it runs with the variants (and labels) {runs}, and the settings say {asked}; an "
+                    "experiment keeps its variants: stop it, and give the new one another id"
+                )
             weights = {variant.name: variant.weight for variant in wanted.variants}
             if weights != {variant.name: variant.weight for variant in before.variants}:
                 await self.reweigh(wanted.id, weights)

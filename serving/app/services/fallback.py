@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 
@@ -14,6 +15,8 @@ from serving.app.results import Recommended, Wishes
 
 # People whose last list is kept; some kilobytes each.
 _KEPT = 20_000
+# An erased person's list is forgotten at once by the process that erases; others keep it so long at most.
+_KEPT_S = 3600.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,19 +24,21 @@ class LastList:
     version: int
     boosts: Mapping[str, float]
     items: Sequence[Recommended]
+    time: float  # of time.monotonic()
 
 
 class LastLists:
-    """Each person's last good list, in this process alone; the longest unused go first."""
+    """Each person's last good list, of an hour at most, in this process alone; the oldest go first."""
 
     def __init__(self, size: int = _KEPT) -> None:
         self._size = size
         self._lists: OrderedDict[str, LastList] = OrderedDict()
 
     def keep(self, person: str, version: int, wishes: Wishes, items: Sequence[Recommended]) -> None:
-        self._lists[person] = LastList(version, wishes.boosts, tuple(items))
+        now = time.monotonic()
+        self._lists[person] = LastList(version, wishes.boosts, tuple(items), now)
         self._lists.move_to_end(person)
-        while len(self._lists) > self._size:
+        while len(self._lists) > self._size or self._is_old(next(iter(self._lists.values())), now):
             self._lists.popitem(last=False)
 
     def forget(self, person: str) -> None:
@@ -48,13 +53,19 @@ class LastLists:
         other boosts, whose scores and order are not those of this request.
         """
         last = self._lists.get(person)
-        if last is None or last.version != snapshot.version or last.boosts != wishes.boosts:
+        if last is None or self._is_old(last, time.monotonic()):
+            return None
+        if last.version != snapshot.version or last.boosts != wishes.boosts:
             return None
         mask = filters.matching(snapshot.catalogue, wishes)
         rows = ((item, snapshot.catalogue.row(item.id)) for item in last.items if item.id not in excluded)
         room = filters.Room(snapshot.catalogue, wishes.at_most)
         found = [item for item, row in rows if row is not None and mask[row] and room.takes(row)]
         return found[: wishes.k] if len(found) * 2 >= wishes.k else None
+
+    @staticmethod
+    def _is_old(last: LastList, now: float) -> bool:
+        return now - last.time > _KEPT_S
 
 
 def popular(snapshot: Snapshot, wishes: Wishes, excluded: Collection[str]) -> list[Recommended]:

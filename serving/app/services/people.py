@@ -52,8 +52,9 @@ class PeopleService:
 
     async def erase(self, person: str) -> Erased:
         """Deletes the person, the events and what experiments stored of both; says how many."""
+        erased = await self._people.erase(person)
         self._recommendations.last_lists.forget(person)
-        return await self._people.erase(person)
+        return erased
 
     async def add(self, person: str, events: Sequence[NewEvent], where: str = "events") -> Stored:
         """Stores events, all or none; one that is known by its id is not stored again.
@@ -63,8 +64,8 @@ class PeopleService:
         """
         snapshot = self._experiments.snapshot(person)
         histories.check(events, snapshot, where)
-        added = await self._events.add(person, events)
-        await self._experiments.count(added.person, added.rows)
+        running = self._experiments.running
+        added = await self._events.add(person, events, running.id if running else None)
         for row in added.rows:
             metrics.EVENTS.labels(row["kind"], str(snapshot.version)).inc()
         return added.stored

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from serving.app.errors import ConflictError, NotFoundError
 from serving.app.results import Event, NewEvent, Page, Stored
-from serving.app.store import cursors, people, tables
+from serving.app.store import cursors, experiments, people, tables
 from serving.app.store.database import Database
 
 _COLUMNS = tables.events.c
@@ -69,8 +69,11 @@ class Events:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, person: str, given: Sequence[NewEvent]) -> Added:
+    async def add(self, person: str, given: Sequence[NewEvent], experiment: str | None = None) -> Added:
         """Stores events, all or none; one that is known by its id is not stored again.
+
+        Args:
+          experiment: id of the running one; its outcomes are stored with the events, or neither is.
 
         Raises:
           NotFoundError: there is no such person.
@@ -88,7 +91,7 @@ class Events:
                 )
         for attempt in range(_TRIES):
             try:
-                number, new = await self._insert(person, rows, ids, now)
+                number, new = await self._insert(person, rows, ids, now, experiment)
                 break
             except sa.exc.IntegrityError:
                 # Another post of the same ids was faster: it is found the next time.
@@ -97,7 +100,12 @@ class Events:
         return Added(Stored(created=len(new), repeated=len(ids) - len(new), ids=ids), number, new)
 
     async def _insert(
-        self, person: str, rows: Mapping[str, Mapping[str, Any]], ids: Sequence[str], now: int
+        self,
+        person: str,
+        rows: Mapping[str, Mapping[str, Any]],
+        ids: Sequence[str],
+        now: int,
+        experiment: str | None,
     ) -> tuple[int, list[dict[str, Any]]]:
         """The person's number, and the rows that were not known."""
         async with self._database.writing() as connection:
@@ -116,6 +124,8 @@ class Events:
             ]
             if new:
                 await connection.execute(sa.insert(tables.events), new)
+                if experiment is not None:
+                    await experiments.insert_outcomes(connection, experiment, number, new)
         return number, new
 
     async def history(self, person: str, limit: int) -> list[Said]:

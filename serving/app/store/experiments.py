@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from serving.app.errors import ConflictError, NotFoundError
 from serving.app.results import Experiment, NewExperiment, Recommendations, Variant
@@ -47,19 +48,22 @@ class ExperimentStore:
 
         Raises:
           NotFoundError: there is no such experiment or variant.
+          ConflictError: it has ended; other weights would hide how its people were split.
         """
-        experiment = await self.get(id_)
-        if missing := sorted(set(weights) - {variant.name for variant in experiment.variants}):
-            raise NotFoundError(f'experiment "{id_}" has no variant {", ".join(missing)}')
-        variants = [
-            variant.model_copy(update={"weight": weights.get(variant.name, variant.weight)})
-            for variant in experiment.variants
-        ]
-        if variants == experiment.variants:
-            return experiment
-        text = json.dumps([variant.model_dump() for variant in variants])
         now = int(time.time())
         async with self._database.writing() as connection:
+            experiment = _found(id_, (await connection.execute(_of(id_).with_for_update())).one_or_none())
+            if experiment.stopped is not None:
+                raise ConflictError("id", f'experiment "{id_}" has ended; its weights stay as they were')
+            if missing := sorted(set(weights) - {variant.name for variant in experiment.variants}):
+                raise NotFoundError(f'experiment "{id_}" has no variant {", ".join(missing)}')
+            variants = [
+                variant.model_copy(update={"weight": weights.get(variant.name, variant.weight)})
+                for variant in experiment.variants
+            ]
+            if variants == experiment.variants:
+                return experiment
+            text = json.dumps([variant.model_dump() for variant in variants])
             await connection.execute(
                 sa.update(tables.experiments)
                 .where(tables.experiments.c.id == id_)
@@ -80,11 +84,8 @@ class ExperimentStore:
     async def get(self, id_: str) -> Experiment:
         """Raises NotFoundError."""
         async with self._database.reading() as connection:
-            query = sa.select(tables.experiments).where(tables.experiments.c.id == id_)
-            row = (await connection.execute(query)).one_or_none()
-        if row is None:
-            raise NotFoundError(f'there is no experiment "{id_}"')
-        return _experiment(row)
+            row = (await connection.execute(_of(id_))).one_or_none()
+        return _found(id_, row)
 
     async def all(self) -> list[Experiment]:
         """Newest first."""
@@ -111,34 +112,46 @@ class ExperimentStore:
                 return
             await connection.execute(sa.insert(tables.exposures), [row])
 
-    async def count_outcomes(self, experiment: str, person: int, events: Sequence[Mapping[str, Any]]) -> None:
-        """Stores which events are on items that the experiment showed to the person."""
-        shown = tables.exposures.c
-        query = (
-            sa.select(shown.variant, shown["items"])
-            .where(shown.person == person, shown.experiment == experiment)
-            .order_by(shown.number.desc())
-            .limit(_LISTS)
-        )
-        async with self._database.writing() as connection:
-            variants: dict[str, str] = {}
-            for variant, items in await connection.execute(query):
-                for item in json.loads(items):
-                    variants.setdefault(item, variant)
-            rows = [
-                {
-                    "experiment": experiment,
-                    "variant": variants[event["item_id"]],
-                    "person": person,
-                    "event_id": event["id"],
-                    "kind": event["kind"],
-                    "time": event["time"],
-                }
-                for event in events
-                if event["item_id"] in variants
-            ]
-            if rows:
-                await connection.execute(sa.insert(tables.outcomes), rows)
+
+async def insert_outcomes(
+    connection: AsyncConnection, experiment: str, person: int, events: Sequence[Mapping[str, Any]]
+) -> None:
+    """Stores which events are on items that the experiment showed to the person."""
+    shown = tables.exposures.c
+    query = (
+        sa.select(shown.variant, shown["items"])
+        .where(shown.person == person, shown.experiment == experiment)
+        .order_by(shown.number.desc())
+        .limit(_LISTS)
+    )
+    variants: dict[str, str] = {}
+    for variant, items in await connection.execute(query):
+        for item in json.loads(items):
+            variants.setdefault(item, variant)
+    rows = [
+        {
+            "experiment": experiment,
+            "variant": variants[event["item_id"]],
+            "person": person,
+            "event_id": event["id"],
+            "kind": event["kind"],
+            "time": event["time"],
+        }
+        for event in events
+        if event["item_id"] in variants
+    ]
+    if rows:
+        await connection.execute(sa.insert(tables.outcomes), rows)
+
+
+def _of(id_: str) -> sa.Select[Any]:
+    return sa.select(tables.experiments).where(tables.experiments.c.id == id_)
+
+
+def _found(id_: str, row: Any) -> Experiment:
+    if row is None:
+        raise NotFoundError(f'there is no experiment "{id_}"')
+    return _experiment(row)
 
 
 def read_all(connection: sa.Connection) -> list[Experiment]:

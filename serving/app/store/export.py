@@ -5,6 +5,7 @@ Erasures are applied by what they are: an erased person has no events. A later e
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,13 +45,16 @@ def write(url: str, path: Path, scale: tuple[float, float] = SCALE) -> int:
       How many events were written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     count = 0
-    with pq.ParquetWriter(part, SCHEMA, compression="zstd") as writer:
-        for rows in _batches(url, scale):
-            count += len(rows)
-            writer.write_table(pa.Table.from_pylist(rows, SCHEMA))
-    part.rename(path)
+    try:
+        with pq.ParquetWriter(part, SCHEMA, compression="zstd") as writer:
+            for rows in _batches(url, scale):
+                count += len(rows)
+                writer.write_table(pa.Table.from_pylist(rows, SCHEMA))
+        part.rename(path)
+    finally:
+        part.unlink(missing_ok=True)  # what people did, in a file that nobody looks for
     return count
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import contract
+from components.common import storage
 from components.pusher import lifecycle, retention, versions
 from components.pusher.publish import publish
 
@@ -51,6 +53,40 @@ def test_back_and_forward_again(served: str) -> None:
     lifecycle.roll_back(served, 300, "")
     assert seen(served) == [100, 200, 300]
     assert {path.relative_to(served): path.read_bytes() for path in Path(served).rglob("*.pb")} == before
+
+
+def test_a_roll_back_during_a_push_takes_no_half_of_it(
+    served: str, make_sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its exact model went out of sight, then the rest of it came, and answered."""
+    refused = []
+    rename = storage.rename_folder
+
+    def renamed(source: str, target: str) -> None:
+        rename(source, target)
+        if target.endswith(f"{contract.MODEL_EXACT}/400"):
+            with pytest.raises(lifecycle.LifecycleError, match="version 400 is being pushed") as error:
+                lifecycle.roll_back(served, 200, "")
+            refused.append(error)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "rename_folder", renamed)
+        publish(make_sources("a", contract.MODEL_TESTED), served, {}, now=400)
+    assert len(refused) == 1 and seen(served) == [100, 200, 300, 400]
+    assert lifecycle.roll_back(served, 200, "").withdrawn == (300, 400)
+    assert seen(served) == [100, 200]
+
+
+def test_a_user_without_a_name_is_recorded_by_number(served: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may run as any number; the roll-back was done, and then it failed."""
+
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 65532")
+
+    monkeypatch.setattr(lifecycle.getpass, "getuser", nobody)
+    event = lifecycle.roll_back(served, None, "")
+    assert event.who.partition("@")[0] == str(os.getuid())
+    assert lifecycle.events(served) == [event]
 
 
 def test_what_is_there_already_changes_nothing(served: str) -> None:

@@ -246,7 +246,7 @@ def test_what_a_push_that_failed_had_made_visible_goes_out_of_sight_whole(
             raise OSError("the disk is gone")
         rename(source, target)
 
-    def remove(path: str) -> None:
+    def remove(path: str, strict: bool = False) -> None:
         removed.append(Path(path).name)
         assert not Path(path).exists() or not Path(path).name.isdigit(), "deleted file by file in sight"
         shutil.rmtree(path, ignore_errors=True)

@@ -105,7 +105,7 @@ def test_a_version_is_renamed_away_before_it_is_deleted(
     served = str(tmp_path / "served")
     pushed(served, make_sources, 2)
     removed: list[str] = []
-    monkeypatch.setattr(storage, "remove_tree", removed.append)
+    monkeypatch.setattr(storage, "remove_tree", lambda path, strict=False: removed.append(path))
     retention.apply(served, 1)
     assert removed == [
         storage.join(served, contract.MODEL_EXACT, ".outgoing-100"),

@@ -62,7 +62,7 @@ async def confirm(request: Request) -> Response:
 async def forget(request: Request) -> Response:
     """Erases the visitor with everything that was stored of them."""
     visitor.check_origin(request)
-    person = request.cookies.get(visitor.PERSON)
+    person = visitor.person(request)
     response = RedirectResponse("/", 303)
     if person:
         try:

@@ -69,7 +69,7 @@ async def visit(request: Request) -> Visit:
     """Who asks. A person who was erased, or of another database, is nobody again."""
     used = services(request)
     used.versions.current()  # without a model there is nothing to show
-    person = request.cookies.get(visitor.PERSON)
+    person = visitor.person(request)
     if person:
         try:
             return Visit(request, used, person, visitor.marks(await used.people.history(person)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,28 @@ def test_a_user_s_places_are_listed_and_those_that_may_go_are_deleted(
     again = forget(own, capsys, user)
     assert again["runs"] == [] and len(again["runs_whose_timelines_are_gone"]) == 1
     assert again["artifacts"] == again["versions"] == []
+
+
+def test_what_could_not_be_deleted_is_said_and_found_again(
+    own: Path, world: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It said "deleted", with exit code 0, and did not find the rest the next time."""
+    user = world["timelines"][contract.TEST].column(contract.USER_ID)[0].as_py()
+    push_by_hand(own, 1_700_000_100)
+    arguments = ["forget", user, "--delete", "--set", f"artifacts={own}"]
+
+    def refused(path: Any, *_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", refused)
+        assert cli.main(arguments) == 1
+    told = capsys.readouterr().err
+    assert "the user's data are there still" in told and "Permission denied" in told
+    served = own / "serving_model"
+    assert (own / "timelines").exists() and list(served.glob("*/.outgoing-1700000000"))
+    assert cli.main(arguments) == 0
+    assert not list(served.glob("*/.outgoing-*"))
 
 
 def test_a_refresh_holds_the_log_that_its_towers_were_fitted_to(

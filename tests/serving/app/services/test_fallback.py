@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from fastapi.testclient import TestClient
@@ -67,6 +68,20 @@ def list_of(client, person="ada", **params):
 
 def ids(answer):
     return [item["id"] for item in answer["items"]]
+
+
+def test_a_last_list_is_kept_for_an_hour(monkeypatch):
+    """The process that erases a person forgets theirs at once; another one must not keep it for ever."""
+    now = 1000.0
+    monkeypatch.setattr(fallback.time, "monotonic", lambda: now)
+    lists = fallback.LastLists()
+    version = SimpleNamespace(version=7, catalogue=[])
+    lists.keep("ada", 7, Wishes(), [])
+    lists.keep("bob", 7, Wishes(), [])
+    now += 3601
+    assert lists.get("ada", version, Wishes(), ()) is None
+    lists.keep("cy", 7, Wishes(), [])
+    assert list(lists._lists) == ["cy"]
 
 
 def test_lists_go_on_without_the_model_and_come_back(hasty, model_server):

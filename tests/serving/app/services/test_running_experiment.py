@@ -80,6 +80,9 @@ def test_the_settings_start_weigh_and_stop_an_experiment(model_server, tmp_path)
         "first": {"control": 1, "new": 3}
     }
     assert seen({"id": "first", "variants": [_CONTROL, {"name": "b"}]}) == {"first": {"control": 1, "new": 3}}
+    # An experiment keeps its variants and their labels.
+    other = [_CONTROL, {"name": "new", "label": ""}]
+    assert seen({"id": "first", "variants": other}) == {"first": {"control": 1, "new": 3}}
     second = {"id": "second", "variants": [_CONTROL, new]}
     found = seen(second)
     assert found["second"] == {"control": 1, "new": 1} and isinstance(found["first"], int)

@@ -124,8 +124,9 @@ def test_what_an_experiment_counted_of_an_event_follows_its_correction(url):
         variants = [Variant(name="a"), Variant(name="b")]
         experiment = await experiments.start(NewExperiment(id=f"x{uuid.uuid4().hex[:8]}", variants=variants))
         await experiments.expose(experiment.id, "b", person, answer("1", "2"))
-        added = await events.add(person, [event("1", "one"), event("2", "two")])
-        await experiments.count_outcomes(experiment.id, added.person, added.rows)
+        await events.add(person, [event("1", "one"), event("2", "two")], experiment.id)
+        # A retry of what is stored counts nothing again.
+        await events.add(person, [event("1", "one"), event("2", "two")], experiment.id)
 
         async def outcomes() -> dict[str, float]:
             async with database.reading() as connection:
@@ -139,6 +140,33 @@ def test_what_an_experiment_counted_of_an_event_follows_its_correction(url):
         await events.correct(person, "two", event("3", None, "like"))
         assert await outcomes() == {"hide": 1}
         await experiments.stop(experiment.id)
+
+    run(url, work)
+
+
+def test_events_and_what_an_experiment_counts_of_them_are_stored_together_or_not_at_all(url, monkeypatch):
+    """A process that ended between the two lost the outcomes for good: a retry finds the events known."""
+
+    async def work(database):
+        people, events, store = People(database), Events(database), ExperimentStore(database)
+        person = (await people.create()).id
+        variants = [Variant(name="a"), Variant(name="b")]
+        experiment = await store.start(NewExperiment(id=f"x{uuid.uuid4().hex[:8]}", variants=variants))
+        await store.expose(experiment.id, "b", person, answer("1"))
+
+        async def ends(*_: object) -> None:
+            raise RuntimeError("the process ends here")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(experiments, "insert_outcomes", ends)
+            with pytest.raises(RuntimeError, match="ends here"):
+                await events.add(person, [event("1", "one")], experiment.id)
+        assert await events.history(person, 5) == []
+        assert (await events.add(person, [event("1", "one")], experiment.id)).stored.created == 1
+        async with database.reading() as connection:
+            counts = await connection.run_sync(experiment_counts.read, experiment)
+        assert {kind: float(found.sum()) for kind, found in counts["b"].outcomes.items()} == {"like": 1}
+        await store.stop(experiment.id)
 
     run(url, work)
 
@@ -164,7 +192,11 @@ def test_people_are_held_against_the_weights_that_they_were_split_by(url):
         assert other.weighed is not None and await split(other) == 0
         settled = other.model_copy(update={"weighed": other.weighed - experiment_counts.SETTLED_S - 5})
         assert await split(settled) == 1
-        await experiments.stop(begun.id)
+        stopped = await experiments.stop(begun.id)
+        # Of an ended one they would hide how people were split.
+        with pytest.raises(ConflictError, match="has ended"):
+            await experiments.reweigh(begun.id, {"b": 9.0})
+        assert await experiments.get(begun.id) == stopped
 
     run(url, work)
 
@@ -178,8 +210,7 @@ def test_erasing_a_person_erases_everything(url):
         experiment = await experiments.start(NewExperiment(id=f"x{uuid.uuid4().hex[:8]}", variants=variants))
         await experiments.expose(experiment.id, "b", person, answer("1", "2"))
         await events.add(other, [event("1", "kept")])
-        added = await events.add(person, [event("1", f"{person}-1"), event("3", f"{person}-2")])
-        await experiments.count_outcomes(experiment.id, added.person, added.rows)
+        await events.add(person, [event("1", f"{person}-1"), event("3", f"{person}-2")], experiment.id)
         await experiments.stop(experiment.id)
         erased = await people.erase(person)
         assert (erased.events, erased.exposures, erased.outcomes) == (2, 1, 1)
@@ -256,6 +287,21 @@ def test_an_export_has_the_events_of_those_who_are_there(url, tmp_path):
     export.write(url, path, (1.0, 10.0))
     rows = [row for row in pq.read_table(path).to_pylist() if row["user"] == "export-a"]
     assert [row["rating"] for row in rows] == [None, 3.5, None, 2.0]
+
+
+def test_an_export_that_fails_leaves_what_was_there_and_nothing_else(url, tmp_path, monkeypatch):
+    """What people did stayed in a hidden file that nobody looks for."""
+    path = tmp_path / "events.parquet"
+    path.write_bytes(b"of yesterday")
+
+    def ends(*_):
+        yield [{"user": "ada", "item": "1", "event": "like", "rating": 4.5, "time": 1}]
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(export, "_batches", ends)
+    with pytest.raises(OSError, match="full"):
+        export.write(url, path)
+    assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [(path.name, b"of yesterday")]
 
 
 def test_a_history_is_whole_whatever_its_length(url):
