@@ -24,13 +24,20 @@ VIEWS = (
 WIDTHS = (360, 768, 1440, 1600)
 
 
+def follow(page: Page, link: str) -> None:
+    """Clicks the first such link and waits for what it leads to: a click alone waits for its first bytes."""
+    before = page.url
+    page.locator(link).first.click()
+    page.wait_for_url(lambda url: url != before)
+
+
 def open_view(page: Page, view: str) -> None:
     if view == "ITEM":
         page.goto("/")
-        page.locator("#list h3 a").first.click()
+        follow(page, "#list h3 a")
     elif view == "USER":
         page.goto("/known")
-        page.locator("table a").first.click()
+        follow(page, "table a")
     else:
         page.goto(view)
     if view == "/map":

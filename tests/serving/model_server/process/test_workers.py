@@ -351,7 +351,14 @@ def test_a_worker_gives_signs_of_life_while_it_finishes_its_requests(tmp_path: P
     conformance_models.echo(tmp_path / "echo" / "1")
     server = start(
         COMMAND,
-        ("--host=127.0.0.1", "--workers=2", "--model_name=echo", f"--model_base_path={tmp_path / 'echo'}"),
+        # The request may take longer than the 30 seconds that are usual, on a slow machine.
+        (
+            "--host=127.0.0.1",
+            "--workers=2",
+            "--model_name=echo",
+            f"--model_base_path={tmp_path / 'echo'}",
+            "--rest_api_timeout_in_ms=300000",
+        ),
         tmp_path,
     )
     try:
@@ -360,7 +367,7 @@ def test_a_worker_gives_signs_of_life_while_it_finishes_its_requests(tmp_path: P
         shared = next(file for file in files.iterdir() if "memfd:marquee-server" in str(file.readlink()))
         state = SharedState(WORKERS, os.open(shared, os.O_RDWR))
         assert server.rest is not None
-        connection = http.client.HTTPConnection(server.rest, timeout=60)
+        connection = http.client.HTTPConnection(server.rest, timeout=300)
         body = json.dumps({"instances": [20_000], "signature_name": "slow"})
         connection.request("POST", "/v1/models/echo:predict", body)
         [asked] = [
