@@ -32,7 +32,7 @@ def main() -> None:
 
     import contract
     from benchmarks.behaviour import report, run
-    from components.pusher.versions import list_versions
+    from components.pusher import versions
     from pipeline.ask.pushed_files import choose
     from pipeline.ask.user_timeline import timelines_uri
     from pipeline.errors import MarqueeError
@@ -55,8 +55,7 @@ def main() -> None:
             )
         uri = timelines_uri(store, config.name, str(run_id))
         # Of a refresh the towers are an older version's; where that is gone, nothing counts as new to them.
-        kept = {one.number: one for one in list_versions(config.serving_dir)}
-        fitted = kept.get(version.fitted_for, version)
+        fitted = versions.fitted(config.serving_dir, version)
         found = run.measure(version.unseen, uri, fitted.path, lambda line: print(f"... {line}", flush=True))
     except (MarqueeError, ValueError) as error:
         sys.exit(f"error: {error}")

@@ -67,6 +67,11 @@ class Version:
         return int(self.record.get(contract.REFRESHES, self.number))
 
 
+def fitted(destination: str, version: Version) -> Version:
+    """The version for which this one's towers were fitted; itself where that is gone."""
+    return next((one for one in list_versions(destination) if one.number == version.fitted_for), version)
+
+
 def folder(destination: str, model: str, number: int) -> str:
     return storage.join(destination, model, str(number))
 

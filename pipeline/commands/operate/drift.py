@@ -96,14 +96,14 @@ def _stored(config: Config, last: Version) -> Log:
       InputError: its artifacts are gone.
     """
     from components.common import storage
-    from components.pusher.versions import list_versions
+    from components.pusher import versions
     from pipeline.drift import log
     from pipeline.errors import InputError
     from pipeline.runs import run_records
     from pipeline.terminal.typed import typed
 
     # Of a refresh the towers are an older version's: what they were fitted to is what counts.
-    fitted = next((one for one in list_versions(config.serving_dir) if one.number == last.fitted_for), last)
+    fitted = versions.fitted(config.serving_dir, last)
     store = open_store(config)
     wanted = fitted.record.get("run")
     for found in run_records.runs(store, config.name) if store else []:

@@ -55,6 +55,11 @@ class Catalogue:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def taste_column(self) -> str | None:
+        """Of whose values tastes are; None where the data has no such column."""
+        return next((column.name for column in self.columns if column.taste), None)
+
     def row(self, item_id: str) -> int | None:
         """The item's row; None for one that this version does not know."""
         return self._rows.get(item_id)

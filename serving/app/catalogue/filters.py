@@ -60,7 +60,7 @@ def check(catalogue: Catalogue, limits: Mapping[str, float], wishes: Wishes) -> 
             known = ", ".join(sorted(catalogue.values)) or "none"
             raise BadRequestError(f"at_most.{name}", f'there is no column of values "{name}"; known: {known}')
     _check_genres(catalogue, wishes)
-    taste = next((column.name for column in catalogue.columns if column.taste), None)
+    taste = catalogue.taste_column
     for value in wishes.tastes:
         if taste is None:
             raise BadRequestError(f"tastes.{value}", "the data of this model has no column of tastes")

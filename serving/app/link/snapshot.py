@@ -90,7 +90,7 @@ class Snapshot:
 
     @property
     def taste_column(self) -> str | None:
-        return next((column.name for column in self.catalogue.columns if column.taste), None)
+        return self.catalogue.taste_column
 
 
 async def load(files: Files, model: str, version: int) -> Snapshot:

@@ -41,12 +41,10 @@ class Added:
 
     Attributes:
       stored: for the caller.
-      person: number of the person.
       rows: the new rows.
     """
 
     stored: Stored
-    person: int
     rows: Sequence[Mapping[str, Any]]
 
 
@@ -91,13 +89,13 @@ class Events:
                 )
         for attempt in range(_TRIES):
             try:
-                number, new = await self._insert(person, rows, ids, now, experiment)
+                new = await self._insert(person, rows, ids, now, experiment)
                 break
             except sa.exc.IntegrityError:
                 # Another post of the same ids was faster: it is found the next time.
                 if attempt + 1 == _TRIES:
                     raise
-        return Added(Stored(created=len(new), repeated=len(ids) - len(new), ids=ids), number, new)
+        return Added(Stored(created=len(new), repeated=len(ids) - len(new), ids=ids), new)
 
     async def _insert(
         self,
@@ -106,8 +104,8 @@ class Events:
         ids: Sequence[str],
         now: int,
         experiment: str | None,
-    ) -> tuple[int, list[dict[str, Any]]]:
-        """The person's number, and the rows that were not known."""
+    ) -> list[dict[str, Any]]:
+        """The rows that were not known."""
         async with self._database.writing() as connection:
             number = await people.number_of(connection, person)
             known = await self._known(connection, number, list(rows))
@@ -126,7 +124,7 @@ class Events:
                 await connection.execute(sa.insert(tables.events), new)
                 if experiment is not None:
                     await experiments.insert_outcomes(connection, experiment, number, new)
-        return number, new
+        return new
 
     async def history(self, person: str, limit: int) -> list[Said]:
         """The person's newest events, oldest first.
